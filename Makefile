@@ -1,0 +1,45 @@
+# Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: run test lint lock clean help
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SETUP := .venv/requirements.lock
+
+run: $(SETUP) ## set up, run the pipeline, show the metrics
+	dvc repro
+	@echo
+	dvc metrics show
+	@echo
+	@echo "low, high: 95 % interval of the accuracy;" \
+		"$$(test -f data/flat/subjects_test.npy && echo 'bootstrap over subjects' || echo Wilson)"
+	@echo "Next: open plots/accuracy.png; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
+	@echo "      In a new terminal, first: . .venv/bin/activate"
+
+test: $(SETUP) lint ## set up, then ruff, mypy and pytest
+	python -m pytest
+
+lint: $(SETUP)
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: $(SETUP) ## remake requirements.lock from the ranges in pyproject.toml
+	uv pip compile --quiet --upgrade --group dev --custom-compile-command "make lock" \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## remove the environment and the tools' caches; results and the DVC cache stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
+	find src stages tests -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The copied lock is the stamp: as long as the two are equal, nothing is installed again.
+$(SETUP): requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit( \
+		f"error: $(PYTHON) is Python {v[0]}.{v[1]}, expected 3.11 to 3.13; name one: make PYTHON=python3.12")'
+	@if [ -f $@ ] && cmp -s requirements.lock $@; then touch $@; else set -e; \
+		$(PYTHON) -m venv .venv; \
+		.venv/bin/python -m pip install --requirement requirements.lock; \
+		cp requirements.lock $@; fi

@@ -1,0 +1,147 @@
+"""The schema of params.yaml: what may stand there, and the one line that says what may not."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from src.cli import InputError
+
+PATH = Path("params.yaml")
+
+Arch = Literal["SimpleNN1", "SimpleNN2", "ConvNN1", "ConvNN2"]
+
+# A field's description is the end of its error message: what the key may hold.
+Epochs = Annotated[int, Field(ge=1, description="a whole number from 1, such as 10")]
+Seed = Annotated[
+    int, Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295, such as 0")
+]
+Shuffle = Annotated[bool, Field(description="true or false")]
+Threads = Annotated[int, Field(ge=1, le=1024, description="a whole number from 1 to 1024")]
+
+
+class Group(BaseModel):
+    """Closed and strict: an unknown key, or text where a number belongs, is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(Group):
+    raw: str = Field(
+        min_length=1, description="the folder of the raw tensors as text, such as data/sample"
+    )
+
+
+class Sample(Group):
+    subjects: int = Field(ge=8, le=10_000, description="a whole number from 8 to 10000")
+    slices: int = Field(ge=5, le=1000, description="a whole number from 5 to 1000 (a subject)")
+    height: int = Field(ge=8, le=4096, description="a whole number of pixels from 8 to 4096")
+    width: int = Field(ge=8, le=4096, description="a whole number of pixels from 8 to 4096")
+    seed: Seed
+
+
+class Train(Group):
+    epochs: Epochs
+    seed: Seed
+    shuffle: Shuffle
+    threads: Threads
+
+
+class Model(Group):
+    arch: Arch = Field(description=f"one of {', '.join(get_args(Arch))}")
+    lr: float = Field(gt=0, allow_inf_nan=False, description="a number above 0, such as 0.01")
+    batch_size: int = Field(ge=1, description="a whole number from 1, such as 100")
+    epochs: Epochs | None = None
+    seed: Seed | None = None
+    shuffle: Shuffle | None = None
+    threads: Threads | None = None
+
+
+class Params(Group):
+    data: Data
+    sample: Sample
+    train: Train
+    models: dict[str, Model] = Field(min_length=1, description="at least one model")
+
+    @field_validator("models")
+    @classmethod
+    def _names_are_file_names(cls, models: dict[str, Model]) -> dict[str, Model]:
+        for name in models:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
+                raise ValueError(
+                    f"{name!r} names files and stages, expected a letter, then at most 63 "
+                    "letters, digits, '_' and '-'"
+                )
+        folded = [name.casefold() for name in models]
+        if twins := [name for name in models if folded.count(name.casefold()) > 1]:
+            raise ValueError(
+                f"{' and '.join(twins)} would share a file where case does not count; rename one"
+            )
+        return models
+
+    def training(self, name: str) -> Train:
+        """The group `train` as model `name` sees it, its own overrides applied."""
+        own = self.models[name].model_dump(include=set(Train.model_fields), exclude_none=True)
+        return self.train.model_copy(update=own)
+
+
+def read_params(path: Path = PATH) -> Params:
+    """The checked params.yaml; InputError with one line that names the first wrong key.
+
+    Read by ruamel.yaml, the parser of DVC itself (YAML 1.2: `1e-8` is a number, `yes` is text, a
+    key that stands twice is an error), so that DVC and the stages see the same values.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run in the folder that holds it") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: expected text in UTF-8 ({error})") from None
+    except (YAMLError, ValueError) as error:
+        # ruamel appends advice of its own on how to switch the check off.
+        text = " ".join(str(error).split()).split(" To suppress this check")[0]
+        raise InputError(f"{path}: no readable YAML: {text}") from None
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first_error(error)}") from None
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    loc, found = first["loc"], first["input"]
+    key = ".".join(str(part) for part in loc) or "the file"
+    match first["type"]:
+        case "missing":
+            message = f"{key} is missing, expected {_expected(loc)}"
+        case "extra_forbidden":
+            message = f"{key} is no known key; known here: {', '.join(_group(loc[:-1]))}"
+        case "value_error":
+            message = f"{key}: {first['ctx']['error']}"
+        case _:
+            message = f"{key} is {_shown(found)}, expected {_expected(loc)}"
+    more = error.error_count() - 1
+    return message + (f" (and {more} more)" if more else "")
+
+
+def _group(loc: tuple[Any, ...]) -> dict[str, Any]:
+    """The fields of the group at `loc`: (), ('train',) or ('models', NAME)."""
+    if loc[:1] == ("models",):
+        return Model.model_fields
+    return Params.model_fields[loc[0]].annotation.model_fields if loc else Params.model_fields  # type: ignore[union-attr]
+
+
+def _expected(loc: tuple[Any, ...]) -> str:
+    """What the key at `loc` may hold, in words."""
+    if not loc or (loc[0] == "models" and len(loc) == 2) or (len(loc) == 1 and loc[0] != "models"):
+        return f"a group with the keys {', '.join(_group(loc))}"
+    field = _group(loc[:-1])[loc[-1]]
+    return str(field.description or Train.model_fields[loc[-1]].description)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{text[:60]}{'...' if len(text) > 60 else ''} ({type(value).__name__})"

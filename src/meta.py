@@ -1,0 +1,23 @@
+"""data/flat/meta.json: what the flat arrays are."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from src.files import read_json, write_json
+
+
+class Meta(NamedTuple):
+    image_shape: tuple[int, int, int]  # channels, height, width
+    classes: list[str]  # names in label order
+
+
+def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]]) -> None:
+    """`counts`: rows by class, for train and for test."""
+    write_json(path, {**meta._asdict(), "counts": counts})
+
+
+def read_meta(path: Path) -> Meta:
+    """What `write_meta` wrote."""
+    meta = read_json(path)
+    channels, height, width = meta["image_shape"]
+    return Meta((channels, height, width), meta["classes"])

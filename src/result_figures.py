@@ -1,0 +1,116 @@
+"""The pictures that set the models side by side."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette (2008): told apart by colour-blind readers too.
+BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+
+Metrics = Mapping[str, Any]
+
+
+def accuracy_figure(
+    metrics: Mapping[str, Metrics], majority: float, n_rows: int, interval: str
+) -> Figure:
+    """Test accuracy of each model with its interval, and that of always naming one class."""
+    names = list(metrics)[::-1]  # matplotlib counts from the bottom
+    figure = Figure(figsize=(8, 1.6 + 0.45 * len(names)), layout="constrained")
+    axes = figure.subplots()
+    for place, name in enumerate(names):
+        m = metrics[name]
+        colour, marker = (VERMILION, "X") if m["diverged"] else (BLUE, "o")
+        axes.plot([m["low"], m["high"]], [place, place], color=colour, linewidth=2)
+        axes.plot(m["accuracy"], place, marker, color=colour, markersize=8)
+        text = f"{m['accuracy']:.1%}" + (" diverged" if m["diverged"] else "")
+        axes.text(1.02, place, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
+    axes.axvline(majority, color=GREY, linestyle="--")
+    axes.annotate(
+        f"majority class {majority:.1%}",
+        (majority, 1.01),
+        xycoords=("data", "axes fraction"),
+        ha="center",
+        va="bottom",
+        fontsize=9,
+        color=GREY,
+    )
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_xlabel(f"accuracy on {n_rows} test rows; line: 95 % interval ({interval})")
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_title("Test accuracy by model", pad=20)
+    return figure
+
+
+def learning_rate_figure(
+    groups: Sequence[Sequence[str]],
+    lrs: Mapping[str, float],
+    metrics: Mapping[str, Metrics],
+    final_losses: Mapping[str, float],
+    interval: str,
+) -> Figure:
+    """Accuracy and final training loss against lr, a line a group of models that differ only in lr.
+
+    A run that diverged has no loss; it stands at the top of the loss panel, marked as such.
+    """
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True)
+    finite = [loss for loss in final_losses.values() if math.isfinite(loss)]
+    ceiling = 1.25 * max(finite, default=1.0)
+    for colour, group in zip([BLUE, ORANGE, GREEN] * len(groups), groups, strict=False):
+        names = sorted(group, key=lambda name: lrs[name])
+        x = [lrs[name] for name in names]
+        accuracy = [metrics[name]["accuracy"] for name in names]
+        errors = [
+            [metrics[name]["accuracy"] - metrics[name]["low"] for name in names],
+            [metrics[name]["high"] - metrics[name]["accuracy"] for name in names],
+        ]
+        top.errorbar(x, accuracy, yerr=errors, color=colour, marker="o", capsize=4)
+        bottom.plot(
+            x,
+            [final_losses[name] if math.isfinite(final_losses[name]) else None for name in names],
+            color=colour,
+            marker="o",
+        )
+        for name in names:
+            diverged = metrics[name]["diverged"]
+            label = f"{name}\ndiverged" if diverged else name
+            loss = ceiling if diverged else final_losses[name]
+            if diverged:
+                top.plot(lrs[name], metrics[name]["accuracy"], "X", color=VERMILION, markersize=10)
+                bottom.plot(lrs[name], loss, "X", color=VERMILION, markersize=10)
+            for axes, value in ((top, metrics[name]["accuracy"]), (bottom, loss)):
+                axes.annotate(
+                    label,
+                    (lrs[name], value),
+                    xytext=(8, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize=9,
+                )
+    if groups:
+        top.set_xscale("log")
+        top.margins(x=0.18)
+    else:
+        for axes in (top, bottom):
+            axes.text(
+                0.5,
+                0.5,
+                "no two models differ only in lr",
+                ha="center",
+                transform=axes.transAxes,
+            )
+    top.set_ylim(0, 1)
+    bottom.set_ylim(0, 1.15 * ceiling)
+    top.set_ylabel("test accuracy")
+    top.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    bottom.set_ylabel("training loss, last epoch")
+    bottom.set_xlabel("learning rate (log scale)")
+    top.set_title(f"Models that differ only in the learning rate\nbars: 95 % interval ({interval})")
+    for axes in (top, bottom):
+        axes.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,62 @@
+"""Evaluate one model on the test rows: `python -m stages.evaluate MODEL`."""
+
+import math
+from pathlib import Path
+
+import torch
+
+from src.arrays import read_array
+from src.cli import model_argument, run
+from src.device import set_up_device
+from src.evaluation import predict_logits, score
+from src.files import read_csv, write_csv, write_json
+from src.intervals import interval_name
+from src.meta import read_meta
+from src.networks import NETWORKS
+from src.params import read_params
+from src.weights import load_weights
+
+FLAT = Path("data/flat")
+SCALED = Path("data/scaled")
+MODELS = Path("models")
+HISTORY = Path("plots/history")
+CONFUSION = Path("plots/confusion")
+METRICS = Path("metrics")
+
+
+def main() -> None:
+    params = read_params()
+    name = model_argument("evaluate", params.models)
+    meta = read_meta(FLAT / "meta.json")
+    device = set_up_device(params.training(name).threads)
+    network = NETWORKS[params.models[name].arch](meta.image_shape, len(meta.classes))
+    load_weights(MODELS / f"{name}.safetensors", network)
+
+    x = torch.from_numpy(read_array(SCALED / "x_test.npy")).view(-1, *meta.image_shape)
+    y = read_array(FLAT / "y_test.npy")
+    subjects_path = FLAT / "subjects_test.npy"
+    subjects = read_array(subjects_path) if subjects_path.exists() else None
+    logits = predict_logits(network.to(device), x)
+    metrics = score(logits, y, subjects)
+    losses = [float(epoch["train_loss"]) for epoch in read_csv(HISTORY / f"{name}.csv")]
+    diverged = math.isnan(losses[-1]) or not math.isfinite(metrics["loss"])
+
+    # JSON knows no NaN and no infinity: such a value is left out, and `diverged` says why.
+    finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    write_json(METRICS / f"{name}.json", {**finite, "diverged": diverged})
+    write_csv(
+        CONFUSION / f"{name}.csv",
+        ("actual", "predicted"),
+        [
+            (meta.classes[actual], meta.classes[predicted])
+            for actual, predicted in zip(y, logits.argmax(1), strict=True)
+        ],
+    )
+    print(
+        f"{name}: accuracy {metrics['accuracy']:.4f}, 95 % interval {metrics['low']:.4f} to "
+        f"{metrics['high']:.4f} ({interval_name(subjects)})"
+    )
+
+
+if __name__ == "__main__":
+    run(main)

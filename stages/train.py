@@ -1,0 +1,62 @@
+"""Train one model of params.yaml: `python -m stages.train MODEL`."""
+
+import time
+from pathlib import Path
+
+import torch
+
+from src.arrays import read_array
+from src.cli import model_argument, run
+from src.device import device_name, set_up_device
+from src.files import write_csv, write_json
+from src.meta import read_meta
+from src.networks import NETWORKS
+from src.params import read_params
+from src.training import Epoch, train
+from src.weights import save_weights
+
+FLAT = Path("data/flat")
+SCALED = Path("data/scaled")
+MODELS = Path("models")
+HISTORY = Path("plots/history")
+
+
+def main() -> None:
+    params = read_params()
+    name = model_argument("train", params.models)
+    model, training = params.models[name], params.training(name)
+    meta = read_meta(FLAT / "meta.json")
+    device = set_up_device(training.threads)
+    x = torch.from_numpy(read_array(SCALED / "x_train.npy"))
+    y = torch.from_numpy(read_array(FLAT / "y_train.npy"))
+
+    # The seed alone decides the weights that a network of this shape starts from, not its name.
+    torch.manual_seed(training.seed)
+    network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
+    started = time.perf_counter()
+    history = train(
+        network,
+        x.view(-1, *meta.image_shape),
+        y,
+        lr=model.lr,
+        batch_size=model.batch_size,
+        epochs=training.epochs,
+        shuffle=training.shuffle,
+        seed=training.seed,
+    )
+    save_weights(MODELS / f"{name}.safetensors", network)
+    write_csv(HISTORY / f"{name}.csv", Epoch._fields, history)
+    write_json(
+        MODELS / f"{name}.run.json",
+        {
+            "seconds": round(time.perf_counter() - started, 3),
+            "device": device_name(device),
+            "torch": torch.__version__,
+            **model.model_dump(),
+            **training.model_dump(),
+        },
+    )
+
+
+if __name__ == "__main__":
+    run(main)

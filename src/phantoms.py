@@ -45,7 +45,7 @@ def _subject(
     # Tissue: waves through the volume, each subject's own.
     tissue = np.full_like(radius, 130 + rng.normal(0, 6))
     for _ in range(8):
-        kx, ky, kz = rng.normal(0, 1, 3) * (5.0, 5.0, 2.0)
+        kx, ky, kz = rng.normal(0, 1, 3) * (5.0, 5.0, 5.0)
         tissue = tissue + 11 * np.sin(kx * x + ky * y + kz * z + rng.uniform(0, 2 * np.pi))
     # Ventricles: two dark ellipses, the sign of the class.
     length = ventricle * rng.normal(1, 0.09) * (1 - 0.6 * z**2)
@@ -54,5 +54,5 @@ def _subject(
         lean = side * 0.35 * y
         inside = np.hypot((x - side * gap - lean) / (0.55 * length), y / (1.5 * length))
         tissue = np.where(inside < 1, 35, tissue)
-    image = np.where(radius > 0.9, 215, tissue) + rng.normal(0, 4, radius.shape)
+    image = np.where(radius > 0.9, 215, tissue) + rng.normal(0, 3, radius.shape)
     return np.where(radius < 1, np.clip(np.rint(image), 1, 255), 0).astype(np.uint8)

@@ -1,0 +1,140 @@
+"""What the tests share: running a stage as its real command, and tiny raw folders."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+REPO = Path(__file__).resolve().parents[1]
+SHARED_SLICES = REPO.parent / "shared/data/mri-slices.zip"
+
+PARAMS = """\
+data:
+  raw: data/raw
+sample:
+  subjects: 8
+  slices: 5
+  height: 36
+  width: 40
+  seed: 0
+train:
+  epochs: 2
+  seed: 3
+  shuffle: false
+  threads: 1
+models:
+  small:
+    arch: SimpleNN2
+    lr: 0.01
+    batch_size: 5
+  conv:
+    arch: ConvNN2
+    lr: 0.01
+    batch_size: 4
+  conv_again:
+    arch: ConvNN2
+    lr: 0.01
+    batch_size: 4
+  conv_hot:
+    arch: ConvNN2
+    lr: 1e30
+    batch_size: 4
+"""
+
+RunStage = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def shared_slices() -> Path:
+    if not SHARED_SLICES.exists():
+        pytest.skip(f"{SHARED_SLICES} is not here")
+    return SHARED_SLICES
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """An empty folder with a params.yaml, in which stages run as real commands."""
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    return tmp_path
+
+
+def run_stage_in(folder: Path, stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"stages.{stage}", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def run_stage(workspace: Path) -> RunStage:
+    """Run `python -m stages.STAGE ...` in the workspace; it must succeed."""
+
+    def run(stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        done = run_stage_in(workspace, stage, *arguments)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def stage_error(workspace: Path) -> Callable[..., str]:
+    """Run a stage that must fail as promised: status 1, one line, nothing half-written."""
+
+    def run(stage: str, *arguments: str) -> str:
+        before = {path for path in workspace.rglob("*") if path.is_file()}
+        done = run_stage_in(workspace, stage, *arguments)
+        assert done.returncode == 1, done
+        assert done.stderr.startswith("error: "), done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert {path for path in workspace.rglob("*") if path.is_file()} == before
+        return done.stderr
+
+    return run
+
+
+def write_raw(
+    folder: Path,
+    n_train: int = 23,
+    n_test: int = 14,
+    shape: tuple[int, ...] = (3, 36, 40),
+    classes: tuple[str, ...] = ("Ill", "Sane", "Unsure"),
+    subjects: bool = True,
+) -> None:
+    """A raw folder of random grey slices (equal channels, k/255), labels of every class."""
+    generator = torch.Generator().manual_seed(1)
+    folder.mkdir(parents=True)
+    for split, n_rows in (("train", n_train), ("test", n_test)):
+        grey = torch.randint(0, 256, (n_rows, 1, *shape[1:]), generator=generator).float() / 255
+        grey[:, :, :4] = 0  # a background that is constant
+        torch.save(grey.repeat(1, shape[0], 1, 1), folder / f"{split}_data.pt")
+        torch.save(torch.arange(n_rows) % len(classes), folder / f"{split}_labels.pt")
+        if subjects:
+            torch.save(torch.arange(n_rows) // 3, folder / f"{split}_subjects.pt")
+    (folder / "classes.json").write_text(json.dumps(classes))
+
+
+@pytest.fixture
+def raw(workspace: Path) -> Path:
+    """A good raw folder in the workspace, to run on or to spoil."""
+    write_raw(workspace / "data/raw")
+    return workspace / "data/raw"
+
+
+def load_npy(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, allow_pickle=False)
+    return array

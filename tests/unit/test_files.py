@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.arrays import read_array, write_array
+from src.cli import InputError
+from src.files import read_csv, replacing, write_csv, write_json
+
+
+def test_an_error_leaves_what_stood_there_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(UnicodeEncodeError), replacing(path) as partial:
+        partial.write_text("half \udcff", encoding="utf-8")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_read_only_link_into_the_cache_is_replaced_and_the_cache_stays(tmp_path: Path) -> None:
+    cached = tmp_path / "cached"
+    cached.write_bytes(b"old")
+    cached.chmod(0o444)
+    (tmp_path / "out").hardlink_to(cached)
+    with replacing(tmp_path / "out") as partial:
+        partial.write_bytes(b"new")
+    assert (tmp_path / "out").read_bytes() == b"new"
+    assert cached.read_bytes() == b"old"
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("first", "second"):
+        with replacing(out) as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in out.iterdir()] == ["second"]
+
+
+def test_json_is_strict_and_csv_reads_back_exactly(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+    write_csv(tmp_path / "a.csv", ["epoch", "loss"], [(0, 0.1), (1, float("nan"))])
+    assert read_csv(tmp_path / "a.csv") == [
+        {"epoch": "0", "loss": "0.1"},
+        {"epoch": "1", "loss": "nan"},
+    ]
+    assert b"\r" not in (tmp_path / "a.csv").read_bytes()
+
+
+def test_an_array_in_parts_is_numpys_own_file(tmp_path: Path) -> None:
+    array = np.arange(24, dtype=np.float32).reshape(6, 4)
+    write_array(tmp_path / "parts.npy", array.shape, array.dtype, [array[:4], array[4:]])
+    np.save(tmp_path / "whole.npy", array)
+    assert (tmp_path / "parts.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_a_cut_array_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "cut.npy"
+    np.save(path, np.zeros(1000))
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match=r"cut.npy: no whole .npy array"):
+        read_array(path)

@@ -1,0 +1,111 @@
+"""Every way in which a raw folder can be wrong ends in one line that names the file."""
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from src.cli import InputError
+from src.raw import check_pixels, read_raw
+from tests.conftest import write_raw
+
+
+class Canary:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (Path("canary"),))
+
+
+def save(value: object) -> Callable[[Path], None]:
+    return lambda path: torch.save(value, path)
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.zeros(shape)
+
+
+def write(data: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "fragment"),
+    [
+        ("train_data.pt", Path.unlink, "no such file"),
+        ("test_labels.pt", Path.unlink, "no such file"),
+        ("train_data.pt", write(b""), "torch cannot read it"),
+        ("train_data.pt", write(b"random bytes, no tensor"), "torch cannot read it"),
+        ("train_data.pt", cut, "torch cannot read it"),
+        ("train_data.pt", write(pickle.dumps(Canary())), "torch cannot read it"),
+        ("train_data.pt", save(Canary()), "torch cannot read it"),
+        ("train_data.pt", save({"x": images(23, 3, 36, 40)}), "holds a dict"),
+        ("train_data.pt", save([1, 2]), "holds a list"),
+        ("train_data.pt", save(images(23, 3, 36, 40).to_sparse()), "sparse_coo tensor"),
+        ("train_data.pt", save(images(23, 3, 36, 40).double()), "float64, expected float32"),
+        ("train_data.pt", save(images(23, 36, 40)), "shape 23 x 36 x 40, expected images x"),
+        ("train_data.pt", save(images(0, 3, 36, 40)), "none of them 0"),
+        ("test_data.pt", save(images(14, 3, 36, 44)), "images of 3 x 36 x 40, test_data.pt of"),
+        ("train_labels.pt", save(torch.zeros(23)), "float32, expected int64"),
+        ("train_labels.pt", save(torch.zeros(23, 1).long()), "shape 23 x 1, expected one label"),
+        ("train_labels.pt", save(torch.arange(22) % 3), "22 labels for 23 images"),
+        ("train_labels.pt", save(torch.arange(23) % 4), "labels from 0 to 3, expected 0 to 2"),
+        ("test_labels.pt", save(torch.arange(14) - 1), "labels from -1 to 12, expected 0 to 2"),
+        ("classes.json", write(b"{"), "no readable JSON"),
+        ("classes.json", write(b'{"a": 1}'), "list of distinct class names"),
+        ("classes.json", write(b'["a", "a", "b"]'), "list of distinct class names"),
+        ("classes.json", write(b'["only"]'), "1 class, expected two or more"),
+        ("test_subjects.pt", Path.unlink, "is missing, expected both"),
+        ("test_subjects.pt", save(torch.arange(13)), "of shape 13, expected int64 of shape 14"),
+        (
+            "train_subjects.pt",
+            save(torch.arange(23).float()),
+            "float32 of shape 23, expected int64",
+        ),
+    ],
+)
+def test_a_spoilt_file_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    spoil: Callable[[Path], object],
+    fragment: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_raw(tmp_path / "raw")
+    spoil(tmp_path / "raw" / file)
+    with pytest.raises(InputError) as error:
+        read_raw(tmp_path / "raw")
+    assert fragment in str(error.value)
+    assert str(tmp_path / "raw") in str(error.value)
+    assert not Path("canary").exists()  # no code of a file was run
+
+
+def test_without_names_the_classes_are_the_labels(tmp_path: Path) -> None:
+    write_raw(tmp_path / "raw", subjects=False)
+    (tmp_path / "raw/classes.json").unlink()
+    raw = read_raw(tmp_path / "raw")
+    assert raw.classes == ["0", "1", "2"]
+    assert raw.train.subjects is None
+    assert raw.train.labels.tolist() == [i % 3 for i in range(23)]
+
+
+def test_the_format_of_older_pytorch_is_read(tmp_path: Path) -> None:
+    write_raw(tmp_path / "raw")
+    path = tmp_path / "raw/train_data.pt"
+    tensor = torch.load(path, weights_only=True)
+    torch.save(tensor, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(read_raw(tmp_path / "raw").train.images, tensor)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_pixel_that_is_not_finite_is_named_by_row(value: float) -> None:
+    chunk = np.zeros((5, 12), np.float32)
+    chunk[3, 7] = value
+    with pytest.raises(InputError, match=r"train_data.pt: row 103 holds NaN or infinity"):
+        check_pixels(chunk, Path("train_data.pt"), first_row=100)

@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from src import arrays
+from src.scaler import fit_scaler, save_scaler, scaled_chunks
+
+
+@pytest.fixture
+def x(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """Grey levels k/255 with a constant background; chunks of 7 rows and a smaller last one."""
+    x = np.random.default_rng(0).integers(0, 256, (61, 500)).astype(np.float32) / np.float32(255)
+    x[:, :50] = 0
+    x[:, 50:60] = np.float32(0.7)
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 7 * x[0].nbytes)
+    return x
+
+
+def test_rows_scaled_in_chunks_are_bit_equal_to_one_fit_transform(x: np.ndarray) -> None:
+    scaled = np.concatenate(list(scaled_chunks(fit_scaler(x), x)))
+    expected = StandardScaler().fit_transform(x)
+    assert scaled.dtype == np.float32
+    assert scaled.tobytes() == expected.tobytes()
+
+
+def test_saved_statistics_are_scikit_learns(x: np.ndarray, tmp_path: Path) -> None:
+    save_scaler(tmp_path / "scaler.npz", fit_scaler(x))
+    expected = StandardScaler().fit(x)
+    with np.load(tmp_path / "scaler.npz", allow_pickle=False) as saved:
+        assert set(saved) == {"mean", "var", "scale", "n_samples"}
+        np.testing.assert_allclose(saved["mean"], expected.mean_, rtol=1e-12)
+        np.testing.assert_allclose(saved["var"], expected.var_, rtol=1e-10, atol=1e-20)
+        np.testing.assert_allclose(saved["scale"], expected.scale_, rtol=1e-10)
+        assert saved["n_samples"] == 61

@@ -1,0 +1,108 @@
+"""The one training loop against PyTorch's plain pieces."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from src.training import train
+
+ROWS, CLASSES = 23, 3
+
+
+def fresh_network() -> nn.Sequential:
+    torch.manual_seed(5)
+    return nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+@pytest.fixture
+def rows() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(ROWS, 3, 2, 2, generator=generator)
+    return x, torch.randint(0, CLASSES, (ROWS,), generator=generator)
+
+
+def notebook_training(
+    network: nn.Module, x: torch.Tensor, y: torch.Tensor, lr: float, size: int, epochs: int
+) -> list[list[float]]:
+    """The notebook's way: log-softmax in the network, cross-entropy (another one) on top."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    losses: list[list[float]] = []
+    for _ in range(epochs):
+        losses.append([])
+        for start in range(0, len(x), size):
+            outputs = nn.functional.log_softmax(network(x[start : start + size]), dim=1)
+            loss = nn.CrossEntropyLoss()(outputs, y[start : start + size])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses[-1].append(loss.item())
+    return losses
+
+
+def test_equals_the_notebooks_loop(rows: tuple[torch.Tensor, torch.Tensor]) -> None:
+    x, y = rows
+    ours, plain = fresh_network(), fresh_network()
+    history = train(ours, x, y, lr=0.1, batch_size=5, epochs=4, shuffle=False, seed=0)
+    losses = notebook_training(plain, x, y, 0.1, 5, 4)
+    for a, b in zip(ours.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+    for epoch, batch_losses in zip(history, losses, strict=True):
+        sizes = [5, 5, 5, 5, 3]  # the smaller last batch is kept, and weighs less in the mean
+        mean = sum(s * loss for s, loss in zip(sizes, batch_losses, strict=True)) / ROWS
+        assert epoch.train_loss == pytest.approx(mean, rel=1e-5)
+        assert epoch.last_batch_loss == pytest.approx(batch_losses[-1], rel=1e-5)
+    assert [epoch.epoch for epoch in history] == [0, 1, 2, 3]
+
+
+def test_accuracy_of_an_epoch_counts_each_batch_before_its_step(
+    rows: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    x, y = rows
+    network = fresh_network()
+    with torch.no_grad():
+        expected = (network(x).argmax(1) == y).double().mean()
+    (epoch,) = train(network, x, y, lr=0.1, batch_size=100, epochs=1, shuffle=False, seed=0)
+    assert epoch.train_accuracy == pytest.approx(float(expected))
+
+
+def test_shuffling_draws_a_new_seeded_order_every_epoch(
+    rows: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    x, y = rows
+    ours, again, by_hand = fresh_network(), fresh_network(), fresh_network()
+    train(ours, x, y, lr=0.1, batch_size=5, epochs=2, shuffle=True, seed=9)
+    train(again, x, y, lr=0.1, batch_size=5, epochs=2, shuffle=True, seed=9)
+    generator = torch.Generator().manual_seed(9)
+    for _ in range(2):
+        order = torch.randperm(ROWS, generator=generator)
+        train(by_hand, x[order], y[order], lr=0.1, batch_size=5, epochs=1, shuffle=False, seed=0)
+    for a, b, c in zip(*(n.parameters() for n in (ours, again, by_hand)), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c)
+
+
+def test_a_nan_loss_ends_the_run_with_the_predictions_of_training_on(
+    rows: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    x, y = rows
+    stopped, trained_on = fresh_network(), fresh_network()
+    (last,) = train(stopped, x, y, lr=1e30, batch_size=5, epochs=4, shuffle=False, seed=0)
+    notebook_training(trained_on, x, y, 1e30, 5, 4)
+    assert math.isnan(last.train_loss)
+    assert math.isnan(last.last_batch_loss)
+    with torch.no_grad():
+        for network in (stopped, trained_on):
+            logits = network(x)
+            assert logits.isnan().all()
+            assert (logits.argmax(1) == 0).all()
+
+
+def test_an_infinite_loss_ends_nothing() -> None:
+    network = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        network.weight.copy_(torch.tensor([[3e38], [-3e38]]))
+    x, y = torch.ones(2, 1), torch.tensor([1, 1])
+    history = train(network, x, y, lr=0.01, batch_size=1, epochs=3, shuffle=False, seed=0)
+    assert [epoch.train_loss for epoch in history] == [math.inf] * 3

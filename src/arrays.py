@@ -1,10 +1,16 @@
-"""The pipeline's arrays on disk: NumPy's .npy format, read as a memory map, written in parts."""
+"""The pipeline's arrays on disk: NumPy's .npy format, read as a memory map, written in parts.
+
+Images are stored as rows (N, D) of their pixels, and once what is there once: D is H * W where all
+channels are equal, and uint8 grey levels k stand for pixels k/255. `read_images` undoes the first,
+`pixels` the second, so no reader needs to know.
+"""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike, NDArray
 from tqdm import tqdm
 
@@ -28,6 +34,60 @@ def read_array(path: Path) -> NDArray[Any]:
             f"{path}: no whole .npy array ({error}); delete it and run 'dvc repro'"
         ) from None
     return array
+
+
+def read_images(path: Path, image_shape: tuple[int, int, int]) -> NDArray[Any]:
+    """The rows at `path` as images (N, C, H, W), float32 or uint8; see `pixels`.
+
+    Where one channel is stored for all, the axis C has a stride of 0.
+    """
+    stored = read_array(path)
+    channels, height, width = image_shape
+    if stored.ndim != 2 or stored.shape[1] not in (height * width, channels * height * width):
+        raise InputError(
+            f"{path}: shape {stored.shape}, expected rows of images {image_shape}; delete it and "
+            "run 'dvc repro'"
+        )
+    images = stored.reshape(len(stored), -1, height, width)
+    strides = list(images.strides)
+    if images.shape[1] < channels:
+        strides[1] = 0
+    return as_strided(images, (len(images), *image_shape), strides)
+
+
+def pixels(stored: NDArray[Any]) -> NDArray[np.float32]:
+    """Stored values as float32 pixels: uint8 grey levels k become k/255."""
+    return np.divide(stored, 255, dtype=np.float32) if stored.dtype == np.uint8 else stored
+
+
+class Form(NamedTuple):
+    """How images are stored."""
+
+    channels: int  # 1 where all are equal
+    dtype: str  # uint8 where all pixels are k/255, else float32
+
+
+class FormError(Exception):
+    """An image does not fit the form."""
+
+
+def forms(channels: int) -> list[Form]:
+    """The forms for images of `channels`, smallest first; the last fits every image."""
+    return [Form(c, dtype) for dtype in ("uint8", "float32") for c in sorted({1, channels})]
+
+
+def stored_rows(images: NDArray[np.float32], form: Form) -> NDArray[Any]:
+    """Images (n, C, H, W) as rows (n, D) to store; FormError unless `pixels` gives them back."""
+    distinct = images[:, : form.channels]
+    if not (images[:, form.channels :] == images[:, :1]).all():
+        raise FormError
+    if form.dtype == "uint8":
+        with np.errstate(invalid="ignore"):  # NaN is no grey level, as the comparison finds
+            grey = np.clip(np.rint(distinct * 255), 0, 255).astype(np.uint8)
+        if not (pixels(grey) == distinct).all():
+            raise FormError
+        return grey.reshape(len(images), -1)
+    return distinct.reshape(len(images), -1)
 
 
 def write_array(

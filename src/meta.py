@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from src.arrays import Form
 from src.files import read_json, write_json
 
 
@@ -11,9 +12,9 @@ class Meta(NamedTuple):
     classes: list[str]  # names in label order
 
 
-def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]]) -> None:
-    """`counts`: rows by class, for train and for test."""
-    write_json(path, {**meta._asdict(), "counts": counts})
+def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]], form: Form) -> None:
+    """`counts`: rows by class, for train and for test; `form`: how the images are stored."""
+    write_json(path, {**meta._asdict(), "counts": counts, "stored": form._asdict()})
 
 
 def read_meta(path: Path) -> Meta:

@@ -95,8 +95,8 @@ def read_raw(folder: Path) -> Raw:
 
 
 def check_pixels(chunk: NDArray[np.float32], path: Path, first_row: int) -> None:
-    """Raise InputError if a row of `chunk` (n, D), rows `first_row` and on, is not finite."""
-    finite = np.isfinite(chunk).all(axis=1)
+    """Raise InputError if an image of `chunk` (n, ...), rows `first_row` on, is not finite."""
+    finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
     if not finite.all():
         raise InputError(
             f"{path}: row {first_row + int(finite.argmin())} holds NaN or infinity, expected "

@@ -2,40 +2,45 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from src.arrays import row_slices
+from src.arrays import pixels, row_slices
 from src.files import replacing
 
 
-def fit_scaler(x: NDArray[np.float32]) -> StandardScaler:
-    """A StandardScaler fitted on the rows of `x` (N, D), a chunk at a time, float64 statistics."""
+def fit_scaler(x: NDArray[Any]) -> StandardScaler:
+    """A StandardScaler fitted on the stored rows `x` (N, D) by chunks, float64 statistics."""
     scaler = StandardScaler()
-    for rows in row_slices(len(x), x[0].nbytes, "fit scaler"):
-        scaler.partial_fit(x[rows])
+    for rows in row_slices(len(x), 4 * x.shape[1], "fit scaler"):
+        scaler.partial_fit(pixels(x[rows]))
     return scaler
 
 
-def scaled_chunks(scaler: StandardScaler, x: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """The scaled rows of `x` (N, D) in chunks.
+def scaled_chunks(scaler: StandardScaler, x: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    """The scaled rows of the stored rows `x` (N, D) in chunks.
 
     scikit-learn casts its float64 statistics to float32 before it applies them to float32 rows, so
     the rows are bit-equal to those of one `fit_transform`.
     """
-    for rows in row_slices(len(x), x[0].nbytes, "scale"):
-        yield scaler.transform(x[rows])
+    for rows in row_slices(len(x), 4 * x.shape[1], "scale"):
+        yield scaler.transform(pixels(x[rows]))
 
 
-def save_scaler(path: Path, scaler: StandardScaler) -> None:
-    """The fitted statistics as .npz: mean, var, scale (D,) float64, and n_samples."""
+def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
+    """The fitted statistics as .npz: mean, var, scale (n_features,) float64, and n_samples.
+
+    Those of one stored channel are those of each of the equal channels.
+    """
+    copies = n_features // len(scaler.mean_)
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(
             file,
-            mean=scaler.mean_,
-            var=scaler.var_,
-            scale=scaler.scale_,
+            mean=np.tile(scaler.mean_, copies),
+            var=np.tile(scaler.var_, copies),
+            scale=np.tile(scaler.scale_, copies),
             n_samples=scaler.n_samples_seen_,
         )

@@ -1,11 +1,13 @@
 """Standardise every feature by its mean and deviation over the training rows."""
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from src.arrays import read_array, write_array
 from src.cli import run
+from src.meta import read_meta
 from src.params import read_params
 from src.scaler import fit_scaler, save_scaler, scaled_chunks
 
@@ -16,11 +18,12 @@ SCALER = Path("data/scaler.npz")
 
 def main() -> None:
     read_params()  # every stage checks the whole file
+    meta = read_meta(FLAT / "meta.json")
     scaler = fit_scaler(read_array(FLAT / "x_train.npy"))
     for name in ("x_train.npy", "x_test.npy"):
         x = read_array(FLAT / name)
         write_array(OUT / name, x.shape, np.float32, scaled_chunks(scaler, x))
-    save_scaler(SCALER, scaler)
+    save_scaler(SCALER, scaler, prod(meta.image_shape))
 
 
 if __name__ == "__main__":

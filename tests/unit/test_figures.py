@@ -48,12 +48,12 @@ def test_learning_rate_marks_divergence_and_survives_a_lack_of_groups() -> None:
 def test_slice_figure_shows_row_500_or_the_last_and_one_of_each_class(
     n_rows: int, row: int
 ) -> None:
-    x = np.arange(n_rows * 24, dtype=np.float32).reshape(n_rows, 24)
+    images = np.arange(n_rows * 24, dtype=np.float32).reshape(n_rows, 2, 3, 4)
     y = np.arange(n_rows) % 2
-    figure = slice_figure(x, y, (2, 3, 4), ["ill", "sane"])
+    figure = slice_figure(images, y, ["ill", "sane"])
     shown = [axes.images[0].get_array() for axes in figure.axes]
     for picture, expected in zip(shown, [row, 0, 1], strict=True):
-        np.testing.assert_array_equal(picture, x[expected].reshape(2, 3, 4)[0])
+        np.testing.assert_array_equal(picture, images[expected, 0])
     assert figure.axes[0].images[0].get_cmap().name == "cividis"
     assert f"row {row}" in figure.axes[0].get_title()
 

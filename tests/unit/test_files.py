@@ -3,7 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.arrays import read_array, write_array
+from src.arrays import (
+    Form,
+    FormError,
+    forms,
+    pixels,
+    read_array,
+    read_images,
+    stored_rows,
+    write_array,
+)
 from src.cli import InputError
 from src.files import read_csv, replacing, write_csv, write_json
 
@@ -62,3 +71,47 @@ def test_a_cut_array_is_one_line(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"cut.npy: no whole .npy array"):
         read_array(path)
+
+
+GREY = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 6)).astype(np.float32) / np.float32(255)
+COLOUR = np.random.default_rng(1).integers(0, 256, (5, 3, 4, 6)).astype(np.float32) / np.float32(
+    255
+)
+
+
+@pytest.mark.parametrize(
+    ("images", "form"),
+    [
+        (GREY.repeat(3, 1), Form(1, "uint8")),
+        (COLOUR, Form(3, "uint8")),
+        (GREY.repeat(3, 1) * np.float32(1.1), Form(1, "float32")),
+        (COLOUR - 1, Form(3, "float32")),
+        (GREY, Form(1, "uint8")),
+    ],
+)
+def test_images_are_stored_in_the_smallest_form_that_gives_them_back(
+    tmp_path: Path, images: np.ndarray, form: Form
+) -> None:
+    path = tmp_path / "x.npy"
+    for tried in forms(images.shape[1]):
+        try:
+            rows = stored_rows(images, tried)
+        except FormError:
+            continue
+        break
+    assert tried == form
+    write_array(path, rows.shape, form.dtype, [rows])
+    channels, height, width = images.shape[1:]
+    read = read_images(path, (channels, height, width))
+    assert read.shape == images.shape
+    np.testing.assert_array_equal(pixels(read), images)
+    with pytest.raises(InputError, match="expected rows of images"):
+        read_images(path, (channels, height, width + 1))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 1.5, 0.5])
+def test_a_pixel_that_is_no_grey_level_is_none(value: float) -> None:
+    images = GREY.copy()
+    images[4, 0, 3, 5] = value
+    with pytest.raises(FormError):
+        stored_rows(images, Form(1, "uint8"))

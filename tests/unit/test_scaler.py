@@ -25,8 +25,24 @@ def test_rows_scaled_in_chunks_are_bit_equal_to_one_fit_transform(x: np.ndarray)
     assert scaled.tobytes() == expected.tobytes()
 
 
+def test_stored_grey_levels_of_one_channel_scale_like_the_full_images(
+    x: np.ndarray, tmp_path: Path
+) -> None:
+    grey = np.rint(x[:, 60:] * 255).astype(np.uint8)
+    full = np.tile(grey / np.float32(255), 3)
+    scaler = fit_scaler(grey)
+    expected = StandardScaler()
+    assert np.tile(np.concatenate(list(scaled_chunks(scaler, grey))), 3).tobytes() == (
+        expected.fit_transform(full).tobytes()
+    )
+    save_scaler(tmp_path / "scaler.npz", scaler, full.shape[1])
+    with np.load(tmp_path / "scaler.npz", allow_pickle=False) as saved:
+        np.testing.assert_allclose(saved["mean"], expected.mean_, rtol=1e-12)
+        assert saved["scale"].shape == (full.shape[1],)
+
+
 def test_saved_statistics_are_scikit_learns(x: np.ndarray, tmp_path: Path) -> None:
-    save_scaler(tmp_path / "scaler.npz", fit_scaler(x))
+    save_scaler(tmp_path / "scaler.npz", fit_scaler(x), 500)
     expected = StandardScaler().fit(x)
     with np.load(tmp_path / "scaler.npz", allow_pickle=False) as saved:
         assert set(saved) == {"mean", "var", "scale", "n_samples"}

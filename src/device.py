@@ -1,8 +1,15 @@
 """Where the arithmetic runs, and what makes it give the same bytes every time."""
 
+import ctypes
 import os
+import sys
+from collections.abc import Callable
 
 import torch
+from torch import nn
+
+Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def set_up_device(threads: int) -> torch.device:
@@ -12,7 +19,21 @@ def set_up_device(threads: int) -> torch.device:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # on by default: 10 bits of mantissa in place of 23
     torch.set_num_threads(threads)
+    keep_freed_memory()
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep what is freed at every step and needed again at the next.
+
+    It would give large blocks back to the system, and each page of a new one costs a fault. Does
+    nothing where there is no glibc.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+        if mallopt is not None:
+            mallopt(M_MMAP_MAX, 0)
+            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def device_name(device: torch.device) -> str:
@@ -21,7 +42,68 @@ def device_name(device: torch.device) -> str:
 
 
 def to_device_if_it_fits(rows: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """`rows` on the device, or as they are where they would take over half of its free memory."""
-    if device.type == "cuda" and rows.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+    """`rows` on the device, or as they are where they would take over half of its free memory.
+
+    An axis of stride 0 is copied once and stays one.
+    """
+    once = rows[:, :1] if rows.stride(1) == 0 else rows
+    if device.type == "cuda" and once.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
         return rows
-    return rows.to(device)
+    return once.to(device).expand(rows.shape)
+
+
+def graphed(step: Step, module: nn.Module) -> Step:
+    """`step` as CUDA graphs, one for each size of batch: one launch in place of dozens.
+
+    Capturing runs the step for real, so the state of `module` is put back afterwards. What a call
+    returns is overwritten by the next.
+    """
+    graphs: dict[
+        int, tuple[torch.cuda.CUDAGraph, list[torch.Tensor], tuple[torch.Tensor, ...]]
+    ] = {}
+
+    def capture(*inputs: torch.Tensor) -> None:
+        held = [tensor.clone() for tensor in inputs]
+        state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):  # cuDNN and cuBLAS set themselves up
+                step(*held)
+        torch.cuda.current_stream().wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = step(*held)
+        module.load_state_dict(state)
+        graphs[len(held[0])] = graph, held, outputs
+
+    def replay(batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if len(batch) not in graphs:
+            capture(batch, labels)
+        graph, held, (loss, right) = graphs[len(batch)]
+        held[0].copy_(batch)
+        held[1].copy_(labels)
+        graph.replay()
+        return loss, right
+
+    return replay
+
+
+class LossWatch:
+    """Sees a loss of NaN without making the host wait for a GPU: there, some steps later."""
+
+    def __init__(self) -> None:
+        self.copied: torch.cuda.Event | None = None
+        self.loss = torch.zeros(())
+
+    def saw_nan(self, loss: torch.Tensor) -> bool:
+        if loss.device.type == "cpu":
+            return bool(loss.isnan())
+        if self.copied is None:
+            self.loss, self.copied = self.loss.pin_memory(), torch.cuda.Event()
+        elif not self.copied.query():
+            return False
+        seen = bool(self.loss.isnan())
+        self.loss.copy_(loss, non_blocking=True)
+        self.copied.record()
+        return seen

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from src.device import to_device_if_it_fits
+from src.device import LossWatch, Step, graphed, to_device_if_it_fits
+from src.folding import Twin
 
 
 class Epoch(NamedTuple):
@@ -20,7 +20,7 @@ class Epoch(NamedTuple):
 
 
 def train(
-    network: nn.Module,
+    network: nn.Sequential,
     x: torch.Tensor,
     y: torch.Tensor,
     *,
@@ -32,7 +32,8 @@ def train(
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
-    x: (N, C, H, W) float32, may be a memory map larger than memory. y: (N,) int64.
+    x: (N, C, H, W) float32, may be a memory map larger than memory; where all channels are equal,
+    C may have a stride of 0. y: (N,) int64.
 
     Plain SGD, batches of rows in stored order (or, with `shuffle`, in an order drawn anew each
     epoch from `seed`), the smaller last batch kept. Cross-entropy applies log-softmax to the
@@ -42,33 +43,38 @@ def train(
     device = next(network.parameters()).device
     n_rows = len(x)
     x, y = to_device_if_it_fits(x, device), y.to(device)
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    twin = Twin(network, x, lr)
+    step = sgd_step(twin, lr)
+    if device.type == "cuda":
+        step = graphed(step, twin)
+    watch = LossWatch()
     generator = torch.Generator().manual_seed(seed)
     starts = range(0, n_rows, batch_size)
     sizes = torch.tensor([min(batch_size, n_rows - start) for start in starts])
     history: list[Epoch] = []
-    network.train()
     with tqdm(total=epochs * len(starts), unit="step", disable=None) as progress:
         for epoch in range(epochs):
             order = torch.randperm(n_rows, generator=generator) if shuffle else None
-            if order is not None:
-                order = order.to(x.device)
             # Loss and accuracy stay on the device and are read once an epoch: reading them at
             # every step would make the host wait for it.
-            losses = torch.empty(len(starts), device=device)
+            losses = torch.full((len(starts),), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
-            for step, start in enumerate(starts):
-                rows = slice(start, start + batch_size)
-                batch = x[rows] if order is None else x[order[rows]]
-                labels = y[rows] if order is None else y[order[rows].to(device)]
-                logits = network(batch.to(device))
-                loss = nn.functional.cross_entropy(logits, labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses[step] = loss.detach()
-                correct += (logits.argmax(1) == labels).sum()
+            for i, start in enumerate(starts):
+                batch, labels = rows_of(x, y, slice(start, start + batch_size), order)
+                loss, right = step(batch.to(device), labels)
+                losses[i] = loss
+                correct += right
                 progress.update()
+                # A loss of NaN makes the gradient of the output bias NaN, so that bias is NaN for
+                # ever, and so is every logit: argmax then says class 0 for every row. Training on
+                # would change neither predictions nor metrics, only turn more of the weights into
+                # NaN. So the run ends here, and the rest of the epoch is known without computing
+                # it: the history's last row holds NaN for both losses and the accuracy over all
+                # rows. An infinite loss can recover, so it ends nothing.
+                if watch.saw_nan(loss):
+                    _, rest = rows_of(x, y, slice(start + batch_size, n_rows), order)
+                    correct += (rest == 0).sum()
+                    break
             batch_losses = losses.cpu().double()
             history.append(
                 Epoch(
@@ -79,11 +85,31 @@ def train(
                 )
             )
             progress.set_postfix(epoch=epoch, loss=f"{history[-1].train_loss:.4g}")
-            # A loss of NaN makes the gradient of the output bias NaN, so that bias is NaN for ever,
-            # and so is every logit: argmax then says class 0 for every row. Training on would
-            # change neither predictions nor metrics, only turn more of the weights into NaN. The
-            # history ends with the epoch in which it happened: both losses NaN, the accuracy over
-            # all its rows. An infinite loss can recover, so it ends nothing.
-            if np.isnan(history[-1].train_loss):
+            if batch_losses.isnan().any():
                 break
+    twin.unfold()
     return history
+
+
+def sgd_step(twin: Twin, lr: float) -> Step:
+    """A function of images (n, C, H, W) and labels (n,): one step; the loss, and how many right."""
+    optimizer = twin.optimizer(lr)
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = twin(images)
+        loss = nn.functional.cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.detach(), (logits.argmax(1) == labels).sum()
+
+    return step
+
+
+def rows_of(
+    x: torch.Tensor, y: torch.Tensor, rows: slice, order: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Those rows and labels, of the stored order or of `order`."""
+    if order is None:
+        return x[rows], y[rows]
+    return x[order[rows].to(x.device)], y[order[rows].to(y.device)]

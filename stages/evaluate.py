@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from src.arrays import read_array
+from src.arrays import read_array, read_images
 from src.cli import model_argument, run
 from src.device import set_up_device
 from src.evaluation import predict_logits, score
@@ -32,7 +32,7 @@ def main() -> None:
     network = NETWORKS[params.models[name].arch](meta.image_shape, len(meta.classes))
     load_weights(MODELS / f"{name}.safetensors", network)
 
-    x = torch.from_numpy(read_array(SCALED / "x_test.npy")).view(-1, *meta.image_shape)
+    x = torch.from_numpy(read_images(SCALED / "x_test.npy", meta.image_shape))
     y = read_array(FLAT / "y_test.npy")
     subjects_path = FLAT / "subjects_test.npy"
     subjects = read_array(subjects_path) if subjects_path.exists() else None

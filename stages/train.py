@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from src.arrays import read_array
+from src.arrays import read_array, read_images
 from src.cli import model_argument, run
 from src.device import device_name, set_up_device
 from src.files import write_csv, write_json
@@ -27,7 +27,7 @@ def main() -> None:
     model, training = params.models[name], params.training(name)
     meta = read_meta(FLAT / "meta.json")
     device = set_up_device(training.threads)
-    x = torch.from_numpy(read_array(SCALED / "x_train.npy"))
+    x = torch.from_numpy(read_images(SCALED / "x_train.npy", meta.image_shape))
     y = torch.from_numpy(read_array(FLAT / "y_train.npy"))
 
     # The seed alone decides the weights that a network of this shape starts from, not its name.
@@ -36,7 +36,7 @@ def main() -> None:
     started = time.perf_counter()
     history = train(
         network,
-        x.view(-1, *meta.image_shape),
+        x,
         y,
         lr=model.lr,
         batch_size=model.batch_size,

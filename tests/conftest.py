@@ -47,6 +47,8 @@ models:
     batch_size: 4
 """
 
+torch.set_num_threads(1)  # small tensors; more threads only wait for each other
+
 RunStage = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -15,7 +15,6 @@ SMALL = {
     "height: 64 ": "height: 36 ",
     "width: 56": "width: 36",
     "epochs: 10": "epochs: 1",
-    "threads: 2": "threads: 1",
 }
 
 

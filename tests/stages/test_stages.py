@@ -33,6 +33,11 @@ def picture_size(path: Path) -> tuple[int, int]:
         return picture.size
 
 
+def scaled_images(data: Path, split: str) -> torch.Tensor:
+    grey = torch.from_numpy(load_npy(data / f"scaled/x_{split}.npy"))
+    return grey.view(-1, 1, *SHAPE[1:]).repeat(1, 3, 1, 1)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return list(csv.DictReader(file))
@@ -76,9 +81,10 @@ def test_load_flattens_and_describes(workspace: Path, raw: Path, run_stage: RunS
     run_stage("load")
     flat = workspace / "data/flat"
     for split, n_rows in (("train", 23), ("test", 14)):
-        x = load_npy(flat / f"x_{split}.npy")
-        assert x.dtype == np.float32
-        np.testing.assert_array_equal(x, tensor(raw / f"{split}_data.pt").flatten(1).numpy())
+        x = load_npy(flat / f"x_{split}.npy")  # equal channels once, grey levels as they were
+        assert x.dtype == np.uint8
+        images = tensor(raw / f"{split}_data.pt")
+        np.testing.assert_array_equal(x / np.float32(255), images[:, 0].flatten(1).numpy())
         y = load_npy(flat / f"y_{split}.npy")
         assert y.dtype == np.int64
         np.testing.assert_array_equal(y, np.arange(n_rows) % 3)
@@ -89,6 +95,7 @@ def test_load_flattens_and_describes(workspace: Path, raw: Path, run_stage: RunS
         "image_shape": [3, 36, 40],
         "classes": ["Ill", "Sane", "Unsure"],
         "counts": {"train": [8, 8, 7], "test": [5, 5, 4]},
+        "stored": {"channels": 1, "dtype": "uint8"},
     }
     assert picture_size(workspace / "plots/sample.png")[0] > 400
 
@@ -105,15 +112,29 @@ def test_load_takes_other_shapes_and_drops_ids_that_are_gone(
     assert not (flat / "subjects_test.npy").exists()
 
 
+def test_load_stores_what_is_no_grey_slice_as_it_is(
+    workspace: Path, raw: Path, run_stage: RunStage
+) -> None:
+    images = tensor(raw / "test_data.pt")
+    images[13, 2, 3, 3] = 0.123  # one pixel of one channel of the last row
+    torch.save(images, raw / "test_data.pt")
+    run_stage("load")
+    stored = json.loads((workspace / "data/flat/meta.json").read_text())["stored"]
+    assert stored == {"channels": 3, "dtype": "float32"}
+    x = load_npy(workspace / "data/flat/x_test.npy")
+    np.testing.assert_array_equal(x, images.flatten(1).numpy())
+
+
 def test_scale_is_scikit_learns_scaler_of_the_training_rows(finished: Path) -> None:
     data = finished / "data"
     scaler = StandardScaler()
     expected = {
-        "x_train": scaler.fit_transform(load_npy(data / "flat/x_train.npy")),
-        "x_test": scaler.transform(load_npy(data / "flat/x_test.npy")),
+        "x_train": scaler.fit_transform(tensor(data / "raw/train_data.pt").flatten(1).numpy()),
+        "x_test": scaler.transform(tensor(data / "raw/test_data.pt").flatten(1).numpy()),
     }
     for name, x in expected.items():
-        assert load_npy(data / f"scaled/{name}.npy").tobytes() == x.tobytes()
+        scaled = load_npy(data / f"scaled/{name}.npy")
+        assert np.tile(scaled, 3).tobytes() == x.tobytes()
     with np.load(data / "scaler.npz", allow_pickle=False) as saved:
         np.testing.assert_allclose(saved["mean"], scaler.mean_, rtol=1e-12)
         assert saved["n_samples"] == 23
@@ -128,7 +149,7 @@ def test_train_is_plain_pytorch_and_knows_no_names(finished: Path) -> None:
     torch.manual_seed(3)
     network = NETWORKS["ConvNN2"](SHAPE, 3)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    x = torch.from_numpy(load_npy(data / "scaled/x_train.npy")).view(-1, *SHAPE)
+    x = scaled_images(data, "train")
     y = torch.from_numpy(load_npy(data / "flat/y_train.npy"))
     for _ in range(2):
         for batch, labels in zip(x.split(4), y.split(4), strict=True):
@@ -154,7 +175,7 @@ def test_evaluate_scores_the_test_rows(finished: Path) -> None:
 
     network = NETWORKS["SimpleNN2"](SHAPE, 3)
     network.load_state_dict(load_file(finished / "models/small.safetensors"))
-    x = torch.from_numpy(load_npy(data / "scaled/x_test.npy")).view(-1, *SHAPE)
+    x = scaled_images(data, "test")
     y = load_npy(data / "flat/y_test.npy")
     with torch.no_grad():
         logits = network(x)

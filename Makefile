@@ -1,12 +1,12 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run test lint lock clean help
+.PHONY: run train test lint lock clean help
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SETUP := .venv/requirements.lock
 
-run: $(SETUP) ## set up, run the pipeline, show the metrics
+run: train ## set up, run the pipeline, show the metrics
 	dvc repro
 	@echo
 	dvc metrics show
@@ -15,6 +15,9 @@ run: $(SETUP) ## set up, run the pipeline, show the metrics
 		"$$(test -f data/flat/subjects_test.npy && echo 'bootstrap over subjects' || echo Wilson)"
 	@echo "Next: open plots/accuracy.png; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
 	@echo "      In a new terminal, first: . .venv/bin/activate"
+
+train: $(SETUP) ## set up, train all models, several at a time
+	python train_all.py
 
 test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 	python -m pytest

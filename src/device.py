@@ -12,12 +12,16 @@ Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
-def set_up_device(threads: int) -> torch.device:
-    """cuda:0 where there is one, else the CPU with `threads` threads; deterministic algorithms."""
+def set_up_device(threads: int, tf32: bool = False) -> torch.device:
+    """cuda:0 where there is one, else the CPU with `threads` threads; deterministic algorithms.
+
+    With `tf32`, a GPU multiplies float32 with 10 bits of mantissa in place of 23.
+    """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with it
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # on by default: 10 bits of mantissa in place of 23
+    torch.backends.cudnn.allow_tf32 = tf32  # cuDNN's own default is True
+    torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.set_num_threads(threads)
     keep_freed_memory()
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")

@@ -129,11 +129,12 @@ class LinearStep(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.lr = lr
-        return torch.addmm(bias, x, weight.T)
+        return nn.functional.linear(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        gradient_x = gradient @ weight if ctx.needs_input_grad[0] else None
-        weight.addmm_(gradient.T, x, alpha=-ctx.lr)
+        gradient = gradient.to(weight.dtype)  # after a forward pass in bfloat16
+        gradient_x = (gradient @ weight).to(x.dtype) if ctx.needs_input_grad[0] else None
+        weight.addmm_(gradient.T, x.to(weight.dtype), alpha=-ctx.lr)
         return gradient_x, None, gradient.sum(0), None

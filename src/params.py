@@ -13,6 +13,7 @@ from src.cli import InputError
 PATH = Path("params.yaml")
 
 Arch = Literal["SimpleNN1", "SimpleNN2", "ConvNN1", "ConvNN2"]
+PrecisionName = Literal["float32", "tf32", "bf16"]
 
 # A field's description is the end of its error message: what the key may hold.
 Epochs = Annotated[int, Field(ge=1, description="a whole number from 1, such as 10")]
@@ -21,6 +22,9 @@ Seed = Annotated[
 ]
 Shuffle = Annotated[bool, Field(description="true or false")]
 Threads = Annotated[int, Field(ge=1, le=1024, description="a whole number from 1 to 1024")]
+Precision = Annotated[
+    PrecisionName, Field(description=f"one of {', '.join(get_args(PrecisionName))}")
+]
 
 
 class Group(BaseModel):
@@ -48,6 +52,7 @@ class Train(Group):
     seed: Seed
     shuffle: Shuffle
     threads: Threads
+    precision: Precision
 
 
 class Model(Group):
@@ -58,6 +63,7 @@ class Model(Group):
     seed: Seed | None = None
     shuffle: Shuffle | None = None
     threads: Threads | None = None
+    precision: Precision | None = None
 
 
 class Params(Group):

@@ -29,6 +29,7 @@ def train(
     epochs: int,
     shuffle: bool,
     seed: int,
+    bf16: bool = False,
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
@@ -44,7 +45,7 @@ def train(
     n_rows = len(x)
     x, y = to_device_if_it_fits(x, device), y.to(device)
     twin = Twin(network, x, lr)
-    step = sgd_step(twin, lr)
+    step = sgd_step(twin, lr, bf16)
     if device.type == "cuda":
         step = graphed(step, twin)
     watch = LossWatch()
@@ -91,12 +92,16 @@ def train(
     return history
 
 
-def sgd_step(twin: Twin, lr: float) -> Step:
-    """A function of images (n, C, H, W) and labels (n,): one step; the loss, and how many right."""
+def sgd_step(twin: Twin, lr: float, bf16: bool = False) -> Step:
+    """A function of images (n, C, H, W) and labels (n,): one step; the loss, and how many right.
+
+    With `bf16`, layers multiply in bfloat16; weights, their steps and the loss stay float32.
+    """
     optimizer = twin.optimizer(lr)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        logits = twin(images)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+            logits = twin(images).float()
         loss = nn.functional.cross_entropy(logits, labels)
         optimizer.zero_grad()
         loss.backward()

@@ -26,7 +26,7 @@ def main() -> None:
     name = model_argument("train", params.models)
     model, training = params.models[name], params.training(name)
     meta = read_meta(FLAT / "meta.json")
-    device = set_up_device(training.threads)
+    device = set_up_device(training.threads, tf32=training.precision == "tf32")
     x = torch.from_numpy(read_images(SCALED / "x_train.npy", meta.image_shape))
     y = torch.from_numpy(read_array(FLAT / "y_train.npy"))
 
@@ -43,6 +43,7 @@ def main() -> None:
         epochs=training.epochs,
         shuffle=training.shuffle,
         seed=training.seed,
+        bf16=training.precision == "bf16",
     )
     save_weights(MODELS / f"{name}.safetensors", network)
     write_csv(HISTORY / f"{name}.csv", Epoch._fields, history)

@@ -28,6 +28,7 @@ train:
   seed: 3
   shuffle: false
   threads: 1
+  precision: float32
 models:
   small:
     arch: SimpleNN2

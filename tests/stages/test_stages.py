@@ -231,6 +231,16 @@ def test_compare_shows_the_models_of_params_and_no_other(
     assert (workspace / "plots/accuracy.png").read_bytes() != before
 
 
+def test_on_the_shipped_sample_a_learning_rate_of_10_diverges(
+    repo: Path, workspace: Path, run_stage: RunStage
+) -> None:
+    shutil.copy(repo / "params.yaml", workspace)
+    for command in (["sample"], ["load"], ["scale"], ["train", "conv_nn4"]):
+        run_stage(*command)
+    (epoch,) = rows(workspace / "plots/history/conv_nn4.csv")
+    assert math.isnan(float(epoch["train_loss"]))
+
+
 @pytest.fixture
 def image_set(workspace: Path) -> Path:
     """The public layout in small: 2 classes of 3 subjects x 5 slices, slices 4 and 5 in test."""

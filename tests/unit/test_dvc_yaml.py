@@ -1,6 +1,8 @@
 """The deps in dvc.yaml name every module of ours that a stage imports: DVC traces no import."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,9 @@ def test_every_stage_says_what_it_does_and_needs_no_shell(name: str) -> None:
     stage = STAGES[name].get("do", STAGES[name])
     assert stage["desc"]
     assert stage["cmd"].split(" ${key}")[0] == f"python -m stages.{name}"
+
+
+@pytest.mark.parametrize("name", ["scale", "compare"])
+def test_a_stage_that_needs_no_torch_does_not_import_it(name: str) -> None:
+    code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)

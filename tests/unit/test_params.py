@@ -45,6 +45,7 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         "seed": 3,
         "shuffle": True,
         "threads": 1,
+        "precision": "float32",
     }
     assert params.training("conv") == params.train
 
@@ -68,6 +69,7 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("SimpleNN2", "SimpleNN3", ["models.small.arch is 'SimpleNN3'", "ConvNN2"]),
         ("epochs: 2", "epochs: 0", ["train.epochs is 0", "whole number from 1"]),
         ("shuffle: false", "shuffle: no", ["train.shuffle is 'no'", "true or false"]),
+        ("float32", "float16", ["train.precision is 'float16'", "float32, tf32, bf16"]),
         ("seed: 3", "seed: 4294967296", ["train.seed is 4294967296", "4294967295"]),
         ("subjects: 8", "subjects: 7", ["sample.subjects is 7", "from 8"]),
         ("raw: data/raw", "raw: ''", ["data.raw is ''", "folder"]),

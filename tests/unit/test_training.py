@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from src.device import set_up_device
 from src.training import train
 
 ROWS, CLASSES = 23, 3
@@ -101,3 +102,33 @@ def test_an_infinite_loss_ends_nothing() -> None:
     x, y = torch.ones(2, 1, 1, 1), torch.tensor([1, 1])
     history = train(network, x, y, lr=0.01, batch_size=1, epochs=3, shuffle=False, seed=0)
     assert [epoch.train_loss for epoch in history] == [math.inf] * 3
+
+
+def test_bf16_rounds_the_products_and_keeps_the_weights_float32(
+    rows: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    x, y = rows
+    exact, rounded = fresh_network(), fresh_network()
+    for network, bf16 in ((exact, False), (rounded, True)):
+        train(network, x, y, lr=0.1, batch_size=5, epochs=2, shuffle=False, seed=0, bf16=bf16)
+    for a, b in zip(exact.parameters(), rounded.parameters(), strict=True):
+        assert b.dtype == torch.float32
+        assert not torch.equal(a, b)
+        torch.testing.assert_close(a, b, rtol=0.05, atol=0.01)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_graphs_on_a_gpu_take_the_steps_of_the_cpu_and_repeat_to_the_bit(
+    rows: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    x, y = rows
+    device = set_up_device(threads=1)
+    networks = [fresh_network(), fresh_network().to(device), fresh_network().to(device)]
+    histories = [
+        train(network, x, y, lr=0.1, batch_size=5, epochs=3, shuffle=False, seed=0)
+        for network in networks
+    ]
+    assert histories[1] == histories[2]
+    for cpu, gpu, again in zip(*(network.parameters() for network in networks), strict=True):
+        torch.testing.assert_close(cpu, gpu.cpu(), rtol=1e-4, atol=1e-5)
+        assert torch.equal(gpu, again)

@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run train test lint lock clean help
+.PHONY: run train benchmark benchmark-gpu test lint lock clean help
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -19,6 +19,12 @@ run: train ## set up, run the pipeline, show the metrics
 train: $(SETUP) ## set up, train all models, several at a time
 	python train_all.py
 
+benchmark: run ## ours against the notebook's recipe on the CPU, about ten minutes
+	python -m benchmarks.cpu
+
+benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU
+	python -m benchmarks.gpu
+
 test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 	python -m pytest
 
@@ -36,7 +42,7 @@ clean: ## remove the environment and the tools' caches; results and the DVC cach
 	find src stages tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The copied lock is the stamp: as long as the two are equal, nothing is installed again.
 $(SETUP): requirements.lock

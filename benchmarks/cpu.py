@@ -1,0 +1,314 @@
+"""Ours against the notebook's recipe on this machine: `make benchmark`, ten minutes at most.
+
+Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. What is
+extrapolated from some steps to a whole run says so. Writes benchmarks/results/cpu.json.
+"""
+
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src.params import Params, read_params
+from src.phantoms import CLASSES, phantoms
+from src.raw import save_labels, save_tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks/results/cpu.json"
+ROWS = {"train": 5121, "test": 1279}
+NOTEBOOK_BYTES_A_ROW = 1.9e6  # measured: 11.6 GB for 6400 rows
+STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
+ROUNDS = 3
+
+
+def main() -> None:
+    params = read_params()
+    result: dict[str, Any] = {"machine": machine()}
+    with tempfile.TemporaryDirectory() as name:
+        full = workspace(Path(name) / "full", rows_that_fit(), 208, 176)
+        result["rows"] = rows_that_fit()
+        result["preparation"] = preparation(full)
+        result["stored bytes"] = stored_bytes(full)
+        result["milliseconds a step"] = {m: step_times(m, full) for m in STEPS}
+        result["all six trainings, extrapolated"] = all_six(params, result["milliseconds a step"])
+        result["seconds of load + scale by rows"] = growth_with_rows(Path(name))
+        result["own memory of training, MB"] = training_memory(Path(name))
+        result["milliseconds a step by image size"] = growth_with_size(Path(name), full)
+    result["dvc"] = dvc_overhead()
+    result["one learning rate changed, extrapolated"] = one_change(params, result)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2) + "\n")
+    show(result)
+
+
+def machine() -> dict[str, Any]:
+    cpus = Path("/proc/cpuinfo")
+    models = [
+        line.split(":")[1].strip()
+        for line in (cpus.read_text().splitlines() if cpus.exists() else [])
+        if line.startswith("model name")
+    ]
+    return {
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory_bytes() / 1e9, 1),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip(),
+    }
+
+
+def memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def rows_that_fit() -> dict[str, int]:
+    """The notebook's preparation needs 12 GB at full size; fewer rows on a smaller machine."""
+    share = min(1.0, 0.7 * memory_bytes() / (sum(ROWS.values()) * NOTEBOOK_BYTES_A_ROW))
+    return {split: int(n * share) for split, n in ROWS.items()}
+
+
+def workspace(folder: Path, rows: dict[str, int], height: int, width: int) -> Path:
+    """A folder with params.yaml and a raw folder of phantoms, the same few again and again."""
+    images, labels = phantoms(10, 32, height, width, seed=0)
+    flat = images.reshape(-1, height, width)
+    raw = folder / "data/raw"
+    raw.mkdir(parents=True)
+    order = np.random.default_rng(0)
+    chosen = {split: order.integers(len(flat), size=n) for split, n in rows.items()}
+    for split, index in chosen.items():
+        grey = torch.from_numpy(flat[index]).float() / 255
+        save_tensor(raw / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
+    save_labels(raw, CLASSES, {split: labels[index // 32] for split, index in chosen.items()}, None)
+    params = (ROOT / "params.yaml").read_text()
+    (folder / "params.yaml").write_text(params.replace("raw: data/sample", "raw: data/raw"))
+    return folder
+
+
+def measured(folder: Path, *arguments: str) -> dict[str, float]:
+    """Run Python with these arguments in `folder`: seconds, and the peak of its own memory.
+
+    Own memory is Linux's RssAnon, looked at every 10 ms: without the pages of mapped files.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    peak = 0
+    while process.poll() is None:
+        try:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peak = max(peak, int(status.split("RssAnon:")[1].split()[0]))
+        except (OSError, IndexError):
+            pass  # no Linux, or it has just ended
+        time.sleep(0.01)
+    if process.returncode:
+        sys.exit(f"error: {' '.join(arguments)} failed")
+    return {"seconds": time.perf_counter() - started, "own_mb": peak / 1024}
+
+
+def preparation(folder: Path) -> dict[str, Any]:
+    """Load + scale, files written, against the notebook's preparation, which writes none."""
+    ours, plain = [], []
+    for _ in range(2):
+        load = measured(folder, "-m", "stages.load")
+        scale = measured(folder, "-m", "stages.scale")
+        ours.append({"load": load, "scale": scale})
+        plain.append(measured(folder, "-m", "benchmarks.notebook", "data/raw"))
+    seconds = statistics.median(sum(s["seconds"] for s in run.values()) for run in ours)
+    plain_seconds = statistics.median(run["seconds"] for run in plain)
+    return {
+        "ours": ours,
+        "plain": plain,
+        "ours_seconds": seconds,
+        "plain_seconds": plain_seconds,
+        "ratio": plain_seconds / seconds,
+        "ours_own_mb": max(stage["own_mb"] for run in ours for stage in run.values()),
+        "plain_own_mb": max(run["own_mb"] for run in plain),
+    }
+
+
+def stored_bytes(folder: Path) -> dict[str, int]:
+    """Bytes of data/flat and data/scaled, and of the same arrays as plain float32."""
+    ours = sum(
+        path.stat().st_size
+        for part in ("flat", "scaled")
+        for path in (folder / "data" / part).glob("x_*.npy")
+    )
+    return {"ours": ours, "plain": 2 * sum(rows_that_fit().values()) * 3 * 208 * 176 * 4}
+
+
+def start_steps(
+    model: str, recipe: str, folder: Path, threads: int, n_steps: int | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "benchmarks.steps", model, recipe, str(folder)),
+            *(str(n_steps or STEPS[model]), "--threads", str(threads)),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def median_ms(process: subprocess.Popen[str]) -> float:
+    said, _ = process.communicate()
+    if process.returncode:
+        sys.exit(f"error: {process.args!r} failed")
+    seconds: list[float] = json.loads(said)
+    return 1000 * statistics.median(seconds)
+
+
+def step_times(model: str, folder: Path) -> dict[str, float]:
+    """Medians over rounds in which plain, ours, and two of ours at once take turns."""
+    plain, ours, paired = [], [], []
+    for _ in range(ROUNDS):
+        plain.append(median_ms(start_steps(model, "plain", folder, 2)))
+        ours.append(median_ms(start_steps(model, "ours", folder, 2)))
+        both = [start_steps(model, "ours", folder, 1) for _ in range(2)]
+        paired.append(max(median_ms(process) for process in both))
+    times = {
+        "plain": statistics.median(plain),
+        "ours": statistics.median(ours),
+        "ours, one thread, two at once": statistics.median(paired),
+    }
+    return {**times, "ratio": times["plain"] / times["ours"]}
+
+
+def all_six(params: Params, steps: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Seconds of all epochs of the six models, from the measured steps.
+
+    conv_nn3 and conv_nn4 are conv_nn2's network; conv_nn4 diverges at once, so ours ends there
+    (counted as 10 steps) where the notebook's trains on.
+    """
+    seconds: dict[str, list[float]] = {"plain": [], "ours": [], "ours, one thread, two at once": []}
+    for name, model in params.models.items():
+        n_steps = params.training(name).epochs * -(-rows_that_fit()["train"] // model.batch_size)
+        times = steps[name if name in steps else "conv_nn2"]
+        for recipe, of_all in seconds.items():
+            ends_early = name == "conv_nn4" and recipe != "plain"
+            of_all.append((10 if ends_early else n_steps) * times[recipe] / 1000)
+    lanes = [0.0, 0.0]
+    for training in seconds["ours, one thread, two at once"]:
+        lanes[lanes.index(min(lanes))] += training
+    plain, ours = sum(seconds["plain"]), sum(seconds["ours"])
+    return {
+        "plain_seconds": plain,
+        "ours_seconds": ours,
+        "two_at_once_seconds": max(lanes),
+        "ratio": plain / ours,
+        "ratio, two at once": plain / max(lanes),
+    }
+
+
+def growth_with_rows(folder: Path) -> dict[str, float]:
+    """Seconds of load + scale for a quarter, half and all of the full-size rows."""
+    grown = {}
+    for part in (4, 2, 1):
+        rows = {split: n // part for split, n in rows_that_fit().items()}
+        place = workspace(folder / f"rows-{part}", rows, 208, 176)
+        stages = [measured(place, "-m", f"stages.{stage}") for stage in ("load", "scale")]
+        grown[str(sum(rows.values()))] = sum(stage["seconds"] for stage in stages)
+        shutil.rmtree(place)
+    return grown
+
+
+def training_memory(folder: Path) -> dict[str, float]:
+    """Peak of own memory of the train stages with the widest layers; few rows, full-size images."""
+    place = workspace(folder / "memory", {"train": 300, "test": 10}, 208, 176)
+    for stage in ("load", "scale"):
+        measured(place, "-m", f"stages.{stage}")
+    return {
+        model: measured(place, "-m", "stages.train", model)["own_mb"]
+        for model in ("simple_nn1", "conv_nn1")
+    }
+
+
+def growth_with_size(folder: Path, full: Path) -> dict[str, dict[str, float]]:
+    """Milliseconds a step of two models at half the side and at full size."""
+    half = workspace(folder / "half", {"train": 700, "test": 10}, 104, 88)
+    for stage in ("load", "scale"):
+        measured(half, "-m", f"stages.{stage}")
+    return {
+        model: {
+            size: median_ms(start_steps(model, "ours", place, 2))
+            for size, place in (("104 x 88", half), ("208 x 176", full))
+        }
+        for model in ("simple_nn2", "conv_nn2")
+    }
+
+
+def dvc_overhead() -> dict[str, float]:
+    """Seconds of a `dvc repro` that has nothing to do, beside `dvc --version`, in turn."""
+    times: dict[str, list[float]] = {"repro": [], "--version": []}
+    subprocess.run(["dvc", "repro", "--quiet"], cwd=ROOT, check=True)
+    for _ in range(ROUNDS):
+        for argument, seconds in times.items():
+            started = time.perf_counter()
+            subprocess.run(["dvc", argument], cwd=ROOT, check=True, capture_output=True)
+            seconds.append(time.perf_counter() - started)
+    return {f"dvc {argument}": statistics.median(seconds) for argument, seconds in times.items()}
+
+
+def one_change(params: Params, result: dict[str, Any]) -> dict[str, float]:
+    """conv_nn2 trained again, against the notebook's recipe from the top."""
+    steps = 10 * -(-rows_that_fit()["train"] // params.models["conv_nn2"].batch_size)
+    ours = steps * result["milliseconds a step"]["conv_nn2"]["ours"] / 1000
+    ours += result["dvc"]["dvc repro"]
+    plain = result["all six trainings, extrapolated"]["plain_seconds"]
+    plain += result["preparation"]["plain_seconds"]
+    return {"plain_seconds": plain, "ours_seconds": ours, "ratio": plain / ours}
+
+
+def show(result: dict[str, Any]) -> None:
+    print(json.dumps(result["machine"]))
+    row = "{:44} {:>12} {:>12} {:>8}".format
+    print(row("", "notebook", "ours", "ratio"))
+    p = result["preparation"]
+    print(row("preparation, s", *_f(p["plain_seconds"], p["ours_seconds"], p["ratio"])))
+    memory = (p["plain_own_mb"], p["ours_own_mb"], p["plain_own_mb"] / p["ours_own_mb"])
+    print(row("preparation, own memory, MB", *_f(*memory)))
+    b = result["stored bytes"]
+    print(
+        row(
+            "flat and scaled arrays, MB",
+            *_f(b["plain"] / 1e6, b["ours"] / 1e6, b["plain"] / b["ours"]),
+        )
+    )
+    for model, t in result["milliseconds a step"].items():
+        print(row(f"{model}, ms a step", *_f(t["plain"], t["ours"], t["ratio"])))
+    a = result["all six trainings, extrapolated"]
+    print(row("six trainings, s *", *_f(a["plain_seconds"], a["ours_seconds"], a["ratio"])))
+    two = (a["plain_seconds"], a["two_at_once_seconds"], a["ratio, two at once"])
+    print(row("six trainings, two at once, s *", *_f(*two)))
+    o = result["one learning rate changed, extrapolated"]
+    print(row("conv_nn2's lr changed, s *", *_f(o["plain_seconds"], o["ours_seconds"], o["ratio"])))
+    print("* extrapolated from the steps above")
+    for name in (
+        "own memory of training, MB",
+        "seconds of load + scale by rows",
+        "milliseconds a step by image size",
+        "dvc",
+    ):
+        print(f"{name}: {json.dumps(result[name])}")
+
+
+def _f(*values: float) -> tuple[str, ...]:
+    return tuple(f"{value:.1f}" for value in values)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The notebook's recipe in plain form: what the benchmarks compare with.
+
+Five full copies of the data, float64 on the way, a batch after the other from the host.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from src.device import Step
+
+
+def prepare(folder: Path) -> dict[str, torch.Tensor]:
+    """Load the raw tensors of `folder`, flatten, standardise, reshape: all in memory."""
+    tensors = {
+        name: torch.load(folder / f"{name}.pt", weights_only=True)
+        for name in ("train_data", "test_data", "train_labels", "test_labels")
+    }
+    x_train = tensors["train_data"].reshape(len(tensors["train_data"]), -1).numpy()
+    x_test = tensors["test_data"].reshape(len(tensors["test_data"]), -1).numpy()
+    scaler = StandardScaler()
+    x_train = torch.tensor(scaler.fit_transform(x_train))
+    x_test = torch.tensor(scaler.transform(x_test))
+    return {**tensors, "x_train": x_train, "x_test": x_test}
+
+
+def plain_step(network: nn.Module, lr: float, device: torch.device) -> Step:
+    """One step of its training loop: the batch comes from the host, log-softmax is taken twice."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+
+    def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = images.to(device), labels.to(device)
+        outputs = nn.functional.log_softmax(network(images), dim=1)
+        loss = nn.functional.cross_entropy(outputs, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss, outputs
+
+    return step
+
+
+if __name__ == "__main__":
+    prepare(Path(sys.argv[1]))

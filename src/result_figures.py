@@ -59,7 +59,8 @@ def learning_rate_figure(
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True)
-    finite = [loss for loss in final_losses.values() if math.isfinite(loss)]
+    shown = [final_losses[name] for group in groups for name in group]
+    finite = [loss for loss in shown if math.isfinite(loss)]
     ceiling = 1.25 * max(finite, default=1.0)
     for colour, group in zip([BLUE, ORANGE, GREEN] * len(groups), groups, strict=False):
         names = sorted(group, key=lambda name: lrs[name])
@@ -79,11 +80,10 @@ def learning_rate_figure(
         for name in names:
             diverged = metrics[name]["diverged"]
             label = f"{name}\ndiverged" if diverged else name
-            loss = ceiling if diverged else final_losses[name]
-            if diverged:
-                top.plot(lrs[name], metrics[name]["accuracy"], "X", color=VERMILION, markersize=10)
-                bottom.plot(lrs[name], loss, "X", color=VERMILION, markersize=10)
+            loss = final_losses[name] if math.isfinite(final_losses[name]) else ceiling
             for axes, value in ((top, metrics[name]["accuracy"]), (bottom, loss)):
+                if diverged:
+                    axes.plot(lrs[name], value, "X", color=VERMILION, markersize=10, zorder=3)
                 axes.annotate(
                     label,
                     (lrs[name], value),
@@ -105,7 +105,7 @@ def learning_rate_figure(
                 transform=axes.transAxes,
             )
     top.set_ylim(0, 1)
-    bottom.set_ylim(0, 1.15 * ceiling)
+    bottom.set_ylim(-0.08 * ceiling, 1.15 * ceiling)
     top.set_ylabel("test accuracy")
     top.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     bottom.set_ylabel("training loss, last epoch")

@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.notebook import plain_step
 from src.arrays import read_array, read_images
-from src.device import graphed, set_up_device, to_device_if_it_fits
+from src.device import LossWatch, graphed, set_up_device, to_device_if_it_fits
 from src.folding import Twin
 from src.meta import read_meta
 from src.networks import NETWORKS
@@ -44,12 +44,26 @@ def main() -> None:
         twin = Twin(network.to(device), x, model.lr)
         step = sgd_step(twin, model.lr)
         step = graphed(step, twin) if device.type == "cuda" else step
+        x = x[:, : twin.channels]
     else:
         torch.set_num_threads(arguments.threads)
         device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         step = plain_step(network.to(device), model.lr, device)
         n_rows = min(len(x), (WARM_UP + arguments.steps) * model.batch_size)
         x, y = x[:n_rows].contiguous(), y[:n_rows]  # the notebook holds all channels in memory
+    watch = LossWatch() if arguments.recipe == "ours" else None
+    losses = torch.empty(arguments.steps + WARM_UP, device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+
+    def one_step(i: int) -> None:
+        """A step and, in ours, what the training loop does with it."""
+        nonlocal correct
+        loss, right = step(*batches[i % len(batches)])
+        if watch is not None:
+            losses[i] = loss
+            correct += right
+            watch.saw_nan(loss)
+
     batches = list(zip(x.split(model.batch_size), y.split(model.batch_size), strict=True))
     if len(y) % model.batch_size:
         batches.pop()  # full batches only
@@ -59,14 +73,14 @@ def main() -> None:
             torch.cuda.synchronize()
             started = time.perf_counter()
             for i in range(arguments.steps):
-                step(*batches[i % len(batches)])
+                one_step(i)
             torch.cuda.synchronize()
             if timed:
                 seconds.append((time.perf_counter() - started) / arguments.steps)
     else:
         for i in range(WARM_UP + arguments.steps):
             started = time.perf_counter()
-            step(*batches[i % len(batches)])
+            one_step(i)
             seconds.append(time.perf_counter() - started)
         del seconds[:WARM_UP]
     print(json.dumps(seconds))

@@ -73,7 +73,8 @@ class FormError(Exception):
 
 def forms(channels: int) -> list[Form]:
     """The forms for images of `channels`, smallest first; the last fits every image."""
-    return [Form(c, dtype) for dtype in ("uint8", "float32") for c in sorted({1, channels})]
+    found = [Form(c, dtype) for c in {1, channels} for dtype in ("uint8", "float32")]
+    return sorted(found, key=lambda form: form.channels * np.dtype(form.dtype).itemsize)
 
 
 def stored_rows(images: NDArray[np.float32], form: Form) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 
 class InputError(Exception):
@@ -10,16 +11,25 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; an InputError or an OSError (disk, permission) ends in one line."""
+    """Call `main`; an InputError, or a want of disk, permission or memory, ends in one line."""
     try:
         main()
+    except MemoryError as error:
+        sys.exit(f"error: not enough memory: {error}")
     except (InputError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are InputErrors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{self.prog}: {message}; --help lists the arguments")
+
+
 def model_argument(stage: str, models: Iterable[str]) -> str:
     """The model that the command line names; InputError if params.yaml has no such model."""
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}")
+    parser = OneLineParser(prog=f"python -m stages.{stage}")
     parser.add_argument("model", help="a name under `models` in params.yaml")
     name: str = parser.parse_args().model
     if name not in models:

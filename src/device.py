@@ -3,8 +3,10 @@
 import ctypes
 import os
 import sys
+import time
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,6 +21,8 @@ def set_up_device(threads: int, tf32: bool = False) -> torch.device:
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with it
     torch.use_deterministic_algorithms(True)
+    # It would fill all new memory with NaN, against reads that none of these operations does.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = tf32  # cuDNN's own default is True
     torch.backends.cuda.matmul.allow_tf32 = tf32
@@ -40,9 +44,14 @@ def keep_freed_memory() -> None:
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def device_name(device: torch.device) -> str:
-    """What the device calls itself, for the record beside a result."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+def made_by(device: torch.device, started: float) -> dict[str, str | float]:
+    """What made a result, for the record beside it; `started` by time.perf_counter()."""
+    return {
+        "seconds": round(time.perf_counter() - started, 3),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
 
 
 def to_device_if_it_fits(rows: torch.Tensor, device: torch.device) -> torch.Tensor:

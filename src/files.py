@@ -16,20 +16,25 @@ from src.cli import InputError
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or fill a folder; rename it to `path` at the end.
 
-    After an error, or when the process is killed, what stood at `path` still stands there. An out
-    may be a read-only link into DVC's cache, so it is replaced, never written to.
+    After an error, or when the process is killed, what stood at `path` still stands there (a folder
+    may stand beside it, as .old.partial, if the kill hits between two renames). An out may be a
+    read-only link into DVC's cache, so it is replaced, never written to.
     """
     partial = path.with_name(f"{path.name}.partial")
     remove(partial)
+    remove(path.with_name(f"{path.name}.old.partial"))
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
         for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
             with file.open("rb+") as written:
                 os.fsync(written.fileno())
-        if partial.is_dir():  # rename() replaces a file, but no folder that holds something
-            remove(path)
-        partial.replace(path)
+        if path.is_dir():  # replace() replaces a file, but no folder that holds something
+            old = path.replace(path.with_name(f"{path.name}.old.partial"))
+            partial.replace(path)
+            remove(old)
+        else:
+            partial.replace(path)
     finally:
         remove(partial)
 
@@ -70,6 +75,9 @@ def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV with a header, each as a mapping of column to text."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
+    if not rows:
+        raise InputError(f"{path}: no rows, expected one at least; delete it and run 'dvc repro'")
+    return rows

@@ -35,7 +35,8 @@ class Twin(nn.Module):
         self.start = self.home.sum(1)
         self.active: torch.Tensor | None = None
         if isinstance(first, nn.Linear):
-            self.active = active_features(x[:, : self.channels])
+            # The rows may be on the host where the network is not.
+            self.active = active_features(x[:, : self.channels]).to(first.weight.device)
             self.start = self.start[:, self.active]
 
         layers = list(network)

@@ -62,7 +62,11 @@ def _top(root: Folder, source: Path) -> Folder:
 def list_images(top: Folder) -> tuple[dict[str, list[ImageFile]], list[str]]:
     """The images of `train` and `test` by class and file name, and the class names in order."""
     names = {
-        split: sorted(entry.name for entry in (top / split).iterdir() if entry.is_dir())
+        split: sorted(
+            entry.name
+            for entry in (top / split).iterdir()
+            if entry.is_dir() and not entry.name.startswith(".")
+        )
         for split in ("train", "test")
     }
     classes = names["train"]
@@ -131,6 +135,8 @@ def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int]
         raise NoSubjects("train files have names of several kinds")
     if sorted(numbers) != list(range(len(train))):
         raise NoSubjects("train files are not numbered from 0 without a gap")
+    if len({subject for _, subject in cells}) < 2:
+        raise NoSubjects("test files name fewer than two subjects")
     if len(set(cells)) != len(cells):
         raise NoSubjects("two test files have the same slice and subject")
     slices, subjects = (max(column) for column in zip(*cells, strict=True))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from src.arrays import Form
+from src.cli import InputError
 from src.files import read_json, write_json
 
 
@@ -20,5 +21,10 @@ def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]], form: Form)
 def read_meta(path: Path) -> Meta:
     """What `write_meta` wrote."""
     meta = read_json(path)
-    channels, height, width = meta["image_shape"]
-    return Meta((channels, height, width), meta["classes"])
+    try:
+        channels, height, width = meta["image_shape"]
+        return Meta((channels, height, width), meta["classes"])
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"{path}: expected image_shape and classes; delete it and run 'dvc repro'"
+        ) from None

@@ -57,7 +57,7 @@ class Train(Group):
 
 class Model(Group):
     arch: Arch = Field(description=f"one of {', '.join(get_args(Arch))}")
-    lr: float = Field(gt=0, allow_inf_nan=False, description="a number above 0, such as 0.01")
+    lr: float = Field(gt=0, le=1e30, description="a number above 0, up to 1e30, such as 0.01")
     batch_size: int = Field(ge=1, description="a whole number from 1, such as 100")
     epochs: Epochs | None = None
     seed: Seed | None = None
@@ -106,7 +106,7 @@ def read_params(path: Path = PATH) -> Params:
         raise InputError(f"{path}: no such file; run in the folder that holds it") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected text in UTF-8 ({error})") from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, IndexError, RecursionError) as error:
         # ruamel appends advice of its own on how to switch the check off.
         text = " ".join(str(error).split()).split(" To suppress this check")[0]
         raise InputError(f"{path}: no readable YAML: {text}") from None
@@ -121,6 +121,8 @@ def _first_error(error: ValidationError) -> str:
     loc, found = first["loc"], first["input"]
     key = ".".join(str(part) for part in loc) or "the file"
     match first["type"]:
+        case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
+            message = f"{key.removesuffix('.[key]')} is a key that is no text; quote it"
         case "missing":
             message = f"{key} is missing, expected {_expected(loc)}"
         case "extra_forbidden":

@@ -121,8 +121,14 @@ def read_tensor(path: Path) -> torch.Tensor:
         raise InputError(f"{path}: torch cannot read it ({reason}), {expected}") from None
     if not isinstance(tensor, torch.Tensor):
         raise InputError(f"{path}: holds a {type(tensor).__name__}, {expected}")
-    if tensor.layout != torch.strided or tensor.is_quantized:
-        kind = "quantised" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested or tensor.is_meta:
+        kinds = {
+            "quantised": tensor.is_quantized,
+            "nested": tensor.is_nested,
+            "meta": tensor.is_meta,
+        }
+        layout = str(tensor.layout).removeprefix("torch.")
+        kind = next((kind for kind, found in kinds.items() if found), layout)
         raise InputError(f"{path}: holds a {kind} tensor, expected a dense one; x.to_dense()")
     return tensor.detach()
 
@@ -169,7 +175,13 @@ def _subjects(folder: Path, split: str, n_rows: int) -> NDArray[np.int64] | None
 
 def _classes(path: Path, train_labels: NDArray[np.int64]) -> list[str]:
     if not path.exists():
-        names = [str(label) for label in range(int(train_labels.max()) + 1)]
+        highest = int(train_labels.max())
+        if highest >= len(train_labels):
+            raise InputError(
+                f"{path.with_name('train_labels.pt')}: label {highest} in {len(train_labels)} "
+                "rows, expected labels from 0 without large gaps; name the classes in classes.json"
+            )
+        names = [str(label) for label in range(highest + 1)]
     else:
         names = read_json(path)
     if (

@@ -45,6 +45,7 @@ def train(
     n_rows = len(x)
     x, y = to_device_if_it_fits(x, device), y.to(device)
     twin = Twin(network, x, lr)
+    x = x[:, : twin.channels]  # equal channels need not travel with every batch
     step = sgd_step(twin, lr, bf16)
     if device.type == "cuda":
         step = graphed(step, twin)
@@ -56,24 +57,25 @@ def train(
     with tqdm(total=epochs * len(starts), unit="step", disable=None) as progress:
         for epoch in range(epochs):
             order = torch.randperm(n_rows, generator=generator) if shuffle else None
+            orders = order if order is None else (order.to(x.device), order.to(device))
             # Loss and accuracy stay on the device and are read once an epoch: reading them at
             # every step would make the host wait for it.
             losses = torch.full((len(starts),), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
             for i, start in enumerate(starts):
-                batch, labels = rows_of(x, y, slice(start, start + batch_size), order)
+                batch, labels = rows_of(x, y, slice(start, start + batch_size), orders)
                 loss, right = step(batch.to(device), labels)
                 losses[i] = loss
                 correct += right
                 progress.update()
                 # A loss of NaN makes the gradient of the output bias NaN, so that bias is NaN for
                 # ever, and so is every logit: argmax then says class 0 for every row. Training on
-                # would change neither predictions nor metrics, only turn more of the weights into
-                # NaN. So the run ends here, and the rest of the epoch is known without computing
-                # it: the history's last row holds NaN for both losses and the accuracy over all
-                # rows. An infinite loss can recover, so it ends nothing.
+                # would change neither predictions nor metrics. So the run ends here, and the rest
+                # of the epoch is known without computing it: the history's last row holds NaN for
+                # both losses and the accuracy over all rows. An infinite loss can recover, so it
+                # ends nothing.
                 if watch.saw_nan(loss):
-                    _, rest = rows_of(x, y, slice(start + batch_size, n_rows), order)
+                    _, rest = rows_of(x, y, slice(start + batch_size, n_rows), orders)
                     correct += (rest == 0).sum()
                     break
             batch_losses = losses.cpu().double()
@@ -87,7 +89,11 @@ def train(
             )
             progress.set_postfix(epoch=epoch, loss=f"{history[-1].train_loss:.4g}")
             if batch_losses.isnan().any():
-                break
+                # Which weights are NaN already depends on when the stop came: make it all of them.
+                with torch.no_grad():
+                    for parameter in network.parameters():
+                        parameter.fill_(torch.nan)
+                return history
     twin.unfold()
     return history
 
@@ -95,7 +101,8 @@ def train(
 def sgd_step(twin: Twin, lr: float, bf16: bool = False) -> Step:
     """A function of images (n, C, H, W) and labels (n,): one step; the loss, and how many right.
 
-    With `bf16`, layers multiply in bfloat16; weights, their steps and the loss stay float32.
+    With `bf16`, layers multiply in bfloat16, all but the backward pass of linear ones; weights,
+    their steps and the loss stay float32.
     """
     optimizer = twin.optimizer(lr)
 
@@ -112,9 +119,13 @@ def sgd_step(twin: Twin, lr: float, bf16: bool = False) -> Step:
 
 
 def rows_of(
-    x: torch.Tensor, y: torch.Tensor, rows: slice, order: torch.Tensor | None
+    x: torch.Tensor,
+    y: torch.Tensor,
+    rows: slice,
+    orders: tuple[torch.Tensor, torch.Tensor] | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Those rows and labels, of the stored order or of `order`."""
-    if order is None:
+    """Those rows and labels, of the stored order or of `orders`: one on each one's device."""
+    if orders is None:
         return x[rows], y[rows]
-    return x[order[rows].to(x.device)], y[order[rows].to(y.device)]
+    of_x, of_y = orders
+    return x[of_x[rows]], y[of_y[rows]]

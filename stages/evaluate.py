@@ -1,13 +1,14 @@
 """Evaluate one model on the test rows: `python -m stages.evaluate MODEL`."""
 
 import math
+import time
 from pathlib import Path
 
 import torch
 
 from src.arrays import read_array, read_images
 from src.cli import model_argument, run
-from src.device import set_up_device
+from src.device import made_by, set_up_device
 from src.evaluation import predict_logits, score
 from src.files import read_csv, write_csv, write_json
 from src.intervals import interval_name
@@ -36,6 +37,7 @@ def main() -> None:
     y = read_array(FLAT / "y_test.npy")
     subjects_path = FLAT / "subjects_test.npy"
     subjects = read_array(subjects_path) if subjects_path.exists() else None
+    started = time.perf_counter()
     logits = predict_logits(network.to(device), x)
     metrics = score(logits, y, subjects)
     losses = [float(epoch["train_loss"]) for epoch in read_csv(HISTORY / f"{name}.csv")]
@@ -52,6 +54,7 @@ def main() -> None:
             for actual, predicted in zip(y, logits.argmax(1), strict=True)
         ],
     )
+    write_json(METRICS / f"{name}.run.json", made_by(device, started))
     print(
         f"{name}: accuracy {metrics['accuracy']:.4f}, 95 % interval {metrics['low']:.4f} to "
         f"{metrics['high']:.4f} ({interval_name(subjects)})"

@@ -1,6 +1,5 @@
 """The public image set, zip or folder, as a raw folder: `python -m stages.images SOURCE`."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,14 +7,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from src.cli import InputError, run
+from src.cli import InputError, OneLineParser, run
 from src.files import replacing
 from src.image_set import ImageFile, NoSubjects, list_images, opened, read_image, with_subjects
 from src.raw import save_labels, save_tensor
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m stages.images", description=__doc__)
+    parser = OneLineParser(prog="python -m stages.images", description=__doc__)
     parser.add_argument("source", type=Path, help="zip or folder that holds {train,test}/CLASS")
     parser.add_argument("--out", type=Path, default=Path("data/raw"), help="the new raw folder")
     parser.add_argument("--seed", type=int, default=0, help="of the order of the rows")

@@ -7,7 +7,7 @@ import torch
 
 from src.arrays import read_array, read_images
 from src.cli import model_argument, run
-from src.device import device_name, set_up_device
+from src.device import made_by, set_up_device
 from src.files import write_csv, write_json
 from src.meta import read_meta
 from src.networks import NETWORKS
@@ -50,9 +50,7 @@ def main() -> None:
     write_json(
         MODELS / f"{name}.run.json",
         {
-            "seconds": round(time.perf_counter() - started, 3),
-            "device": device_name(device),
-            "torch": torch.__version__,
+            **made_by(device, started),
             **model.model_dump(),
             **training.model_dump(),
         },

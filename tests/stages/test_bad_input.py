@@ -27,6 +27,10 @@ def test_an_unknown_model_lists_the_known_ones(stage_error: StageError, stage: s
     assert "no 'smal', expected one of small, conv" in stage_error(stage, "smal")
 
 
+def test_a_missing_argument_is_one_line_too(stage_error: StageError) -> None:
+    assert "the following arguments are required: model" in stage_error("train")
+
+
 def test_load_without_a_raw_folder(stage_error: StageError) -> None:
     assert "data/raw: no such folder" in stage_error("load")
 

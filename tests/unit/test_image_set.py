@@ -55,6 +55,7 @@ TRAIN, TEST = public_set(4, 5, {(s, k) for s in (4, 5) for k in range(1, 5)})
         (TRAIN, [n for n in TEST if n != "4 (2).jpg"], "do not fill"),
         (TRAIN, [*TEST, "4 (1).jpg"], "same slice and subject"),
         (TRAIN, [*TEST, "x4.jpg"], "not named"),
+        ([f"mildDem{i}.jpg" for i in range(4)], ["5.jpg"], "fewer than two subjects"),
         (TRAIN, [*TEST, "999999 (999999).jpg"], "too many"),
         # Slice 5 is partly train: a gap there could be any subject's.
         ([f"mildDem{i}.jpg" for i in range(17)], ["5.jpg", "5 (4).jpg"], "gaps and images in"),

@@ -47,6 +47,7 @@ def cut(path: Path) -> None:
         ("train_data.pt", save({"x": images(23, 3, 36, 40)}), "holds a dict"),
         ("train_data.pt", save([1, 2]), "holds a list"),
         ("train_data.pt", save(images(23, 3, 36, 40).to_sparse()), "sparse_coo tensor"),
+        ("train_data.pt", save(torch.empty(23, 3, 36, 40, device="meta")), "meta tensor"),
         ("train_data.pt", save(images(23, 3, 36, 40).double()), "float64, expected float32"),
         ("train_data.pt", save(images(23, 36, 40)), "shape 23 x 36 x 40, expected images x"),
         ("train_data.pt", save(images(0, 3, 36, 40)), "none of them 0"),
@@ -84,6 +85,14 @@ def test_a_spoilt_file_is_named(
     assert fragment in str(error.value)
     assert str(tmp_path / "raw") in str(error.value)
     assert not Path("canary").exists()  # no code of a file was run
+
+
+def test_one_corrupt_label_makes_no_million_classes(tmp_path: Path) -> None:
+    write_raw(tmp_path / "raw")
+    (tmp_path / "raw/classes.json").unlink()
+    save(torch.full((23,), 10**12))(tmp_path / "raw/train_labels.pt")
+    with pytest.raises(InputError, match="label 1000000000000 in 23 rows"):
+        read_raw(tmp_path / "raw")
 
 
 def test_without_names_the_classes_are_the_labels(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU
 test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 	python -m pytest
 
-lint: $(SETUP)
+lint: $(SETUP) ## ruff and mypy
 	ruff check .
 	ruff format --check .
 	mypy

@@ -83,7 +83,7 @@ def stored_rows(images: NDArray[np.float32], form: Form) -> NDArray[Any]:
     if not (images[:, form.channels :] == images[:, :1]).all():
         raise FormError
     if form.dtype == "uint8":
-        with np.errstate(invalid="ignore"):  # NaN is no grey level, as the comparison finds
+        with np.errstate(all="ignore"):  # NaN and 1e38 are no grey levels, as the comparison finds
             grey = np.clip(np.rint(distinct * 255), 0, 255).astype(np.uint8)
         if not (pixels(grey) == distinct).all():
             raise FormError

@@ -2,6 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from src.arrays import (
     Form,
@@ -107,6 +110,25 @@ def test_images_are_stored_in_the_smallest_form_that_gives_them_back(
     np.testing.assert_array_equal(pixels(read), images)
     with pytest.raises(InputError, match="expected rows of images"):
         read_images(path, (channels, height, width + 1))
+
+
+LEVELS = [np.float32(k) / np.float32(255) for k in (0, 1, 2, 127, 254, 255)]
+ANY_PIXEL = st.one_of(st.sampled_from(LEVELS), st.floats(width=32, allow_nan=False))
+
+
+@given(arrays(np.float32, array_shapes(min_dims=4, max_dims=4, max_side=3), elements=ANY_PIXEL))
+def test_whatever_form_takes_an_image_gives_it_back(images: np.ndarray) -> None:
+    n_rows, channels, height, width = images.shape
+    taken = []
+    for form in forms(channels):
+        try:
+            rows = stored_rows(images, form)
+        except FormError:
+            continue
+        taken.append(form)
+        back = pixels(rows).reshape(n_rows, form.channels, height, width)
+        np.testing.assert_array_equal(np.broadcast_to(back, images.shape), images)
+    assert Form(channels, "float32") in taken
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 1.5, 0.5])

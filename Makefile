@@ -19,7 +19,7 @@ run: train ## set up, run the pipeline, show the metrics
 train: $(SETUP) ## set up, train all models, several at a time
 	python train_all.py
 
-benchmark: run ## ours against the notebook's recipe on the CPU, about ten minutes
+benchmark: run ## ours against the notebook's recipe on the CPU, about twelve minutes
 	python -m benchmarks.cpu
 
 benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU

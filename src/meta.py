@@ -11,6 +11,7 @@ from src.files import read_json, write_json
 class Meta(NamedTuple):
     image_shape: tuple[int, int, int]  # channels, height, width
     classes: list[str]  # names in label order
+    scored: list[str]  # those over which balanced accuracy and macro F1 are means
 
 
 def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]], form: Form) -> None:
@@ -23,8 +24,14 @@ def read_meta(path: Path) -> Meta:
     meta = read_json(path)
     try:
         channels, height, width = meta["image_shape"]
-        return Meta((channels, height, width), meta["classes"])
+        return Meta((channels, height, width), meta["classes"], meta["scored"])
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"{path}: expected image_shape and classes; delete it and run 'dvc repro'"
+            f"{path}: expected image_shape, classes and scored; delete it and run 'dvc repro'"
         ) from None
+
+
+def absent_entry(meta: Meta) -> dict[str, str]:
+    """For a metrics file: the classes that balanced accuracy and macro F1 leave out, if any."""
+    absent = [name for name in meta.classes if name not in meta.scored]
+    return {"absent": ", ".join(absent)} if absent else {}

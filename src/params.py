@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -14,6 +14,14 @@ PATH = Path("params.yaml")
 
 Arch = Literal["SimpleNN1", "SimpleNN2", "ConvNN1", "ConvNN2"]
 PrecisionName = Literal["float32", "tf32", "bf16"]
+# Rows of the same table as the models; `nearest_neighbour` of test, then of folds of all rows.
+BASELINES = (
+    "majority",
+    "nearest_neighbour",
+    "nearest_neighbour_random",
+    "nearest_neighbour_subject",
+)
+SplitName = Literal["given", "subject", "random"]
 
 # A field's description is the end of its error message: what the key may hold.
 Epochs = Annotated[int, Field(ge=1, description="a whole number from 1, such as 10")]
@@ -37,6 +45,19 @@ class Data(Group):
     raw: str = Field(
         min_length=1, description="the folder of the raw tensors as text, such as data/sample"
     )
+    split: SplitName = Field(description=f"one of {', '.join(get_args(SplitName))}")
+    folds: int = Field(ge=2, le=1000, description="a whole number from 2 to 1000, such as 5")
+    fold: int = Field(ge=0, description="a whole number from 0, below data.folds")
+    seed: Seed
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_the_folds(self) -> Self:
+        if self.fold >= self.folds:
+            raise ValueError(
+                f"fold is {self.fold}, expected 0 to {self.folds - 1}, since data.folds is "
+                f"{self.folds}"
+            )
+        return self
 
 
 class Sample(Group):
@@ -81,6 +102,8 @@ class Params(Group):
                     f"{name!r} names files and stages, expected a letter, then at most 63 "
                     "letters, digits, '_' and '-'"
                 )
+            if name.casefold() in BASELINES:
+                raise ValueError(f"{name!r} is the name of a baseline; rename the model")
         folded = [name.casefold() for name in models]
         if twins := [name for name in models if folded.count(name.casefold()) > 1]:
             raise ValueError(

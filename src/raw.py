@@ -94,13 +94,37 @@ def read_raw(folder: Path) -> Raw:
     return Raw(RawSplit(train, y_train, subjects[0]), RawSplit(test, y_test, subjects[1]), classes)
 
 
-def check_pixels(chunk: NDArray[np.float32], path: Path, first_row: int) -> None:
-    """Raise InputError if an image of `chunk` (n, ...), rows `first_row` on, is not finite."""
+def images_of(raw: Raw, rows: NDArray[np.int64]) -> torch.Tensor:
+    """The images (n, C, H, W) of `rows` (n,), numbered through train and then test.
+
+    Rows that follow each other in one file are a view of it, others a copy.
+    """
+    n_train = len(raw.train.images)
+    first, last = int(rows[0]), int(rows[-1])
+    if (np.diff(rows) == 1).all() and (last < n_train or first >= n_train):
+        if last < n_train:
+            return raw.train.images[first : last + 1]
+        return raw.test.images[first - n_train : last + 1 - n_train]
+    return torch.stack(
+        [
+            raw.train.images[row] if row < n_train else raw.test.images[row - n_train]
+            for row in rows.tolist()
+        ]
+    )
+
+
+def check_pixels(
+    chunk: NDArray[np.float32], raw: Raw, rows: NDArray[np.int64], folder: Path
+) -> None:
+    """Raise InputError if an image of `chunk` (n, ...), which is those `rows`, is not finite."""
     finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
     if not finite.all():
+        row = int(rows[finite.argmin()])
+        in_test = row >= len(raw.train.images)
         raise InputError(
-            f"{path}: row {first_row + int(finite.argmin())} holds NaN or infinity, expected "
-            "finite pixels; mend or drop that image"
+            f"{folder / ('test_data.pt' if in_test else 'train_data.pt')}: row "
+            f"{row - in_test * len(raw.train.images)} holds NaN or infinity, expected finite "
+            "pixels; mend or drop that image"
         )
 
 

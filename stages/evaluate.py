@@ -9,12 +9,13 @@ import torch
 from src.arrays import read_array, read_images
 from src.cli import model_argument, run
 from src.device import made_by, set_up_device
-from src.evaluation import predict_logits, score
+from src.evaluation import mean_cross_entropy, predict_logits
 from src.files import read_csv, write_csv, write_json
 from src.intervals import interval_name
-from src.meta import read_meta
+from src.meta import absent_entry, read_meta
 from src.networks import NETWORKS
 from src.params import read_params
+from src.scores import score
 from src.weights import load_weights
 
 FLAT = Path("data/flat")
@@ -39,13 +40,20 @@ def main() -> None:
     subjects = read_array(subjects_path) if subjects_path.exists() else None
     started = time.perf_counter()
     logits = predict_logits(network.to(device), x)
-    metrics = score(logits, y, subjects)
+    scored = [meta.classes.index(name) for name in meta.scored]
+    metrics = score(logits.argmax(1).numpy(), y, subjects, scored)
+    loss = mean_cross_entropy(logits, y)
     losses = [float(epoch["train_loss"]) for epoch in read_csv(HISTORY / f"{name}.csv")]
-    diverged = math.isnan(losses[-1]) or not math.isfinite(metrics["loss"])
-
-    # JSON knows no NaN and no infinity: such a value is left out, and `diverged` says why.
-    finite = {key: value for key, value in metrics.items() if math.isfinite(value)}
-    write_json(METRICS / f"{name}.json", {**finite, "diverged": diverged})
+    write_json(
+        METRICS / f"{name}.json",
+        {
+            **metrics,
+            # JSON knows no NaN and no infinity: such a loss is left out, and `diverged` says why.
+            **({"loss": loss} if math.isfinite(loss) else {}),
+            "diverged": math.isnan(losses[-1]) or not math.isfinite(loss),
+            **absent_entry(meta),
+        },
+    )
     write_csv(
         CONFUSION / f"{name}.csv",
         ("actual", "predicted"),

@@ -17,6 +17,10 @@ SHARED_SLICES = REPO.parent / "shared/data/mri-slices.zip"
 PARAMS = """\
 data:
   raw: data/raw
+  split: given
+  folds: 2
+  fold: 0
+  seed: 0
 sample:
   subjects: 8
   slices: 5

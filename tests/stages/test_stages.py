@@ -49,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     (folder / "params.yaml").write_text(PARAMS)
     write_raw(folder / "data/raw")
-    commands = [["load"], ["scale"]]
+    commands = [["load"], ["baselines"], ["scale"]]
     commands += [["train", name] for name in ("small", "conv", "conv_again", "conv_hot")]
     commands += [["evaluate", name] for name in ("small", "conv", "conv_hot")]
     for command in commands:
@@ -94,6 +94,7 @@ def test_load_flattens_and_describes(workspace: Path, raw: Path, run_stage: RunS
     assert json.loads((flat / "meta.json").read_text()) == {
         "image_shape": [3, 36, 40],
         "classes": ["Ill", "Sane", "Unsure"],
+        "scored": ["Ill", "Sane", "Unsure"],
         "counts": {"train": [8, 8, 7], "test": [5, 5, 4]},
         "stored": {"channels": 1, "dtype": "uint8"},
     }

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from src.cli import InputError
-from src.raw import check_pixels, read_raw
+from src.raw import check_pixels, images_of, read_raw
 from tests.conftest import write_raw
 
 
@@ -113,8 +113,19 @@ def test_the_format_of_older_pytorch_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_a_pixel_that_is_not_finite_is_named_by_row(value: float) -> None:
-    chunk = np.zeros((5, 12), np.float32)
-    chunk[3, 7] = value
-    with pytest.raises(InputError, match=r"train_data.pt: row 103 holds NaN or infinity"):
-        check_pixels(chunk, Path("train_data.pt"), first_row=100)
+def test_a_pixel_that_is_not_finite_is_named_by_file_and_row(tmp_path: Path, value: float) -> None:
+    write_raw(tmp_path / "raw", n_train=8, n_test=6)
+    raw = read_raw(tmp_path / "raw")
+    chunk = np.zeros((3, 12), np.float32)
+    chunk[1, 7] = value
+    for rows, named in (([5, 7, 2], "train_data.pt: row 7"), ([5, 9, 2], "test_data.pt: row 1")):
+        with pytest.raises(InputError, match=named):
+            check_pixels(chunk, raw, np.array(rows), tmp_path / "raw")
+
+
+@pytest.mark.parametrize("rows", [[2, 3, 4], [9, 10], [0, 2, 13], [7, 8], [8, 7]])
+def test_rows_are_numbered_through_train_and_then_test(tmp_path: Path, rows: list[int]) -> None:
+    write_raw(tmp_path / "raw", n_train=8, n_test=6)
+    raw = read_raw(tmp_path / "raw")
+    both = torch.cat([raw.train.images, raw.test.images])
+    assert torch.equal(images_of(raw, np.array(rows)), both[rows])

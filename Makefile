@@ -13,6 +13,7 @@ run: train ## set up, run the pipeline, show the metrics
 	@echo
 	@echo "low, high: 95 % interval of the accuracy;" \
 		"$$(test -f data/flat/subjects_test.npy && echo 'bootstrap over subjects' || echo Wilson)"
+	@python -c 'import json; print(json.load(open("plots/leakage.json"))["sentence"])'
 	@echo "Next: open plots/accuracy.png; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
 	@echo "      In a new terminal, first: . .venv/bin/activate"
 

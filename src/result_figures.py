@@ -13,37 +13,51 @@ Metrics = Mapping[str, Any]
 
 
 def accuracy_figure(
-    metrics: Mapping[str, Metrics], majority: float, n_rows: int, interval: str
+    models: Mapping[str, Metrics], baselines: Mapping[str, Metrics], n_rows: int, interval: str
 ) -> Figure:
-    """Test accuracy of each model with its interval, and that of always naming one class."""
-    names = list(metrics)[::-1]  # matplotlib counts from the bottom
-    figure = Figure(figsize=(8, 1.6 + 0.45 * len(names)), layout="constrained")
+    """Accuracy of each model and baseline with its interval; a line at the majority class."""
+    rows = {**models, **{name: metrics for name, metrics in baselines.items() if metrics}}
+    names = list(rows)[::-1]  # matplotlib counts from the bottom
+    figure = Figure(figsize=(8, 1.6 + 0.4 * len(names)), layout="constrained")
     axes = figure.subplots()
     for place, name in enumerate(names):
-        m = metrics[name]
-        colour, marker = (VERMILION, "X") if m["diverged"] else (BLUE, "o")
+        m = rows[name]
+        colour, marker = (GREY, "s") if name in baselines else (BLUE, "o")
+        text = f"{m['accuracy']:.1%}"
+        if m.get("diverged"):
+            colour, marker, text = VERMILION, "X", f"{text} diverged"
         axes.plot([m["low"], m["high"]], [place, place], color=colour, linewidth=2)
         axes.plot(m["accuracy"], place, marker, color=colour, markersize=8)
-        text = f"{m['accuracy']:.1%}" + (" diverged" if m["diverged"] else "")
         axes.text(1.02, place, text, va="center", fontsize=9, transform=axes.get_yaxis_transform())
-    axes.axvline(majority, color=GREY, linestyle="--")
+    axes.axvline(baselines["majority"]["accuracy"], color=GREY, linestyle="--")
     axes.annotate(
-        f"majority class {majority:.1%}",
-        (majority, 1.01),
+        "majority class",
+        (baselines["majority"]["accuracy"], 1.01),
         xycoords=("data", "axes fraction"),
         ha="center",
         va="bottom",
         fontsize=9,
         color=GREY,
     )
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [label(name) for name in names])
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.set_xlabel(f"accuracy on {n_rows} test rows; line: 95 % interval ({interval})")
+    axes.set_xlabel(
+        f"accuracy on {n_rows} test rows (folds: on all rows); line: 95 % interval ({interval})"
+    )
     axes.grid(axis="x", alpha=0.3)
-    axes.set_title("Test accuracy by model", pad=20)
+    axes.set_title("Accuracy of models and of baselines that learn nothing", pad=20)
     return figure
+
+
+def label(name: str) -> str:
+    """How a picture calls a model or baseline."""
+    return {
+        "nearest_neighbour": "nearest neighbour",
+        "nearest_neighbour_random": "nearest neighbour,\nrandom folds",
+        "nearest_neighbour_subject": "nearest neighbour,\nfolds by subject",
+    }.get(name, name)
 
 
 def learning_rate_figure(

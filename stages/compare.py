@@ -1,13 +1,16 @@
-"""Set the models of params.yaml side by side: pictures, and one history of them all."""
+"""Set the models of params.yaml side by side: pictures, tests of each pair, one history of all."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
+
+import numpy as np
 
 from src.arrays import read_array
 from src.cli import run
 from src.files import read_csv, read_json, write_csv
 from src.intervals import interval_name
-from src.params import Params, read_params
+from src.pairs import Pair, compare_pairs, verdict
+from src.params import BASELINES, Params, read_params
 from src.png import save_png
 from src.result_figures import accuracy_figure, learning_rate_figure
 
@@ -20,16 +23,28 @@ def main() -> None:
     params = read_params()
     metrics = {name: read_json(METRICS / f"{name}.json") for name in params.models}
     histories = {name: read_csv(PLOTS / f"history/{name}.csv") for name in params.models}
-    actual = [row["actual"] for row in read_csv(PLOTS / f"confusion/{next(iter(metrics))}.csv")]
-    majority = Counter(actual).most_common(1)[0][1] / len(actual)
-    interval = interval_name(read_array(SUBJECTS) if SUBJECTS.exists() else None)
+    baselines = {name: read_json(METRICS / f"{name}.json") for name in BASELINES}
+    correct = {
+        name: np.array([row["actual"] == row["predicted"] for row in predictions])
+        for name in params.models
+        for predictions in [read_csv(PLOTS / f"confusion/{name}.csv")]
+    }
+    subjects = read_array(SUBJECTS) if SUBJECTS.exists() else None
+    interval = interval_name(subjects)
+    pairs = compare_pairs(correct, subjects)
 
     write_csv(
         PLOTS / "history.csv",
         ("model", *next(iter(histories.values()))[0]),
         [(name, *row.values()) for name, rows in histories.items() for row in rows],
     )
-    save_png(PLOTS / "accuracy.png", accuracy_figure(metrics, majority, len(actual), interval))
+    write_csv(
+        PLOTS / "pairs.csv",
+        (*Pair._fields, "verdict"),
+        [(*pair, verdict(pair)) for pair in pairs],
+    )
+    n_rows = len(next(iter(correct.values())))
+    save_png(PLOTS / "accuracy.png", accuracy_figure(metrics, baselines, n_rows, interval))
     figure = learning_rate_figure(
         groups_by_lr(params),
         {name: model.lr for name, model in params.models.items()},
@@ -38,6 +53,8 @@ def main() -> None:
         interval,
     )
     save_png(PLOTS / "learning_rate.png", figure)
+    best = sorted(metrics, key=lambda name: -metrics[name]["accuracy"])[:2]
+    print(*(verdict(pair) for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")
 
 
 def groups_by_lr(params: Params) -> list[list[str]]:

@@ -15,6 +15,12 @@ METRICS = {
     "hot": {"accuracy": 0.1, "low": 0.05, "high": 0.2, "diverged": True},
 }
 
+BASELINES = {
+    "majority": {"accuracy": 0.5, "low": 0.4, "high": 0.6},
+    "nearest_neighbour": {"accuracy": 0.75, "low": 0.7, "high": 0.8},
+    "nearest_neighbour_subject": {},  # no subject ids
+}
+
 
 def texts(figure: Figure) -> str:
     return " ".join(
@@ -24,11 +30,12 @@ def texts(figure: Figure) -> str:
     )
 
 
-def test_accuracy_names_models_interval_divergence_and_majority() -> None:
-    figure = accuracy_figure(METRICS, 0.5, 1279, "Wilson")
+def test_accuracy_names_models_baselines_intervals_and_divergence() -> None:
+    figure = accuracy_figure(METRICS, BASELINES, 1279, "Wilson")
     shown = texts(figure)
-    for fragment in ("good", "70.0%", "10.0% diverged", "majority class 50.0%", "1279", "Wilson"):
+    for fragment in ("good", "70.0%", "10.0% diverged", "75.0%", "50.0%", "1279", "Wilson"):
         assert fragment in shown
+    assert len(figure.axes[0].get_yticklabels()) == 4  # the empty baseline has no row
     bars = [line.get_xdata() for line in figure.axes[0].lines]
     assert any(np.array_equal(bar, [0.6, 0.8]) for bar in bars)
 
@@ -60,5 +67,5 @@ def test_slice_figure_shows_row_500_or_the_last_and_one_of_each_class(
 
 def test_the_same_figure_is_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
-        save_png(tmp_path / name, accuracy_figure(METRICS, 0.5, 1279, "Wilson"))
+        save_png(tmp_path / name, accuracy_figure(METRICS, BASELINES, 1279, "Wilson"))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

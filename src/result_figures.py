@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's palette (2008): told apart by colour-blind readers too.
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
+PALETTE = [BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#000000"]
 
 Metrics = Mapping[str, Any]
 
@@ -58,6 +59,40 @@ def label(name: str) -> str:
         "nearest_neighbour_random": "nearest neighbour,\nrandom folds",
         "nearest_neighbour_subject": "nearest neighbour,\nfolds by subject",
     }.get(name, name)
+
+
+def history_figure(histories: Mapping[str, Sequence[Mapping[str, str]]]) -> Figure:
+    """Training loss and accuracy of each model by epoch; a cross where a run diverged."""
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    loss, accuracy = figure.subplots(2, 1, sharex=True)
+    for colour, (name, rows) in zip(PALETTE * len(histories), histories.items(), strict=False):
+        epochs = [int(row["epoch"]) for row in rows]
+        losses = [float(row["train_loss"]) for row in rows]
+        accuracies = [float(row["train_accuracy"]) for row in rows]
+        diverged = math.isnan(losses[-1])
+        loss.plot(epochs, losses, color=colour, marker="o", markersize=4)
+        accuracy.plot(
+            epochs,
+            accuracies,
+            color=colour,
+            marker="o",
+            markersize=4,
+            label=f"{name}, diverged" if diverged else name,
+        )
+        if diverged:
+            accuracy.plot(epochs[-1], accuracies[-1], "X", color=VERMILION, markersize=10)
+    loss.set_yscale("log")
+    loss.set_ylabel("training loss (log scale)")
+    accuracy.set_ylim(0, 1.02)
+    accuracy.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    accuracy.set_ylabel("training accuracy")
+    accuracy.set_xlabel("epoch")
+    accuracy.xaxis.get_major_locator().set_params(integer=True)
+    loss.set_title("Training of each model")
+    figure.legend(loc="outside right upper", fontsize=9)
+    for axes in (loss, accuracy):
+        axes.grid(alpha=0.3)
+    return figure
 
 
 def learning_rate_figure(

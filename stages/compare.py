@@ -12,7 +12,7 @@ from src.intervals import interval_name
 from src.pairs import Pair, compare_pairs, verdict
 from src.params import BASELINES, Params, read_params
 from src.png import save_png
-from src.result_figures import accuracy_figure, learning_rate_figure
+from src.result_figures import accuracy_figure, history_figure, learning_rate_figure
 
 METRICS = Path("metrics")
 PLOTS = Path("plots")
@@ -43,6 +43,7 @@ def main() -> None:
         (*Pair._fields, "verdict"),
         [(*pair, verdict(pair)) for pair in pairs],
     )
+    save_png(PLOTS / "history.png", history_figure(histories))
     n_rows = len(next(iter(correct.values())))
     save_png(PLOTS / "accuracy.png", accuracy_figure(metrics, baselines, n_rows, interval))
     figure = learning_rate_figure(

@@ -13,11 +13,14 @@ MODELS = ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "conv_nn3", "conv_
 ALL_STAGES = [
     "sample",
     "load",
+    "baselines",
     "scale",
     *(f"train@{name}" for name in MODELS),
     *(f"evaluate@{name}" for name in MODELS),
     "compare",
+    "report",
 ]
+BASELINES = ["majority", *(f"nearest_neighbour{of}" for of in ("", "_random", "_subject"))]
 OUTS = [
     *(f"data/sample/{split}_{kind}.pt" for split in ("train", "test")
       for kind in ("data", "labels", "subjects")),
@@ -26,9 +29,11 @@ OUTS = [
     "data/sample/classes.json", "data/flat/meta.json", "data/scaler.npz",
     "data/scaled/x_train.npy", "data/scaled/x_test.npy",
     *(f"models/{name}.safetensors" for name in MODELS),
-    *(f"metrics/{name}.json" for name in MODELS),
+    *(f"metrics/{name}.json" for name in (*MODELS, *BASELINES)),
     *(f"plots/{kind}/{name}.csv" for kind in ("history", "confusion") for name in MODELS),
     "plots/sample.png", "plots/accuracy.png", "plots/learning_rate.png", "plots/history.csv",
+    "plots/history.png", "plots/neighbours.png", "plots/leakage.json", "plots/pairs.csv",
+    "plots/report.html",
 ]  # fmt: skip
 
 
@@ -62,7 +67,7 @@ def test_a_changed_model_reruns_alone_and_setting_it_back_trains_nothing(
 ) -> None:
     before = (clone.folder / f"models/{name}.safetensors").read_bytes()
     clone.edit_model(name, old, new)
-    assert clone.repro() == [f"train@{name}", f"evaluate@{name}", "compare"]
+    assert clone.repro() == [f"train@{name}", f"evaluate@{name}", "compare", "report"]
     assert (clone.folder / f"models/{name}.safetensors").read_bytes() != before
 
     key = old.split(":")[0]
@@ -82,27 +87,29 @@ def test_a_changed_model_reruns_alone_and_setting_it_back_trains_nothing(
 def test_a_change_to_a_picture_retrains_nothing(clone: Clone) -> None:
     clone.edit("src/result_figures.py", "Test accuracy by model", "Accuracy by model")
     clone.edit("src/slice_figure.py", "Training slices", "Slices of the training set")
-    assert sorted(clone.repro()) == ["compare", "load"]
+    assert sorted(clone.repro()) == ["compare", "load", "report"]
 
 
 def test_a_seventh_model_is_six_lines_and_trains_alone(clone: Clone) -> None:
     with (clone.folder / "params.yaml").open("a") as file:
         file.write("  conv_nn5:\n    arch: ConvNN2\n    lr: 0.1\n    batch_size: 5\n")
-    assert sorted(clone.repro()) == ["compare", "evaluate@conv_nn5", "train@conv_nn5"]
+    ran = clone.repro()
+    assert sorted(ran) == ["compare", "evaluate@conv_nn5", "report", "train@conv_nn5"]
     assert "metrics/conv_nn5.json" in clone.run("dvc", "metrics", "show")
     with (clone.folder / "plots/history.csv").open() as history:
         assert {row["model"] for row in csv.DictReader(history)} == {*MODELS, "conv_nn5"}
 
 
-def test_metrics_show_fits_100_columns(finished: Clone) -> None:
+def test_metrics_show_fits_a_terminal(finished: Clone) -> None:
     table = finished.run("dvc", "metrics", "show").splitlines()
     header = table[0].split()
     assert header[0] == "Path"
     assert set(header[1:]) == {
         "accuracy", "low", "high", "balanced", "macro_f1", "loss", "diverged",
     }  # fmt: skip
-    assert {line.split()[0] for line in table[1:]} == {f"metrics/{name}.json" for name in MODELS}
-    assert max(len(line.rstrip()) for line in table) <= 100
+    paths = {f"metrics/{name}.json" for name in (*MODELS, *BASELINES)}
+    assert {line.split()[0] for line in table[1:]} == paths
+    assert max(len(line.rstrip()) for line in table) <= 111
 
 
 def test_experiments_in_the_workspace_and_in_a_temporary_one(clone: Clone) -> None:
@@ -132,7 +139,8 @@ def test_plots_show_draws_all_models_in_one_chart(finished: Clone) -> None:
         svg = vl_convert.vegalite_to_svg(json.dumps(spec))
         for name in MODELS:
             assert name in svg
-    for picture in ("plots/sample.png", "plots/accuracy.png", "plots/learning_rate.png"):
+    for picture in ("plots/sample.png", "plots/accuracy.png", "plots/learning_rate.png",
+                    "plots/neighbours.png", "plots/history.png"):  # fmt: skip
         assert picture in plots
 
 
@@ -142,3 +150,17 @@ def test_plots_diff_sets_two_revisions_side_by_side(clone: Clone) -> None:
     plots = json.loads(clone.run("dvc", "plots", "diff", "--json", "HEAD"))["data"]
     revisions = {revision for item in plots["plots/history.csv"] for revision in item["revisions"]}
     assert revisions == {"HEAD", "workspace"}
+
+
+def test_folds_by_subject_are_an_experiment_beside_the_given_split(clone: Clone) -> None:
+    clone.run(
+        "dvc", "exp", "run", "--temp", "-n", "new-subjects",
+        "-S", "data.split=subject", "-S", "data.fold=1", "-S", "data.folds=3",
+    )  # fmt: skip
+    shown = {
+        row["Experiment"] or row["rev"]: row
+        for row in csv.DictReader(clone.run("dvc", "exp", "show", "--csv").splitlines())
+    }
+    accuracy = "metrics/nearest_neighbour.json:accuracy"
+    assert shown["new-subjects"]["data.split"] == "subject"
+    assert shown["new-subjects"][accuracy] != shown["workspace"][accuracy]

@@ -85,7 +85,7 @@ def test_a_changed_model_reruns_alone_and_setting_it_back_trains_nothing(
 
 
 def test_a_change_to_a_picture_retrains_nothing(clone: Clone) -> None:
-    clone.edit("src/result_figures.py", "Test accuracy by model", "Accuracy by model")
+    clone.edit("src/result_figures.py", "Accuracy of models and", "Accuracies of models and")
     clone.edit("src/slice_figure.py", "Training slices", "Slices of the training set")
     assert sorted(clone.repro()) == ["compare", "load", "report"]
 

@@ -32,15 +32,22 @@ def nearest_of_other_groups(
     is exact, whatever the order of the sums and the number of threads.
     """
     n_rows = groupings.shape[1]
+    # A feature that is the same in all rows, as the black background is, tells none apart.
+    varying = np.max([part.max(0) for part in parts], 0) > np.min(
+        [part.min(0) for part in parts], 0
+    )
     squares = np.concatenate(
-        [np.einsum("ij,ij->i", block, block) for _, block in _blocks(parts, CANDIDATE_BYTES)]
+        [
+            np.einsum("ij,ij->i", block, block)
+            for _, block in _blocks(parts, varying, CANDIDATE_BYTES)
+        ]
     )
     nearest = np.empty(groupings.shape, np.int64)
     distance = np.empty(groupings.shape)
     typical = np.full(n_rows, np.nan)
     with tqdm(total=n_rows, desc="nearest neighbours", unit="row", disable=None) as progress:
-        for rows, queries in _blocks(parts, QUERY_BYTES):
-            products = [queries @ block.T for _, block in _blocks(parts, CANDIDATE_BYTES)]
+        for rows, queries in _blocks(parts, varying, QUERY_BYTES):
+            products = [queries @ block.T for _, block in _blocks(parts, varying, CANDIDATE_BYTES)]
             squared = squares[rows, None] + squares - 2 * np.concatenate(products, axis=1)
             distances = np.sqrt(np.maximum(squared, 0))
             for place, groups in enumerate(groupings):
@@ -57,13 +64,13 @@ def nearest_of_other_groups(
 
 
 def _blocks(
-    parts: Sequence[NDArray[Any]], n_bytes: int
+    parts: Sequence[NDArray[Any]], features: NDArray[np.bool_], n_bytes: int
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """The rows of `parts` as float64 in blocks of about `n_bytes`, with their numbers."""
+    """Those features of `parts` as float64 in blocks of about `n_bytes`, with the rows' numbers."""
     size = max(1, n_bytes // (8 * parts[0].shape[1]))
     first = 0
     for part in parts:
         for start in range(0, len(part), size):
-            block = part[start : start + size].astype(np.float64)
+            block = part[start : start + size, features].astype(np.float64)
             yield slice(first + start, first + start + len(block)), block
         first += len(part)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from src.neighbours import Neighbours
-from src.result_figures import BLUE, GREY, ORANGE
+from src.palette import BLUE, GREY, ORANGE
 
 CLOSE = 0.4
 

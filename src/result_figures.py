@@ -6,9 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-# Okabe and Ito's palette (2008): told apart by colour-blind readers too.
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-PALETTE = [BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#000000"]
+from src.palette import BLUE, GREEN, GREY, ORANGE, PALETTE, VERMILION
 
 Metrics = Mapping[str, Any]
 

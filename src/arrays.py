@@ -17,7 +17,7 @@ from tqdm import tqdm
 from src.cli import InputError
 from src.files import replacing
 
-CHUNK_BYTES = 2**26  # rows are worked on in parts of 64 MiB, however many there are
+CHUNK_BYTES = 2**20  # rows are worked on in parts of 1 MiB, which stay in the CPU's cache
 
 
 def read_array(path: Path) -> NDArray[Any]:
@@ -83,8 +83,8 @@ def stored_rows(images: NDArray[np.float32], form: Form) -> NDArray[Any]:
     if not (images[:, form.channels :] == images[:, :1]).all():
         raise FormError
     if form.dtype == "uint8":
-        with np.errstate(all="ignore"):  # NaN and 1e38 are no grey levels, as the comparison finds
-            grey = np.clip(np.rint(distinct * 255), 0, 255).astype(np.uint8)
+        with np.errstate(all="ignore"):  # NaN, -1 and 1e38 become some byte, which differs
+            grey = np.rint(distinct * 255).astype(np.uint8)
         if not (pixels(grey) == distinct).all():
             raise FormError
         return grey.reshape(len(images), -1)

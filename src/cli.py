@@ -1,6 +1,7 @@
 """How every command ends: quietly, or in one line on stderr with exit status 1."""
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -12,6 +13,7 @@ class InputError(Exception):
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; an InputError, or a want of disk, permission or memory, ends in one line."""
+    gc.freeze()  # what the imports made lives to the end: half a second to look over, after torch
     try:
         main()
     except MemoryError as error:

@@ -1,5 +1,6 @@
 """scikit-learn's StandardScaler over rows that need not fit into memory."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
 from src.arrays import pixels, row_slices
-from src.files import replacing
+from src.files import write_bytes
 
 
 def fit_scaler(x: NDArray[Any]) -> StandardScaler:
@@ -36,11 +37,12 @@ def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
     Those of one stored channel are those of each of the equal channels.
     """
     copies = n_features // len(scaler.mean_)
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(
-            file,
-            mean=np.tile(scaler.mean_, copies),
-            var=np.tile(scaler.var_, copies),
-            scale=np.tile(scaler.scale_, copies),
-            n_samples=scaler.n_samples_seen_,
-        )
+    data = io.BytesIO()
+    np.savez(
+        data,
+        mean=np.tile(scaler.mean_, copies),
+        var=np.tile(scaler.var_, copies),
+        scale=np.tile(scaler.scale_, copies),
+        n_samples=scaler.n_samples_seen_,
+    )
+    write_bytes(path, data.getvalue())

@@ -87,7 +87,7 @@ def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.
     for path in (*files, *sources()):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
 
 
 def sources() -> list[Path]:

@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run train benchmark benchmark-gpu test lint lock clean help
+.PHONY: run train benchmark benchmark-gpu test test-faults lint lock audit clean help
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -29,6 +29,9 @@ benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU
 test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 	python -m pytest
 
+test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
+	python -m pytest -m slow
+
 lint: $(SETUP) ## ruff and mypy
 	ruff check .
 	ruff format --check .
@@ -37,6 +40,9 @@ lint: $(SETUP) ## ruff and mypy
 lock: $(SETUP) ## remake requirements.lock from the ranges in pyproject.toml
 	uv pip compile --quiet --upgrade --group dev --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
+
+audit: $(SETUP) ## known vulnerabilities of what requirements.lock names (asks PyPI)
+	uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
 
 clean: ## remove the environment and the tools' caches; results and the DVC cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots

@@ -5,6 +5,7 @@ channels are equal, and uint8 grey levels k stand for pixels k/255. `read_images
 `pixels` the second, so no reader needs to know.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,7 +104,8 @@ def write_array(
         "fortran_order": False,
         "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
     }
-    with replacing(path) as partial, partial.open("wb") as file:
+    n_bytes = 128 + np.dtype(dtype).itemsize * math.prod(shape)  # a header, then the values
+    with replacing(path, n_bytes) as partial, partial.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         for chunk in chunks:
             file.write(np.ascontiguousarray(chunk, dtype).data)

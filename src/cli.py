@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import NoReturn
@@ -12,12 +13,22 @@ class InputError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; an InputError, or a want of disk, permission or memory, ends in one line."""
+    """Call `main`; an InputError, Ctrl-C, a want of disk, memory or permission end in one line."""
     gc.freeze()  # what the imports made lives to the end: half a second to look over, after torch
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # see stages/__init__.py
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
+    except KeyboardInterrupt:
+        print("error: stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except MemoryError as error:
         sys.exit(f"error: not enough memory: {error}")
+    except RuntimeError as error:  # PyTorch's want of memory: it has no class of its own on a CPU
+        message = str(error)
+        if "can't allocate memory" not in message and "out of memory" not in message:
+            raise
+        sys.exit(f"error: not enough memory: {' '.join(message.split())[:200]}")
     except (InputError, OSError) as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
 

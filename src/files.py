@@ -1,6 +1,8 @@
 """Whole files or none: written beside their place, flushed to disk, then renamed."""
 
 import csv
+import errno
+import io
 import json
 import os
 import shutil
@@ -11,14 +13,18 @@ from typing import Any
 
 from src.cli import InputError
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, a quota, `ulimit -f`
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or fill a folder; rename it to `path` at the end.
 
     After an error, or when the process is killed, what stood at `path` still stands there (a folder
     may stand beside it, as .old.partial, if the kill hits between two renames). An out may be a
     read-only link into DVC's cache, so it is replaced, never written to.
+
+    `n_bytes`: what a file takes, for the InputError when there is no room for it.
     """
     partial = path.with_name(f"{path.name}.partial")
     remove(partial)
@@ -35,8 +41,42 @@ def replacing(path: Path) -> Iterator[Path]:
             remove(old)
         else:
             partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        # torch.save makes a RuntimeError of what went wrong in writing.
+        cause = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(cause, OSError) or cause.errno not in NO_ROOM:
+            raise
+        remove(partial)
+        raise no_room(path, n_bytes, cause) from None
     finally:
         remove(partial)
+
+
+def reserve(path: Path, n_bytes: int) -> None:
+    """Make `path` a file of `n_bytes` zeros, to map into memory; InputError if there is no room.
+
+    In a file with holes, a want of room would show as SIGBUS in the middle of the work.
+    """
+    try:
+        with path.open("wb") as file:
+            if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+                os.posix_fallocate(file.fileno(), 0, n_bytes)
+            else:
+                file.truncate(n_bytes)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        remove(path)
+        raise no_room(path, n_bytes, error) from None
+
+
+def no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
+    """What to say of a file that the disk, a quota or a limit has no room for."""
+    wanted = f"{path.as_posix().replace('.partial/', '/')}: {error.strerror}: it takes {n_bytes:,}"
+    if error.errno == errno.EFBIG:
+        return InputError(f"{wanted} bytes, more than this process may write (see ulimit -f)")
+    free = shutil.disk_usage(path.parent).free
+    return InputError(f"{wanted} bytes, {free:,} are free; make room and run it again")
 
 
 def remove(path: Path) -> None:
@@ -47,10 +87,15 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """The file at `path` in one go."""
+    with replacing(path, len(data)) as partial:
+        partial.write_bytes(data)
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Strict JSON (NaN and infinity raise ValueError), a key a line, keys in their order."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
@@ -65,10 +110,11 @@ def read_json(path: Path) -> Any:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A CSV with Unix line ends; floats as Python's repr, which reads back exactly."""
-    with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_bytes(path, text.getvalue().encode())
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

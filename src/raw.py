@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from src.cli import InputError
-from src.files import read_json
+from src.files import read_json, replacing, write_bytes
 
 SPLITS = ("train", "test")
 INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -35,7 +35,7 @@ class Raw:
 
 def save_tensor(path: Path, tensor: torch.Tensor) -> None:
     """`torch.save` to an open file: given a path, it would store the file's name in the bytes."""
-    with path.open("wb") as file:
+    with replacing(path, tensor.nbytes) as partial, partial.open("wb") as file:
         torch.save(tensor, file)
 
 
@@ -47,7 +47,7 @@ def save_labels(
 ) -> None:
     """Write everything of a raw folder but the pixels: labels, class names, subjects if known."""
     names = json.dumps(list(classes), indent=2, ensure_ascii=False) + "\n"
-    (folder / "classes.json").write_text(names, encoding="utf-8")
+    write_bytes(folder / "classes.json", names.encode())
     for split in SPLITS:
         save_tensor(folder / f"{split}_labels.pt", torch.from_numpy(labels[split]))
         if subjects is not None:

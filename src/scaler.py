@@ -4,6 +4,7 @@ Not its own `partial_fit`, which passes over each chunk a dozen times; and impor
 takes longer than all of this does for the notebook's 6400 rows.
 """
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.arrays import pixels, row_slices
-from src.files import replacing
+from src.files import write_bytes
 
 
 class Scaler(NamedTuple):
@@ -60,11 +61,12 @@ def save_scaler(path: Path, scaler: Scaler, n_features: int) -> None:
     Those of one stored channel are those of each of the equal channels.
     """
     copies = n_features // len(scaler.mean)
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez(
-            file,
-            mean=np.tile(scaler.mean, copies),
-            var=np.tile(scaler.var, copies),
-            scale=np.tile(scaler.scale, copies),
-            n_samples=np.float64(scaler.n_samples),  # scikit-learn's n_samples_seen_ is one too
-        )
+    data = io.BytesIO()
+    np.savez(
+        data,
+        mean=np.tile(scaler.mean, copies),
+        var=np.tile(scaler.var, copies),
+        scale=np.tile(scaler.scale, copies),
+        n_samples=np.float64(scaler.n_samples),  # scikit-learn's n_samples_seen_ is one too
+    )
+    write_bytes(path, data.getvalue())

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from src.checkpoint import Checkpoint
 from src.device import LossWatch, Step, graphed, to_device_if_it_fits
 from src.folding import Twin
 
@@ -30,6 +31,7 @@ def train(
     shuffle: bool,
     seed: int,
     bf16: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
@@ -40,6 +42,9 @@ def train(
     epoch from `seed`), the smaller last batch kept. Cross-entropy applies log-softmax to the
     logits once. The notebook applied it twice, to the same effect: the exponentials of
     log-probabilities sum to 1, so the second log-softmax subtracts log(1) = 0.
+
+    With a `checkpoint` that a killed run of the same training left, go on from there, to the same
+    weights (on the CPU to the bit); `network` must be as it was at that run's start.
     """
     device = next(network.parameters()).device
     n_rows = len(x)
@@ -54,8 +59,12 @@ def train(
     starts = range(0, n_rows, batch_size)
     sizes = torch.tensor([min(batch_size, n_rows - start) for start in starts])
     history: list[Epoch] = []
-    with tqdm(total=epochs * len(starts), unit="step", disable=None) as progress:
-        for epoch in range(epochs):
+    if checkpoint is not None:
+        rows = checkpoint.restore(twin.layers, generator)
+        history = [Epoch(int(epoch), *rest) for epoch, *rest in rows]
+    done = len(history) * len(starts)
+    with tqdm(total=epochs * len(starts), initial=done, unit="step", disable=None) as progress:
+        for epoch in range(len(history), epochs):
             order = torch.randperm(n_rows, generator=generator) if shuffle else None
             orders = order if order is None else (order.to(x.device), order.to(device))
             # Loss and accuracy stay on the device and are read once an epoch: reading them at
@@ -94,6 +103,8 @@ def train(
                     for parameter in network.parameters():
                         parameter.fill_(torch.nan)
                 return history
+            if checkpoint is not None and epoch + 1 < epochs:
+                checkpoint.save(twin.layers, generator, history)
     twin.unfold()
     return history
 

@@ -7,14 +7,13 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from src.cli import InputError
-from src.files import replacing
+from src.files import write_bytes
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
     """The network's state as float32 tensors; no metadata, whose order would not be stable."""
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    with replacing(path) as partial:
-        partial.write_bytes(save(state))
+    write_bytes(path, save(state))
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

@@ -1,5 +1,6 @@
 """The public image set, zip or folder, as a raw folder: `python -m stages.images SOURCE`."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from src.cli import InputError, OneLineParser, run
-from src.files import replacing
+from src.files import replacing, reserve
 from src.image_set import ImageFile, NoSubjects, list_images, opened, read_image, with_subjects
 from src.raw import save_labels, save_tensor
 
@@ -59,7 +60,9 @@ def write_images(path: Path, files: Sequence[ImageFile], image_shape: tuple[int,
     pixels twice for a while.
     """
     pixels_path = path.with_suffix(".pixels")
-    pixels = np.memmap(pixels_path, np.float32, "w+", shape=(len(files), *image_shape))
+    shape = (len(files), *image_shape)
+    reserve(pixels_path, np.dtype(np.float32).itemsize * math.prod(shape))
+    pixels = np.memmap(pixels_path, np.float32, "r+", shape=shape)
     for row, file in enumerate(tqdm(files, desc=path.stem, unit="image", disable=None)):
         image = read_image(file.path)
         if image.shape != image_shape:

@@ -6,9 +6,10 @@ from pathlib import Path
 import torch
 
 from src.arrays import read_array, read_images
+from src.checkpoint import Checkpoint, fingerprint
 from src.cli import model_argument, run
 from src.device import made_by, set_up_device
-from src.files import write_csv, write_json
+from src.files import remove, write_csv, write_json
 from src.meta import read_meta
 from src.networks import NETWORKS
 from src.params import read_params
@@ -34,6 +35,9 @@ def main() -> None:
     torch.manual_seed(training.seed)
     network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
     started = time.perf_counter()
+    values = {"model": model.model_dump(), "training": training.model_dump()}
+    data = (FLAT / "meta.json", FLAT / "y_train.npy", SCALED / "x_train.npy")
+    key = fingerprint(values, data, device)
     history = train(
         network,
         x,
@@ -44,6 +48,7 @@ def main() -> None:
         shuffle=training.shuffle,
         seed=training.seed,
         bf16=training.precision == "bf16",
+        checkpoint=Checkpoint(MODELS / f"{name}.{key}.checkpoint"),
     )
     save_weights(MODELS / f"{name}.safetensors", network)
     write_csv(HISTORY / f"{name}.csv", Epoch._fields, history)
@@ -55,6 +60,8 @@ def main() -> None:
             **training.model_dump(),
         },
     )
+    for finished in MODELS.glob(f"{name}.*.checkpoint*"):  # of other params too, and half-written
+        remove(finished)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,9 @@ class Clone:
         self.folder = folder
         self.cold_run: list[str] = []  # the stages that the first repro ran
 
-    def run(self, *command: str) -> str:
-        """Run a command; it must succeed. What it printed."""
-        done = subprocess.run(
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Start a command as a process group of its own, its output in one pipe."""
+        return subprocess.Popen(
             command,
             cwd=self.folder,
             env={
@@ -40,9 +41,16 @@ class Clone:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
+            **options,
         )  # fmt: skip
-        assert done.returncode == 0, done.stdout
-        return done.stdout
+
+    def run(self, *command: str) -> str:
+        """Run a command; it must succeed. What it printed."""
+        process = self.start(*command)
+        said, _ = process.communicate()
+        assert process.returncode == 0, said
+        return said
 
     def repro(self) -> list[str]:
         """Run `dvc repro`; the stages that it really ran."""

@@ -14,7 +14,8 @@ STAGES = YAML(typ="safe").load(REPO / "dvc.yaml")["stages"]
 
 def imported(path: str) -> set[str]:
     """`path` and all of our modules that it imports, directly or through another."""
-    found = {path}
+    package = f"{path.split('/')[0]}/__init__.py"
+    found = {path, package} if (REPO / package).exists() else {path}
     for node in ast.walk(ast.parse((REPO / path).read_text())):
         match node:
             case ast.ImportFrom(module=str(module)):

@@ -1,27 +1,35 @@
 """A raw folder: four tensors, and what may stand beside them, checked before anything else runs."""
 
 import json
+import pickle
+import warnings
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.types import Storage
 
 from src.cli import InputError
 from src.files import read_json
 
 SPLITS = ("train", "test")
-INTEGERS = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+INTEGERS = (
+    *(torch.int64, torch.int32, torch.int16, torch.int8),
+    *(torch.uint64, torch.uint32, torch.uint16, torch.uint8),
+)
+PIXELS = (torch.float32, torch.float64, torch.float16, torch.bfloat16, *INTEGERS)
+EXACT = (torch.float16, torch.bfloat16, torch.int16, torch.int8, torch.uint16, torch.uint8)
 
 
 @dataclass(frozen=True)
 class RawSplit:
     """One half of a raw folder: N rows of C x H x W pixels."""
 
-    images: torch.Tensor  # (N, C, H, W) float32, memory-mapped; finiteness is not checked yet
+    images: torch.Tensor  # (N, C, H, W) as saved, memory-mapped; see `float_pixels`
     labels: NDArray[np.int64]  # (N,), 0 to K - 1
     subjects: NDArray[np.int64] | None  # (N,), whose image it is
 
@@ -31,6 +39,7 @@ class Raw:
     train: RawSplit
     test: RawSplit
     classes: list[str]  # K names in label order
+    notes: list[str] = field(default_factory=list)  # what was converted, one line a file
 
 
 def save_tensor(path: Path, tensor: torch.Tensor) -> None:
@@ -55,15 +64,17 @@ def save_labels(
 
 
 def read_raw(folder: Path) -> Raw:
-    """Everything a raw folder holds, checked but for the pixels' values (see `check_pixels`).
+    """Everything a raw folder holds, checked but for the pixels' values (see `float_pixels`).
 
-    Raises InputError with the file, what was found and what was expected.
+    What is unusual but harmless is taken, with a note. Raises InputError with the file, what was
+    found and what was expected.
     """
     if not folder.is_dir():
         raise InputError(
             f"{folder}: no such folder; expected the raw tensors there (param data.raw)"
         )
-    halves = [(_images(folder, split), _labels(folder, split)) for split in SPLITS]
+    notes: list[str] = []
+    halves = [(_images(folder, split, notes), _labels(folder, split, notes)) for split in SPLITS]
     (train, y_train), (test, y_test) = halves
     if train.shape[1:] != test.shape[1:]:
         raise InputError(
@@ -83,7 +94,7 @@ def read_raw(folder: Path) -> Raw:
                 f"{len(classes) - 1} for the {len(classes)} classes"
             )
     subjects = [
-        _subjects(folder, split, len(images))
+        _subjects(folder, split, len(images), notes)
         for split, (images, _) in zip(SPLITS, halves, strict=True)
     ]
     if (subjects[0] is None) != (subjects[1] is None):
@@ -91,7 +102,25 @@ def read_raw(folder: Path) -> Raw:
             f"{folder}: one of train_subjects.pt and test_subjects.pt is missing, expected both "
             "or neither"
         )
-    return Raw(RawSplit(train, y_train, subjects[0]), RawSplit(test, y_test, subjects[1]), classes)
+    return Raw(
+        RawSplit(train, y_train, subjects[0]), RawSplit(test, y_test, subjects[1]), classes, notes
+    )
+
+
+def float_pixels(images: torch.Tensor, path: Path, first_row: int) -> NDArray[np.float32]:
+    """`images` (n, C, H, W) of any dtype in PIXELS as float32, rounded; whole numbers stay as is.
+
+    Raises InputError, which counts rows from `first_row`, for a value beyond float32's range.
+    """
+    pixels = images.resolve_neg().float()
+    if images.dtype == torch.float64:
+        lost = (pixels.isinf() & images.isfinite()).flatten(1).any(1)
+        if lost.any():
+            raise InputError(
+                f"{path}: row {first_row + int(lost.int().argmax())} holds a float64 beyond "
+                "float32's range of 3.4e38; rescale the pixels"
+            )
+    return pixels.numpy()
 
 
 def check_pixels(chunk: NDArray[np.float32], path: Path, first_row: int) -> None:
@@ -104,18 +133,29 @@ def check_pixels(chunk: NDArray[np.float32], path: Path, first_row: int) -> None
         )
 
 
-def read_tensor(path: Path) -> torch.Tensor:
-    """The plain dense tensor that `torch.save` wrote to `path`, memory-mapped, on the CPU."""
+def read_tensor(path: Path) -> tuple[torch.Tensor, list[str]]:
+    """The dense tensor that `torch.save` wrote to `path`, memory-mapped, on the CPU.
+
+    With it, what is unusual about it, yet harmless.
+    """
     expected = "expected a tensor written by torch.save(tensor, path)"
     if not path.is_file():
         raise InputError(f"{path}: no such file, {expected}")
+    devices = []
+
+    def on_cpu(storage: Storage, device: str) -> Storage:
+        devices.append(device)
+        return storage
+
     try:
-        # The format of PyTorch before 1.6 is no zip and can't be mapped.
-        tensor = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
+        in_zip = zipfile.is_zipfile(path)  # the format of PyTorch before 1.6 can't be mapped
+        records = _records(path) if in_zip else []
+        with warnings.catch_warnings(action="ignore"):  # of kinds of tensor that are refused below
+            tensor = torch.load(path, map_location=on_cpu, weights_only=True, mmap=in_zip)
     except OSError:
         raise
+    except pickle.UnpicklingError:  # torch's text recommends to run the code
+        raise InputError(f"{path}: damaged, or holds more than numbers, {expected}") from None
     except Exception as error:  # random bytes can raise anything in torch.load
         reason = str(error).strip().split("\n")[0][:120]
         raise InputError(f"{path}: torch cannot read it ({reason}), {expected}") from None
@@ -130,13 +170,36 @@ def read_tensor(path: Path) -> torch.Tensor:
         layout = str(tensor.layout).removeprefix("torch.")
         kind = next((kind for kind, found in kinds.items() if found), layout)
         raise InputError(f"{path}: holds a {kind} tensor, expected a dense one; x.to_dense()")
-    return tensor.detach()
+    stored = tensor.untyped_storage().nbytes()
+    # torch maps that many bytes from where the record begins. Of a compressed or shorter one, the
+    # values would be other bytes of the file.
+    if in_zip and records != [(stored, stored)]:
+        raise InputError(f"{path}: a zip made or mended by another program, {expected}")
+    if tensor.nbytes > max(2**30, 1000 * stored):
+        raise InputError(
+            f"{path}: {stored} stored bytes expanded to {tensor.nbytes}; save x.contiguous() if "
+            "that is meant"
+        )
+    found = {
+        f"saved on {', '.join(devices)}": devices != ["cpu"],
+        "requires_grad": tensor.requires_grad,
+        "not contiguous": not tensor.is_contiguous(),
+    }
+    return tensor.detach(), [what for what, is_so in found.items() if is_so]
 
 
-def _images(folder: Path, split: str) -> torch.Tensor:
+def _records(path: Path) -> list[tuple[int, int]]:
+    """Sizes in bytes, plain and as stored, of the records of values in torch's zip."""
+    with zipfile.ZipFile(path) as archive:
+        return [
+            (i.file_size, i.compress_size) for i in archive.infolist() if "/data/" in i.filename
+        ]
+
+
+def _images(folder: Path, split: str, notes: list[str]) -> torch.Tensor:
     path = folder / f"{split}_data.pt"
-    images = read_tensor(path)
-    if images.dtype != torch.float32:
+    images, unusual = read_tensor(path)
+    if images.dtype not in PIXELS:
         raise InputError(
             f"{path}: pixels of {_dtype(images)}, expected float32; save images.float()"
         )
@@ -145,32 +208,56 @@ def _images(folder: Path, split: str) -> torch.Tensor:
             f"{path}: shape {_by(images.shape) or '()'}, expected images x channels x height x "
             "width, none of them 0"
         )
+    if images.dtype != torch.float32:
+        unusual.insert(0, _dtype(images))
+    taken = "as float32" + (", a grey level k as k, not k/255" if images.dtype in INTEGERS else "")
+    if images.dtype not in (torch.float32, *EXACT):
+        taken += ", rounded"
+    _note(notes, path, unusual, taken)
     return images
 
 
-def _labels(folder: Path, split: str) -> NDArray[np.int64]:
+def _labels(folder: Path, split: str, notes: list[str]) -> NDArray[np.int64]:
     path = folder / f"{split}_labels.pt"
-    labels = read_tensor(path)
-    if labels.dtype not in INTEGERS:
-        raise InputError(f"{path}: labels of {_dtype(labels)}, expected int64; save labels.long()")
-    if labels.ndim != 1 or not len(labels):
-        raise InputError(
-            f"{path}: shape {_by(labels.shape) or '()'}, expected one label an image (rank 1)"
-        )
-    return labels.long().numpy()
+    labels = _whole_numbers(path, "label", notes)
+    if not len(labels):
+        raise InputError(f"{path}: no labels, expected one an image")
+    return labels
 
 
-def _subjects(folder: Path, split: str, n_rows: int) -> NDArray[np.int64] | None:
+def _subjects(folder: Path, split: str, n_rows: int, notes: list[str]) -> NDArray[np.int64] | None:
     path = folder / f"{split}_subjects.pt"
     if not path.exists():
         return None
-    subjects = read_tensor(path)
-    if subjects.dtype != torch.int64 or subjects.shape != (n_rows,):
+    subjects = _whole_numbers(path, "subject", notes)
+    if len(subjects) != n_rows:
         raise InputError(
-            f"{path}: {_dtype(subjects)} of shape {_by(subjects.shape) or '()'}, expected int64 "
-            f"of shape {n_rows}, one id an image"
+            f"{path}: {len(subjects)} subjects for {n_rows} images, expected one an image"
         )
-    return subjects.numpy()
+    return subjects
+
+
+def _whole_numbers(path: Path, what: str, notes: list[str]) -> NDArray[np.int64]:
+    """One number a row: integers of any size, (N,) or (N, 1)."""
+    numbers, unusual = read_tensor(path)
+    if numbers.dtype not in INTEGERS:
+        raise InputError(
+            f"{path}: {what}s of {_dtype(numbers)}, expected int64; save {what}s.long()"
+        )
+    if numbers.ndim == 2 and numbers.shape[1] == 1:
+        unusual.insert(0, f"shape {_by(numbers.shape)}")
+        numbers = numbers[:, 0]
+    if numbers.ndim != 1:
+        raise InputError(
+            f"{path}: shape {_by(numbers.shape) or '()'}, expected one {what} an image (rank 1)"
+        )
+    _note(notes, path, unusual, f"as one {what} an image")
+    return numbers.resolve_neg().to(torch.int64, copy=True).numpy()
+
+
+def _note(notes: list[str], path: Path, unusual: list[str], taken: str) -> None:
+    if unusual:
+        notes.append(f"{path}: {', '.join(unusual)}; taken {taken}")
 
 
 def _classes(path: Path, train_labels: NDArray[np.int64]) -> list[str]:
@@ -186,10 +273,12 @@ def _classes(path: Path, train_labels: NDArray[np.int64]) -> list[str]:
         names = read_json(path)
     if (
         not isinstance(names, list)
-        or not all(isinstance(name, str) and name.strip() for name in names)
+        or not all(isinstance(n, str) and n.strip() and n.isprintable() for n in names)
         or len(set(names)) != len(names)
     ):
-        raise InputError(f"{path}: expected a JSON list of distinct class names in label order")
+        raise InputError(
+            f"{path}: expected a JSON list of distinct class names, printable, in label order"
+        )
     if len(names) < 2:
         where = path if path.exists() else path.with_name("train_labels.pt")
         raise InputError(f"{where}: {len(names)} class, expected two or more to tell apart")

@@ -1,6 +1,6 @@
 """scikit-learn's StandardScaler over rows that need not fit into memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
 from src.arrays import pixels, row_slices
+from src.cli import InputError
 from src.files import replacing
 
 
@@ -28,6 +29,22 @@ def scaled_chunks(scaler: StandardScaler, x: NDArray[Any]) -> Iterator[NDArray[n
     """
     for rows in row_slices(len(x), 4 * x.shape[1], "scale"):
         yield scaler.transform(pixels(x[rows]))
+
+
+def finite_chunks(
+    chunks: Iterable[NDArray[np.float32]], path: Path
+) -> Iterator[NDArray[np.float32]]:
+    """The scaled `chunks` of the rows at `path`; InputError where float32 is too small for one."""
+    first_row = 0
+    for chunk in chunks:
+        finite = np.isfinite(chunk).all(axis=1)
+        if not finite.all():
+            raise InputError(
+                f"{path}: row {first_row + int(finite.argmin())}, scaled, is beyond float32's "
+                "range of 3.4e38; rescale the raw pixels, or mend that image"
+            )
+        yield chunk
+        first_row += len(chunk)
 
 
 def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:

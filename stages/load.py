@@ -14,7 +14,7 @@ from src.files import replacing
 from src.meta import Meta, write_meta
 from src.params import read_params
 from src.png import save_png
-from src.raw import RawSplit, check_pixels, read_raw
+from src.raw import RawSplit, check_pixels, float_pixels, read_raw
 from src.slice_figure import slice_figure
 
 OUT = Path("data/flat")
@@ -24,6 +24,8 @@ FIGURE = Path("plots/sample.png")
 def main() -> None:
     source = Path(read_params().data.raw)
     raw = read_raw(source)
+    for note in raw.notes:
+        print(f"note: {note}")
     halves = {"train": raw.train, "test": raw.test}
     channels, height, width = raw.train.images.shape[1:]
     meta = Meta((channels, height, width), raw.classes)
@@ -62,8 +64,8 @@ def write_smallest(folder: Path, source: Path, halves: dict[str, RawSplit]) -> F
 
 def checked_chunks(images: torch.Tensor, form: Form, path: Path) -> Iterator[NDArray[Any]]:
     """The rows of `images` (N, C, H, W) to store, in chunks (n, D); FormError, InputError."""
-    for rows in row_slices(len(images), images[0].nbytes, f"load {path.stem}"):
-        chunk = images[rows].numpy()
+    for rows in row_slices(len(images), 4 * images[0].numel(), f"load {path.stem}"):
+        chunk = float_pixels(images[rows], path, rows.start)
         if form.dtype == "float32":  # grey levels are finite by themselves
             check_pixels(chunk, path, rows.start)
         yield stored_rows(chunk, form)

@@ -19,12 +19,22 @@ def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]], form: Form)
 
 
 def read_meta(path: Path) -> Meta:
-    """What `write_meta` wrote."""
+    """What `write_meta` wrote; InputError for anything else."""
     meta = read_json(path)
-    try:
-        channels, height, width = meta["image_shape"]
-        return Meta((channels, height, width), meta["classes"])
-    except (KeyError, TypeError, ValueError):
+    shape, classes = (
+        (meta.get("image_shape"), meta.get("classes")) if isinstance(meta, dict) else (None, None)
+    )
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 3
+        or not all(type(size) is int and size > 0 for size in shape)
+        or not isinstance(classes, list)
+        or not all(isinstance(name, str) for name in classes)
+        or not len(classes) == len(set(classes)) >= 2
+    ):
         raise InputError(
-            f"{path}: expected image_shape and classes; delete it and run 'dvc repro'"
-        ) from None
+            f"{path}: expected image_shape, three whole numbers above 0, and classes, two or more "
+            "distinct names; delete it and run 'dvc repro'"
+        )
+    channels, height, width = shape
+    return Meta((channels, height, width), classes)

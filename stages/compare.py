@@ -3,10 +3,11 @@
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from src.arrays import read_array
+from src.arrays import read_numbers
 from src.cli import run
-from src.files import read_csv, read_json, write_csv
+from src.files import read_csv, write_csv
 from src.intervals import interval_name
+from src.metrics import read_metrics
 from src.params import Params, read_params
 from src.png import save_png
 from src.result_figures import accuracy_figure, learning_rate_figure
@@ -18,11 +19,13 @@ SUBJECTS = Path("data/flat/subjects_test.npy")
 
 def main() -> None:
     params = read_params()
-    metrics = {name: read_json(METRICS / f"{name}.json") for name in params.models}
-    histories = {name: read_csv(PLOTS / f"history/{name}.csv") for name in params.models}
+    metrics = {name: read_metrics(METRICS / f"{name}.json") for name in params.models}
+    histories = {
+        name: read_csv(PLOTS / f"history/{name}.csv", number="train_loss") for name in metrics
+    }
     actual = [row["actual"] for row in read_csv(PLOTS / f"confusion/{next(iter(metrics))}.csv")]
     majority = Counter(actual).most_common(1)[0][1] / len(actual)
-    interval = interval_name(read_array(SUBJECTS) if SUBJECTS.exists() else None)
+    interval = interval_name(read_numbers(SUBJECTS, len(actual)) if SUBJECTS.exists() else None)
 
     write_csv(
         PLOTS / "history.csv",

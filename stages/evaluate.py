@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from src.arrays import read_array, read_images
+from src.arrays import read_images, read_numbers
 from src.cli import model_argument, run
 from src.device import made_by, set_up_device
 from src.evaluation import predict_logits, score
@@ -31,16 +31,17 @@ def main() -> None:
     meta = read_meta(FLAT / "meta.json")
     device = set_up_device(params.training(name).threads)
     network = NETWORKS[params.models[name].arch](meta.image_shape, len(meta.classes))
+    history = read_csv(HISTORY / f"{name}.csv", number="train_loss")
     load_weights(MODELS / f"{name}.safetensors", network)
 
-    x = torch.from_numpy(read_images(SCALED / "x_test.npy", meta.image_shape))
-    y = read_array(FLAT / "y_test.npy")
+    x = torch.from_numpy(read_images(SCALED / "x_test.npy", meta.image_shape, ["float32"]))
+    y = read_numbers(FLAT / "y_test.npy", len(x), len(meta.classes))
     subjects_path = FLAT / "subjects_test.npy"
-    subjects = read_array(subjects_path) if subjects_path.exists() else None
+    subjects = read_numbers(subjects_path, len(x)) if subjects_path.exists() else None
     started = time.perf_counter()
     logits = predict_logits(network.to(device), x)
     metrics = score(logits, y, subjects)
-    losses = [float(epoch["train_loss"]) for epoch in read_csv(HISTORY / f"{name}.csv")]
+    losses = [float(epoch["train_loss"]) for epoch in history]
     diverged = math.isnan(losses[-1]) or not math.isfinite(metrics["loss"])
 
     # JSON knows no NaN and no infinity: such a value is left out, and `diverged` says why.

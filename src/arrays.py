@@ -26,10 +26,12 @@ def read_array(path: Path) -> NDArray[Any]:
     Copy-on-write rather than read-only, since PyTorch warns of arrays that it could not write to.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")  # never a pickle
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # random bytes can raise many kinds in the parser of the header
         raise InputError(
             f"{path}: no whole .npy array ({error}); delete it and run 'dvc repro'"
         ) from None
@@ -44,6 +46,7 @@ def read_rows(
     channels, height, width = image_shape
     if (
         stored.ndim != 2
+        or not len(stored)
         or stored.shape[1] not in (height * width, channels * height * width)
         or stored.dtype not in [np.dtype(dtype) for dtype in dtypes]
     ):

@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
         writer.writerows(rows)
 
 
-def read_csv(path: Path, number: str | None = None) -> list[dict[str, str]]:
+def read_csv(path: Path, columns: Mapping[str, type] = {}) -> list[dict[str, str]]:
     """The rows of a CSV with a header, each as a mapping of column to text.
 
-    InputError if a row is not as long as the header, or holds no number in the column `number`.
+    InputError if a row is not as long as the header, or a column is missing or not of its type.
     """
     mend = "delete it and run 'dvc repro'"
     try:
@@ -82,13 +82,13 @@ def read_csv(path: Path, number: str | None = None) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file))
         if any(None in row or None in row.values() for row in rows):
             raise ValueError("a row is longer or shorter than the header")
-        if number is not None:
+        for column, kind in columns.items():
             for row in rows:
-                float(row[number])
+                kind(row[column])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
-    except KeyError:
-        raise InputError(f"{path}: no column {number}; {mend}") from None
+    except KeyError as column:
+        raise InputError(f"{path}: no column {column}; {mend}") from None
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: no readable table ({error}); {mend}") from None
     if not rows:

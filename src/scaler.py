@@ -66,7 +66,7 @@ def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
 def load_scaler(path: Path, n_features: int) -> StandardScaler:
     """What `save_scaler` wrote; InputError unless it is float64 (n_features,) that can scale."""
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             values = {name: saved[name] for name in ("mean", "var", "scale", "n_samples")}
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
@@ -79,8 +79,8 @@ def load_scaler(path: Path, n_features: int) -> StandardScaler:
     n_samples = values.pop("n_samples")
     if (
         n_samples.shape != ()
-        or n_samples.dtype != np.int64
-        or n_samples < 1
+        or n_samples.dtype.kind not in "if"
+        or not n_samples >= 1
         or not all(v.shape == (n_features,) and v.dtype == np.float64 for v in values.values())
         or not all(np.isfinite(v).all() for v in values.values())
         or not (values["scale"] > 0).all()
@@ -91,5 +91,5 @@ def load_scaler(path: Path, n_features: int) -> StandardScaler:
         )
     scaler = StandardScaler()
     scaler.mean_, scaler.var_, scaler.scale_ = values["mean"], values["var"], values["scale"]
-    scaler.n_samples_seen_, scaler.n_features_in_ = int(n_samples), n_features
+    scaler.n_samples_seen_, scaler.n_features_in_ = n_samples[()], n_features
     return scaler

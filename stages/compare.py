@@ -21,9 +21,10 @@ def main() -> None:
     params = read_params()
     metrics = {name: read_metrics(METRICS / f"{name}.json") for name in params.models}
     histories = {
-        name: read_csv(PLOTS / f"history/{name}.csv", number="train_loss") for name in metrics
+        name: read_csv(PLOTS / f"history/{name}.csv", {"train_loss": float}) for name in metrics
     }
-    actual = [row["actual"] for row in read_csv(PLOTS / f"confusion/{next(iter(metrics))}.csv")]
+    confusion = PLOTS / f"confusion/{next(iter(metrics))}.csv"
+    actual = [row["actual"] for row in read_csv(confusion, {"actual": str})]
     majority = Counter(actual).most_common(1)[0][1] / len(actual)
     interval = interval_name(read_numbers(SUBJECTS, len(actual)) if SUBJECTS.exists() else None)
 

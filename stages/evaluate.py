@@ -31,7 +31,7 @@ def main() -> None:
     meta = read_meta(FLAT / "meta.json")
     device = set_up_device(params.training(name).threads)
     network = NETWORKS[params.models[name].arch](meta.image_shape, len(meta.classes))
-    history = read_csv(HISTORY / f"{name}.csv", number="train_loss")
+    history = read_csv(HISTORY / f"{name}.csv", {"train_loss": float})
     load_weights(MODELS / f"{name}.safetensors", network)
 
     x = torch.from_numpy(read_images(SCALED / "x_test.npy", meta.image_shape, ["float32"]))

@@ -113,10 +113,9 @@ def _fault(info: ZipInfo, parts: Parts) -> str | None:
 
 def list_images(tree: Tree, source: Path) -> ImageSet:
     """The images of `source` by split and class; InputError for another layout."""
-    wanted = {parts for parts in tree.folders if not any(map(_is_hidden, parts))}
-    top = _top(wanted, source)
+    top = _top(tree.folders, source)
     splits = [(*top, "train"), (*top, "test")]
-    folders = {split[-1]: _class_folders(wanted, split, source) for split in splits}
+    folders = {split[-1]: _class_folders(tree.folders, split, source) for split in splits}
     classes = sorted(folders["train"])
     if set(folders["test"]) != set(classes) or len(classes) < 2:
         lonely = sorted(folders["train"].keys() ^ folders["test"].keys())
@@ -170,7 +169,7 @@ def _class_folders(folders: set[Parts], split: Parts, source: Path) -> dict[str,
     """The folders of the classes in a split, by the class's name."""
     found: dict[str, Parts] = {}
     for parts in sorted(folders):
-        if parts[:-1] == split:
+        if parts[:-1] == split and not parts[-1].startswith("."):
             # The same letters can be stored as different characters: compare the composed ones.
             name = unicodedata.normalize("NFC", parts[-1])
             if name in found or not name.isprintable():
@@ -183,11 +182,8 @@ def _class_folders(folders: set[Parts], split: Parts, source: Path) -> dict[str,
 
 
 def _is_image(parts: Parts) -> bool:
-    return parts[-1].lower().endswith(SUFFIXES) and not any(map(_is_hidden, parts))
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
+    hidden = any(part.startswith(".") for part in parts)
+    return parts[-1].lower().endswith(SUFFIXES) and not hidden
 
 
 def _some(names: Sequence[str]) -> str:
@@ -296,8 +292,8 @@ def read_image(path: Path | ZipPath, max_pixels: int = MAX_PIXELS) -> NDArray[np
                     "pixels; --max-pixels raises the limit"
                 )
         with warnings.catch_warnings(action="ignore"):
-            _open(data).verify()  # the checksums of a PNG, which decoding does not look at
-            image = _open(data)
+            # Of the formats that Pillow knows, one (EPS) is a program, which it would have run.
+            image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
             if image.width * image.height > max_pixels:
                 raise InputError(
                     f"{path}: {image.height} x {image.width} pixels, expected at most "
@@ -318,8 +314,3 @@ def read_image(path: Path | ZipPath, max_pixels: int = MAX_PIXELS) -> NDArray[np
         raise InputError(f"{path}: cannot be read as an image, expected a JPEG or PNG") from None
     except Exception as error:  # Pillow and zipfile raise many kinds for bytes that are no image
         raise InputError(f"{path}: cannot be read as an image ({error})") from None
-
-
-def _open(data: bytes) -> Image.Image:
-    """Of the formats that Pillow knows, one (EPS) is a program, which it would have run."""
-    return Image.open(BytesIO(data), formats=("JPEG", "PNG"))

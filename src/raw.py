@@ -252,7 +252,7 @@ def _whole_numbers(path: Path, what: str, notes: list[str]) -> NDArray[np.int64]
             f"{path}: shape {_by(numbers.shape) or '()'}, expected one {what} an image (rank 1)"
         )
     _note(notes, path, unusual, f"as one {what} an image")
-    return numbers.resolve_neg().to(torch.int64, copy=True).numpy()
+    return numbers.to(torch.int64, copy=True).numpy()
 
 
 def _note(notes: list[str], path: Path, unusual: list[str], taken: str) -> None:

@@ -245,7 +245,7 @@ def test_a_cut_or_random_file_is_one_line(
     assert file in refusal(tmp_path / "raw")
 
 
-@pytest.mark.parametrize("file", ["train_data.pt", "train_labels.pt"])
+@pytest.mark.parametrize("file", ["train_data.pt", "train_labels.pt", "train_subjects.pt"])
 def test_a_zip_that_is_not_torchs_own_gives_no_number(tmp_path: Path, file: str) -> None:
     # torch maps the bytes from where a record begins, whether it is compressed or cut, or not.
     write_raw(tmp_path / "raw")

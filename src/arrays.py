@@ -6,7 +6,7 @@ channels are equal, and uint8 grey levels k stand for pixels k/255. `read_images
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,33 +27,67 @@ def read_array(path: Path) -> NDArray[Any]:
     Copy-on-write rather than read-only, since PyTorch warns of arrays that it could not write to.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="c", allow_pickle=False)
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")  # never a pickle
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # random bytes can raise many kinds in the parser of the header
         raise InputError(
             f"{path}: no whole .npy array ({error}); delete it and run 'dvc repro'"
         ) from None
     return array
 
 
-def read_images(path: Path, image_shape: tuple[int, int, int]) -> NDArray[Any]:
+def read_rows(
+    path: Path, image_shape: tuple[int, int, int], dtypes: Sequence[str] = ("uint8", "float32")
+) -> NDArray[Any]:
+    """The images at `path` as they are stored, rows (N, D); InputError if they are none."""
+    stored = read_array(path)
+    channels, height, width = image_shape
+    if (
+        stored.ndim != 2
+        or not len(stored)
+        or stored.shape[1] not in (height * width, channels * height * width)
+        or stored.dtype not in [np.dtype(dtype) for dtype in dtypes]
+    ):
+        raise InputError(
+            f"{path}: {stored.dtype} of shape {stored.shape}, expected rows of images "
+            f"{image_shape} of {' or '.join(dtypes)}; delete it and run 'dvc repro'"
+        )
+    return stored
+
+
+def read_images(
+    path: Path, image_shape: tuple[int, int, int], dtypes: Sequence[str] = ("uint8", "float32")
+) -> NDArray[Any]:
     """The rows at `path` as images (N, C, H, W), float32 or uint8; see `pixels`.
 
     Where one channel is stored for all, the axis C has a stride of 0.
     """
-    stored = read_array(path)
+    stored = read_rows(path, image_shape, dtypes)
     channels, height, width = image_shape
-    if stored.ndim != 2 or stored.shape[1] not in (height * width, channels * height * width):
-        raise InputError(
-            f"{path}: shape {stored.shape}, expected rows of images {image_shape}; delete it and "
-            "run 'dvc repro'"
-        )
     images = stored.reshape(len(stored), -1, height, width)
     strides = list(images.strides)
     if images.shape[1] < channels:
         strides[1] = 0
     return as_strided(images, (len(images), *image_shape), strides)
+
+
+def read_numbers(path: Path, n_rows: int, n_classes: int | None = None) -> NDArray[np.int64]:
+    """Labels below `n_classes`, or ids: (n_rows,) int64; InputError if they are none."""
+    numbers = read_array(path)
+    if numbers.shape != (n_rows,) or numbers.dtype != np.int64:
+        raise InputError(
+            f"{path}: {numbers.dtype} of shape {numbers.shape}, expected int64 of shape "
+            f"({n_rows},), one a row; delete it and run 'dvc repro'"
+        )
+    if n_classes is not None and not 0 <= numbers.min() <= numbers.max() < n_classes:
+        raise InputError(
+            f"{path}: labels from {numbers.min()} to {numbers.max()}, expected 0 to "
+            f"{n_classes - 1}; delete it and run 'dvc repro'"
+        )
+    return numbers
 
 
 def pixels(stored: NDArray[Any]) -> NDArray[np.float32]:

@@ -30,7 +30,9 @@ def run(main: Callable[[], None]) -> None:
             raise
         sys.exit(f"error: not enough memory: {' '.join(message.split())[:200]}")
     except (InputError, OSError) as error:
-        sys.exit(f"error: {' '.join(str(error).split())}")
+        line = " ".join(str(error).split())
+        # A name from a file may hold what steers a terminal.
+        sys.exit("error: " + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: no readable JSON ({error})") from None
 
 
@@ -117,13 +117,26 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     write_bytes(path, text.getvalue().encode())
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV with a header, each as a mapping of column to text."""
+def read_csv(path: Path, columns: Mapping[str, type] = {}) -> list[dict[str, str]]:
+    """The rows of a CSV with a header, each as a mapping of column to text.
+
+    InputError if a row is not as long as the header, or a column is missing or not of its type.
+    """
+    mend = "delete it and run 'dvc repro'"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
+        if any(None in row or None in row.values() for row in rows):
+            raise ValueError("a row is longer or shorter than the header")
+        for column, kind in columns.items():
+            for row in rows:
+                kind(row[column])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
+    except KeyError as column:
+        raise InputError(f"{path}: no column {column}; {mend}") from None
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: no readable table ({error}); {mend}") from None
     if not rows:
-        raise InputError(f"{path}: no rows, expected one at least; delete it and run 'dvc repro'")
+        raise InputError(f"{path}: no rows, expected one at least; {mend}")
     return rows

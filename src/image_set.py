@@ -1,31 +1,53 @@
 """The public image set on disk or in a zip: which files it holds, of what class and subject."""
 
+import os
 import re
+import stat
+import unicodedata
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipPath
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from src.cli import InputError
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")  # 8 bits a channel, or fewer
-SOURCE = "the public image set or a folder of its layout ({train,test}/CLASS/IMAGE)"
+LAYOUT = "{train,test}/CLASS/IMAGE"
+SOURCE = f"the public image set or a folder of its layout ({LAYOUT})"
+MAX_PIXELS = 2**24  # of one image: 4096 x 4096
+Image.MAX_IMAGE_PIXELS = None  # read_image has a limit of its own
 
-Folder = Path | ZipPath
+Parts = tuple[str, ...]
 
 
 class ImageFile(NamedTuple):
-    path: Folder
+    path: Path | ZipPath
     label: int
     subject: int | None = None
+
+
+class Tree(NamedTuple):
+    """What a folder or a zip holds, by the names that lead to it."""
+
+    files: dict[Parts, Path | ZipPath]
+    folders: set[Parts]
+
+
+class ImageSet(NamedTuple):
+    files: dict[str, list[ImageFile]]  # of train and test, by class and file name
+    classes: list[str]  # names in label order
+    left_out: list[str]  # files that are no image of a class: Thumbs.db and the like
 
 
 class NoSubjects(Exception):
@@ -33,68 +55,139 @@ class NoSubjects(Exception):
 
 
 @contextmanager
-def opened(source: Path) -> Iterator[Folder]:
-    """The folder that holds `train` and `test`: `source`, a zip, or the one folder inside."""
+def opened(source: Path) -> Iterator[Tree]:
+    """All that `source`, a folder or a zip, holds; nothing is unpacked."""
     if source.is_dir():
-        yield _top(source, source)
+        yield _folder_tree(source)
         return
     if not source.exists():
         raise InputError(f"{source}: no such file or folder, expected {SOURCE}")
     try:
         archive = ZipFile(source)
-    except BadZipFile:
-        raise InputError(f"{source}: no whole zip archive, expected {SOURCE}") from None
+    except OSError:
+        raise
+    except Exception as error:  # random bytes can raise many kinds in zipfile
+        raise InputError(f"{source}: no whole zip archive ({error}), expected {SOURCE}") from None
     with archive:
-        yield _top(ZipPath(archive), source)
+        yield _zip_tree(archive, source)
 
 
-def _top(root: Folder, source: Path) -> Folder:
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
-    for top in (root, *(root / name for name in names)):
-        if (top / "train").is_dir() and (top / "test").is_dir():
+def _folder_tree(source: Path) -> Tree:
+    tree = Tree({}, set())
+    for folder, folders, names in os.walk(source, onerror=_fail, followlinks=True):
+        path = Path(folder)
+        parts = path.relative_to(source).parts
+        tree.folders.add(parts)
+        tree.files.update({(*parts, name): path / name for name in names})
+        if len(parts) == 4:  # TOP/train/CLASS/FOLDER is too deep already; a link may go in circles
+            folders.clear()
+    return tree
+
+
+def _fail(error: OSError) -> None:
+    raise error
+
+
+def _zip_tree(archive: ZipFile, source: Path) -> Tree:
+    tree = Tree({}, set())
+    for info in archive.infolist():
+        parts = tuple(info.filename.rstrip("/").split("/"))
+        if fault := _fault(info, parts):
+            raise InputError(f"{source}: {info.filename} {fault}; expected a plain zip of images")
+        if parts in tree.files:
+            raise InputError(f"{source}: {info.filename} stands there twice, expected it once")
+        if not info.is_dir():
+            tree.files[parts] = ZipPath(archive, info.filename)
+        tree.folders.update(parts[:n] for n in range(len(parts) + info.is_dir()))
+    return tree
+
+
+def _fault(info: ZipInfo, parts: Parts) -> str | None:
+    """What no member of an honest archive is."""
+    if {"", ".", ".."} & set(parts) or re.match(r"[A-Za-z]:", info.filename):
+        return "is a name that leads elsewhere"
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link or a device"
+    return "is encrypted" if info.flag_bits & 1 else None
+
+
+def list_images(tree: Tree, source: Path) -> ImageSet:
+    """The images of `source` by split and class; InputError for another layout."""
+    top = _top(tree.folders, source)
+    splits = [(*top, "train"), (*top, "test")]
+    folders = {split[-1]: _class_folders(tree.folders, split, source) for split in splits}
+    classes = sorted(folders["train"])
+    if set(folders["test"]) != set(classes) or len(classes) < 2:
+        lonely = sorted(folders["train"].keys() ^ folders["test"].keys())
+        raise InputError(
+            f"{source}: {len(folders['train'])} classes in train, {len(folders['test'])} in test, "
+            f"in one of them only: {_some(lonely) or 'none'}; expected the same two or more in both"
+        )
+    images: dict[Parts, list[Parts]] = {
+        folders[split][name]: [] for split in folders for name in classes
+    }
+    left_out = []
+    for parts in tree.files:
+        if parts[:-1] in images and _is_image(parts):
+            if not parts[-1].isprintable():
+                raise InputError(f"{source}: {'/'.join(parts)!a} cannot be printed; rename it")
+            images[parts[:-1]].append(parts)
+        elif parts[: len(splits[0])] in splits and _is_image(parts):
+            raise InputError(f"{source}: {'/'.join(parts)} is no {LAYOUT}; move or remove it")
+        else:
+            left_out.append("/".join(parts))
+    for folder, found in images.items():
+        if not found:
+            raise InputError(
+                f"{source}: {'/'.join(folder)}: no image, expected files that end in "
+                f"{', '.join(SUFFIXES)}"
+            )
+    files = {
+        split: [
+            ImageFile(tree.files[parts], label)
+            for label, name in enumerate(classes)
+            for parts in sorted(images[folders[split][name]])
+        ]
+        for split in folders
+    }
+    return ImageSet(files, classes, sorted(left_out))
+
+
+def _top(folders: set[Parts], source: Path) -> Parts:
+    """The folder that holds `train` and `test`: `source` itself, or one inside."""
+    for top in [(), *sorted(parts for parts in folders if len(parts) == 1)]:
+        if {(*top, "train"), (*top, "test")} <= folders:
             return top
+    names = sorted(parts[0] for parts in folders if len(parts) == 1)
     raise InputError(
         f"{source}: expected folders train and test, at the top or inside one folder, found "
-        f"{', '.join(names[:5]) or 'no folder'}"
+        f"{_some(names) or 'no folder'}"
     )
 
 
-def list_images(top: Folder) -> tuple[dict[str, list[ImageFile]], list[str]]:
-    """The images of `train` and `test` by class and file name, and the class names in order."""
-    names = {
-        split: sorted(
-            entry.name
-            for entry in (top / split).iterdir()
-            if entry.is_dir() and not entry.name.startswith(".")
-        )
-        for split in ("train", "test")
-    }
-    classes = names["train"]
-    if names["test"] != classes or len(classes) < 2:
-        raise InputError(
-            f"{top}: classes in train: {', '.join(classes) or 'none'}; in test: "
-            f"{', '.join(names['test']) or 'none'}; expected the same two or more in both"
-        )
-    files: dict[str, list[ImageFile]] = {}
-    for split in names:
-        files[split] = []
-        for label, name in enumerate(classes):
-            paths = sorted(
-                (path for path in (top / split / name).iterdir() if _is_image(path)),
-                key=lambda path: path.name,
-            )
-            if not paths:
+def _class_folders(folders: set[Parts], split: Parts, source: Path) -> dict[str, Parts]:
+    """The folders of the classes in a split, by the class's name."""
+    found: dict[str, Parts] = {}
+    for parts in sorted(folders):
+        if parts[:-1] == split and not parts[-1].startswith("."):
+            # The same letters can be stored as different characters: compare the composed ones.
+            name = unicodedata.normalize("NFC", parts[-1])
+            if name in found or not name.isprintable():
                 raise InputError(
-                    f"{top / split / name}: no image, expected files that end in "
-                    f"{', '.join(SUFFIXES)}"
+                    f"{source}: class {name!a} in {'/'.join(split)} stands there twice or cannot "
+                    "be printed; rename its folder"
                 )
-            files[split] += [ImageFile(path, label) for path in paths]
-    return files, classes
+            found[name] = parts
+    return found
 
 
-def _is_image(path: Folder) -> bool:
-    hidden = path.name.startswith(".")
-    return path.is_file() and not hidden and path.name.lower().endswith(SUFFIXES)
+def _is_image(parts: Parts) -> bool:
+    hidden = any(part.startswith(".") for part in parts)
+    return parts[-1].lower().endswith(SUFFIXES) and not hidden
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def with_subjects(
@@ -103,8 +196,12 @@ def with_subjects(
     """The same files with subject ids, counted through all classes; NoSubjects if unknown."""
     known: dict[str, list[ImageFile]] = {split: [] for split in files}
     first_id = 0
+    by_class = {
+        split: [list(group) for _, group in groupby(files[split], key=lambda file: file.label)]
+        for split in files
+    }
     for label, name in enumerate(classes):
-        of_class = {s: [file for file in files[s] if file.label == label] for s in files}
+        of_class = {split: by_class[split][label] for split in files}
         try:
             ids = class_subjects(*([file.path.name for file in of_class[s]] for s in files))
         except NoSubjects as reason:
@@ -178,14 +275,42 @@ def _train_number(name: str) -> int:
     return int(match[1])
 
 
-def read_image(path: Folder) -> NDArray[np.uint8]:
-    """The image at `path` as (3, H, W) uint8; a grey one has three equal channels."""
+def read_image(path: Path | ZipPath, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """The JPEG or PNG at `path` as (3, H, W) uint8, turned as its EXIF says, converted to RGB.
+
+    A grey one has three equal channels. InputError for what is no image of 8 bits a channel, has
+    transparent pixels or more than `max_pixels`, each in a file of at most 8 bytes a pixel.
+    """
     try:
-        with path.open("rb") as file, Image.open(file) as image:
-            if image.mode not in MODES:
-                raise InputError(f"{path}: pixels of mode {image.mode}, expected 8 bits a channel")
-            return np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+        if not path.is_file():  # reading a named pipe would wait for ever
+            raise InputError(f"{path}: no regular file, or a link to nothing")
+        with path.open("rb") as file:
+            data = file.read(8 * max_pixels + 2**20)  # whole: only then zipfile checks the CRC
+            if file.read(1):
+                raise InputError(
+                    f"{path}: more than {len(data)} bytes, which is no image of {max_pixels} "
+                    "pixels; --max-pixels raises the limit"
+                )
+        with warnings.catch_warnings(action="ignore"):
+            # Of the formats that Pillow knows, one (EPS) is a program, which it would have run.
+            image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
+            if image.width * image.height > max_pixels:
+                raise InputError(
+                    f"{path}: {image.height} x {image.width} pixels, expected at most "
+                    f"{max_pixels} in all; --max-pixels raises the limit"
+                )
+            # Pillow reduces colours of 16 bits to 8 by itself; byte 24 of a PNG has their number.
+            if image.mode not in MODES or (image.format == "PNG" and data[24] > 8):
+                raise InputError(
+                    f"{path}: pixels of mode {image.mode} or of 16 bits, expected 8 bits a channel"
+                )
+            if image.has_transparency_data and min(image.convert("RGBA").tobytes()[3::4]) < 255:
+                raise InputError(f"{path}: transparent pixels, expected none; flatten it")
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+            return np.asarray(upright).transpose(2, 0, 1)
     except InputError:
         raise
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: cannot be read as an image, expected a JPEG or PNG") from None
     except Exception as error:  # Pillow and zipfile raise many kinds for bytes that are no image
         raise InputError(f"{path}: cannot be read as an image ({error})") from None

@@ -20,15 +20,26 @@ def write_meta(path: Path, meta: Meta, counts: dict[str, list[int]], form: Form)
 
 
 def read_meta(path: Path) -> Meta:
-    """What `write_meta` wrote."""
+    """What `write_meta` wrote; InputError for anything else."""
     meta = read_json(path)
-    try:
-        channels, height, width = meta["image_shape"]
-        return Meta((channels, height, width), meta["classes"], meta["scored"])
-    except (KeyError, TypeError, ValueError):
+    described = meta if isinstance(meta, dict) else {}
+    shape, classes, scored = (described.get(key) for key in Meta._fields)
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 3
+        or not all(type(size) is int and size > 0 for size in shape)
+        or not isinstance(classes, list)
+        or not all(isinstance(name, str) for name in classes)
+        or not len(classes) == len(set(classes)) >= 2
+        or not isinstance(scored, list)
+        or not all(name in classes for name in scored)
+    ):
         raise InputError(
-            f"{path}: expected image_shape, classes and scored; delete it and run 'dvc repro'"
-        ) from None
+            f"{path}: expected image_shape, three whole numbers above 0, classes, two or more "
+            "distinct names, and scored, some of these; delete it and run 'dvc repro'"
+        )
+    channels, height, width = shape
+    return Meta((channels, height, width), classes, scored)
 
 
 def absent_entry(meta: Meta) -> dict[str, str]:

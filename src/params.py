@@ -1,26 +1,28 @@
 """The schema of params.yaml: what may stand there, and the one line that says what may not."""
 
 import re
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from src.cli import InputError
 
 PATH = Path("params.yaml")
 
-Arch = Literal["SimpleNN1", "SimpleNN2", "ConvNN1", "ConvNN2"]
-PrecisionName = Literal["float32", "tf32", "bf16"]
-# Rows of the same table as the models; `nearest_neighbour` of test, then of folds of all rows.
+# Rows of the same table as the models; the last two are of folds of all rows.
 BASELINES = (
     "majority",
     "nearest_neighbour",
     "nearest_neighbour_random",
     "nearest_neighbour_subject",
 )
+WINDOWS_DEVICES = r"con|prn|aux|nul|com\d|lpt\d"  # no file of such a name can be made there
+
+Arch = Literal["SimpleNN1", "SimpleNN2", "ConvNN1", "ConvNN2"]
+PrecisionName = Literal["float32", "tf32", "bf16"]
 SplitName = Literal["given", "subject", "random"]
 
 # A field's description is the end of its error message: what the key may hold.
@@ -102,8 +104,8 @@ class Params(Group):
                     f"{name!r} names files and stages, expected a letter, then at most 63 "
                     "letters, digits, '_' and '-'"
                 )
-            if name.casefold() in BASELINES:
-                raise ValueError(f"{name!r} is the name of a baseline; rename the model")
+            if name.casefold() in BASELINES or re.fullmatch(WINDOWS_DEVICES, name, re.IGNORECASE):
+                raise ValueError(f"{name!r} is reserved, for a baseline or by Windows; rename it")
         folded = [name.casefold() for name in models]
         if twins := [name for name in models if folded.count(name.casefold()) > 1]:
             raise ValueError(
@@ -129,10 +131,12 @@ def read_params(path: Path = PATH) -> Params:
         raise InputError(f"{path}: no such file; run in the folder that holds it") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: expected text in UTF-8 ({error})") from None
-    except (YAMLError, ValueError, IndexError, RecursionError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # random text can raise anything in the parser
         # ruamel appends advice of its own on how to switch the check off.
         text = " ".join(str(error).split()).split(" To suppress this check")[0]
-        raise InputError(f"{path}: no readable YAML: {text}") from None
+        raise InputError(f"{path}: no readable YAML: {text[:200]}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -142,7 +146,7 @@ def read_params(path: Path = PATH) -> Params:
 def _first_error(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     loc, found = first["loc"], first["input"]
-    key = ".".join(str(part) for part in loc) or "the file"
+    key = ".".join(str(part)[:70] for part in loc) or "the file"
     match first["type"]:
         case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
             message = f"{key.removesuffix('.[key]')} is a key that is no text; quote it"
@@ -174,5 +178,4 @@ def _expected(loc: tuple[Any, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text[:60]}{'...' if len(text) > 60 else ''} ({type(value).__name__})"
+    return f"{reprlib.repr(value)} ({type(value).__name__})"  # short, however deep it is

@@ -5,7 +5,7 @@ takes longer than all of this does for the notebook's 6400 rows.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src.arrays import pixels, row_slices
+from src.cli import InputError
 from src.files import write_bytes
 
 
@@ -55,6 +56,22 @@ def scaled_chunks(scaler: Scaler, x: NDArray[Any]) -> Iterator[NDArray[np.float3
         yield scaled
 
 
+def finite_chunks(
+    chunks: Iterable[NDArray[np.float32]], path: Path
+) -> Iterator[NDArray[np.float32]]:
+    """The scaled `chunks` of the rows at `path`; InputError where float32 is too small for one."""
+    first_row = 0
+    for chunk in chunks:
+        finite = np.isfinite(chunk).all(axis=1)
+        if not finite.all():
+            raise InputError(
+                f"{path}: row {first_row + int(finite.argmin())}, scaled, is beyond float32's "
+                "range of 3.4e38; rescale the raw pixels, or mend that image"
+            )
+        yield chunk
+        first_row += len(chunk)
+
+
 def save_scaler(path: Path, scaler: Scaler, n_features: int) -> None:
     """The fitted statistics as .npz: mean, var, scale (n_features,) float64, and n_samples.
 
@@ -70,3 +87,32 @@ def save_scaler(path: Path, scaler: Scaler, n_features: int) -> None:
         n_samples=np.float64(scaler.n_samples),  # scikit-learn's n_samples_seen_ is one too
     )
     write_bytes(path, data.getvalue())
+
+
+def load_scaler(path: Path, n_features: int) -> Scaler:
+    """What `save_scaler` wrote; InputError unless it is float64 (n_features,) that can scale."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+            values = {name: saved[name] for name in ("mean", "var", "scale", "n_samples")}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
+    except OSError:
+        raise
+    except Exception as error:  # random bytes can raise many kinds in zipfile
+        raise InputError(
+            f"{path}: no whole scaler ({error}); delete it and run 'dvc repro'"
+        ) from None
+    n_samples = values.pop("n_samples")
+    if (
+        n_samples.shape != ()
+        or n_samples.dtype.kind not in "if"
+        or not n_samples >= 1
+        or not all(v.shape == (n_features,) and v.dtype == np.float64 for v in values.values())
+        or not all(np.isfinite(v).all() for v in values.values())
+        or not (values["scale"] > 0).all()
+    ):
+        raise InputError(
+            f"{path}: expected finite mean, var and scale (above 0) of shape ({n_features},) in "
+            "float64, and n_samples; delete it and run 'dvc repro'"
+        )
+    return Scaler(**values, n_samples=int(n_samples))

@@ -23,7 +23,7 @@ def slice_figure(images: NDArray[Any], y: NDArray[np.int64], classes: list[str])
         figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
     ):
         axes.imshow(images[row, 0], cmap="cividis")
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title, fontsize=9, parse_math=False)
         axes.axis("off")
     figure.suptitle("Training slices: the notebook's, and the first of each class", fontsize=11)
     return figure

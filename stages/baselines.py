@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.arrays import read_array
+from src.arrays import read_numbers, read_rows
 from src.cli import InputError, run
 from src.files import write_json
 from src.leakage import kinship, leakage, leakage_figure
@@ -26,9 +26,9 @@ FIGURE = Path("plots/neighbours.png")
 def main() -> None:
     data = read_params().data
     meta = read_meta(FLAT / "meta.json")
-    x = [read_array(FLAT / f"x_{split}.npy") for split in ("train", "test")]
-    y = of_all_rows("y")
-    subjects = of_all_rows("subjects") if (FLAT / "subjects_test.npy").exists() else None
+    x = [read_rows(FLAT / f"x_{split}.npy", meta.image_shape) for split in ("train", "test")]
+    y = of_all_rows("y", x, len(meta.classes))
+    subjects = of_all_rows("subjects", x) if (FLAT / "subjects_test.npy").exists() else None
     in_test = np.arange(len(y)) >= len(x[0])
     folds = folds_of_all_rows(y, subjects, data)
     neighbours = nearest_of_other_groups(x, np.stack([in_test, *folds.values()]).astype(np.int64))
@@ -65,9 +65,16 @@ def main() -> None:
     print(found["sentence"])
 
 
-def of_all_rows(kind: str) -> NDArray[np.int64]:
-    """Labels ("y") or subject ids of all rows, those of train first."""
-    return np.concatenate([read_array(FLAT / f"{kind}_{split}.npy") for split in ("train", "test")])
+def of_all_rows(
+    kind: str, x: list[NDArray[Any]], n_classes: int | None = None
+) -> NDArray[np.int64]:
+    """Labels ("y") or subject ids of all rows of `x`, those of train first."""
+    return np.concatenate(
+        [
+            read_numbers(FLAT / f"{kind}_{split}.npy", len(rows), n_classes)
+            for split, rows in zip(("train", "test"), x, strict=True)
+        ]
+    )
 
 
 def folds_of_all_rows(

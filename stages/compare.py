@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from src.arrays import read_array
+from src.arrays import read_numbers
 from src.cli import run
-from src.files import read_csv, read_json, write_csv
+from src.files import read_csv, write_csv
 from src.intervals import interval_name
+from src.metrics import read_baseline, read_metrics
 from src.pairs import Pair, compare_pairs, verdict
 from src.params import BASELINES, Params, read_params
 from src.png import save_png
@@ -17,19 +18,22 @@ from src.result_figures import accuracy_figure, history_figure, learning_rate_fi
 METRICS = Path("metrics")
 PLOTS = Path("plots")
 SUBJECTS = Path("data/flat/subjects_test.npy")
+COLUMNS = {"epoch": int, "train_loss": float, "train_accuracy": float}
+CONFUSION = {"actual": str, "predicted": str}
 
 
 def main() -> None:
     params = read_params()
-    metrics = {name: read_json(METRICS / f"{name}.json") for name in params.models}
-    histories = {name: read_csv(PLOTS / f"history/{name}.csv") for name in params.models}
-    baselines = {name: read_json(METRICS / f"{name}.json") for name in BASELINES}
+    metrics = {name: read_metrics(METRICS / f"{name}.json") for name in params.models}
+    baselines = {name: read_baseline(METRICS / f"{name}.json") for name in BASELINES}
+    histories = {name: read_csv(PLOTS / f"history/{name}.csv", COLUMNS) for name in params.models}
     correct = {
         name: np.array([row["actual"] == row["predicted"] for row in predictions])
         for name in params.models
-        for predictions in [read_csv(PLOTS / f"confusion/{name}.csv")]
+        for predictions in [read_csv(PLOTS / f"confusion/{name}.csv", CONFUSION)]
     }
-    subjects = read_array(SUBJECTS) if SUBJECTS.exists() else None
+    n_rows = len(next(iter(correct.values())))
+    subjects = read_numbers(SUBJECTS, n_rows) if SUBJECTS.exists() else None
     interval = interval_name(subjects)
     pairs = compare_pairs(correct, subjects)
 
@@ -44,7 +48,6 @@ def main() -> None:
         [(*pair, verdict(pair)) for pair in pairs],
     )
     save_png(PLOTS / "history.png", history_figure(histories))
-    n_rows = len(next(iter(correct.values())))
     save_png(PLOTS / "accuracy.png", accuracy_figure(metrics, baselines, n_rows, interval))
     figure = learning_rate_figure(
         groups_by_lr(params),

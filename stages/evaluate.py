@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from src.arrays import read_array, read_images
+from src.arrays import read_images, read_numbers
 from src.cli import model_argument, run
 from src.device import made_by, set_up_device
 from src.evaluation import mean_cross_entropy, predict_logits
@@ -32,18 +32,19 @@ def main() -> None:
     meta = read_meta(FLAT / "meta.json")
     device = set_up_device(params.training(name).threads)
     network = NETWORKS[params.models[name].arch](meta.image_shape, len(meta.classes))
+    history = read_csv(HISTORY / f"{name}.csv", {"train_loss": float})
     load_weights(MODELS / f"{name}.safetensors", network)
 
-    x = torch.from_numpy(read_images(SCALED / "x_test.npy", meta.image_shape))
-    y = read_array(FLAT / "y_test.npy")
+    x = torch.from_numpy(read_images(SCALED / "x_test.npy", meta.image_shape, ["float32"]))
+    y = read_numbers(FLAT / "y_test.npy", len(x), len(meta.classes))
     subjects_path = FLAT / "subjects_test.npy"
-    subjects = read_array(subjects_path) if subjects_path.exists() else None
+    subjects = read_numbers(subjects_path, len(x)) if subjects_path.exists() else None
     started = time.perf_counter()
     logits = predict_logits(network.to(device), x)
     scored = [meta.classes.index(name) for name in meta.scored]
     metrics = score(logits.argmax(1).numpy(), y, subjects, scored)
     loss = mean_cross_entropy(logits, y)
-    losses = [float(epoch["train_loss"]) for epoch in read_csv(HISTORY / f"{name}.csv")]
+    losses = [float(epoch["train_loss"]) for epoch in history]
     write_json(
         METRICS / f"{name}.json",
         {

@@ -23,15 +23,16 @@ FIGURE = Path("plots/sample.png")
 
 def main() -> None:
     data = read_params().data
-    source = Path(data.raw)
-    raw = read_raw(source)
+    raw = read_raw(Path(data.raw))
+    for note in raw.notes:
+        print(f"note: {note}")
     y, subjects = labels_and_subjects(raw)
     rows, scored = split_rows(raw, data)
     channels, height, width = raw.train.images.shape[1:]
     meta = Meta((channels, height, width), raw.classes, scored)
     with replacing(OUT) as folder:
         folder.mkdir()
-        form = write_smallest(folder, source, raw, rows)
+        form = write_smallest(folder, raw, rows)
         counts = {}
         for split, chosen in rows.items():
             write_array(folder / f"y_{split}.npy", chosen.shape, np.int64, [y[chosen]])
@@ -86,16 +87,14 @@ def split_rows(raw: Raw, data: Data) -> tuple[dict[str, NDArray[np.int64]], list
     return rows, [name for name in raw.classes if name not in absent]
 
 
-def write_smallest(
-    folder: Path, source: Path, raw: Raw, rows: dict[str, NDArray[np.int64]]
-) -> Form:
+def write_smallest(folder: Path, raw: Raw, rows: dict[str, NDArray[np.int64]]) -> Form:
     """Write the images of train and test in the smallest form that fits them all; return it."""
     channels, height, width = raw.train.images.shape[1:]
     for form in forms(channels):
         try:
             for split, chosen in rows.items():
                 shape = (len(chosen), form.channels * height * width)
-                chunks = checked_chunks(raw, chosen, form, source, f"load {split}")
+                chunks = checked_chunks(raw, chosen, form, f"load {split}")
                 write_array(folder / f"x_{split}.npy", shape, form.dtype, chunks)
         except FormError:
             continue
@@ -104,13 +103,13 @@ def write_smallest(
 
 
 def checked_chunks(
-    raw: Raw, rows: NDArray[np.int64], form: Form, source: Path, label: str
+    raw: Raw, rows: NDArray[np.int64], form: Form, label: str
 ) -> Iterator[NDArray[Any]]:
     """The images of `rows` to store, in chunks (n, D); FormError, InputError."""
-    for part in row_slices(len(rows), raw.train.images[0].nbytes, label):
-        chunk = images_of(raw, rows[part]).numpy()
+    for part in row_slices(len(rows), 4 * raw.train.images[0].numel(), label):
+        chunk = images_of(raw, rows[part])
         if form.dtype == "float32":  # grey levels are finite by themselves
-            check_pixels(chunk, raw, rows[part], source)
+            check_pixels(chunk, raw, rows[part])
         yield stored_rows(chunk, form)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from src.cli import run
-from src.files import read_csv, read_json, replacing
+from src.files import read_csv, read_json, write_bytes
 from src.meta import read_meta
 from src.page import Listing, Picture, Section, Share, Table, page
 from src.params import BASELINES, PATH, Params, read_params
@@ -55,8 +55,7 @@ def main() -> None:
             ],
         ),
     ]
-    with replacing(OUT) as partial:
-        partial.write_text(page("Brain-MRI slices: report", lead, sections), encoding="utf-8")
+    write_bytes(OUT, page("Brain-MRI slices: report", lead, sections).encode())
     print(f"wrote {OUT}")
 
 

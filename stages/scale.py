@@ -5,24 +5,26 @@ from pathlib import Path
 
 import numpy as np
 
-from src.arrays import read_array, write_array
+from src.arrays import read_rows, write_array
 from src.cli import run
 from src.meta import read_meta
 from src.params import read_params
-from src.scaler import fit_scaler, save_scaler, scaled_chunks
+from src.scaler import finite_chunks, fit_scaler, save_scaler, scaled_chunks
 
 FLAT = Path("data/flat")
 OUT = Path("data/scaled")
 SCALER = Path("data/scaler.npz")
 
 
+@np.errstate(all="ignore")  # what overflows is found by finite_chunks
 def main() -> None:
     read_params()  # every stage checks the whole file
     meta = read_meta(FLAT / "meta.json")
-    scaler = fit_scaler(read_array(FLAT / "x_train.npy"))
+    scaler = fit_scaler(read_rows(FLAT / "x_train.npy", meta.image_shape))
     for name in ("x_train.npy", "x_test.npy"):
-        x = read_array(FLAT / name)
-        write_array(OUT / name, x.shape, np.float32, scaled_chunks(scaler, x))
+        x = read_rows(FLAT / name, meta.image_shape)
+        chunks = finite_chunks(scaled_chunks(scaler, x), FLAT / name)
+        write_array(OUT / name, x.shape, np.float32, chunks)
     save_scaler(SCALER, scaler, prod(meta.image_shape))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from src.arrays import read_array, read_images
+from src.arrays import read_images, read_numbers
 from src.checkpoint import Checkpoint, fingerprint
 from src.cli import model_argument, run
 from src.device import made_by, set_up_device
@@ -28,8 +28,8 @@ def main() -> None:
     model, training = params.models[name], params.training(name)
     meta = read_meta(FLAT / "meta.json")
     device = set_up_device(training.threads, tf32=training.precision == "tf32")
-    x = torch.from_numpy(read_images(SCALED / "x_train.npy", meta.image_shape))
-    y = torch.from_numpy(read_array(FLAT / "y_train.npy"))
+    x = torch.from_numpy(read_images(SCALED / "x_train.npy", meta.image_shape, ["float32"]))
+    y = torch.from_numpy(read_numbers(FLAT / "y_train.npy", len(x), len(meta.classes)))
 
     # The seed alone decides the weights that a network of this shape starts from, not its name.
     torch.manual_seed(training.seed)

@@ -69,8 +69,8 @@ def test_names_of_that_look_without_the_meaning_give_none(
 
 
 def test_the_real_slices_are_of_200_subjects(shared_slices: Path) -> None:
-    with opened(shared_slices) as top:
-        files, classes = list_images(top)
+    with opened(shared_slices) as tree:
+        files, classes, _ = list_images(tree, shared_slices)
         files = with_subjects(files, classes)
     assert [len(files[split]) for split in ("train", "test")] == [4000, 1121]
     train = [file.subject for file in files["train"]]

@@ -1,6 +1,7 @@
 """Where the arithmetic runs, and what makes it give the same bytes every time."""
 
 import ctypes
+import math
 import os
 import sys
 import time
@@ -54,15 +55,24 @@ def made_by(device: torch.device, started: float) -> dict[str, str | float]:
     }
 
 
-def to_device_if_it_fits(rows: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """`rows` on the device, or as they are where they would take over half of its free memory.
+def to_device_if_it_fits(
+    rows: torch.Tensor, device: torch.device, free: float | None = None
+) -> torch.Tensor:
+    """`rows` on the device, or, and a line says so, as they are.
 
-    An axis of stride 0 is copied once and stays one.
+    That is where they would take over half of its `free` bytes (if not given: of its memory; on
+    the CPU the rows are there already). An axis of stride 0 is copied once and stays one.
     """
     once = rows[:, :1] if rows.stride(1) == 0 else rows
-    if device.type == "cuda" and once.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
-        return rows
-    return once.to(device).expand(rows.shape)
+    if free is None:
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
+    if 2 * once.nbytes <= free:
+        try:
+            return once.to(device).expand(rows.shape)
+        except torch.OutOfMemoryError:  # free, but in pieces, or another process was faster
+            pass
+    print(f"note: {once.nbytes:,} bytes of rows, {free:,} free on {device}: each batch is copied")
+    return rows
 
 
 def graphed(step: Step, module: nn.Module) -> Step:

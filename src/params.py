@@ -178,4 +178,7 @@ def _expected(loc: tuple[Any, ...]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{reprlib.repr(value)} ({type(value).__name__})"  # short, however deep it is
+    short = reprlib.Repr()  # aliases can make a value larger than any memory
+    short.maxlevel = 2
+    text = short.repr(value)
+    return f"{text[:60]}{'...' if len(text) > 60 else ''} ({type(value).__name__})"

@@ -161,6 +161,21 @@ def test_a_dvc_lock_cut_by_a_kill_is_deleted_and_nothing_is_computed_again(
     assert clone.run("git", "status", "--short") == ""
 
 
+def test_ctrl_c_ends_train_all_and_all_that_it_started(finished: Clone, clone: Clone) -> None:
+    clone.edit("params.yaml", "epochs: 1", "epochs: 200")
+    training = clone.start("python", "train_all.py")
+    while not list(clone.folder.glob("models/*.checkpoint")):
+        assert training.poll() is None
+    os.killpg(training.pid, signal.SIGINT)
+    said, _ = training.communicate()  # all that holds the pipe has ended
+    assert training.returncode == 130
+    assert "Traceback" not in said
+    assert said.endswith("error: stopped by Ctrl-C\n")
+    clone.edit("params.yaml", "epochs: 200", "epochs: 1")
+    clone.repro()
+    assert outs(clone) == outs(finished)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_images_killed_while_it_writes_leaves_no_raw_folder(
     workspace: Path, repo: Path, run_stage: RunStage, signum: signal.Signals

@@ -113,8 +113,15 @@ BOMB = "data:\n  raw: &x0 [a]\n" + "".join(
     ("text", "fragment"),
     [
         (BOMB, "data.raw is ['a'] (list)"),
-        (BOMB + PARAMS[PARAMS.index("sample") : PARAMS.index("models")] + "models: *x29", "more)"),
-        (PARAMS.replace("raw: data/raw", "raw: [[[[[[]]]]]]"), "data.raw is [[[[[[]]]]]]"),
+        (
+            PARAMS[: PARAMS.index("models")]
+            + BOMB[BOMB.index("x1") :].replace("*x0", "1")
+            + "models: *x29",
+            "models is [[[...], [...]",
+        ),
+        (PARAMS + 900 * "a" + ": 1\n", 70 * "a" + " is no known key"),
+        (PARAMS.replace("models:", "models: !!timestamp"), "failed to construct timestamp"),
+        (PARAMS.replace("raw: data/raw", "raw: [[[[[[]]]]]]"), "data.raw is [[[...]]] (list)"),
         (PARAMS.replace("lr: 0.01", "lr: &a 0.01\n    epochs: *a", 1), "models.small.epochs is"),
         (PARAMS.replace("lr: 0.01", "lr: &a 0.01\n    seed: *b", 1), "no readable YAML"),
         (PARAMS.replace("epochs: 2", "epochs: 2\n  epochs: 3"), "duplicate key"),

@@ -13,7 +13,10 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """The metrics of one model; InputError unless what every model has is there and possible."""
     metrics = read_baseline(path)
     if not isinstance(metrics.get("diverged"), bool):
-        raise InputError(f"{path}: expected diverged, true or false; delete it and run 'dvc repro'")
+        raise InputError(
+            f"{path}: expected {', '.join(SHARES)} from 0 to 1, and diverged, true or false; "
+            "delete it and run 'dvc repro'"
+        )
     return metrics
 
 

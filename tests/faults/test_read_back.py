@@ -23,7 +23,7 @@ from src.meta import read_meta
 from src.metrics import read_metrics
 from src.scaler import fit_scaler, load_scaler, save_scaler, scaled_chunks
 from src.weights import load_weights, save_weights
-from stages import compare, evaluate, load, scale, train
+from stages import baselines, compare, evaluate, load, scale, train
 from tests.conftest import PARAMS, load_npy, write_raw
 
 MODELS = """\
@@ -55,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_raw(folder / "data/raw", shape=(3, 5, 4))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for stage in (load, scale):
+        for stage in (load, baselines, scale):
             run(patch, stage)
         for stage in (train, evaluate):
             run(patch, stage, "small")
@@ -151,7 +151,9 @@ PICKLED = np.array([Canary()], object)
         ("data/flat/meta.json", edit("classes", None), train, "expected image_shape"),
         ("data/flat/meta.json", edit("classes", ["a", "a", "b"]), evaluate, "expected image_shape"),
         ("data/flat/meta.json", edit("classes", "abc"), evaluate, "expected image_shape"),
-        ("data/flat/meta.json", edit("classes", ["a", "b"]), train, "labels from 0 to 2"),
+        ("data/flat/meta.json", edit("classes", ["a", "b"]), train, "some of these"),
+        ("data/flat/meta.json", edit("scored", ["Sane", "x"]), train, "some of these"),
+        ("data/flat/y_train.npy", array(lambda y: y + 1), train, "labels from 1 to 3, expected 0"),
         ("data/flat/meta.json", edit("image_shape", [3, 5]), scale, "expected image_shape"),
         ("data/flat/meta.json", edit("image_shape", [3, 5, -4]), scale, "expected image_shape"),
         ("data/flat/meta.json", edit("image_shape", [3, 5, True]), scale, "expected image_shape"),

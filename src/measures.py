@@ -1,6 +1,6 @@
-"""The training loss around one point of weight space: how noisy its gradient is, how sharp it is.
+"""The loss at one point of weight space: its value, how noisy its gradient is, how sharp it is.
 
-Both work on the plain network at full size, in float32, and go through the rows in parts, so that
+All work on the plain network at full size, in float32, and go through the rows in parts, so that
 memory is bounded by the weights and not by the rows.
 """
 
@@ -13,16 +13,27 @@ from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 
-SMALL_BATCH = 8
+EVALUATION_BATCH = 64
+SMALL_BATCH = 16
 HESSIAN_CHUNK_ROWS = 64
-LANCZOS_VECTORS = 10  # each as long as the weights
+LANCZOS_VECTORS = 8  # each as long as the weights
+
+
+@torch.inference_mode()
+def loss_and_accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """The mean cross-entropy, added up in float64, and the share of rows that are right."""
+    device = next(network.parameters()).device
+    logits = torch.cat([network(rows.to(device)).cpu() for rows in x.split(EVALUATION_BATCH)])
+    loss = nn.functional.cross_entropy(logits.double(), y)
+    return float(loss), float((logits.argmax(1) == y).double().mean())
 
 
 class GradientNoise(NamedTuple):
-    """Unbiased estimates; either may come out below 0 where the other outweighs it."""
+    """Unbiased estimates of the gradient G over infinitely many rows and of its noise."""
 
-    squared_gradient: float  # |G|^2, G the gradient over infinitely many rows
-    variance: float  # tr(Sigma), summed over the weights, of the gradient of a single row
+    squared_gradient: float  # |G|^2; below 0 where the noise outweighs it
+    variance: float  # tr(Sigma): of the gradient of a single row, summed over the weights
+    gradient_norm: float  # of the gradient over the rows at hand
 
     @property
     def scale(self) -> float | None:
@@ -58,6 +69,7 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Grad
     return GradientNoise(
         (large * mean_square - small * squares) / (large - small),
         (squares - mean_square) / (1 / small - 1 / large),
+        mean_square**0.5,
     )
 
 

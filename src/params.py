@@ -220,7 +220,7 @@ def _group(loc: tuple[Any, ...]) -> dict[str, Any]:
     if loc[:1] == ("models",):
         return Model.model_fields
     if loc[:1] == ("studies",) and len(loc) == 2:
-        return Studies.model_fields[loc[1]].annotation.model_fields  # type: ignore[union-attr]
+        return Studies.model_fields[loc[1]].annotation.model_fields  # type: ignore[union-attr, no-any-return]
     return Params.model_fields[loc[0]].annotation.model_fields if loc else Params.model_fields  # type: ignore[union-attr]
 
 

@@ -71,10 +71,8 @@ def main() -> None:
     x_held_out, y_held_out = rows_of(x, held_out), y[held_out]
     x, y = rows_of(x, ~held_out), y[~held_out]
 
-    batch_size = model.batch_size
-    if arguments.batch_size is not None:
-        batch_size = len(y) if arguments.batch_size == "all" else int(arguments.batch_size)
-        batch_size = min(batch_size, len(y))
+    batch_size = len(y) if arguments.batch_size == "all" else arguments.batch_size
+    batch_size = min(batch_size or model.batch_size, len(y))
     lr = model.lr if arguments.lr is None else arguments.lr
     if arguments.lr_rule == "linear":
         lr *= batch_size / model.batch_size
@@ -136,7 +134,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("model", help="a name under `models` in params.yaml")
     parser.add_argument("--seed", type=int, required=True, help="of the initial weights")
     parser.add_argument("--lr", type=float, help="in place of the model's own")
-    parser.add_argument("--batch-size", help="in place of the model's own; all: every row")
+    parser.add_argument(
+        "--batch-size", type=rows_or_all, help="in place of the model's own; all: every row"
+    )
     parser.add_argument(
         "--lr-rule",
         choices=["fixed", "linear"],
@@ -146,6 +146,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     return parser.parse_args()
+
+
+def rows_or_all(text: str) -> int | str:
+    return text if text == "all" else int(text)
 
 
 def rows_of(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -14,15 +14,17 @@ What ends in the JSON file, losses being mean cross-entropies in nats:
 - epochs_to_90, steps_to_90: until an epoch had 90 % training accuracy, or "never"
 - largest_rise: of the loss from one epoch to the next, 0 if it only fell
 - distance: length of the way from the first to the last weights, as the crow flies
-- gradient_start, gradient_end: length of the gradient over the training rows
-- noise_scale_start, noise_scale_end: in rows, or "undefined"; see `src.measures.gradient_noise`
-- sharpness: see `src.measures.sharpness`, also for what it does not say
 - diverged: the last loss is NaN, or ten times that before training
 - history: a row an epoch
 
-Noise and sharpness are of a bounded number of training rows, the same for all cells. A value that
-is not finite is left out; so are gradient, noise and sharpness at the last weights of a cell that
-diverged, and NaN weights name class 0 for every row.
+With --curvature also, of a bounded number of training rows, the same for all cells:
+
+- gradient_start, gradient_end: length of the gradient
+- noise_scale_start, noise_scale_end: in rows, or "undefined"; see `src.measures.gradient_noise`
+- sharpness: see `src.measures.sharpness`, also for what it does not say
+
+A value that is not finite is left out; so is what is measured at the last weights of a cell that
+diverged, but for its accuracies: NaN weights name class 0 for every row.
 """
 
 import argparse
@@ -81,9 +83,11 @@ def main() -> None:
     network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
     sample = torch.from_numpy(np.random.default_rng(0).permutation(len(y))[:NOISE_ROWS])
     x_sample, y_sample = rows_of(x, sample).to(device), y[sample].to(device)
+    local: dict[str, Any] = {}
+    if arguments.curvature:
+        local |= noise_measures(network, x_sample, y_sample, "start")
     first = [parameter.detach().clone() for parameter in network.parameters()]
     start_loss, _ = loss_and_accuracy(network, x, y)
-    noise_start = gradient_noise(network, x_sample, y_sample)
     history = train(
         network,
         x,
@@ -114,17 +118,14 @@ def main() -> None:
         "held_out_accuracy": held_out_accuracy,
         "gap": train_accuracy - held_out_accuracy,
         **measures_of_history(history, steps_an_epoch=math.ceil(len(y) / batch_size)),
-        "gradient_start": noise_start.gradient_norm,
-        "noise_scale_start": noise_start.scale or "undefined",
     }
     if not diverged:
-        noise_end = gradient_noise(network, x_sample, y_sample)
-        cell |= {
-            "distance": distance(first, network),
-            "gradient_end": noise_end.gradient_norm,
-            "noise_scale_end": noise_end.scale or "undefined",
-            "sharpness": sharpness(network, x_sample[:SHARPNESS_ROWS], y_sample[:SHARPNESS_ROWS]),
-        }
+        cell["distance"] = distance(first, network)
+        if arguments.curvature:
+            x_few, y_few = x_sample[:SHARPNESS_ROWS], y_sample[:SHARPNESS_ROWS]
+            local |= noise_measures(network, x_sample, y_sample, "end")
+            local["sharpness"] = sharpness(network, x_few, y_few)
+    cell |= local
     cell["history"] = [finite(epoch._asdict()) for epoch in history]
     write_json(arguments.out, finite(cell))
 
@@ -143,6 +144,9 @@ def parse_arguments() -> argparse.Namespace:
         default="fixed",
         help="linear: lr in proportion to the batch (Goyal et al. 2017, arXiv:1706.02677), from "
         "the model's own pair; without their warm-up",
+    )
+    parser.add_argument(
+        "--curvature", action="store_true", help="measure gradient noise and sharpness too"
     )
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     return parser.parse_args()
@@ -167,6 +171,14 @@ def measures_of_history(history: list[Epoch], steps_an_epoch: int) -> dict[str, 
         "steps_to_90": reached[0] * steps_an_epoch if reached else "never",
         "largest_rise": max([0.0, *(after - before for before, after in pairwise(losses))]),
     }
+
+
+def noise_measures(
+    network: nn.Module, x: torch.Tensor, y: torch.Tensor, when: str
+) -> dict[str, float | str]:
+    noise = gradient_noise(network, x, y)
+    scale = "undefined" if noise.scale is None else noise.scale
+    return {f"gradient_{when}": noise.gradient_norm, f"noise_scale_{when}": scale}
 
 
 def distance(first: list[torch.Tensor], network: nn.Module) -> float:

@@ -8,7 +8,7 @@ What ends in the JSON file, losses being mean cross-entropies in nats:
 
 - model, seed, lr, batch_size: what was trained; rows, held_out_rows: on how many
 - constant_loss: the loss of the best constant answer, which is the entropy of the class shares
-- start_loss, train_loss, held_out_loss: before and after training, over all of those rows
+- start_loss, train_loss: on the rows trained on, before and after; held_out_loss, after
 - train_accuracy, held_out_accuracy, and gap, their difference, after training
 - best_loss: the lowest of an epoch, each batch's being that before its own step, as in history
 - epochs_to_90, steps_to_90: until an epoch had 90 % training accuracy, or "never"
@@ -31,7 +31,7 @@ import argparse
 import math
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ from src.arrays import read_array, read_images
 from src.cli import InputError, OneLineParser, run
 from src.device import set_up_device
 from src.files import write_json
-from src.measures import gradient_noise, loss_and_accuracy, sharpness
+from src.measures import gradient_noise, loss_and_accuracy, sharpness, squared_norm
 from src.meta import read_meta
 from src.networks import NETWORKS
 from src.params import read_params
@@ -53,6 +53,11 @@ HELD_OUT = Path("studies/held_out.npy")
 NOISE_ROWS, SHARPNESS_ROWS = 512, 128
 TARGET = 0.9  # training accuracy
 DIVERGED = 10  # times the loss before training: some runs explode without ever being NaN
+
+
+class Rows(NamedTuple):
+    x: torch.Tensor  # (N, C, H, W)
+    y: torch.Tensor  # (N,)
 
 
 def main() -> None:
@@ -69,29 +74,24 @@ def main() -> None:
 
     x = torch.from_numpy(read_images(SCALED / "x_train.npy", meta.image_shape))
     y = torch.from_numpy(read_array(FLAT / "y_train.npy"))
-    held_out = torch.from_numpy(read_array(HELD_OUT))
-    x_held_out, y_held_out = rows_of(x, held_out), y[held_out]
-    x, y = rows_of(x, ~held_out), y[~held_out]
+    chosen = torch.from_numpy(read_array(HELD_OUT))
+    fitted = Rows(rows_of(x, ~chosen), y[~chosen])
+    held_out = Rows(rows_of(x, chosen), y[chosen])
 
-    batch_size = len(y) if arguments.batch_size == "all" else arguments.batch_size
-    batch_size = min(batch_size or model.batch_size, len(y))
+    batch_size = len(fitted.y) if arguments.batch_size == "all" else arguments.batch_size
+    batch_size = min(batch_size or model.batch_size, len(fitted.y))
     lr = model.lr if arguments.lr is None else arguments.lr
     if arguments.lr_rule == "linear":
         lr *= batch_size / model.batch_size
 
     torch.manual_seed(arguments.seed)
     network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
-    sample = torch.from_numpy(np.random.default_rng(0).permutation(len(y))[:NOISE_ROWS])
-    x_sample, y_sample = rows_of(x, sample).to(device), y[sample].to(device)
-    local: dict[str, Any] = {}
-    if arguments.curvature:
-        local |= noise_measures(network, x_sample, y_sample, "start")
+    sample = few_rows(fitted, device) if arguments.curvature else None
+    before = measures_before(network, fitted, sample)
     first = [parameter.detach().clone() for parameter in network.parameters()]
-    start_loss, _ = loss_and_accuracy(network, x, y)
     history = train(
         network,
-        x,
-        y,
+        *fitted,
         lr=lr,
         batch_size=batch_size,
         epochs=training.epochs,
@@ -99,34 +99,22 @@ def main() -> None:
         seed=arguments.seed,
         bf16=training.precision == "bf16",
     )
-    train_loss, train_accuracy = loss_and_accuracy(network, x, y)
-    held_out_loss, held_out_accuracy = loss_and_accuracy(network, x_held_out, y_held_out)
-    diverged = not train_loss < DIVERGED * start_loss  # NaN is not less
+    after = measures_after(network, fitted, held_out)
+    diverged = not after["train_loss"] < DIVERGED * before["start_loss"]  # NaN is not less
     cell: dict[str, Any] = {
         "model": arguments.model,
         "seed": arguments.seed,
         "lr": lr,
         "batch_size": batch_size,
-        "rows": len(y),
-        "held_out_rows": len(y_held_out),
+        "rows": len(fitted.y),
+        "held_out_rows": len(held_out.y),
         "diverged": diverged,
-        "constant_loss": float(torch.distributions.Categorical(y.bincount().double()).entropy()),
-        "start_loss": start_loss,
-        "train_loss": train_loss,
-        "held_out_loss": held_out_loss,
-        "train_accuracy": train_accuracy,
-        "held_out_accuracy": held_out_accuracy,
-        "gap": train_accuracy - held_out_accuracy,
-        **measures_of_history(history, steps_an_epoch=math.ceil(len(y) / batch_size)),
+        **before,
+        **after,
+        **measures_of_history(history, steps_an_epoch=math.ceil(len(fitted.y) / batch_size)),
+        **({} if diverged else measures_of_place(network, first, sample)),
+        "history": [finite(epoch._asdict()) for epoch in history],
     }
-    if not diverged:
-        cell["distance"] = distance(first, network)
-        if arguments.curvature:
-            x_few, y_few = x_sample[:SHARPNESS_ROWS], y_sample[:SHARPNESS_ROWS]
-            local |= noise_measures(network, x_sample, y_sample, "end")
-            local["sharpness"] = sharpness(network, x_few, y_few)
-    cell |= local
-    cell["history"] = [finite(epoch._asdict()) for epoch in history]
     write_json(arguments.out, finite(cell))
 
 
@@ -162,6 +150,34 @@ def rows_of(x: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     return once[rows].expand(-1, *x.shape[1:])
 
 
+def few_rows(rows: Rows, device: torch.device) -> Rows:
+    """The few rows that noise and sharpness are measured on, in a random order, on the device."""
+    few = torch.from_numpy(np.random.default_rng(0).permutation(len(rows.y))[:NOISE_ROWS])
+    return Rows(rows_of(rows.x, few).to(device), rows.y[few].to(device))
+
+
+def measures_before(network: nn.Module, fitted: Rows, sample: Rows | None) -> dict[str, Any]:
+    shares = fitted.y.bincount().double() / len(fitted.y)
+    start_loss, _ = loss_and_accuracy(network, *fitted)
+    return {
+        "constant_loss": float(-torch.xlogy(shares, shares).sum()),
+        "start_loss": start_loss,
+        **({} if sample is None else noise_measures(network, sample, "start")),
+    }
+
+
+def measures_after(network: nn.Module, fitted: Rows, held_out: Rows) -> dict[str, float]:
+    train_loss, train_accuracy = loss_and_accuracy(network, *fitted)
+    held_out_loss, held_out_accuracy = loss_and_accuracy(network, *held_out)
+    return {
+        "train_loss": train_loss,
+        "held_out_loss": held_out_loss,
+        "train_accuracy": train_accuracy,
+        "held_out_accuracy": held_out_accuracy,
+        "gap": train_accuracy - held_out_accuracy,
+    }
+
+
 def measures_of_history(history: list[Epoch], steps_an_epoch: int) -> dict[str, float | str]:
     losses = [epoch.train_loss for epoch in history if math.isfinite(epoch.train_loss)]
     reached = [epoch.epoch + 1 for epoch in history if epoch.train_accuracy >= TARGET]
@@ -173,17 +189,24 @@ def measures_of_history(history: list[Epoch], steps_an_epoch: int) -> dict[str, 
     }
 
 
-def noise_measures(
-    network: nn.Module, x: torch.Tensor, y: torch.Tensor, when: str
+def measures_of_place(
+    network: nn.Module, first: list[torch.Tensor], sample: Rows | None
 ) -> dict[str, float | str]:
-    noise = gradient_noise(network, x, y)
+    """How far the last weights are from the `first`, and what the loss looks like around them."""
+    moves = [now.detach() - then for then, now in zip(first, network.parameters(), strict=True)]
+    place: dict[str, float | str] = {"distance": squared_norm(moves) ** 0.5}
+    if sample is not None:
+        place |= noise_measures(network, sample, "end")
+        place["sharpness"] = sharpness(
+            network, sample.x[:SHARPNESS_ROWS], sample.y[:SHARPNESS_ROWS]
+        )
+    return place
+
+
+def noise_measures(network: nn.Module, sample: Rows, when: str) -> dict[str, float | str]:
+    noise = gradient_noise(network, *sample)
     scale = "undefined" if noise.scale is None else noise.scale
     return {f"gradient_{when}": noise.gradient_norm, f"noise_scale_{when}": scale}
-
-
-def distance(first: list[torch.Tensor], network: nn.Module) -> float:
-    moves = [now.detach() - then for then, now in zip(first, network.parameters(), strict=True)]
-    return math.hypot(*(float(torch.linalg.vector_norm(m, dtype=torch.float64)) for m in moves))
 
 
 def finite(values: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def full_hessian(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> np.nda
         logits = torch.func.functional_call(network, named, (x,))
         return nn.functional.cross_entropy(logits, y)
 
-    return torch.autograd.functional.hessian(loss, start).numpy()
+    hessian: np.ndarray = torch.autograd.functional.hessian(loss, start).numpy()
+    return hessian
 
 
 def test_sharpness_is_the_largest_eigenvalue_of_the_full_hessian(

@@ -1,16 +1,18 @@
 """The pictures of the studies: a point a cell, so that the luck of a start shows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from src.result_figures import BLUE, GREEN, GREY, ORANGE, VERMILION
 from src.study_cells import Cell, by_value, numbers
 
 COLOURS = (BLUE, ORANGE, GREEN)
+NOTEBOOK = {"lr": (1e-8, 0.01, 10), "batch_size": (5, 15, 100)}  # of its models
 TOP = 0.95  # of a panel's height: where a cell without a number stands
 PANELS: dict[str, tuple[str, str]] = {  # measure: title, scale
     "train_loss": ("training loss", "log"),
@@ -22,22 +24,20 @@ PANELS: dict[str, tuple[str, str]] = {  # measure: title, scale
 }
 
 
-def value_figure(
-    curves: Mapping[str, Sequence[Cell]], key: str, label: str, marked: Collection[float]
-) -> Figure:
+def value_figure(curves: Mapping[str, Sequence[Cell]], key: str, label: str) -> Figure:
     """Six measures against `key` ("lr" or "batch_size") on a log axis, a colour a curve.
 
-    Lines join the means of a value's seeds. `marked`: the values that the notebook's models use.
+    Lines join the means of a value's seeds.
     """
     figure = Figure(figsize=(10, 10.5), layout="constrained")
     panels = figure.subplots(3, 2, sharex=True).ravel()
     values = sorted({cell[key] for cells in curves.values() for cell in cells})
-    # A hand's breadth to the side, so that two curves do not hide each other.
-    shift = (max(values) / min(values)) ** 0.008 if len(curves) > 1 else 1
+    # A little to the side, so that two curves do not hide each other.
+    shift = (max(values) / min(values)) ** 0.008
     for axes, (measure, (title, scale)) in zip(panels, PANELS.items(), strict=True):
         axes.set_xscale("log")
         axes.set_title(title, fontsize=10)
-        for value in set(values) & set(marked):
+        for value in set(values) & set(NOTEBOOK[key]):
             axes.axvline(value, color=GREY, linestyle=":", linewidth=1.2)
         for place, (colour, cells) in enumerate(zip(COLOURS, curves.values(), strict=False)):
             side = shift ** (2 * place - 1) if len(curves) > 1 else 1
@@ -49,6 +49,9 @@ def value_figure(
             axes.set_yscale("log")
             low, high = axes.get_ylim()
             axes.set_ylim(low, high * (high / low) ** 0.15)  # room at the top
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
     for axes in panels[-2:]:
         axes.set_xlabel(f"{label} (log scale)")
@@ -56,7 +59,7 @@ def value_figure(
         handles=legend(list(curves)), loc="outside lower center", ncols=3, fontsize=9, frameon=False
     )
     seeds = len({cell["seed"] for cells in curves.values() for cell in cells})
-    figure.suptitle(f"{label}: {seeds} seeds a value".capitalize(), fontsize=12)
+    figure.suptitle(f"By {label}: every value with {seeds} seeds", fontsize=12)
     return figure
 
 
@@ -73,10 +76,13 @@ def draw_cells(
             means.append((value * side, sum(found) / len(found)))
         top: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
         if any(cell["diverged"] for cell in group):
-            axes.plot(value * side, TOP, "X", color=VERMILION, markersize=9, **top)
+            axes.plot(
+                value * side, TOP, "X", color=VERMILION, mec=colour, mew=1.2, markersize=10, **top
+            )
         elif len(drawn) < len(group):
             axes.plot(value * side, TOP, "^", color=colour, markersize=8, fillstyle="none", **top)
-    axes.plot(*zip(*means, strict=True), color=colour, linewidth=1.2) if means else None
+    if means:
+        axes.plot(*zip(*means, strict=True), color=colour, linewidth=1.2)
 
 
 def legend(names: Sequence[str]) -> list[Line2D]:
@@ -89,16 +95,16 @@ def legend(names: Sequence[str]) -> list[Line2D]:
     ]
     return [
         *lines,
-        mark("diverged, one seed or more", color=VERMILION, marker="X", linestyle="", markersize=9),
+        mark("one seed or more diverged", color=VERMILION, marker="X", linestyle="", markersize=9),
         mark(
-            "never, or undefined",
+            "one seed or more never did, or is undefined",
             color=GREY,
             marker="^",
             linestyle="",
             fillstyle="none",
             markersize=8,
         ),
-        mark("used in the notebook", color=GREY, linestyle=":"),
+        mark("a value of the notebook", color=GREY, linestyle=":"),
     ]
 
 

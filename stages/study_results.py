@@ -53,25 +53,17 @@ def main() -> None:
         model_differences(by_value(cells.seed, "model")),
     )
     save_png(STUDIES / "plots/seed.png", seed_figure(by_value(cells.seed, "model")))
-    models = params.models
-    lrs = {model.lr for model in models.values()}
-    sizes = {model.batch_size for model in models.values()}
+    rates, sizes = params.studies.learning_rate, params.studies.batch_size
     save_png(
         STUDIES / "plots/learning_rate.png",
-        value_figure(
-            {params.studies.learning_rate.model: cells.learning_rate},
-            "lr",
-            f"learning rate of {params.studies.learning_rate.model}",
-            lrs,
-        ),
+        value_figure({rates.model: cells.learning_rate}, "lr", f"learning rate of {rates.model}"),
     )
     save_png(
         STUDIES / "plots/batch_size.png",
         value_figure(
             {"fixed learning rate": cells.fixed, "in proportion to the batch": cells.linear},
             "batch_size",
-            f"batch size of {params.studies.batch_size.model}",
-            sizes,
+            f"batch size of {sizes.model}",
         ),
     )
 

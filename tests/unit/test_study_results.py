@@ -52,7 +52,7 @@ def drawn(axes: Axes, **style: str) -> list[np.ndarray]:
 
 def test_a_point_a_seed_on_log_axes_and_divergence_marked() -> None:
     cells = by_rate(diverged=lambda lr, _: lr == 1.0, train_loss=lambda lr, s: (1 + s) / lr)
-    figure = value_figure({"net": cells}, "lr", "learning rate", {0.01})
+    figure = value_figure({"net": cells}, "lr", "learning rate")
     loss = figure.axes[0]
     assert (loss.get_xscale(), loss.get_yscale()) == ("log", "log")
     assert [len(x) for x in drawn(loss, marker="o", linestyle="None")] == [5, 5, 5, 0]
@@ -63,7 +63,7 @@ def test_a_point_a_seed_on_log_axes_and_divergence_marked() -> None:
 
 def test_never_stands_at_the_top() -> None:
     cells = by_rate(epochs_to_90=lambda lr, _: "never" if lr < 0.1 else 3)
-    panel = value_figure({"net": cells}, "lr", "learning rate", set()).axes[3]
+    panel = value_figure({"net": cells}, "lr", "learning rate").axes[3]
     np.testing.assert_array_equal(drawn(panel, marker="^"), [[0.001], [0.01]])
 
 

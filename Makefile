@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run train benchmark benchmark-gpu test test-faults lint lock audit clean help
+.PHONY: run train studies benchmark benchmark-gpu test test-faults lint lock audit clean help
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -19,6 +19,9 @@ run: train ## set up, run the pipeline, show the metrics
 
 train: $(SETUP) ## set up, train all models, several at a time
 	python train_all.py
+
+studies: $(SETUP) ## what seeds, learning rates and batch sizes do, measured: studies/
+	python study_all.py
 
 benchmark: run ## ours against the notebook's recipe on the CPU, about twelve minutes
 	python -m benchmarks.cpu

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from src.cli import run
@@ -22,46 +23,60 @@ def main() -> None:
     params = read_params()
     if subprocess.run(["dvc", "repro", "scale"]).returncode:
         sys.exit("error: the stages before training failed; see above")
-    status = subprocess.run(["dvc", "status", "--json"], stdout=subprocess.PIPE, check=True).stdout
-    changed = [name for name in params.models if f"train@{name}" in json.loads(status)]
+    stages = changed_stages("dvc.yaml")
+    changed = [name for name in params.models if f"train@{name}" in stages]
     if not changed:
         print("every model is trained")
         return
-    threads = max(params.training(name).threads for name in changed)
-    jobs = max(1, min(usable_cores() // threads, len(changed)))
-    print(f"training {', '.join(changed)}: {jobs} at a time, {threads} threads each", flush=True)
+    jobs = jobs_at_once(params.training(name).threads for name in changed)
+    print(f"training {', '.join(changed)}: {jobs} at a time", flush=True)
+
+    def train(name: str) -> bool:
+        print(f"train@{name}: started", flush=True)
+        started = time.perf_counter()
+        done = repro_single_items(f"train@{name}")
+        if done:
+            print(f"train@{name}: done in {time.perf_counter() - started:.0f} s", flush=True)
+        return done
+
     with ThreadPoolExecutor(jobs) as pool:
-        failed = [name for name, done in pool.map(train, changed) if not done]
-    if failed:
-        sys.exit(f"error: no weights of {', '.join(failed)}; see above")
+        done = list(pool.map(train, changed))
+    if not all(done):
+        sys.exit("error: not every model is trained; see above")
 
 
-def usable_cores() -> int:
+def changed_stages(file: str) -> list[str]:
+    """The stages of that dvc.yaml that are not up to date, as DVC names them."""
+    command = ["dvc", "status", "--json", file]
+    return list(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+
+
+def jobs_at_once(threads: Iterable[int]) -> int:
+    """How many trainings of that many threads each the machine has cores for, at least one."""
     if hasattr(os, "sched_getaffinity"):  # Linux: a container may have fewer than the machine
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, cores // max(threads))
 
 
-def train(name: str) -> tuple[str, bool]:
-    """Bring train@name up to date, waiting for DVC's locks; whether it is."""
-    print(f"train@{name}: started", flush=True)
-    started = time.perf_counter()
+def repro_single_items(*stages: str) -> bool:
+    """Bring these stages up to date, and no other, waiting for DVC's locks; whether they are."""
     while True:
         done = subprocess.run(
-            # DVC takes its lock again after training; without the flag it gives up after 3 s, and
-            # the weights are lost, while another process hashes gigabytes.
-            ["dvc", "--wait-for-lock", "repro", "--single-item", f"train@{name}"],
+            # DVC takes its lock again after a stage; without the flag it gives up after 3 s, and
+            # the outs are lost, while another process hashes gigabytes.
+            ["dvc", "--wait-for-lock", "repro", "--single-item", *stages],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         if done.returncode == 0:
-            print(f"train@{name}: done in {time.perf_counter() - started:.0f} s", flush=True)
-            return name, True
+            return True
         if not any(message in done.stdout for message in BUSY):
             print(done.stdout, flush=True)
-            return name, False
-        print(f"train@{name}: waits for another DVC process", flush=True)
+            return False
+        print(f"{stages[0]}: waits for another DVC process", flush=True)
         time.sleep(1)
 
 

@@ -21,7 +21,8 @@ def set_up_device(threads: int, tf32: bool = False) -> torch.device:
     With `tf32`, a GPU multiplies float32 with 10 bits of mantissa in place of 23.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with it
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which imports torch's compiler first: 2 s.
+    torch.set_deterministic_debug_mode("error")
     # It would fill all new memory with NaN, against reads that none of these operations does.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

@@ -5,7 +5,18 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 
 from src.cli import InputError
@@ -89,11 +100,69 @@ class Model(Group):
     precision: Precision | None = None
 
 
+def _each_once(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} stands {values.count(value)} times, expected each once")
+    return values
+
+
+def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """The value as DVC sees it: 10 names a cell's stage and file 10, not 10.0."""
+    check(value)
+    return value
+
+
+EachOnce = AfterValidator(_each_once)
+Seeds = Annotated[
+    list[Seed],
+    EachOnce,
+    Field(min_length=1, description="a list of whole numbers from 0, such as [0, 1, 2]"),
+]
+ModelName = Annotated[str, Field(description="a name under `models`")]
+
+
+class SeedStudy(Group):
+    models: Annotated[
+        list[ModelName],
+        EachOnce,
+        Field(min_length=1, description="a list of names under `models`"),
+    ]
+    seeds: Seeds
+
+
+class LearningRateStudy(Group):
+    model: ModelName
+    values: Annotated[
+        list[Annotated[float, Field(gt=0, le=1e30), WrapValidator(_as_written)]],
+        EachOnce,
+        Field(min_length=1, description="a list of numbers above 0, such as [0.01, 0.1]"),
+    ]
+    seeds: Seeds
+
+
+class BatchSizeStudy(Group):
+    model: ModelName
+    values: Annotated[
+        list[Annotated[int, Field(ge=1)] | Literal["all"]],
+        EachOnce,
+        Field(min_length=1, description="a list of whole numbers from 1, or all: [15, all]"),
+    ]
+    seeds: Seeds
+
+
+class Studies(Group):
+    seed: SeedStudy
+    learning_rate: LearningRateStudy
+    batch_size: BatchSizeStudy
+
+
 class Params(Group):
     data: Data
     sample: Sample
     train: Train
     models: dict[str, Model] = Field(min_length=1, description="at least one model")
+    studies: Studies
 
     @field_validator("models")
     @classmethod
@@ -112,6 +181,18 @@ class Params(Group):
                 f"{' and '.join(twins)} would share a file where case does not count; rename one"
             )
         return models
+
+    @field_validator("studies")
+    @classmethod
+    def _studies_are_of_models(cls, studies: Studies, info: ValidationInfo) -> Studies:
+        named = {f"seed.models: {name!r}": name for name in studies.seed.models}
+        for key in ("learning_rate", "batch_size"):
+            named[f"{key}.model: {getattr(studies, key).model!r}"] = getattr(studies, key).model
+        for found, name in named.items():
+            if name not in info.data.get("models", [name]):  # no models: they are the error
+                known = ", ".join(info.data["models"])
+                raise ValueError(f"{found} is no model, expected a name under `models`: {known}")
+        return studies
 
     def training(self, name: str) -> Train:
         """The group `train` as model `name` sees it, its own overrides applied."""
@@ -145,7 +226,7 @@ def read_params(path: Path = PATH) -> Params:
 
 def _first_error(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    loc, found = first["loc"], first["input"]
+    loc, found = first["loc"][:4], first["input"]  # a fifth part names a kind of value, no key
     key = ".".join(str(part)[:70] for part in loc) or "the file"
     match first["type"]:
         case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
@@ -158,21 +239,26 @@ def _first_error(error: ValidationError) -> str:
             message = f"{key}: {first['ctx']['error']}"
         case _:
             message = f"{key} is {_shown(found)}, expected {_expected(loc)}"
-    more = error.error_count() - 1
+    more = len({other["loc"][:4] for other in error.errors()}) - 1
     return message + (f" (and {more} more)" if more else "")
 
 
 def _group(loc: tuple[Any, ...]) -> dict[str, Any]:
-    """The fields of the group at `loc`: (), ('train',) or ('models', NAME)."""
+    """The fields of the group at `loc`: (), ('train',), ('models', NAME) or ('studies', STUDY)."""
     if loc[:1] == ("models",):
         return Model.model_fields
+    if loc[:1] == ("studies",) and len(loc) == 2:
+        return Studies.model_fields[loc[1]].annotation.model_fields  # type: ignore[union-attr, no-any-return]
     return Params.model_fields[loc[0]].annotation.model_fields if loc else Params.model_fields  # type: ignore[union-attr]
 
 
 def _expected(loc: tuple[Any, ...]) -> str:
     """What the key at `loc` may hold, in words."""
-    if not loc or (loc[0] == "models" and len(loc) == 2) or (len(loc) == 1 and loc[0] != "models"):
+    nested = loc[:1] in (("models",), ("studies",))
+    if not loc or (nested and len(loc) == 2) or (len(loc) == 1 and loc[0] != "models"):
         return f"a group with the keys {', '.join(_group(loc))}"
+    if isinstance(loc[-1], int):  # a value in a list is what the list's description says
+        loc = loc[:-1]
     field = _group(loc[:-1])[loc[-1]]
     return str(field.description or Train.model_fields[loc[-1]].description)
 

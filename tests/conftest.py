@@ -50,6 +50,18 @@ models:
     arch: ConvNN2
     lr: 1e30
     batch_size: 4
+studies:
+  seed:
+    models: [conv]
+    seeds: [0, 1]
+  learning_rate:
+    model: small
+    values: [0.01, 1e30]
+    seeds: [0, 1]
+  batch_size:
+    model: small
+    values: [4, all]
+    seeds: [0, 1]
 """
 
 torch.set_num_threads(1)  # small tensors; more threads only wait for each other

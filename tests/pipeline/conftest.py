@@ -87,7 +87,8 @@ def new_clone(repo: Path, folder: Path) -> Clone:
         cwd=repo, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     for name in listed:
-        results = name == "dvc.lock" or name.startswith(("metrics/", "plots/"))
+        results = name.startswith(("dvc.lock", "metrics/", "plots/", "studies/"))
+        results = results and name != "studies/dvc.yaml"
         if not results and (repo / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(repo / name, folder / name)

@@ -91,8 +91,8 @@ def test_a_change_to_a_picture_retrains_nothing(clone: Clone) -> None:
 
 
 def test_a_seventh_model_is_six_lines_and_trains_alone(clone: Clone) -> None:
-    with (clone.folder / "params.yaml").open("a") as file:
-        file.write("  conv_nn5:\n    arch: ConvNN2\n    lr: 0.1\n    batch_size: 5\n")
+    new = "  conv_nn5:\n    arch: ConvNN2\n    lr: 0.1\n    batch_size: 5\n"
+    clone.edit("params.yaml", "\nstudies:", f"{new}\nstudies:")
     ran = clone.repro()
     assert sorted(ran) == ["compare", "evaluate@conv_nn5", "report", "train@conv_nn5"]
     assert "metrics/conv_nn5.json" in clone.run("dvc", "metrics", "show")

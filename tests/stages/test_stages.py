@@ -214,9 +214,12 @@ def test_compare_shows_the_models_of_params_and_no_other(
     shutil.copytree(finished, workspace, dirs_exist_ok=True)
     params = workspace / "params.yaml"
     text = params.read_text()
-    small, conv, again, hot = (text.index(f"  {n}:") for n in
-                               ("small", "conv", "conv_again", "conv_hot"))  # fmt: skip
-    params.write_text(text[:small] + text[conv:again] + text[hot:])
+    small, conv, again, hot, studies = (
+        text.index(name)
+        for name in ("  small:", "  conv:", "  conv_again:", "  conv_hot:", "studies:")
+    )
+    rest = text[studies:].replace("model: small", "model: conv")
+    params.write_text(text[:small] + text[conv:again] + text[hot:studies] + rest)
     run_stage("compare")
     history = rows(workspace / "plots/history.csv")
     assert [(row["model"], row["epoch"]) for row in history] == [
@@ -226,7 +229,7 @@ def test_compare_shows_the_models_of_params_and_no_other(
     ]
     before = (workspace / "plots/accuracy.png").read_bytes()
     assert picture_size(workspace / "plots/learning_rate.png")[1] > 400
-    params.write_text(text[:small] + text[conv:again])
+    params.write_text(text[:small] + text[conv:again] + rest)
     run_stage("compare")
     assert {row["model"] for row in rows(workspace / "plots/history.csv")} == {"conv"}
     assert (workspace / "plots/accuracy.png").read_bytes() != before

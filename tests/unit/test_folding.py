@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.folding import Twin, active_features
+from src.folding import PlainSGD, Twin, active_features
 from src.networks import NETWORKS
 from src.params import Arch
 from src.phantoms import phantoms
@@ -26,7 +26,7 @@ def images(equal: bool, constant: bool, dtype: torch.dtype) -> torch.Tensor:
 
 
 def take_steps(
-    forward: nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, steps: int
+    forward: nn.Module, optimizer: torch.optim.Optimizer | PlainSGD, x: torch.Tensor, steps: int
 ) -> None:
     y = torch.arange(ROWS) % 4
     batches = list(zip(x.split(BATCH), y.split(BATCH), strict=True))  # the last is smaller

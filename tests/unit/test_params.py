@@ -82,6 +82,18 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("  small:", "  CONV:", ["CONV and conv", "rename one"]),
         ("data:\n  raw: data/raw\n", "- a list\n", ["no readable YAML"]),
         ("models:", "models: {}\nrest:", ["models is {}", "at least one model"]),
+        ("seeds: [0, 1]", "seeds: []", ["studies.seed.seeds is []", "such as [0, 1, 2]"]),
+        ("seeds: [0, 1]", "seeds: [1, 1]", ["studies.seed.seeds: 1 stands 2 times", "each once"]),
+        ("seeds: [0, 1]", "seeds: [-1]", ["studies.seed.seeds.0 is -1", "whole numbers from 0"]),
+        ("models: [conv]", "models: [con]", ["seed.models: 'con'", "small, conv, conv_again"]),
+        ("model: small", "model: smal", ["learning_rate.model: 'smal' is no model"]),
+        ("[0.01, 1e30]", "[]", ["studies.learning_rate.values is []", "numbers above 0"]),
+        ("[0.01, 1e30]", "[1, 1.0]", ["studies.learning_rate.values: 1 stands 2 times"]),
+        ("[0.01, 1e30]", "[0]", ["studies.learning_rate.values.0 is 0", "numbers above 0"]),
+        ("[4, all]", "[]", ["studies.batch_size.values is []", "or all"]),
+        ("[4, all]", "[4, every]", ["studies.batch_size.values.1 is 'every'", "or all"]),
+        ("[4, all]", "[0]", ["studies.batch_size.values.0 is 0", "from 1"]),
+        ("studies:", "study:", ["studies is missing", "seed, learning_rate, batch_size"]),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_key(
@@ -93,6 +105,12 @@ def test_a_wrong_value_is_one_line_that_names_the_key(
         read_params(path)
     for fragment in [str(path), *fragments]:
         assert fragment in str(error.value)
+
+
+def test_a_value_of_a_study_stays_as_it_is_written(tmp_path: Path) -> None:
+    values = read_params(written(tmp_path, PARAMS.replace("[0.01, 1e30]", "[1e-8, 10, 0.1]")))
+    # As DVC writes them into names of stages and files.
+    assert [str(v) for v in values.studies.learning_rate.values] == ["1e-08", "10", "0.1"]
 
 
 @pytest.mark.parametrize("text", ["", "just text", "- 1\n- 2\n", "a: [1", "a: \t- b\n\tc"])

@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import ttest_ind
 
+from src.pairs import holm
 from src.study_cells import Cell, numbers
 
 P = 0.05
@@ -33,13 +34,3 @@ def welch(a: Sequence[float], b: Sequence[float]) -> float:
     if min(len(a), len(b)) < 2 or len({*a}) == len({*b}) == 1:
         return 1.0
     return float(ttest_ind(a, b, equal_var=False).pvalue)
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979) of p values, in their order."""
-    corrected = [0.0] * len(p)
-    largest = 0.0
-    for rank, place in enumerate(np.argsort(p, stable=True)):
-        largest = max(largest, min(1.0, (len(p) - rank) * p[place]))
-        corrected[place] = largest
-    return corrected

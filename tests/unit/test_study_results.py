@@ -1,12 +1,11 @@
 """Luck of a start, and what the studies' pictures show."""
 
 import numpy as np
-import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from src.study_figures import seed_figure, value_figure
-from src.study_tests import holm, model_differences
+from src.study_tests import model_differences
 from tests.unit.test_claims import by_rate, cell
 
 
@@ -29,11 +28,6 @@ def test_without_luck_to_compare_with_nothing_is_larger_than_it() -> None:
     for models in (still, single):
         ((*_, p, larger),) = model_differences(models)
         assert (p, larger) == (1.0, False)
-
-
-def test_holm_is_the_textbooks() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
 
 
 def texts(figure: Figure) -> str:

@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run train studies benchmark benchmark-gpu test test-faults lint lock audit clean help
+.PHONY: run train studies benchmark benchmark-gpu test test-faults lint lock audit verify clean help
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -46,6 +46,9 @@ lock: $(SETUP) ## remake requirements.lock from the ranges in pyproject.toml
 
 audit: $(SETUP) ## known vulnerabilities of what requirements.lock names (asks PyPI)
 	uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
+
+verify: $(SETUP) ## hash every object of DVC's cache, which DVC itself trusts
+	python verify_cache.py
 
 clean: ## remove the environment and the tools' caches; results and the DVC cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots

@@ -51,10 +51,9 @@ def outs(clone: Clone) -> dict[str, bytes]:
 
 def damaged_objects(clone: Clone) -> list[str]:
     """Objects of DVC's cache that are not what their name, an MD5, says."""
-    objects = (clone.folder / ".dvc/cache/files/md5").glob("??/*")
     return [
         str(path)
-        for path in objects
+        for path in (clone.folder / ".dvc/cache/files/md5").glob("??/*")
         if re.fullmatch(r"[0-9a-f]{30}(\.dir)?", path.name)
         and hashlib.md5(path.read_bytes()).hexdigest() != path.parent.name + path.name[:30]
     ]

@@ -119,12 +119,18 @@ def leak_section(leakage: dict[str, Any], metrics: dict[str, Any]) -> Section:
 
 
 def results_section(metrics: dict[str, Any], params: Params) -> Section:
+    accuracy = picture("accuracy.png", "Accuracy of models and baselines with 95 % intervals")
     table = Table(
         "Metrics; low and high are the 95 % interval of the accuracy",
         ("", *KEYS),
         [(name, *map(found.get, KEYS)) for name, found in metrics.items() if found],
     )
-    pairs = Table(
+    pairs = [pairs_table()] if len(params.models) > 1 else []
+    return Section("Results", [accuracy, table, *pairs])
+
+
+def pairs_table() -> Table:
+    return Table(
         "Each pair of models: test rows that only one of them gets right; p by McNemar's exact "
         "test and by permuting subjects, both corrected for the number of pairs (Holm)",
         ("first", "second", "only first", "only second", "p", "p by subject", "in words"),
@@ -139,12 +145,8 @@ def results_section(metrics: dict[str, Any], params: Params) -> Section:
                 row["verdict"],
             )
             for row in read_csv(PLOTS / "pairs.csv")
-        ]
-        if len(params.models) > 1
-        else [],
+        ],
     )
-    accuracy = picture("accuracy.png", "Accuracy of models and baselines with 95 % intervals")
-    return Section("Results", [accuracy, table, pairs])
 
 
 def confusion_table(name: str) -> Table:

@@ -41,7 +41,7 @@ def main() -> None:
             [
                 picture("seed.png", "Held-out accuracy of each model and seed"),
                 values_table("Models over seeds", "model", summary["seed"], SHOWN),
-                differences_table(),
+                *([differences_table()] if len(studies.seed.models) > 1 else []),
             ],
         ),
         Section(

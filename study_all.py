@@ -15,20 +15,25 @@ from src.params import read_params
 from train_all import changed_stages, jobs_at_once, repro_single_items
 
 STUDIES = "studies/dvc.yaml"
-CELLS_A_PROCESS = 8
+CELLS_A_PROCESS = 5
 
 
 def main() -> None:
     params = read_params()
     studies = params.studies
-    if subprocess.run(["dvc", "repro", "scale", f"{STUDIES}:held_out"]).returncode:
+    if subprocess.run(
+        ["dvc", "repro", "scale", f"{STUDIES}:held_out", f"{STUDIES}:cell_code"]
+    ).returncode:
         sys.exit("error: the stages before the studies failed; see above")
     cells = [stage for stage in changed_stages(STUDIES) if "@" in stage]
     parts = [cells[i : i + CELLS_A_PROCESS] for i in range(0, len(cells), CELLS_A_PROCESS)]
     models = {*studies.seed.models, studies.learning_rate.model, studies.batch_size.model}
     jobs = jobs_at_once(params.training(name).threads for name in models)
     print(f"{len(cells)} cells to run, {jobs} at a time", flush=True)
-    with ThreadPoolExecutor(jobs) as pool, tqdm(total=len(cells), unit="cell") as progress:
+    with (
+        ThreadPoolExecutor(jobs) as pool,
+        tqdm(total=len(cells), unit="cell", disable=None) as progress,
+    ):
 
         def repro(part: list[str]) -> bool:
             done = repro_single_items(*part)

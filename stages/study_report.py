@@ -1,6 +1,5 @@
 """The studies' page: the luck of a start, learning rates, batch sizes, and the claims judged."""
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,7 +107,7 @@ def spread(row: dict[str, str]) -> str:
         return "-"
     text = f"{float(row['mean']):.3g}"
     if row["sd"]:
-        text += f" ± {float(row['sd']):.2g}"
+        text += f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{float(row['sd']):.2g}"
     return text + (f" ({row['without']} without)" if int(row["without"]) else "")
 
 
@@ -148,7 +147,6 @@ def throughput_table() -> Table:
 
 
 def claims_table(claims: list[dict[str, Any]]) -> Table:
-    """A line a claim; its figures as JSON without the marks."""
     return Table(
         "The notebook's claims",
         ("claim", "verdict", "rule", "figures"),
@@ -158,10 +156,21 @@ def claims_table(claims: list[dict[str, Any]]) -> Table:
                 row["verdict"],
                 row["rule"]
                 + (f" Would decide: {row['would_decide']}" if "would_decide" in row else ""),
-                json.dumps(row["figures"]).translate(str.maketrans("", "", '{}"')),
+                in_words(row["figures"]),
             )
             for row in claims
         ],
+    )
+
+
+def in_words(figures: dict[str, Any]) -> str:
+    """The figures of a claim as one line of text, without JSON's marks."""
+    if "of" in figures:  # mean and deviation over so many seeds, and how many have no number
+        texts = {key: "" if value is None else str(value) for key, value in figures.items()}
+        return spread({"mean": "", "sd": "", "without": "0"} | texts)
+    return "; ".join(
+        f"{key.replace('_', ' ')} {in_words(value) if isinstance(value, dict) else value}"
+        for key, value in figures.items()
     )
 
 

@@ -32,10 +32,9 @@ LR = 1e-8  # a rate changes no time, and at this one no size diverges
 def main() -> None:
     study = read_params().studies.batch_size
     sizes = [size for _ in range(ROUNDS) for size in study.values]
-    # A process of its own for every measurement: a peak of memory cannot be taken back. They fork
-    # from one that has imported torch.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["src.training"])
+    # A new process for every measurement: a peak of memory cannot be taken back, and in a forked
+    # process pages that are shared no more would count.
+    context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
         found = [
             pool.submit(measured, study.model, size).result() for size in tqdm(sizes, disable=None)

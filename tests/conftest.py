@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -63,6 +64,11 @@ studies:
     values: [4, all]
     seeds: [0, 1]
 """
+
+# The same with one small model.
+ONE_MODEL = re.sub(r"  conv:.*(?=studies:)", "", PARAMS, flags=re.DOTALL).replace(
+    "[conv]", "[small]"
+)
 
 torch.set_num_threads(1)  # small tensors; more threads only wait for each other
 

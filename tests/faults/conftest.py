@@ -16,11 +16,12 @@ def two_models(repo: Path, folder: Path) -> Clone:
     """A new clone with small params and the MODELS alone."""
     clone = new_clone(repo, folder)
     text = (folder / "params.yaml").read_text()
-    head, models = text.split("\nmodels:")
+    head, rest = text.split("\nmodels:")
+    models, studies = rest.split("\nstudies:")
     for name in re.findall(r"^  (\w+):", models, re.MULTILINE):
         if name not in MODELS:
             models = re.sub(rf"\n  {name}:(\n    .*)+", "", models)
-    (folder / "params.yaml").write_text(f"{head}\nmodels:{models}")
+    (folder / "params.yaml").write_text(f"{head}\nmodels:{models}\nstudies:{studies}")
     clone.commit("two models")
     return clone
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import PARAMS, REPO, write_raw
+from tests.conftest import ONE_MODEL, REPO, write_raw
 from tests.faults.conftest import outs
 from tests.pipeline.conftest import Clone
 
@@ -23,10 +23,12 @@ COMMANDS = {
     "sample": ["sample"],
     "images": ["images", "set", "--out", "data/images"],
     "load": ["load"],
+    "baselines": ["baselines"],
     "scale": ["scale"],
     "train": ["train", "small"],
     "evaluate": ["evaluate", "small"],
     "compare": ["compare"],
+    "report": ["report"],
 }
 
 
@@ -58,8 +60,8 @@ def before_and_after(
     top = tmp_path_factory.mktemp("stages")
     folder = top / "finished"
     write_raw(folder / "data/raw")
-    one_epoch = PARAMS.replace("epochs: 2", "epochs: 1")  # so that no checkpoint is written
-    (folder / "params.yaml").write_text(one_epoch.partition("  conv:")[0])
+    one_epoch = ONE_MODEL.replace("epochs: 2", "epochs: 1")  # so that no checkpoint is written
+    (folder / "params.yaml").write_text(one_epoch)
     for split in ("train", "test"):
         for name in ("a", "b"):
             path = folder / f"set/{split}/{name}/0.png"

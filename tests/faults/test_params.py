@@ -158,7 +158,7 @@ def test_a_model_name_that_is_no_file_name(tmp_path: Path, name: str) -> None:
 
 def test_the_longest_name_and_those_beside_the_reserved(tmp_path: Path) -> None:
     for name in ("a" * 64, "majority2", "console", "com"):
-        assert isinstance(read(tmp_path, PARAMS.replace("small:", f"{name}:")), Params)
+        assert isinstance(read(tmp_path, PARAMS.replace("small", name)), Params)
 
 
 def test_a_name_that_would_steer_the_terminal_is_one_line(

@@ -24,15 +24,7 @@ from src.metrics import read_metrics
 from src.scaler import fit_scaler, load_scaler, save_scaler, scaled_chunks
 from src.weights import load_weights, save_weights
 from stages import baselines, compare, evaluate, load, scale, train
-from tests.conftest import PARAMS, load_npy, write_raw
-
-MODELS = """\
-models:
-  small:
-    arch: SimpleNN2
-    lr: 0.01
-    batch_size: 5
-"""
+from tests.conftest import ONE_MODEL, load_npy, write_raw
 
 
 class Canary:
@@ -51,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, stage: Any, *arguments: str) -> None:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace in which one small model went through every stage."""
     folder = tmp_path_factory.mktemp("finished")
-    (folder / "params.yaml").write_text(PARAMS[: PARAMS.index("models")] + MODELS)
+    (folder / "params.yaml").write_text(ONE_MODEL)
     write_raw(folder / "data/raw", shape=(3, 5, 4))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

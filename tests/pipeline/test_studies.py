@@ -9,7 +9,7 @@ from tests.pipeline.conftest import Clone
 
 # One value of each kind, two seeds of the luck of a start, on the cheapest model.
 FEW = {
-    "models: [simple_nn1, simple_nn2, conv_nn2]\n    seeds: [0, 1, 2, 3, 4]": (
+    "models: [simple_nn2, conv_nn2]\n    seeds: [0, 1, 2, 3, 4]": (
         "models: [simple_nn2]\n    seeds: [0]"
     ),
     "values: [1.0e-8, 1.0e-4, 0.001, 0.01, 0.1, 1, 10]\n    seeds: [0, 1, 2, 3, 4]": (

@@ -5,6 +5,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SETUP := .venv/requirements.lock
+PARALLEL := --numprocesses auto --dist loadfile
 
 run: train ## set up, run the pipeline, show the metrics
 	dvc repro
@@ -30,10 +31,10 @@ benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU
 	python -m benchmarks.gpu
 
 test: $(SETUP) lint ## set up, then ruff, mypy and pytest
-	python -m pytest
+	python -m pytest $(PARALLEL)
 
 test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
-	python -m pytest -m slow
+	python -m pytest $(PARALLEL) -m slow
 
 lint: $(SETUP) ## ruff and mypy
 	ruff check .

@@ -77,6 +77,9 @@ def test_a_changed_model_reruns_alone_and_setting_it_back_trains_nothing(
     assert [change["old"], change["new"]] == [float(text.split()[1]) for text in (old, new)]
     diff = json.loads(clone.run("dvc", "metrics", "diff", "--json"))
     assert list(diff) == [f"metrics/{name}.json"]
+    plots = json.loads(clone.run("dvc", "plots", "diff", "--json", "HEAD"))["data"]
+    revisions = {revision for item in plots["plots/history.csv"] for revision in item["revisions"]}
+    assert revisions == {"HEAD", "workspace"}
 
     clone.edit_model(name, new, old)
     assert clone.repro() == []  # all of it from the run cache
@@ -144,18 +147,10 @@ def test_plots_show_draws_all_models_in_one_chart(finished: Clone) -> None:
         assert picture in plots
 
 
-def test_plots_diff_sets_two_revisions_side_by_side(clone: Clone) -> None:
-    clone.edit_model("conv_nn2", "lr: 0.01", "lr: 0.02")
-    clone.repro()
-    plots = json.loads(clone.run("dvc", "plots", "diff", "--json", "HEAD"))["data"]
-    revisions = {revision for item in plots["plots/history.csv"] for revision in item["revisions"]}
-    assert revisions == {"HEAD", "workspace"}
-
-
 def test_folds_by_subject_are_an_experiment_beside_the_given_split(clone: Clone) -> None:
     clone.run(
         "dvc", "exp", "run", "--temp", "-n", "new-subjects",
-        "-S", "data.split=subject", "-S", "data.fold=1", "-S", "data.folds=3",
+        "-S", "data.split=subject", "-S", "data.fold=1", "-S", "data.folds=3", "baselines",
     )  # fmt: skip
     shown = {
         row["Experiment"] or row["rev"]: row

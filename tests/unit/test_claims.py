@@ -189,3 +189,18 @@ def test_speed_is_judged_where_it_was_measured() -> None:
     assert on_cpu[gpu]["verdict"] == "not decided here"
     assert "GPU" in on_cpu[gpu]["would_decide"]
     assert on_gpu[gpu]["verdict"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("largest", "verdict"), [(26.0, "holds"), (24.0, "does not hold"), (None, "not decided here")]
+)
+def test_memory_is_judged_by_the_ends(largest: float | None, verdict: str) -> None:
+    peaks = [(1, 20.0), (1, 25.0), (5, 21.0), (5, 30.0)]
+    if largest is None:
+        peaks = peaks[:2]
+    else:
+        peaks += [(100, largest), (100, 40.0)]
+    runs = [run(size) | {"peak_memory_mb": peak} for size, peak in peaks]
+    rows = {row["claim"]: row for row in verdicts(Evidence(Cells([], [], [], []), runs))}
+    for claim in ("A larger batch needs more memory", "A smaller batch saves memory"):
+        assert rows[claim]["verdict"] == verdict

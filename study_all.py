@@ -7,14 +7,17 @@ network needs to train. An interrupted study goes on where it stopped.
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tqdm import tqdm
 
 from src.cli import run
 from src.params import read_params
+from src.study_cells import cell_paths
 from train_all import changed_stages, jobs_at_once, repro_single_items
 
 STUDIES = "studies/dvc.yaml"
+CELLS = Path("studies/cells")
 CELLS_A_PROCESS = 5
 
 
@@ -25,6 +28,9 @@ def main() -> None:
         ["dvc", "repro", "scale", f"{STUDIES}:held_out", f"{STUDIES}:cell_code"]
     ).returncode:
         sys.exit("error: the stages before the studies failed; see above")
+    named = {path for paths in cell_paths(CELLS, studies) for path in paths}
+    for path in set(CELLS.glob("*/*.json")) - named:  # of values and seeds that are gone
+        path.unlink()
     cells = [stage for stage in changed_stages(STUDIES) if "@" in stage]
     parts = [cells[i : i + CELLS_A_PROCESS] for i in range(0, len(cells), CELLS_A_PROCESS)]
     models = {*studies.seed.models, studies.learning_rate.model, studies.batch_size.model}

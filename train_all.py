@@ -47,8 +47,11 @@ def main() -> None:
 
 def changed_stages(file: str) -> list[str]:
     """The stages of that dvc.yaml that are not up to date, as DVC names them."""
-    command = ["dvc", "status", "--json", file]
-    return list(json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout))
+    command = ["dvc", "--wait-for-lock", "status", "--json", file]
+    done = subprocess.run(command, stdout=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(f"error: DVC cannot tell what has changed in {file}; see above")
+    return list(json.loads(done.stdout))
 
 
 def jobs_at_once(threads: Iterable[int]) -> int:

@@ -24,7 +24,9 @@ def kinship(
     neighbours: Neighbours, in_test: NDArray[np.bool_], subjects: NDArray[np.int64] | None
 ) -> Kinship:
     """Of the test rows among all rows: `in_test` (N,) is the first grouping of `neighbours`."""
-    closeness = neighbours.distance[0, in_test] / neighbours.typical[in_test]
+    distance, typical = neighbours.distance[0, in_test], neighbours.typical[in_test]
+    # A copy of a training row is close, also where most test rows are copies of one another.
+    closeness = np.divide(distance, typical, where=distance > 0, out=np.zeros_like(distance))
     if subjects is None:
         return Kinship(closeness, None, None)
     return Kinship(

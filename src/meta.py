@@ -1,5 +1,6 @@
 """data/flat/meta.json: what the flat arrays are."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def read_meta(path: Path) -> Meta:
     return Meta((channels, height, width), classes, scored)
 
 
-def absent_entry(meta: Meta) -> dict[str, str]:
+def absent_entry(classes: Sequence[str], scored: Sequence[str]) -> dict[str, str]:
     """For a metrics file: the classes that balanced accuracy and macro F1 leave out, if any."""
-    absent = [name for name in meta.classes if name not in meta.scored]
+    absent = [name for name in classes if name not in scored]
     return {"absent": ", ".join(absent)} if absent else {}

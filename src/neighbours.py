@@ -46,7 +46,7 @@ def nearest_of_other_groups(
     distance = np.empty(groupings.shape)
     typical = np.full(n_rows, np.nan)
     with tqdm(total=n_rows, desc="nearest neighbours", unit="row", disable=None) as progress:
-        for rows, queries in _blocks(parts, varying, QUERY_BYTES):
+        for rows, queries in _blocks(parts, varying, QUERY_BYTES, width=n_rows):
             products = [queries @ block.T for _, block in _blocks(parts, varying, CANDIDATE_BYTES)]
             squared = squares[rows, None] + squares - 2 * np.concatenate(products, axis=1)
             distances = np.sqrt(np.maximum(squared, 0))
@@ -64,10 +64,13 @@ def nearest_of_other_groups(
 
 
 def _blocks(
-    parts: Sequence[NDArray[Any]], features: NDArray[np.bool_], n_bytes: int
+    parts: Sequence[NDArray[Any]], features: NDArray[np.bool_], n_bytes: int, width: int = 0
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Those features of `parts` as float64 in blocks of about `n_bytes`, with the rows' numbers."""
-    size = max(1, n_bytes // (8 * parts[0].shape[1]))
+    """Those features of `parts` as float64 in blocks, with the rows' numbers.
+
+    A block has about `n_bytes`, and so would one of as many rows of `width` numbers.
+    """
+    size = max(1, n_bytes // (8 * max(width, parts[0].shape[1])))
     first = 0
     for part in parts:
         for start in range(0, len(part), size):

@@ -21,23 +21,26 @@ class Cells(NamedTuple):
     linear: list[Cell]  # batch sizes at a learning rate in proportion
 
 
-def read_cells(folder: Path, studies: Studies) -> Cells:
-    """Those that params.yaml names and no other that lies in the folder; InputError if one lacks.
+def cell_paths(folder: Path, studies: Studies) -> list[list[Path]]:
+    """The files of the cells that params.yaml names, a list for each field of Cells.
 
     A file is named after its value as DVC writes it into the stage's name, which is Python's str.
     """
     seed, rate, size = studies.seed, studies.learning_rate, studies.batch_size
+    return [
+        [folder / f"{prefix}{value}-{seed}.json" for value, seed in product(values, seeds)]
+        for prefix, values, seeds in (
+            ("seed/", seed.models, seed.seeds),
+            ("learning_rate/", rate.values, rate.seeds),
+            ("batch_size/fixed-", size.values, size.seeds),
+            ("batch_size/linear-", size.values, size.seeds),
+        )
+    ]
 
-    def cells(prefix: str, values: Iterable[Any], seeds: Iterable[int]) -> list[Cell]:
-        pairs = product(values, seeds)
-        return [read_json(folder / f"{prefix}{value}-{seed}.json") for value, seed in pairs]
 
-    return Cells(
-        cells("seed/", seed.models, seed.seeds),
-        cells("learning_rate/", rate.values, rate.seeds),
-        cells("batch_size/fixed-", size.values, size.seeds),
-        cells("batch_size/linear-", size.values, size.seeds),
-    )
+def read_cells(folder: Path, studies: Studies) -> Cells:
+    """Those that params.yaml names, no other that lies in the folder; InputError if one lacks."""
+    return Cells(*([read_json(path) for path in paths] for paths in cell_paths(folder, studies)))
 
 
 def by_value(cells: Iterable[Cell], key: str) -> dict[Any, list[Cell]]:

@@ -38,13 +38,13 @@ def main() -> None:
     ) -> dict[str, Any]:
         ids = None if subjects is None else subjects[rows]
         labels = [meta.classes.index(name) for name in scored]
-        return score(predicted[rows], y[rows], ids, labels)
+        return score(predicted[rows], y[rows], ids, labels) | absent_entry(meta.classes, scored)
 
     majority = np.full(len(y), np.bincount(y[~in_test]).argmax())
     named, *named_by_fold = y[neighbours.nearest]
     results = {
-        "majority": metrics(majority, in_test, meta.scored) | absent_entry(meta),
-        "nearest_neighbour": metrics(named, in_test, meta.scored) | absent_entry(meta),
+        "majority": metrics(majority, in_test, meta.scored),
+        "nearest_neighbour": metrics(named, in_test, meta.scored),
         # DVC knows no optional out: where there are no such folds, the object stays empty.
         "nearest_neighbour_random": {},
         "nearest_neighbour_subject": {},

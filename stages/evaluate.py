@@ -52,7 +52,7 @@ def main() -> None:
             # JSON knows no NaN and no infinity: such a loss is left out, and `diverged` says why.
             **({"loss": loss} if math.isfinite(loss) else {}),
             "diverged": math.isnan(losses[-1]) or not math.isfinite(loss),
-            **absent_entry(meta),
+            **absent_entry(meta.classes, meta.scored),
         },
     )
     write_csv(

@@ -79,7 +79,12 @@ def main() -> None:
     held_out = Rows(rows_of(x, chosen), y[chosen])
 
     batch_size = len(fitted.y) if arguments.batch_size == "all" else arguments.batch_size
-    batch_size = min(batch_size or model.batch_size, len(fitted.y))
+    if batch_size is not None and batch_size > len(fitted.y):
+        raise InputError(
+            f"params.yaml: studies.batch_size.values has {batch_size}, more than the "
+            f"{len(fitted.y)} rows that are not held out; name it 'all'"
+        )
+    batch_size = batch_size or min(model.batch_size, len(fitted.y))
     lr = model.lr if arguments.lr is None else arguments.lr
     if arguments.lr_rule == "linear":
         lr *= batch_size / model.batch_size

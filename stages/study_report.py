@@ -29,7 +29,7 @@ def main() -> None:
     lead = [
         f"Of the notebook's {len(claims)} claims {verdicts.count('holds')} hold here, "
         f"{verdicts.count('does not hold')} do not, and {verdicts.count('not decided here')} are "
-        "not decided here. Each was judged by a rule written down before the figures.",
+        "not decided here, each by the rule that stands beside it.",
         "Accuracies are on training rows that were held out (by subject where the data names "
         "subjects), never on the test rows. Each cell is a mean over seeds, with their standard "
         "deviation.",
@@ -132,7 +132,8 @@ def differences_table() -> Table:
 def throughput_table() -> Table:
     runs = read_json(STUDIES / "throughput.json")["runs"]
     return Table(
-        "Speed and memory of training, all measured in one run (they differ from run to run)",
+        "Speed and memory of training on all training rows, none held out, measured in one run "
+        "(they differ from run to run)",
         ("batch_size", "images a second", "peak memory, MB", "device"),
         [
             (

@@ -89,6 +89,22 @@ def test_a_damaged_checkpoint_is_ignored(
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
+def test_without_room_for_a_checkpoint_training_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resource = pytest.importorskip("resource", reason="no limits on Windows")
+    expected, _ = trained("SimpleNN2", True, EPOCHS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        weights, _ = trained("SimpleNN2", True, EPOCHS, Checkpoint(tmp_path / "state", seconds=0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "note: no checkpoint: " in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
 def test_the_fingerprint_changes_with_values_data_and_code(repo: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(repo / "src", copy / "src")

@@ -191,6 +191,17 @@ def test_speed_is_judged_where_it_was_measured() -> None:
     assert on_gpu[gpu]["verdict"] == "holds"
 
 
+def test_few_points_decide_nothing() -> None:
+    two_values_of_one_seed = [row for row in by_rate() if row["seed"] == 0][:2]
+    rows = judged(rates=two_values_of_one_seed)
+    for claim in (
+        "A higher learning rate converges faster",
+        "A lower learning rate generalises better",
+        "A lower learning rate is sensitive to initialisation",
+    ):
+        assert rows[claim]["verdict"] == "not decided here"
+
+
 @pytest.mark.parametrize(
     ("largest", "verdict"), [(26.0, "holds"), (24.0, "does not hold"), (None, "not decided here")]
 )

@@ -2,8 +2,8 @@
 
 The rules were written before the figures that they judge (one was changed, and says so). Most are
 of one kind: over the values that learn, the measure rises (or falls) with the value, by Spearman's
-rank correlation over all cells, p < 0.05. Ranks ask for no shape of curve; and taking each seed as a point of its own lets
-a trend stand out only if it is larger than the luck of a start.
+rank correlation over all cells, p < 0.05. Ranks ask for no shape of curve; and taking each seed as
+a point of its own lets a trend stand out only if it is larger than the luck of a start.
 """
 
 from collections.abc import Callable

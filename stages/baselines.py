@@ -38,13 +38,14 @@ def main() -> None:
     ) -> dict[str, Any]:
         ids = None if subjects is None else subjects[rows]
         labels = [meta.classes.index(name) for name in scored]
-        return score(predicted[rows], y[rows], ids, labels) | absent_entry(meta.classes, scored)
+        return score(predicted[rows], y[rows], ids, labels)
 
     majority = np.full(len(y), np.bincount(y[~in_test]).argmax())
     named, *named_by_fold = y[neighbours.nearest]
+    left_out = absent_entry(meta.classes, meta.scored)
     results = {
-        "majority": metrics(majority, in_test, meta.scored),
-        "nearest_neighbour": metrics(named, in_test, meta.scored),
+        "majority": metrics(majority, in_test, meta.scored) | left_out,
+        "nearest_neighbour": metrics(named, in_test, meta.scored) | left_out,
         # DVC knows no optional out: where there are no such folds, the object stays empty.
         "nearest_neighbour_random": {},
         "nearest_neighbour_subject": {},

@@ -121,7 +121,7 @@ def leak_section(leakage: dict[str, Any], metrics: dict[str, Any]) -> Section:
 def results_section(metrics: dict[str, Any], params: Params) -> Section:
     accuracy = picture("accuracy.png", "Accuracy of models and baselines with 95 % intervals")
     table = Table(
-        "Metrics; low and high are the 95 % interval of the accuracy. Where nearest_neighbour is on "
+        "Metrics; low and high: 95 % interval of the accuracy. Where nearest_neighbour is on "
         "folds, balanced and macro_f1 leave out the classes that are missing in one of them",
         ("", *KEYS),
         [(name, *map(found.get, KEYS)) for name, found in metrics.items() if found],

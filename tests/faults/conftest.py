@@ -2,11 +2,15 @@
 
 import hashlib
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.pipeline.conftest import Clone, new_clone
+
+# In a job in the background SIGINT is ignored, and would be in all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MODELS = ("simple_nn2", "conv_nn2")
 NO_OUT = (".partial", ".run.json", ".checkpoint", ".gitignore")

@@ -5,7 +5,8 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SETUP := .venv/requirements.lock
-PARALLEL := --numprocesses auto --dist loadfile
+# A file a worker, in the order of testpaths: the longest first.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 run: train ## set up, run the pipeline, show the metrics
 	dvc repro

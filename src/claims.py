@@ -182,13 +182,17 @@ def with_noise_to_signal(cell: Cell) -> Cell:
     return {**cell, "noise_to_signal": scale / cell["batch_size"]}
 
 
+def devices(runs: list[dict[str, Any]]) -> str:
+    return ", ".join(sorted({run["device"] for run in runs}))
+
+
 def of_throughput(measure: str, only_gpu: bool = False) -> Rule:
     def judge(evidence: Evidence) -> Finding:
         runs = evidence.throughput
-        devices = sorted({run["device"] for run in runs})
+        device = devices(runs)
         finding = trend(runs, "batch_size", measure, "rises")
-        holds = None if only_gpu and devices == ["CPU"] else finding.holds
-        return Finding(holds, {"device": ", ".join(devices), **finding.figures})
+        holds = None if only_gpu and device == "CPU" else finding.holds
+        return Finding(holds, {"device": device, **finding.figures})
 
     return Rule(
         f"Over all batch sizes, side by side in one run{' on a GPU' if only_gpu else ''}: "
@@ -206,9 +210,8 @@ def of_peak_memory() -> Rule:
 
     def judge(evidence: Evidence) -> Finding:
         runs = evidence.throughput
-        devices = sorted({run["device"] for run in runs})
         figures = {
-            "device": ", ".join(devices),
+            "device": devices(runs),
             "by_value": summary(runs, "batch_size", "peak_memory_mb"),
         }
         groups = list(by_value(runs, "batch_size").values())

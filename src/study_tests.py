@@ -6,10 +6,8 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import ttest_ind
 
-from src.pairs import holm
+from src.pairs import LEVEL, holm
 from src.study_cells import Cell, numbers
-
-P = 0.05
 
 
 def model_differences(
@@ -25,7 +23,7 @@ def model_differences(
     pairs = list(combinations(accuracies, 2))
     corrected = holm([welch(accuracies[a], accuracies[b]) for a, b in pairs])
     return [
-        (a, b, float(np.mean(accuracies[a])), float(np.mean(accuracies[b])), p, p < P)
+        (a, b, float(np.mean(accuracies[a])), float(np.mean(accuracies[b])), p, p < LEVEL)
         for (a, b), p in zip(pairs, corrected, strict=True)
     ]
 

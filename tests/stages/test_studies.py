@@ -75,8 +75,14 @@ def test_the_whole_set_is_one_step_and_the_rate_can_follow_the_batch(prepared: P
     )
     assert cell["batch_size"] == cell["rows"]
     assert cell["lr"] == pytest.approx(0.01 * cell["rows"] / 5)
-    larger = cell_of(prepared, "e.json", "small", "--seed", "0", "--batch-size", "10000")
-    assert larger["batch_size"] == cell["rows"]
+
+
+def test_a_batch_of_more_rows_than_there_are_is_one_line(prepared: Path) -> None:
+    arguments = ("study_cell", "small", "--seed", "0", "--batch-size", "10000", "--out", "e.json")
+    done = run_stage_in(prepared, *arguments)
+    assert done.returncode == 1
+    assert "10000, more than the 17 rows" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_diverged_cell_has_no_measures_of_its_last_weights(prepared: Path) -> None:

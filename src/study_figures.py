@@ -37,11 +37,11 @@ def value_figure(curves: Mapping[str, Sequence[Cell]], key: str, label: str) -> 
     for axes, (measure, (title, scale)) in zip(panels, PANELS.items(), strict=True):
         axes.set_xscale("log")
         axes.set_title(title, fontsize=10)
-        for value in set(values) & set(NOTEBOOK[key]):
-            axes.axvline(value, color=GREY, linestyle=":", linewidth=1.2)
         for place, (colour, cells) in enumerate(zip(COLOURS, curves.values(), strict=False)):
             side = shift ** (2 * place - 1) if len(curves) > 1 else 1
             draw_cells(axes, cells, key, measure, colour, side)
+        for value in set(values) & set(NOTEBOOK[key]):
+            axes.axvline(value, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         if measure == "held_out_accuracy":
             axes.set_ylim(0, 1)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

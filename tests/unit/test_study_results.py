@@ -55,6 +55,13 @@ def test_a_point_a_seed_on_log_axes_and_divergence_marked() -> None:
     assert "diverged" in texts(figure)
 
 
+def test_the_notebooks_own_sizes_are_marked_without_a_warning() -> None:
+    cells = [cell(batch_size=size) for size in (1, 5, 15, 100, 960)]
+    panel = value_figure({"net": cells}, "batch_size", "batch size").axes[0]
+    marked = {x[0] for x in drawn(panel, linestyle=":")}
+    assert marked == {5, 15, 100}
+
+
 def test_never_stands_at_the_top() -> None:
     cells = by_rate(epochs_to_90=lambda lr, _: "never" if lr < 0.1 else 3)
     panel = value_figure({"net": cells}, "lr", "learning rate").axes[3]

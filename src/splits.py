@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from src.cli import InputError
 
@@ -19,6 +18,9 @@ def fold_of_rows(
     With ids, scikit-learn's StratifiedGroupKFold: all rows of a subject are in one fold. Without,
     StratifiedKFold. InputError if there are more folds than the rows or subjects can fill.
     """
+    # Not at the top: its import takes 2 s, which `load` can do without where the split is given.
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     most, of = int(np.bincount(y).max()), "rows of the largest class"
     if subjects is not None and len(np.unique(subjects)) < most:
         most, of = len(np.unique(subjects)), "subjects in all"

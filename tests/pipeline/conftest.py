@@ -9,13 +9,22 @@ from typing import Any
 
 import pytest
 
-# Small enough to run often: 8 subjects, the six models on one epoch.
+# Small enough to run often: 8 subjects, the six models on one epoch, a cell of each study, since
+# each `dvc` resolves them all.
 SMALL = {
     "subjects: 60": "subjects: 8",
     "slices: 20 ": "slices: 5 ",
     "height: 64 ": "height: 36 ",
     "width: 56": "width: 36",
     "epochs: 10": "epochs: 1",
+    "models: [simple_nn2, conv_nn2]\n    seeds: [0, 1, 2, 3, 4]": (
+        "models: [simple_nn2]\n    seeds: [0]"
+    ),
+    "values: [1.0e-8, 1.0e-4, 0.001, 0.01, 0.1, 1, 10]\n    seeds: [0, 1, 2, 3, 4]": (
+        "values: [1.0e-8]\n    seeds: [0]"
+    ),
+    "values: [1, 5, 15, 100, all]": "values: [all]",
+    "seeds: [0, 1, 2, 3, 4]": "seeds: [0]",
 }
 
 

@@ -11,18 +11,6 @@ import pytest
 from tests.pipeline.browser import needs_chromium, opened
 from tests.pipeline.conftest import Clone
 
-# One value of each kind, two seeds of the luck of a start, on the cheapest model.
-FEW = {
-    "models: [simple_nn2, conv_nn2]\n    seeds: [0, 1, 2, 3, 4]": (
-        "models: [simple_nn2]\n    seeds: [0]"
-    ),
-    "values: [1.0e-8, 1.0e-4, 0.001, 0.01, 0.1, 1, 10]\n    seeds: [0, 1, 2, 3, 4]": (
-        "values: [1.0e-8]\n    seeds: [0]"
-    ),
-    "values: [1, 5, 15, 100, all]": "values: [all]",
-    "seeds: [0, 1, 2, 3, 4]": "seeds: [0]",
-}
-
 
 def ran(said: str) -> list[str]:
     lines = said.splitlines()
@@ -33,8 +21,6 @@ def ran(said: str) -> list[str]:
 def studied(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone after its studies; a test that changes it takes a copy."""
     clone = finished.copy(tmp_path_factory.mktemp("studied") / "clone")
-    for old, new in FEW.items():
-        clone.edit("params.yaml", old, new)
     clone.run("python", "study_all.py")
     clone.commit("studies")
     return clone

@@ -1,4 +1,4 @@
-"""Ours against the notebook's recipe on this machine: `make benchmark`, about twelve minutes.
+"""Ours against the notebook's recipe on this machine: `make benchmark`, about eight minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. What is
 extrapolated from some steps to a whole run says so. Writes benchmarks/results/cpu.json.
@@ -34,6 +34,7 @@ ROWS = {"train": 5121, "test": 1279}
 NOTEBOOK_BYTES_A_ROW = 1.9e6  # measured: 11.6 GB for 6400 rows
 STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
 ROUNDS = 3
+ALONE, PAIRED = "ours, one thread", "ours, one thread, two at once"
 
 
 def main() -> None:
@@ -44,12 +45,12 @@ def main() -> None:
         result["rows"] = rows_that_fit()
         result["preparation"] = preparation(full)
         result["stored bytes"] = stored_bytes(full)
-        result["milliseconds a step"] = {m: step_times(m, full) for m in STEPS}
+        result["milliseconds a step"] = step_times(full)
         result["evaluate conv_nn2"] = evaluation(full)
         result["all six trainings, extrapolated"] = all_six(params, result["milliseconds a step"])
         result["seconds of load + scale by rows"] = {
             **growth_with_rows(Path(name)),
-            str(sum(rows_that_fit().values())): result["preparation"]["ours_seconds"],
+            str(sum(rows_that_fit().values())): result["preparation"]["ours"]["seconds"],
         }
         result["own memory of training, MB"] = training_memory(Path(name))
         result["milliseconds a step by image size"] = growth_with_size(Path(name), full)
@@ -108,14 +109,23 @@ def workspace(folder: Path, rows: dict[str, int], height: int, width: int) -> Pa
     return folder
 
 
-def measured(folder: Path, *arguments: str) -> dict[str, float]:
-    """Run Python with these arguments in `folder`: seconds, and the peak of its own memory.
+def measured(folder: Path, module: str, *arguments: str) -> dict[str, float]:
+    """Run `module.main()` in a process in `folder`: its seconds, and the peak of its own memory.
 
-    Own memory is Linux's RssAnon, looked at every 10 ms: without the pages of mapped files.
+    `work_seconds` are without the start of Python and the imports. Own memory is Linux's RssAnon,
+    looked at every 10 ms: without the pages of mapped files.
     """
+    code = (
+        f"import time, {module} as module; start = time.perf_counter(); module.main(); "
+        "print(time.perf_counter() - start)"
+    )
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     peak = 0
     while process.poll() is None:
@@ -125,30 +135,36 @@ def measured(folder: Path, *arguments: str) -> dict[str, float]:
         except (OSError, IndexError):
             pass  # no Linux, or it has just ended
         time.sleep(0.01)
+    seconds = time.perf_counter() - started
+    said, _ = process.communicate()
     if process.returncode:
-        sys.exit(f"error: {' '.join(arguments)} failed")
-    return {"seconds": time.perf_counter() - started, "own_mb": peak / 1024}
+        sys.exit(f"error: {module} {' '.join(arguments)} failed")
+    return {
+        "seconds": seconds,
+        "work_seconds": float(said.splitlines()[-1]),
+        "own_mb": peak / 1024,
+    }
 
 
 def preparation(folder: Path) -> dict[str, Any]:
     """Load + scale, files written, against the notebook's preparation, which writes none."""
     ours, plain = [], []
-    measured(folder, "-m", "stages.load")  # reads the files into the page cache
+    measured(folder, "stages.load")  # reads the files into the page cache
     for _ in range(2):
-        load = measured(folder, "-m", "stages.load")
-        scale = measured(folder, "-m", "stages.scale")
-        ours.append({"load": load, "scale": scale})
-        plain.append(measured(folder, "-m", "benchmarks.notebook", "data/raw"))
-    seconds = statistics.median(sum(s["seconds"] for s in run.values()) for run in ours)
-    plain_seconds = statistics.median(run["seconds"] for run in plain)
+        ours.append([measured(folder, f"stages.{stage}") for stage in ("load", "scale")])
+        plain.append([measured(folder, "benchmarks.notebook", "data/raw")])
+
+    def median(runs: list[list[dict[str, float]]], key: str) -> float:
+        return statistics.median(sum(process[key] for process in run) for run in runs)
+
     return {
-        "ours": ours,
-        "plain": plain,
-        "ours_seconds": seconds,
-        "plain_seconds": plain_seconds,
-        "ratio": plain_seconds / seconds,
-        "ours_own_mb": max(stage["own_mb"] for run in ours for stage in run.values()),
-        "plain_own_mb": max(run["own_mb"] for run in plain),
+        recipe: {
+            "work_seconds": median(runs, "work_seconds"),
+            "seconds": median(runs, "seconds"),
+            "own_mb": max(process["own_mb"] for run in runs for process in run),
+            "runs": runs,
+        }
+        for recipe, runs in {"plain": plain, "ours": ours}.items()
     }
 
 
@@ -167,16 +183,17 @@ def evaluation(folder: Path) -> dict[str, float]:
     network = NETWORKS["ConvNN2"]((3, 208, 176), len(CLASSES))
     save_weights(folder / "models/conv_nn2.safetensors", network)
     write_csv(folder / "plots/history/conv_nn2.csv", Epoch._fields, [Epoch(0, 1.0, 1.0, 0.5)])
-    return measured(folder, "-m", "stages.evaluate", "conv_nn2")
+    return measured(folder, "stages.evaluate", "conv_nn2")
 
 
 def start_steps(
-    model: str, recipe: str, folder: Path, threads: int, n_steps: int | None = None
+    recipe: str, folder: Path, threads: int, steps: dict[str, int]
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "benchmarks.steps", model, recipe, str(folder)),
-            *(str(n_steps or STEPS[model]), "--threads", str(threads)),
+            *(sys.executable, "-m", "benchmarks.steps", recipe, str(folder)),
+            *(f"{model}={n_steps}" for model, n_steps in steps.items()),
+            *("--threads", str(threads)),
         ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -184,28 +201,32 @@ def start_steps(
     )
 
 
-def median_ms(process: subprocess.Popen[str]) -> float:
+def step_ms(process: subprocess.Popen[str]) -> dict[str, float]:
+    """What `benchmarks.steps` printed: milliseconds a step by model."""
     said, _ = process.communicate()
     if process.returncode:
         sys.exit(f"error: {process.args!r} failed")
-    seconds: list[float] = json.loads(said)
-    return 1000 * statistics.median(seconds)
+    times: dict[str, float] = json.loads(said)
+    return times
 
 
-def step_times(model: str, folder: Path) -> dict[str, float]:
-    """Medians over rounds in which plain, ours, and two of ours at once take turns."""
-    plain, ours, paired = [], [], []
-    for _ in range(ROUNDS):
-        plain.append(median_ms(start_steps(model, "plain", folder, 2)))
-        ours.append(median_ms(start_steps(model, "ours", folder, 2)))
-        both = [start_steps(model, "ours", folder, 1) for _ in range(2)]
-        paired.append(max(median_ms(process) for process in both))
-    times = {
-        "plain": statistics.median(plain),
-        "ours": statistics.median(ours),
-        "ours, one thread, two at once": statistics.median(paired),
+def step_times(folder: Path) -> dict[str, dict[str, float]]:
+    """Medians over rounds in which plain, ours, one thread, and two of these at once take turns."""
+    rounds: dict[str, list[dict[str, float]]] = {
+        recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)
     }
-    return {**times, "ratio": times["plain"] / times["ours"]}
+    for _ in range(ROUNDS):
+        rounds["plain"].append(step_ms(start_steps("plain", folder, 2, STEPS)))
+        rounds["ours"].append(step_ms(start_steps("ours", folder, 2, STEPS)))
+        rounds[ALONE].append(step_ms(start_steps("ours", folder, 1, STEPS)))
+        first, second = [start_steps("ours", folder, 1, STEPS) for _ in range(2)]
+        times = zip(step_ms(first).items(), step_ms(second).values(), strict=True)
+        rounds[PAIRED].append({model: max(a, b) for (model, a), b in times})
+    medians = {
+        model: {r: statistics.median(times[model] for times in of) for r, of in rounds.items()}
+        for model in STEPS
+    }
+    return {m: {**times, "ratio": times["plain"] / times["ours"]} for m, times in medians.items()}
 
 
 def all_six(params: Params, steps: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -214,24 +235,41 @@ def all_six(params: Params, steps: dict[str, dict[str, float]]) -> dict[str, flo
     conv_nn3 and conv_nn4 are conv_nn2's network; conv_nn4 diverges at once, so ours ends there
     (counted as 10 steps) where the notebook's trains on.
     """
-    seconds: dict[str, list[float]] = {"plain": [], "ours": [], "ours, one thread, two at once": []}
+    seconds: dict[str, list[float]] = {recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)}
     for name, model in params.models.items():
         n_steps = params.training(name).epochs * -(-rows_that_fit()["train"] // model.batch_size)
         times = steps[name if name in steps else "conv_nn2"]
         for recipe, of_all in seconds.items():
             ends_early = name == "conv_nn4" and recipe != "plain"
             of_all.append((10 if ends_early else n_steps) * times[recipe] / 1000)
-    lanes = [0.0, 0.0]
-    for training in seconds["ours, one thread, two at once"]:
-        lanes[lanes.index(min(lanes))] += training
     plain, ours = sum(seconds["plain"]), sum(seconds["ours"])
+    together = two_at_once(seconds[ALONE], seconds[PAIRED])
     return {
         "plain_seconds": plain,
         "ours_seconds": ours,
-        "two_at_once_seconds": max(lanes),
+        "two_at_once_seconds": together,
         "ratio": plain / ours,
-        "ratio, two at once": plain / max(lanes),
+        "ratio, two at once": plain / together,
     }
+
+
+def two_at_once(alone: list[float], paired: list[float]) -> float:
+    """Seconds until all trainings are done that start in this order, two at a time.
+
+    `alone` and `paired`: seconds of each without and with another beside it.
+    """
+    waiting = list(zip(alone, paired, strict=True))
+    running: list[tuple[float, tuple[float, float]]] = []  # the share left, and the seconds
+    clock = 0.0
+    while waiting or running:
+        while waiting and len(running) < 2:
+            running.append((1.0, waiting.pop(0)))
+        beside = len(running) - 1
+        passed = min(left * seconds[beside] for left, seconds in running)
+        clock += passed
+        running = [(left - passed / seconds[beside], seconds) for left, seconds in running]
+        running = [(left, seconds) for left, seconds in running if left > 1e-9]
+    return clock
 
 
 def growth_with_rows(folder: Path) -> dict[str, float]:
@@ -240,7 +278,7 @@ def growth_with_rows(folder: Path) -> dict[str, float]:
     for part in (4, 2):
         rows = {split: n // part for split, n in rows_that_fit().items()}
         place = workspace(folder / f"rows-{part}", rows, 208, 176)
-        stages = [measured(place, "-m", f"stages.{stage}") for stage in ("load", "scale")]
+        stages = [measured(place, f"stages.{stage}") for stage in ("load", "scale")]
         grown[str(sum(rows.values()))] = sum(stage["seconds"] for stage in stages)
         shutil.rmtree(place)
     return grown
@@ -250,9 +288,9 @@ def training_memory(folder: Path) -> dict[str, float]:
     """Peak of own memory of the train stages with the widest layers; few rows, full-size images."""
     place = workspace(folder / "memory", {"train": 300, "test": 10}, 208, 176)
     for stage in ("load", "scale"):
-        measured(place, "-m", f"stages.{stage}")
+        measured(place, f"stages.{stage}")
     return {
-        model: measured(place, "-m", "stages.train", model)["own_mb"]
+        model: measured(place, "stages.train", model)["own_mb"]
         for model in ("simple_nn1", "conv_nn1")
     }
 
@@ -261,14 +299,13 @@ def growth_with_size(folder: Path, full: Path) -> dict[str, dict[str, float]]:
     """Milliseconds a step of two models at half the side and at full size."""
     half = workspace(folder / "half", {"train": 700, "test": 10}, 104, 88)
     for stage in ("load", "scale"):
-        measured(half, "-m", f"stages.{stage}")
-    return {
-        model: {
-            size: median_ms(start_steps(model, "ours", place, 2))
-            for size, place in (("104 x 88", half), ("208 x 176", full))
-        }
-        for model in ("simple_nn2", "conv_nn2")
+        measured(half, f"stages.{stage}")
+    few = {model: STEPS[model] for model in ("simple_nn2", "conv_nn2")}
+    by_size = {
+        size: step_ms(start_steps("ours", place, 2, few))
+        for size, place in (("104 x 88", half), ("208 x 176", full))
     }
+    return {model: {size: times[model] for size, times in by_size.items()} for model in few}
 
 
 def dvc_overhead() -> dict[str, float]:
@@ -290,7 +327,7 @@ def one_change(params: Params, result: dict[str, Any]) -> dict[str, float]:
     ours = steps * result["milliseconds a step"]["conv_nn2"]["ours"] / 1000
     ours += result["evaluate conv_nn2"]["seconds"] + result["dvc"]["dvc repro"]
     plain = result["all six trainings, extrapolated"]["plain_seconds"]
-    plain += result["preparation"]["plain_seconds"]
+    plain += result["preparation"]["plain"]["seconds"]
     return {"plain_seconds": plain, "ours_seconds": ours, "ratio": plain / ours}
 
 
@@ -299,9 +336,13 @@ def show(result: dict[str, Any]) -> None:
     row = "{:44} {:>12} {:>12} {:>8}".format
     print(row("", "notebook", "ours", "ratio"))
     p = result["preparation"]
-    print(row("preparation, s", *_f(p["plain_seconds"], p["ours_seconds"], p["ratio"])))
-    memory = (p["plain_own_mb"], p["ours_own_mb"], p["plain_own_mb"] / p["ours_own_mb"])
-    print(row("preparation, own memory, MB", *_f(*memory)))
+    for what, key in (
+        ("preparation, s", "work_seconds"),
+        ("preparation with starts and imports, s", "seconds"),
+        ("preparation, own memory, MB", "own_mb"),
+    ):
+        plain, ours = p["plain"][key], p["ours"][key]
+        print(row(what, *_f(plain, ours, plain / ours)))
     b = result["stored bytes"]
     print(
         row(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cpu import ROUNDS, machine, measured, median_ms, start_steps, workspace
+from benchmarks.cpu import ROUNDS, machine, measured, start_steps, step_ms, workspace
 
 RESULTS = Path(__file__).parent / "results/gpu.json"
 STEPS = {"simple_nn1": 50, "simple_nn2": 300, "conv_nn1": 50, "conv_nn2": 300}
@@ -25,15 +25,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = workspace(Path(name) / "full", {"train": 5121, "test": 10}, 208, 176)
         for stage in ("load", "scale"):
-            measured(folder, "-m", f"stages.{stage}")
-        for model, n_steps in STEPS.items():
-            times: dict[str, list[float]] = {"plain": [], "ours": []}
-            for _ in range(ROUNDS):
-                for recipe, of_all in times.items():
-                    of_all.append(median_ms(start_steps(model, recipe, folder, 2, n_steps)))
-            plain, ours = (statistics.median(of_all) for of_all in times.values())
-            result[model] = {"plain_ms": plain, "ours_ms": ours, "ratio": plain / ours}
-            print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms a step, {plain / ours:.1f} times")
+            measured(folder, f"stages.{stage}")
+        rounds: dict[str, list[dict[str, float]]] = {"plain": [], "ours": []}
+        for _ in range(ROUNDS):
+            for recipe, of_all in rounds.items():
+                of_all.append(step_ms(start_steps(recipe, folder, 2, STEPS)))
+    for model in STEPS:
+        plain, ours = (
+            statistics.median(times[model] for times in of_all) for of_all in rounds.values()
+        )
+        result[model] = {"plain_ms": plain, "ours_ms": ours, "ratio": plain / ours}
+        print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms a step, {plain / ours:.1f} times")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -43,5 +43,5 @@ def plain_step(network: nn.Module, lr: float, device: torch.device) -> Step:
     return step
 
 
-if __name__ == "__main__":
+def main() -> None:
     prepare(Path(sys.argv[1]))

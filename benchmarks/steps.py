@@ -1,11 +1,12 @@
-"""Seconds a full batch takes to train one model, ours or the notebook's; prints them as JSON.
+"""Milliseconds a full batch takes to train models, ours or the notebook's; prints them as JSON.
 
-`python -m benchmarks.steps MODEL {ours,plain} FOLDER STEPS [--threads T]`, FOLDER being a workspace
-with data/flat and data/scaled. A process of its own: the allocator is set for a whole process.
+`python -m benchmarks.steps {ours,plain} FOLDER MODEL=STEPS ... [--threads T]`, FOLDER being a
+workspace with data/flat and data/scaled. A process of its own: the allocator is set for all of one.
 """
 
 import argparse
 import json
+import statistics
 import time
 from pathlib import Path
 
@@ -25,34 +26,44 @@ WARM_UP = 3
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("model")
     parser.add_argument("recipe", choices=["ours", "plain"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("steps", type=int)
+    parser.add_argument("steps", nargs="+", metavar="MODEL=STEPS")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    model = read_params().models[arguments.model]
-    data = arguments.folder / "data"
+    if arguments.recipe == "ours":
+        device = set_up_device(arguments.threads)
+    else:
+        torch.set_num_threads(arguments.threads)
+        device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    of_each = [text.split("=") for text in arguments.steps]
+    times = {
+        name: step_ms(name, arguments.recipe, arguments.folder / "data", int(steps), device)
+        for name, steps in of_each
+    }
+    print(json.dumps(times))
+
+
+def step_ms(name: str, recipe: str, data: Path, n_steps: int, device: torch.device) -> float:
+    """The median step after the warm-up; on a GPU, where the host runs ahead, the mean of all."""
+    model = read_params().models[name]
     meta = read_meta(data / "flat/meta.json")
     x = torch.from_numpy(read_images(data / "scaled/x_train.npy", meta.image_shape))
     y = torch.from_numpy(read_array(data / "flat/y_train.npy"))
     torch.manual_seed(0)
-    network = NETWORKS[model.arch](meta.image_shape, len(meta.classes))
-    if arguments.recipe == "ours":
-        device = set_up_device(arguments.threads)
+    network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
+    if recipe == "ours":
         x, y = to_device_if_it_fits(x, device), y.to(device)
-        twin = Twin(network.to(device), x, model.lr)
+        twin = Twin(network, x, model.lr)
         step = sgd_step(twin, model.lr)
         step = graphed(step, twin) if device.type == "cuda" else step
         x = x[:, : twin.channels]
     else:
-        torch.set_num_threads(arguments.threads)
-        device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-        step = plain_step(network.to(device), model.lr, device)
-        n_rows = min(len(x), (WARM_UP + arguments.steps) * model.batch_size)
+        step = plain_step(network, model.lr, device)
+        n_rows = min(len(x), (WARM_UP + n_steps) * model.batch_size)
         x, y = x[:n_rows].contiguous(), y[:n_rows]  # the notebook holds all channels in memory
-    watch = LossWatch() if arguments.recipe == "ours" else None
-    losses = torch.empty(arguments.steps + WARM_UP, device=device)
+    watch = LossWatch() if recipe == "ours" else None
+    losses = torch.empty(n_steps + WARM_UP, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
 
     def one_step(i: int) -> None:
@@ -67,23 +78,22 @@ def main() -> None:
     batches = list(zip(x.split(model.batch_size), y.split(model.batch_size), strict=True))
     if len(y) % model.batch_size:
         batches.pop()  # full batches only
-    seconds = []
-    if device.type == "cuda":  # the host runs ahead of a GPU, so only all steps can be timed
-        for timed in (False, True):
+    if device.type == "cuda":
+        for _ in range(2):  # the first is the warm-up
             torch.cuda.synchronize()
             started = time.perf_counter()
-            for i in range(arguments.steps):
+            for i in range(n_steps):
                 one_step(i)
             torch.cuda.synchronize()
-            if timed:
-                seconds.append((time.perf_counter() - started) / arguments.steps)
+            seconds = [(time.perf_counter() - started) / n_steps]
     else:
-        for i in range(WARM_UP + arguments.steps):
+        seconds = []
+        for i in range(WARM_UP + n_steps):
             started = time.perf_counter()
             one_step(i)
             seconds.append(time.perf_counter() - started)
         del seconds[:WARM_UP]
-    print(json.dumps(seconds))
+    return 1000 * statistics.median(seconds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ours against the notebook's recipe on this machine: `make benchmark`, about eight minutes.
+"""Ours against the notebook's recipe on this machine: `make benchmark`, about nine minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. What is
 extrapolated from some steps to a whole run says so. Writes benchmarks/results/cpu.json.
@@ -33,7 +33,7 @@ RESULTS = ROOT / "benchmarks/results/cpu.json"
 ROWS = {"train": 5121, "test": 1279}
 NOTEBOOK_BYTES_A_ROW = 1.9e6  # measured: 11.6 GB for 6400 rows
 STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
-ROUNDS = 3
+ROUNDS = 2
 ALONE, PAIRED = "ours, one thread", "ours, one thread, two at once"
 
 
@@ -45,7 +45,7 @@ def main() -> None:
         result["rows"] = rows_that_fit()
         result["preparation"] = preparation(full)
         result["stored bytes"] = stored_bytes(full)
-        result["milliseconds a step"] = step_times(full)
+        result["milliseconds a step"] = {m: step_times(m, full) for m in STEPS}
         result["evaluate conv_nn2"] = evaluation(full)
         result["all six trainings, extrapolated"] = all_six(params, result["milliseconds a step"])
         result["seconds of load + scale by rows"] = {
@@ -53,7 +53,9 @@ def main() -> None:
             str(sum(rows_that_fit().values())): result["preparation"]["ours"]["seconds"],
         }
         result["own memory of training, MB"] = training_memory(Path(name))
-        result["milliseconds a step by image size"] = growth_with_size(Path(name), full)
+        result["milliseconds a step by image size"] = growth_with_size(
+            Path(name), result["milliseconds a step"]
+        )
     result["dvc"] = dvc_overhead()
     result["one learning rate changed, extrapolated"] = one_change(params, result)
     RESULTS.parent.mkdir(exist_ok=True)
@@ -187,12 +189,11 @@ def evaluation(folder: Path) -> dict[str, float]:
 
 
 def start_steps(
-    recipe: str, folder: Path, threads: int, steps: dict[str, int]
+    model: str, recipe: str, folder: Path, threads: int, n_steps: int
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "benchmarks.steps", recipe, str(folder)),
-            *(f"{model}={n_steps}" for model, n_steps in steps.items()),
+            *(sys.executable, "-m", "benchmarks.steps", model, recipe, str(folder), str(n_steps)),
             *("--threads", str(threads)),
         ],
         cwd=ROOT,
@@ -201,32 +202,26 @@ def start_steps(
     )
 
 
-def step_ms(process: subprocess.Popen[str]) -> dict[str, float]:
-    """What `benchmarks.steps` printed: milliseconds a step by model."""
+def step_ms(process: subprocess.Popen[str]) -> float:
+    """What `benchmarks.steps` printed: milliseconds a step."""
     said, _ = process.communicate()
     if process.returncode:
         sys.exit(f"error: {process.args!r} failed")
-    times: dict[str, float] = json.loads(said)
-    return times
+    return float(said)
 
 
-def step_times(folder: Path) -> dict[str, dict[str, float]]:
+def step_times(model: str, folder: Path) -> dict[str, float]:
     """Medians over rounds in which plain, ours, one thread, and two of these at once take turns."""
-    rounds: dict[str, list[dict[str, float]]] = {
-        recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)
-    }
+    rounds: dict[str, list[float]] = {"plain": [], "ours": [], ALONE: [], PAIRED: []}
+    n_steps = STEPS[model]
     for _ in range(ROUNDS):
-        rounds["plain"].append(step_ms(start_steps("plain", folder, 2, STEPS)))
-        rounds["ours"].append(step_ms(start_steps("ours", folder, 2, STEPS)))
-        rounds[ALONE].append(step_ms(start_steps("ours", folder, 1, STEPS)))
-        first, second = [start_steps("ours", folder, 1, STEPS) for _ in range(2)]
-        times = zip(step_ms(first).items(), step_ms(second).values(), strict=True)
-        rounds[PAIRED].append({model: max(a, b) for (model, a), b in times})
-    medians = {
-        model: {r: statistics.median(times[model] for times in of) for r, of in rounds.items()}
-        for model in STEPS
-    }
-    return {m: {**times, "ratio": times["plain"] / times["ours"]} for m, times in medians.items()}
+        rounds["plain"].append(step_ms(start_steps(model, "plain", folder, 2, n_steps)))
+        rounds["ours"].append(step_ms(start_steps(model, "ours", folder, 2, n_steps)))
+        rounds[ALONE].append(step_ms(start_steps(model, "ours", folder, 1, n_steps)))
+        both = [start_steps(model, "ours", folder, 1, n_steps) for _ in range(2)]
+        rounds[PAIRED].append(max(step_ms(process) for process in both))
+    times = {recipe: statistics.median(of_all) for recipe, of_all in rounds.items()}
+    return {**times, "ratio": times["plain"] / times["ours"]}
 
 
 def all_six(params: Params, steps: dict[str, dict[str, float]]) -> dict[str, float]:
@@ -295,17 +290,18 @@ def training_memory(folder: Path) -> dict[str, float]:
     }
 
 
-def growth_with_size(folder: Path, full: Path) -> dict[str, dict[str, float]]:
-    """Milliseconds a step of two models at half the side and at full size."""
+def growth_with_size(folder: Path, times: dict[str, dict[str, float]]) -> dict[str, Any]:
+    """Milliseconds a step of two models at half the side, and at full size as in `times`."""
     half = workspace(folder / "half", {"train": 700, "test": 10}, 104, 88)
     for stage in ("load", "scale"):
         measured(half, f"stages.{stage}")
-    few = {model: STEPS[model] for model in ("simple_nn2", "conv_nn2")}
-    by_size = {
-        size: step_ms(start_steps("ours", place, 2, few))
-        for size, place in (("104 x 88", half), ("208 x 176", full))
+    return {
+        model: {
+            "104 x 88": step_ms(start_steps(model, "ours", half, 2, STEPS[model])),
+            "208 x 176": times[model]["ours"],
+        }
+        for model in ("simple_nn2", "conv_nn2")
     }
-    return {model: {size: times[model] for size, times in by_size.items()} for model in few}
 
 
 def dvc_overhead() -> dict[str, float]:

@@ -26,16 +26,14 @@ def main() -> None:
         folder = workspace(Path(name) / "full", {"train": 5121, "test": 10}, 208, 176)
         for stage in ("load", "scale"):
             measured(folder, f"stages.{stage}")
-        rounds: dict[str, list[dict[str, float]]] = {"plain": [], "ours": []}
-        for _ in range(ROUNDS):
-            for recipe, of_all in rounds.items():
-                of_all.append(step_ms(start_steps(recipe, folder, 2, STEPS)))
-    for model in STEPS:
-        plain, ours = (
-            statistics.median(times[model] for times in of_all) for of_all in rounds.values()
-        )
-        result[model] = {"plain_ms": plain, "ours_ms": ours, "ratio": plain / ours}
-        print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms a step, {plain / ours:.1f} times")
+        for model, n_steps in STEPS.items():
+            times: dict[str, list[float]] = {"plain": [], "ours": []}
+            for _ in range(ROUNDS):
+                for recipe, of_all in times.items():
+                    of_all.append(step_ms(start_steps(model, recipe, folder, 2, n_steps)))
+            plain, ours = (statistics.median(of_all) for of_all in times.values())
+            result[model] = {"plain_ms": plain, "ours_ms": ours, "ratio": plain / ours}
+            print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms a step, {plain / ours:.1f} times")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -1,11 +1,11 @@
-"""Milliseconds a full batch takes to train models, ours or the notebook's; prints them as JSON.
+"""Milliseconds that a full batch takes to train a model, ours or the notebook's.
 
-`python -m benchmarks.steps {ours,plain} FOLDER MODEL=STEPS ... [--threads T]`, FOLDER being a
-workspace with data/flat and data/scaled. A process of its own: the allocator is set for all of one.
+`python -m benchmarks.steps MODEL {ours,plain} FOLDER STEPS [--threads T]`, FOLDER being a workspace
+with data/flat and data/scaled. A process of its own, as a stage is: the allocator is set for all of
+one, and what a model before left in it slows the next.
 """
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -26,9 +26,10 @@ WARM_UP = 3
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("model")
     parser.add_argument("recipe", choices=["ours", "plain"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("steps", nargs="+", metavar="MODEL=STEPS")
+    parser.add_argument("steps", type=int)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.recipe == "ours":
@@ -36,12 +37,8 @@ def main() -> None:
     else:
         torch.set_num_threads(arguments.threads)
         device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    of_each = [text.split("=") for text in arguments.steps]
-    times = {
-        name: step_ms(name, arguments.recipe, arguments.folder / "data", int(steps), device)
-        for name, steps in of_each
-    }
-    print(json.dumps(times))
+    data = arguments.folder / "data"
+    print(step_ms(arguments.model, arguments.recipe, data, arguments.steps, device))
 
 
 def step_ms(name: str, recipe: str, data: Path, n_steps: int, device: torch.device) -> float:

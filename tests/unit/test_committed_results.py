@@ -24,3 +24,14 @@ def test_a_learning_rate_of_001_learns_1e_8_stands_still_and_10_diverges(repo: P
     assert metrics["conv_nn3"]["diverged"] is False
     assert metrics["conv_nn4"]["diverged"] is True
     assert [name for name, m in metrics.items() if m["diverged"]] == ["conv_nn4"]
+
+
+def test_the_page_on_real_slices_says_what_the_claims_say(repo: Path) -> None:
+    page = (repo / "docs/real-slices.md").read_text()
+    sample, real = (
+        json.loads((repo / folder / "claims.json").read_text())["claims"]
+        for folder in ("studies", "docs/real-slices")
+    )
+    for of_sample, of_real in zip(sample, real, strict=True):
+        row = (of_sample["claim"], of_sample["verdict"], of_real["verdict"])
+        assert "| {} | {} | {} |".format(*row) in page

@@ -16,10 +16,11 @@ class Twin(nn.Module):
       their weights. Each of these has the same gradient g, so a step is S <- S - C * lr * g.
     - A feature that is 0 in every training row (a constant pixel, scaled) adds nothing to a first
       linear layer, and the gradient of its weights is 0: it is left out.
-    - Linear weights step in place (see `LinearStep`).
+    - Linear weights step in place (see `LinearStep`), a feature's weights together in memory.
     - Pooling comes before ReLU, which then works on a quarter of the values: the largest of
       rectified values is the largest value, rectified.
-    - Convolutions run in channels_last, their fastest layout.
+    - Each convolution runs in the layout that is fastest for it and its gradients: the first in
+      channels_last, on a CPU those behind it in oneDNN's own.
 
     All layers but the first share their weights with the network; `unfold` brings the first home.
     """
@@ -42,15 +43,21 @@ class Twin(nn.Module):
         layers = list(network)
         for place, layer in enumerate(network):
             if isinstance(layer, nn.Linear):
-                weight, rate = layer.weight.detach(), lr
                 if layer is first:
-                    weight, rate = self.start.clone(), self.copies * lr
+                    weight, rate = by_feature(self.start), self.copies * lr
+                else:
+                    layer.weight.data = by_feature(layer.weight.data)
+                    weight, rate = layer.weight.detach(), lr
                 layers[place] = InPlaceLinear(weight, layer.bias, rate)
             elif isinstance(layer, nn.Conv2d) and layer is first:
                 conv = skip_init(nn.Conv2d, self.channels, len(self.start), layer.kernel_size)
                 conv.weight = nn.Parameter(self.start.view(conv.weight.shape).clone())
                 conv.bias = layer.bias
                 layers[place] = conv
+            elif isinstance(layer, nn.Conv2d):
+                layers[place] = nn.Sequential(ToOneDNN(), layer)
+            elif isinstance(layer, nn.Flatten):
+                layers[place] = nn.Sequential(FromOneDNN(), layer)
             elif isinstance(layer, nn.MaxPool2d):
                 layers[place - 1 : place + 1] = [layer, layers[place - 1]]
         self.first: Any = layers[list(network).index(first)]
@@ -112,6 +119,29 @@ def active_features(x: torch.Tensor) -> torch.Tensor:
     for rows in x.split(CHUNK_ROWS):
         active |= (rows.flatten(1) != 0).any(0)
     return active.nonzero().squeeze(1)
+
+
+def by_feature(weight: torch.Tensor) -> torch.Tensor:
+    """A copy of weights (out, features) with those of a feature together in memory.
+
+    The step of a wide layer with a small batch then takes a third of the time.
+    """
+    return weight.t().clone(memory_format=torch.contiguous_format).t()
+
+
+class ToOneDNN(nn.Module):
+    """The same values in oneDNN's own layout; as they are where it has none for them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not x.is_mkldnn
+        return x.to_mkldnn() if on_cpu and torch.backends.mkldnn.is_available() else x
+
+
+class FromOneDNN(nn.Module):
+    """The same values in PyTorch's layout."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.to_dense() if x.is_mkldnn else x
 
 
 class InPlaceLinear(nn.Module):

@@ -78,7 +78,7 @@ def test_shuffling_draws_a_new_seeded_order_every_epoch(
         train(by_hand, x[order], y[order], lr=0.1, batch_size=5, epochs=1, shuffle=False, seed=0)
     for a, b, c in zip(*(n.parameters() for n in (ours, again, by_hand)), strict=True):
         assert torch.equal(a, b)
-        assert torch.equal(a, c)
+        torch.testing.assert_close(a, c, rtol=0, atol=1e-7)  # unfolded between the epochs: rounds
 
 
 def test_a_nan_loss_ends_the_run_with_the_predictions_of_training_on(

@@ -19,16 +19,18 @@ class Twin(nn.Module):
     - Linear weights step in place (see `LinearStep`), a feature's weights together in memory.
     - Pooling comes before ReLU, which then works on a quarter of the values: the largest of
       rectified values is the largest value, rectified.
-    - Each convolution runs in the layout that is fastest for it and its gradients: the first in
-      channels_last, on a CPU those behind it in oneDNN's own.
+    - Convolutions run in channels_last.
 
     All layers but the first share their weights with the network; `unfold` brings the first home.
+    ValueError for a layer that none of this covers.
     """
 
     def __init__(self, network: nn.Sequential, x: torch.Tensor, lr: float) -> None:
         """x: all training rows (N, C, H, W), C with a stride of 0 where the channels are equal."""
         super().__init__()
         first = next(layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear))
+        if isinstance(first, nn.Conv2d) and (first.groups, first.padding_mode) != (1, "zeros"):
+            raise ValueError(f"{first}: a first convolution has one group and pads with zeros")
         self.copies = x.shape[1] if x.stride(1) == 0 else 1
         self.channels = x.shape[1] // self.copies
         # Both kinds of layer keep the weights of a channel together: (out, copies, features).
@@ -50,15 +52,19 @@ class Twin(nn.Module):
                     weight, rate = layer.weight.detach(), lr
                 layers[place] = InPlaceLinear(weight, layer.bias, rate)
             elif isinstance(layer, nn.Conv2d) and layer is first:
-                conv = skip_init(nn.Conv2d, self.channels, len(self.start), layer.kernel_size)
+                conv = skip_init(
+                    nn.Conv2d,
+                    self.channels,
+                    len(self.start),
+                    layer.kernel_size,
+                    stride=layer.stride,
+                    padding=layer.padding,
+                    dilation=layer.dilation,
+                )
                 conv.weight = nn.Parameter(self.start.view(conv.weight.shape).clone())
                 conv.bias = layer.bias
                 layers[place] = conv
-            elif isinstance(layer, nn.Conv2d):
-                layers[place] = nn.Sequential(ToOneDNN(), layer)
-            elif isinstance(layer, nn.Flatten):
-                layers[place] = nn.Sequential(FromOneDNN(), layer)
-            elif isinstance(layer, nn.MaxPool2d):
+            elif isinstance(layer, nn.MaxPool2d) and isinstance(layers[place - 1], nn.ReLU):
                 layers[place - 1 : place + 1] = [layer, layers[place - 1]]
         self.first: Any = layers[list(network).index(first)]
         self.layers = nn.Sequential(*layers)
@@ -129,26 +135,13 @@ def by_feature(weight: torch.Tensor) -> torch.Tensor:
     return weight.t().clone(memory_format=torch.contiguous_format).t()
 
 
-class ToOneDNN(nn.Module):
-    """The same values in oneDNN's own layout; as they are where it has none for them."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        on_cpu = x.device.type == "cpu" and x.dtype == torch.float32 and not x.is_mkldnn
-        return x.to_mkldnn() if on_cpu and torch.backends.mkldnn.is_available() else x
-
-
-class FromOneDNN(nn.Module):
-    """The same values in PyTorch's layout."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.to_dense() if x.is_mkldnn else x
-
-
 class InPlaceLinear(nn.Module):
     """nn.Linear whose weight takes its step of plain SGD during backward."""
 
-    def __init__(self, weight: torch.Tensor, bias: nn.Parameter, lr: float) -> None:
+    def __init__(self, weight: torch.Tensor, bias: nn.Parameter | None, lr: float) -> None:
         super().__init__()
+        if bias is None:  # of a first layer nothing else has a gradient: no backward would run
+            raise ValueError("a linear layer has a bias")
         self.register_buffer("weight", weight)
         self.bias = bias
         self.lr = lr

@@ -1,6 +1,7 @@
 """The fast path against the plain network and plain SGD."""
 
 import copy
+import math
 import statistics
 from typing import get_args
 
@@ -38,7 +39,8 @@ def take_steps(
 
 
 @pytest.mark.parametrize("arch", get_args(Arch))
-@pytest.mark.parametrize(("equal", "constant"), [(True, True), (False, True), (False, False)])
+@pytest.mark.parametrize("equal", [True, False])
+@pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.parametrize(("dtype", "steps", "lr"), [
     (torch.float32, 10, 0.01),
     (torch.float64, 50, 0.01),
@@ -76,6 +78,44 @@ def test_weights_of_constant_pixels_stay_as_they_were_drawn() -> None:
     moved = torch.ne(linear.weight, before).view(128, *SHAPE)
     assert not moved[:, :, :6].any()
     assert moved[:, :, 6:].float().mean() > 0.99
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("arch", ["ConvNN1", "ConvNN2"])
+def test_a_weight_that_is_not_finite_shows_in_the_logits_as_in_the_plain_network(
+    arch: Arch, value: float
+) -> None:
+    x = images(equal=True, constant=False, dtype=torch.float32)
+    for place, layer in enumerate(NETWORKS[arch](SHAPE, 4)):
+        if not isinstance(layer, nn.Conv2d):
+            continue
+        torch.manual_seed(0)
+        network = NETWORKS[arch](SHAPE, 4)
+        with torch.no_grad():
+            network[place].weight[0, 0, 0, 0] = value
+            expected = network(x)
+            assert value == -math.inf or not expected.isfinite().all()  # ReLU ends the one
+            torch.testing.assert_close(Twin(network, x, 0.01)(x), expected, equal_nan=True)
+
+
+def test_a_twin_keeps_the_settings_of_layers_that_no_model_here_uses() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 5, stride=2, padding=1, dilation=2),
+        nn.GELU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 4, 3, padding=1),
+        nn.MaxPool2d(2),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(4 * 3 * 4, 4),
+    )
+    x = images(equal=True, constant=False, dtype=torch.float32)
+    with torch.no_grad():
+        torch.testing.assert_close(Twin(network, x, 0.01)(x), network(x))
+    for layer in (nn.Conv2d(3, 6, 5, groups=3), nn.Linear(3 * 36 * 40, 4, bias=False)):
+        with pytest.raises(ValueError, match=r"a first convolution|a linear layer"):
+            Twin(nn.Sequential(layer), x, 0.01)
 
 
 def test_accuracy_differs_from_the_plain_recipes_by_less_than_between_seeds() -> None:

@@ -29,19 +29,24 @@ class Scaler(NamedTuple):
 def fit_scaler(x: NDArray[Any]) -> Scaler:
     """The statistics of the stored rows `x` (N, D) in two passes, row by row as scikit-learn adds.
 
-    The float64 sum of a constant float32 feature is exact, so its variance is 0 and no rounding.
+    The corrected two-pass algorithm, and its bound on what counts as constant: Chan, Golub and
+    LeVeque, Am. Stat. 37 (1983) 242.
     """
     n_rows, n_features = x.shape
-    total, squares = np.zeros((2, n_features))
+    total, moves, squares = np.zeros((3, n_features))
     for rows in row_slices(n_rows, 4 * n_features, "fit mean"):
         for row in pixels(x[rows]):
             total += row
     mean = total / n_rows
     for rows in row_slices(n_rows, 4 * n_features, "fit variance"):
         for row in pixels(x[rows]):
-            squares += (row - mean) ** 2
-    var = squares / n_rows
-    return Scaler(mean, var, np.where(var == 0, 1, np.sqrt(var)), n_rows)
+            move = row - mean
+            moves += move
+            squares += np.square(move, out=move)
+    var = (squares - moves**2 / n_rows) / n_rows
+    rounding = np.finfo(float).eps * n_rows
+    constant = var <= rounding * var + (rounding * mean) ** 2
+    return Scaler(mean, var, np.where(constant, 1, np.sqrt(var)), n_rows)
 
 
 def scaled_chunks(scaler: Scaler, x: NDArray[Any]) -> Iterator[NDArray[np.float32]]:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from src.cli import run
 from src.params import read_params
 from src.study_cells import cell_paths
-from train_all import changed_stages, jobs_at_once, repro_single_items
+from train_all import REPRO, changed_stages, jobs_at_once, repro_single_items
 
 STUDIES = "studies/dvc.yaml"
 CELLS = Path("studies/cells")
@@ -24,9 +24,8 @@ CELLS_A_PROCESS = 5
 def main() -> None:
     params = read_params()
     studies = params.studies
-    if subprocess.run(
-        ["dvc", "repro", "scale", f"{STUDIES}:held_out", f"{STUDIES}:cell_code"]
-    ).returncode:
+    before = ("scale", f"{STUDIES}:held_out", f"{STUDIES}:cell_code")
+    if subprocess.run([*REPRO, *before]).returncode:
         sys.exit("error: the stages before the studies failed; see above")
     named = {path for paths in cell_paths(CELLS, studies) for path in paths}
     for path in set(CELLS.glob("*/*.json")) - named:  # of values and seeds that are gone
@@ -48,7 +47,7 @@ def main() -> None:
 
         if not all(list(pool.map(repro, parts))):
             sys.exit("error: not every cell is there; see above")
-    if subprocess.run(["dvc", "repro", STUDIES]).returncode:
+    if subprocess.run([*REPRO, STUDIES]).returncode:
         sys.exit("error: the studies' last stages failed; see above")
 
 

@@ -15,13 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from src.cli import run
 from src.params import read_params
 
-# What DVC says of locks on which even --wait-for-lock does not wait.
+# DVC takes its lock again after a stage; without the flag it gives up after 3 s, and the outs are
+# lost, while another process hashes gigabytes.
+REPRO = ("dvc", "--wait-for-lock", "repro")
+# What DVC says of locks on which even that flag does not wait.
 BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 
 
 def main() -> None:
     params = read_params()
-    if subprocess.run(["dvc", "repro", "scale"]).returncode:
+    if subprocess.run([*REPRO, "scale"]).returncode:
         sys.exit("error: the stages before training failed; see above")
     stages = changed_stages("dvc.yaml")
     changed = [name for name in params.models if f"train@{name}" in stages]
@@ -67,9 +70,7 @@ def repro_single_items(*stages: str) -> bool:
     """Bring these stages up to date, and no other, waiting for DVC's locks; whether they are."""
     while True:
         done = subprocess.run(
-            # DVC takes its lock again after a stage; without the flag it gives up after 3 s, and
-            # the outs are lost, while another process hashes gigabytes.
-            ["dvc", "--wait-for-lock", "repro", "--single-item", *stages],
+            [*REPRO, "--single-item", *stages],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, permutation_test
 
+from src.intervals import clustered
+
 RESAMPLES = 9999
 LEVEL = 0.05
 
@@ -18,7 +20,7 @@ class Pair(NamedTuple):
     only_a: int  # rows that a alone gets right
     only_b: int
     mcnemar: float  # p, Holm-corrected over the pairs
-    by_subject: float | None  # likewise; None without subject ids
+    by_subject: float | None  # likewise; None without subject ids, or with one subject
 
 
 def compare_pairs(
@@ -37,7 +39,7 @@ def compare_pairs(
     counts = [(int(of_a.sum()), int(of_b.sum())) for of_a, of_b in only]
     mcnemar = holm([binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in counts])
     by_subject: Sequence[float | None] = [None] * len(pairs)
-    if subjects is not None:
+    if clustered(subjects):
         by_subject = holm([_swapped_by_subject(*rows, subjects) for rows in only])
     return [
         Pair(a, b, *count, p, q)

@@ -32,3 +32,11 @@ def test_one_subject_cannot_be_resampled() -> None:
     correct = np.arange(20) < 10
     assert interval(correct, subjects) == interval(correct, None)
     assert interval_name(subjects) == "Wilson"
+
+
+def test_rows_that_are_all_right_leave_the_doubt_that_their_subjects_leave() -> None:
+    subjects = np.arange(80) // 10
+    low, high = interval(np.ones(80, bool), subjects)
+    assert (low, high) == interval(np.ones(8, bool), None)
+    assert low < 0.7
+    assert interval(np.zeros(80, bool), subjects) == pytest.approx((1 - high, 1 - low))

@@ -28,6 +28,12 @@ def test_rows_of_one_subject_count_as_one_piece_of_evidence() -> None:
     assert alone.by_subject == pytest.approx(pair.mcnemar, abs=0.005)
 
 
+def test_one_subject_cannot_be_swapped() -> None:
+    correct = {"a": right(0, 1), "b": right(2)}
+    (pair,) = compare_pairs(correct, np.zeros(40, np.int64))
+    assert pair.by_subject is None
+
+
 def test_models_that_agree_have_p_1_and_p_is_corrected_over_the_pairs() -> None:
     correct = {"a": right(*range(8)), "b": right(*range(8)), "c": right()}
     pairs = compare_pairs(correct, None)

@@ -1,5 +1,6 @@
 """The pictures of the studies: a point a cell, so that the luck of a start shows."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from src.palette import BLUE, GREEN, GREY, ORANGE, VERMILION
-from src.study_cells import Cell, by_value, numbers
+from src.study_cells import Cell, by_value, mean_and_deviation, numbers
 
 COLOURS = (BLUE, ORANGE, GREEN)
 NOTEBOOK = {"lr": (1e-8, 0.01, 10), "batch_size": (5, 15, 100)}  # of its models
-TOP = 0.95  # of a panel's height: where a cell without a number stands
+DIVERGED, UNDEFINED = 0.95, 0.87  # of a panel's height: where cells without a number stand
 PANELS: dict[str, tuple[str, str]] = {  # measure: title, scale
     "train_loss": ("training loss", "log"),
     "held_out_accuracy": ("held-out accuracy", "linear"),
@@ -45,10 +46,13 @@ def value_figure(curves: Mapping[str, Sequence[Cell]], key: str, label: str) -> 
         if measure == "held_out_accuracy":
             axes.set_ylim(0, 1)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-        elif scale == "log" and any(numbers(c, measure) for c in curves.values()):
+        elif scale == "linear":
+            low, high = axes.get_ylim()
+            axes.set_ylim(low, high + 0.2 * (high - low))  # room at the top
+        elif any(numbers(c, measure) for c in curves.values()):
             axes.set_yscale("log")
             low, high = axes.get_ylim()
-            axes.set_ylim(low, high * (high / low) ** 0.15)  # room at the top
+            axes.set_ylim(low, high * (high / low) ** 0.2)
             axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.yaxis.set_minor_formatter(NullFormatter())
@@ -68,19 +72,19 @@ def draw_cells(
 ) -> None:
     """A dot a cell and a line through the means; at the top, cells that have no number to draw."""
     means = []
+    lowest = 0 if PANELS[measure][1] == "log" else -math.inf  # a log axis cannot show a 0
     for value, group in by_value(cells, key).items():
-        drawn = [cell for cell in group if numbers([cell], measure) and not cell["diverged"]]
-        found = numbers(drawn, measure)
+        trained = [cell for cell in group if not cell["diverged"]]
+        found = [number for number in numbers(trained, measure) if number > lowest]
         axes.plot([value * side] * len(found), found, "o", color=colour, alpha=0.6, markersize=5)
         if found:
             means.append((value * side, sum(found) / len(found)))
+        x = value * side
         top: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
-        if any(cell["diverged"] for cell in group):
-            axes.plot(
-                value * side, TOP, "X", color=VERMILION, mec=colour, mew=1.2, markersize=10, **top
-            )
-        elif len(drawn) < len(group):
-            axes.plot(value * side, TOP, "^", color=colour, markersize=8, fillstyle="none", **top)
+        if len(trained) < len(group):
+            axes.plot(x, DIVERGED, "X", color=VERMILION, mec=colour, mew=1.2, markersize=10, **top)
+        if len(found) < len(trained):
+            axes.plot(x, UNDEFINED, "^", color=colour, markersize=8, fillstyle="none", **top)
     if means:
         axes.plot(*zip(*means, strict=True), color=colour, linewidth=1.2)
 
@@ -97,7 +101,7 @@ def legend(names: Sequence[str]) -> list[Line2D]:
         *lines,
         mark("one seed or more diverged", color=VERMILION, marker="X", linestyle="", markersize=9),
         mark(
-            "one seed or more never did, or is undefined",
+            "one seed or more: never, undefined, or 0",
             color=GREY,
             marker="^",
             linestyle="",
@@ -111,27 +115,30 @@ def legend(names: Sequence[str]) -> list[Line2D]:
 def seed_figure(models: Mapping[str, Sequence[Cell]]) -> Figure:
     """Held-out accuracy and training loss of every seed, with mean and deviation, a row a model."""
     names = list(models)[::-1]  # matplotlib counts from the bottom
-    figure = Figure(figsize=(10, 1.9 + 0.6 * len(names)), layout="constrained")
+    figure = Figure(figsize=(10, 1.9 + 0.7 * len(names)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, measure in ((left, "held_out_accuracy"), (right, "train_loss")):
         for place, name in enumerate(names):
-            found = numbers(models[name], measure)
+            trained = [cell for cell in models[name] if not cell["diverged"]]
+            found = numbers(trained, measure)
             axes.plot(found, [place] * len(found), "o", color=BLUE, alpha=0.6, markersize=6)
-            if found:
-                average = sum(found) / len(found)
+            average, deviation = mean_and_deviation(found)
+            if average is not None:
                 axes.plot([average] * 2, [place - 0.25, place + 0.25], color=BLUE, linewidth=2)
-            if any(cell["diverged"] for cell in models[name]):
+                text = f"{average:.3g}" + ("" if deviation is None else f" ± {deviation:.2g}")
+                axes.text(average, place + 0.28, text, ha="center", va="bottom", fontsize=8)
+            if len(trained) < len(models[name]):
                 axes.plot(
                     0.97, place, "X", color=VERMILION, markersize=9,
                     transform=axes.get_yaxis_transform(),
                 )  # fmt: skip
         axes.grid(alpha=0.3)
     left.set_yticks(range(len(names)), names)
-    left.set_ylim(-0.6, len(names) - 0.4)
+    left.set_ylim(-0.5, len(names) - 0.3)
     left.set_xlim(0, 1)
     left.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     left.set_xlabel("held-out accuracy")
     right.set_xscale("log")
     right.set_xlabel("training loss (log scale)")
-    figure.suptitle("Every seed of a model; bar: mean; cross: diverged")
+    figure.suptitle("Every seed of a model; bar: mean ± standard deviation; cross: diverged")
     return figure

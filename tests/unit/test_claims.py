@@ -126,6 +126,14 @@ def test_what_happens_only_above_the_best_rate(claim: str) -> None:
     assert judged(cells(0.001, 3))[claim]["verdict"] == "does not hold"
 
 
+def test_one_seed_that_gets_stuck_does_not_move_the_best_rate() -> None:
+    def loss(lr: float, seed: int) -> float:
+        return 9.0 if (lr, seed) == (0.1, 3) else 1 - lr / 2 if lr < 1 else 0.99
+
+    row = judged(by_rate(train_loss=loss))["A higher learning rate overshoots"]
+    assert row["figures"]["best_rate"] == 0.1
+
+
 def test_a_low_rate_is_stuck_only_where_its_gradient_is_gone() -> None:
     claim = "A lower learning rate gets stuck"
 

@@ -68,10 +68,18 @@ def test_never_stands_at_the_top() -> None:
     np.testing.assert_array_equal(drawn(panel, marker="^"), [[0.001], [0.01]])
 
 
+def test_a_zero_that_a_log_axis_cannot_show_is_marked() -> None:
+    cells = by_rate(sharpness=lambda lr, seed: 0.0 if (lr, seed) == (0.1, 3) else 5.0)
+    panel = value_figure({"net": cells}, "lr", "learning rate").axes[5]
+    assert [len(x) for x in drawn(panel, marker="o", linestyle="None")] == [5, 5, 4, 5]
+    np.testing.assert_array_equal(drawn(panel, marker="^"), [[0.1]])
+
+
 def test_seed_figure_names_models_and_draws_every_seed() -> None:
     models = {"a": [cell(s) for s in range(5)], "b": [cell(0, diverged=True, train_loss=None)]}
     figure = seed_figure(models)
     left, right = figure.axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"]
-    assert sum(len(x) for x in drawn(left, marker="o")) == 6
+    assert sum(len(x) for x in drawn(left, marker="o")) == 5
+    assert "0.702 ± 0.0016" in [text.get_text() for text in left.texts]
     assert len(drawn(right, marker="X")) == 1

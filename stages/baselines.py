@@ -50,12 +50,14 @@ def main() -> None:
         "nearest_neighbour_random": {},
         "nearest_neighbour_subject": {},
     }
+    left_out_on_folds = {}
     for (kind, fold), predicted in zip(folds.items(), named_by_fold, strict=True):
         absent = absent_classes(y, fold, meta.classes)
         scored = [name for name in meta.classes if name not in absent]
         results[f"nearest_neighbour_{kind}"] = metrics(predicted, y == y, scored)
+        left_out_on_folds[kind] = [*absent]
     kin = kinship(neighbours, in_test, subjects)
-    found = leakage(kin)
+    found = leakage(kin) | {"left_out_on_folds": left_out_on_folds}
 
     save_png(FIGURE, leakage_figure(kin))
     write_json(LEAKAGE, found)

@@ -1,6 +1,7 @@
 """The report: one page of what the data are, what the models learned, and how far to trust it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -71,8 +72,7 @@ def data_section(params: Params) -> Section:
         "subject": f"Test is fold {params.data.fold} of {params.data.folds} by subject.",
         "random": f"Test is fold {params.data.fold} of {params.data.folds} random ones.",
     }[params.data.split]
-    absent = [name for name in meta.classes if name not in meta.scored]
-    missing = f" Balanced accuracy and macro F1 leave out {', '.join(absent)}." if absent else ""
+    missing = left_out([name for name in meta.classes if name not in meta.scored])
     shape = " x ".join(map(str, meta.image_shape))
     rows: list[list[str | float]] = [
         [name, *of_class]
@@ -89,6 +89,10 @@ def data_section(params: Params) -> Section:
     )
 
 
+def left_out(classes: Sequence[str] | None) -> str:
+    return f" Balanced accuracy and macro F1 leave out {', '.join(classes)}." if classes else ""
+
+
 def leak_section(leakage: dict[str, Any], metrics: dict[str, Any]) -> Section:
     known = {
         "shared_subjects": "test rows whose subject also has training rows",
@@ -97,12 +101,10 @@ def leak_section(leakage: dict[str, Any], metrics: dict[str, Any]) -> Section:
         "that a twentieth of the test rows undercut",
     }
     folds = [
-        f"On {kind} folds of all rows nearest neighbour scores {found['accuracy']:.4f}."
-        for kind, found in (
-            ("random", metrics["nearest_neighbour_random"]),
-            ("subject-disjoint", metrics["nearest_neighbour_subject"]),
-        )
-        if found
+        f"On {words} folds of all rows nearest neighbour scores {found['accuracy']:.4f}."
+        + left_out(leakage["left_out_on_folds"].get(kind))
+        for kind, words in (("random", "random"), ("subject", "subject-disjoint"))
+        if (found := metrics[f"nearest_neighbour_{kind}"])
     ]
     return Section(
         "Is test new to the models?",
@@ -121,8 +123,7 @@ def leak_section(leakage: dict[str, Any], metrics: dict[str, Any]) -> Section:
 def results_section(metrics: dict[str, Any], params: Params) -> Section:
     accuracy = picture("accuracy.png", "Accuracy of models and baselines with 95 % intervals")
     table = Table(
-        "Metrics; low and high: 95 % interval of the accuracy. Where nearest_neighbour is on "
-        "folds, balanced and macro_f1 leave out the classes that are missing in one of them",
+        "Metrics; low and high: 95 % interval of the accuracy",
         ("", *KEYS),
         [(name, *map(found.get, KEYS)) for name, found in metrics.items() if found],
     )

@@ -101,6 +101,11 @@ def stage_alone(run: Repro, signum: int) -> None:
         os.kill(run.stage, signum)
 
 
+def is_traceback_of_ours(said: str, clone: Clone) -> bool:
+    """Whether one of our files is in it: Python itself, hit while it starts, may show one too."""
+    return f'File "{clone.folder}' in said
+
+
 def delete_what_dvc_cut(clone: Clone, said: str) -> None:
     """What docs/reliability.md tells to do: DVC writes two small files of its own in place."""
     (cut,) = (file for file in (".dvc/tmp/rwlock", "dvc.lock") if f"{file}'" in said)
@@ -130,7 +135,7 @@ def test_a_run_killed_in_every_stage_ends_in_the_same_bytes(
                 assert run.reaches(moment), f"{stage} {moment.__name__}: {run.end()}"
             kill(run, signum)
             said = run.end()
-            assert "Traceback" not in said
+            assert not is_traceback_of_ours(said, clone)
             half_written += bool(partials(clone.folder))
             for name, content in outs(clone).items():
                 assert content == expected[name], f"{stage} {moment.__name__}: {name}"
@@ -174,7 +179,7 @@ def test_ctrl_c_ends_train_all_and_all_that_it_started(finished: Clone, clone: C
     os.killpg(training.pid, signal.SIGINT)
     said, _ = training.communicate()  # all that holds the pipe has ended
     assert training.returncode == 130
-    assert "Traceback" not in said
+    assert not is_traceback_of_ours(said, clone)
     assert said.endswith("error: stopped by Ctrl-C\n")
     clone.edit("params.yaml", "epochs: 200", "epochs: 1")
     clone.repro()

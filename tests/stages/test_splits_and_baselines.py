@@ -106,6 +106,7 @@ def test_baselines_show_what_a_leak_is_worth(
     leakage = json.loads((workspace / "plots/leakage.json").read_text())
     assert leakage["shared_subjects"] == 1.0
     assert leakage["same_subject_neighbour"] == 1.0
+    assert leakage["left_out_on_folds"] == {"random": [], "subject": ["Unsure"]}
     assert "Leak: 100% of the test rows" in said
 
 

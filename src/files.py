@@ -2,9 +2,11 @@
 
 import csv
 import errno
+import glob
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +24,16 @@ def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
 
     After an error, or when the process is killed, what stood at `path` still stands there (a folder
     may stand beside it, as .old.partial, if the kill hits between two renames). An out may be a
-    read-only link into DVC's cache, so it is replaced, never written to.
+    read-only link into DVC's cache, so it is replaced, never written to. Each process has a name of
+    its own for what it writes: a stage can outlive its DVC and run beside the next.
 
     `n_bytes`: what a file takes, for the InputError when there is no room for it.
     """
-    partial = path.with_name(f"{path.name}.partial")
-    remove(partial)
-    remove(path.with_name(f"{path.name}.old.partial"))
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
+        pid = re.fullmatch(r"(\d+)(\.old)?\.partial", left.name.removeprefix(f"{path.name}."))
+        if pid and not is_another_process(int(pid[1])):
+            remove(left)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
@@ -36,7 +41,7 @@ def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
             with file.open("rb+") as written:
                 os.fsync(written.fileno())
         if path.is_dir():  # replace() replaces a file, but no folder that holds something
-            old = path.replace(path.with_name(f"{path.name}.old.partial"))
+            old = path.replace(partial.with_suffix(".old.partial"))
             partial.replace(path)
             remove(old)
         else:
@@ -72,11 +77,25 @@ def reserve(path: Path, n_bytes: int) -> None:
 
 def no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
     """What to say of a file that the disk, a quota or a limit has no room for."""
-    wanted = f"{path.as_posix().replace('.partial/', '/')}: {error.strerror}: it takes {n_bytes:,}"
+    name = re.sub(r"\.\d+\.partial/", "/", path.as_posix())
+    wanted = f"{name}: {error.strerror}: it takes {n_bytes:,}"
     if error.errno == errno.EFBIG:
         return InputError(f"{wanted} bytes, more than this process may write (see ulimit -f)")
     free = shutil.disk_usage(path.parent).free
     return InputError(f"{wanted} bytes, {free:,} are free; make room and run it again")
+
+
+def is_another_process(pid: int) -> bool:
+    """Whether a process of that id runs, other than this one."""
+    if pid == os.getpid() or os.name != "posix":  # on Windows, os.kill would end it
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def remove(path: Path) -> None:

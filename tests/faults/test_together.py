@@ -1,10 +1,14 @@
 """Several DVC processes at once in one workspace: right results or DVC's own message."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import load_npy, write_raw
 from tests.faults.conftest import MODELS, damaged_objects, outs, two_models
 from tests.pipeline.conftest import Clone
 from train_all import BUSY
@@ -25,6 +29,34 @@ def test_dvc_repro_beside_itself(repo: Path, finished: Clone, tmp_path: Path) ->
     assert outs(clone) == outs(finished)
     assert damaged_objects(clone) == []
     assert clone.repro() == []
+
+
+def test_a_stage_beside_itself_leaves_no_half_of_an_out(workspace: Path, repo: Path) -> None:
+    """A stage can outlive a DVC that was killed, and the next DVC starts it again."""
+    write_raw(workspace / "data/raw", n_train=3000, shape=(3, 64, 64))
+    flat = workspace / "data/flat"
+    files = {"x_train.npy", "x_test.npy", "y_train.npy", "y_test.npy", "meta.json"}
+    for files_there in (1, 3, 5):  # the second starts while the first is at another file
+        running = [start_load(workspace, repo)]
+        while sum(1 for _ in workspace.glob("data/flat.*.partial/*")) < files_there:
+            if running[0].poll() is not None:
+                break
+        running.append(start_load(workspace, repo))
+        said = [process.communicate()[1] for process in running]
+        assert 0 in [process.returncode for process in running], said
+        assert files < {path.name for path in flat.iterdir()}
+        assert len(load_npy(flat / "x_train.npy")) == 3000
+    assert not list(workspace.rglob("*.partial"))
+
+
+def start_load(folder: Path, repo: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "stages.load"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(repo)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_temporary_experiment_beside_dvc_repro(finished: Clone, clone: Clone) -> None:

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +50,25 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
             partial.mkdir()
             (partial / name).touch()
     assert [path.name for path in out.iterdir()] == ["second"]
+
+
+def test_what_a_dead_process_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    own, dead, other = (f"out.{pid}.partial" for pid in (os.getpid(), ended.pid, os.getppid()))
+    for name in (
+        own,
+        dead,
+        f"out.{ended.pid}.old.partial",
+        other,
+        "out.mine.partial",
+        "a.1.partial",
+    ):
+        (tmp_path / name).mkdir()
+    with replacing(tmp_path / "out") as partial:
+        partial.touch()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"out", other, "out.mine.partial", "a.1.partial"}
 
 
 def test_json_is_strict_and_csv_reads_back_exactly(tmp_path: Path) -> None:

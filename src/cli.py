@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from io import TextIOWrapper
 from typing import NoReturn
 
 
@@ -14,6 +15,9 @@ class InputError(Exception):
 
 def run(main: Callable[[], None]) -> None:
     """Call `main`; an InputError, Ctrl-C, a want of disk, memory or permission end in one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a class name may have letters that it lacks
+            stream.reconfigure(errors="backslashreplace")
     gc.freeze()  # what the imports made lives to the end: half a second to look over, after torch
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # see stages/__init__.py
         signal.signal(signal.SIGINT, signal.default_int_handler)

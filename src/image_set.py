@@ -300,7 +300,13 @@ def read_image(path: Path | ZipPath, max_pixels: int = MAX_PIXELS) -> NDArray[np
                     f"{max_pixels} in all; --max-pixels raises the limit"
                 )
             # Pillow reduces colours of 16 bits to 8 by itself; byte 24 of a PNG has their number.
-            if image.mode not in MODES or (image.format == "PNG" and data[24] > 8):
+            deep = False
+            if image.format == "PNG":
+                if data[12:16] != b"IHDR":
+                    raise InputError(f"{path}: a PNG that does not begin with its IHDR")
+                deep = data[24] > 8
+                Image.open(BytesIO(data)).verify()  # the checksums, which loading skips in part
+            if image.mode not in MODES or deep:
                 raise InputError(
                     f"{path}: pixels of mode {image.mode} or of 16 bits, expected 8 bits a channel"
                 )

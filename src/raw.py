@@ -174,10 +174,10 @@ def read_tensor(path: Path) -> tuple[torch.Tensor, list[str]]:
 
     try:
         in_zip = zipfile.is_zipfile(path)  # the format of PyTorch before 1.6 can't be mapped
-        records = _records(path) if in_zip else []
+        sizes = _sizes(path) if in_zip else []
         with warnings.catch_warnings(action="ignore"):  # of kinds of tensor that are refused below
             tensor = torch.load(path, map_location=on_cpu, weights_only=True, mmap=in_zip)
-    except OSError:
+    except (InputError, OSError):
         raise
     except pickle.UnpicklingError:  # torch's text recommends to run the code
         raise InputError(f"{path}: damaged, or holds more than numbers, {expected}") from None
@@ -196,9 +196,9 @@ def read_tensor(path: Path) -> tuple[torch.Tensor, list[str]]:
         kind = next((kind for kind, found in kinds.items() if found), layout)
         raise InputError(f"{path}: holds a {kind} tensor, expected a dense one; x.to_dense()")
     stored = tensor.untyped_storage().nbytes()
-    # torch maps that many bytes from where the record begins. Of a compressed or shorter one, the
-    # values would be other bytes of the file.
-    if in_zip and records != [(stored, stored)]:
+    # torch maps that many bytes from where the record begins. Of a shorter one, the values would be
+    # other bytes of the file.
+    if in_zip and sizes != [stored]:
         raise InputError(f"{path}: a zip made or mended by another program, {expected}")
     if tensor.nbytes > max(2**30, 1000 * stored):
         raise InputError(
@@ -213,12 +213,17 @@ def read_tensor(path: Path) -> tuple[torch.Tensor, list[str]]:
     return tensor.detach(), [what for what, is_so in found.items() if is_so]
 
 
-def _records(path: Path) -> list[tuple[int, int]]:
-    """Sizes in bytes, plain and as stored, of the records of values in torch's zip."""
+def _sizes(path: Path) -> list[int]:
+    """Bytes of the records of values in torch's zip, which compresses nothing."""
     with zipfile.ZipFile(path) as archive:
-        return [
-            (i.file_size, i.compress_size) for i in archive.infolist() if "/data/" in i.filename
-        ]
+        members = archive.infolist()
+    if any(
+        m.compress_type != zipfile.ZIP_STORED or m.compress_size != m.file_size for m in members
+    ):
+        raise InputError(
+            f"{path}: a compressed zip, expected a tensor written by torch.save(tensor, path)"
+        )
+    return [member.file_size for member in members if "/data/" in member.filename]
 
 
 def _images(folder: Path, split: str, notes: list[str]) -> torch.Tensor:
@@ -252,7 +257,7 @@ def _labels(folder: Path, split: str, notes: list[str]) -> NDArray[np.int64]:
 
 def _subjects(folder: Path, split: str, n_rows: int, notes: list[str]) -> NDArray[np.int64] | None:
     path = folder / f"{split}_subjects.pt"
-    if not path.exists():
+    if not _is_there(path):
         return None
     subjects = _whole_numbers(path, "subject", notes)
     if len(subjects) != n_rows:
@@ -286,7 +291,7 @@ def _note(notes: list[str], path: Path, unusual: list[str], taken: str) -> None:
 
 
 def _classes(path: Path, train_labels: NDArray[np.int64]) -> list[str]:
-    if not path.exists():
+    if not _is_there(path):
         highest = int(train_labels.max())
         if highest >= len(train_labels):
             raise InputError(
@@ -305,9 +310,14 @@ def _classes(path: Path, train_labels: NDArray[np.int64]) -> list[str]:
             f"{path}: expected a JSON list of distinct class names, printable, in label order"
         )
     if len(names) < 2:
-        where = path if path.exists() else path.with_name("train_labels.pt")
+        where = path if _is_there(path) else path.with_name("train_labels.pt")
         raise InputError(f"{where}: {len(names)} class, expected two or more to tell apart")
     return names
+
+
+def _is_there(path: Path) -> bool:
+    """Whether an optional file is meant to be there: a link to nothing is, and then an error."""
+    return path.exists() or path.is_symlink()
 
 
 def _by(shape: Sequence[int]) -> str:

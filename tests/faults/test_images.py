@@ -7,6 +7,7 @@ import struct
 import sys
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -175,20 +176,18 @@ def jpeg(**options: Any) -> bytes:
     return encoded(Image.fromarray(COLOUR), "jpeg", **options)
 
 
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    checked = kind + data
+    return struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
 def png_of_16_bits(channels: int) -> bytes:
     """A PNG of 8 x 6 pixels with 16 bits a channel; `channels`: 2 is RGB, 4 grey and alpha."""
-    import zlib
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
     row = b"\0" + bytes(6 * 2 * {0: 1, 2: 3, 4: 2, 6: 4}[channels])
     header = struct.pack(">IIBBBBB", 6, 8, 16, channels, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(8 * row)) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+        + png_chunk(b"IDAT", zlib.compress(8 * row)) + png_chunk(b"IEND", b"")
     )  # fmt: skip
 
 
@@ -196,8 +195,6 @@ def bomb() -> bytes:
     """A PNG of few bytes that says of itself that it has 60000 x 60000 pixels."""
     data = bytearray(encoded(Image.new("L", (6, 8))))
     data[16:24] = struct.pack(">II", 60000, 60000)
-    import zlib
-
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     return bytes(data)
 
@@ -227,6 +224,7 @@ ALPHA = np.dstack([COLOUR, np.full((8, 6), 255, np.uint8)])
         (b"%PDF-1.4", "expected a JPEG or PNG"),
         (encoded(Image.fromarray(GREY.astype(np.uint16) * 257)), "16 bits, expected 8 bits"),
         *((png_of_16_bits(channels), "16 bits, expected 8 bits") for channels in (0, 2, 4, 6)),
+        (PNG[:8] + png_chunk(b"tEXt", b"") + PNG[8:], "does not begin with its IHDR"),
         (encoded(Image.fromarray(np.where(ALPHA.max() == ALPHA, 0, ALPHA))), "transparent pixels"),
         (encoded(Image.fromarray(GREY), transparency=int(GREY[3, 3])), "transparent pixels"),
         (encoded(Image.fromarray(GREY[:7])), "7 x 6 pixels, expected 8 x 6 as in the first"),
@@ -245,6 +243,18 @@ def test_a_file_that_is_no_such_image(
     assert "test/b/1.png: " in line
     assert fragment in line
     assert not (tmp_path / "canary").exists()
+
+
+def test_a_flipped_bit_in_a_png_changes_no_pixel_unseen(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    for place in range(8, len(PNG)):
+        for bit in range(8):
+            path.write_bytes(PNG[:place] + bytes([PNG[place] ^ 1 << bit]) + PNG[place + 1 :])
+            try:
+                read = read_image(path)
+            except InputError:
+                continue
+            np.testing.assert_array_equal(read, np.stack([GREY] * 3))
 
 
 def turned() -> Image.Exif:

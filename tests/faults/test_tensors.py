@@ -24,7 +24,7 @@ from src.arrays import pixels, read_images
 from src.cli import InputError
 from src.raw import INTEGERS, PIXELS, SPLITS, images_of, read_raw, read_tensor
 from stages import load, scale
-from tests.conftest import PARAMS, load_npy, write_raw
+from tests.conftest import PARAMS, RunStage, load_npy, write_raw
 
 SHAPE = (23, 3, 36, 40)
 
@@ -212,12 +212,29 @@ def test_gaps_one_class_only_and_a_class_unseen_in_train(
     assert "test_labels.pt: labels from 0 to 2, expected 0 to 1" in refusal(here)
 
 
+@pytest.mark.parametrize("file", ["train_subjects.pt", "test_subjects.pt", "classes.json"])
+def test_an_optional_file_that_links_to_nothing_is_one_line(tmp_path: Path, file: str) -> None:
+    write_raw(tmp_path / "raw")
+    (tmp_path / "raw" / file).unlink()
+    (tmp_path / "raw" / file).symlink_to("gone")
+    assert "no such file" in refusal(tmp_path / "raw")
+
+
 def test_class_names_that_would_spoil_a_picture_or_a_terminal(here: Path) -> None:
     for name in ("\ud800", "a\nb", "\x1b[2J"):
         (here / "classes.json").write_text(json.dumps([name, "b", "c"]))
         assert "expected a JSON list of distinct class names, printable" in refusal(here)
     (here / "classes.json").write_text(json.dumps(["$\\frac{$", "a,\"b'", "Démence"]))
     load.main()
+
+
+def test_a_class_name_that_the_terminal_has_no_letters_for(
+    raw: Path, workspace: Path, run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (raw / "classes.json").write_text(json.dumps(["Ill", "Sane", "Unsure", "Démence"]))
+    assert r"no training row is of class D\xe9mence" in run_stage("load").stdout
+    assert (workspace / "plots/sample.png").is_file()
 
 
 def cut_at(share: float) -> Callable[[bytes], bytes]:
@@ -253,6 +270,11 @@ def test_a_zip_that_is_not_torchs_own_gives_no_number(tmp_path: Path, file: str)
     whole = path.read_bytes()
     rewritten(path, lambda name, data: data, zipfile.ZIP_DEFLATED)
     refusal(tmp_path / "raw")
+    # Nor is what holds no values unpacked: it could grow a thousandfold.
+    path.write_bytes(whole)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more", bytes(10**6))
+    assert "a compressed zip" in refusal(tmp_path / "raw")
     path.write_bytes(whole)
     rewritten(path, lambda name, data: data[:50] if "/data/" in name else data)
     refusal(tmp_path / "raw")

@@ -125,6 +125,14 @@ BOMB = "data:\n  raw: &x0 [a]\n" + "".join(
         (PARAMS.replace("lr: 0.01", "lr: &a 0.01\n    epochs: *a", 1), "models.small.epochs is"),
         (PARAMS.replace("lr: 0.01", "lr: &a 0.01\n    seed: *b", 1), "no readable YAML"),
         (PARAMS.replace("epochs: 2", "epochs: 2\n  epochs: 3"), "duplicate key"),
+        (
+            "x0: &x0 {a: 1}\n"
+            + "".join(
+                f"x{i}: &x{i} {{<<: [{', '.join([f'*x{i - 1}'] * 10)}]}}\n" for i in range(1, 30)
+            )
+            + PARAMS,
+            "merge keys (<<) are not taken",
+        ),
         (PARAMS.replace("  epochs: 2", "\tepochs: 2"), "no readable YAML"),
         (PARAMS.replace("lr: 0.01", "lr: !!python/object/apply:os.system [x]"), "no readable YAML"),
         (PARAMS.replace("lr: 0.01", "lr: 1e400", 1), "models.small.lr is inf"),

@@ -15,7 +15,9 @@ from src.cli import InputError, run
 
 
 def main() -> None:
-    said = subprocess.run(["dvc", "cache", "dir"], stdout=subprocess.PIPE, text=True, check=True)
+    said = subprocess.run(["dvc", "cache", "dir"], stdout=subprocess.PIPE, text=True)
+    if said.returncode:
+        raise InputError("DVC cannot tell where its cache is; see above")
     objects = [
         path
         for path in sorted(Path(said.stdout.strip()).glob("files/md5/??/*"))

@@ -58,6 +58,20 @@ def read_rows(
     return stored
 
 
+def read_train_and_test(
+    folder: Path, image_shape: tuple[int, int, int]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The images in `folder` as they are stored, both alike: rows (N, D) of x_train and x_test."""
+    train, test = (read_rows(folder / f"x_{half}.npy", image_shape) for half in ("train", "test"))
+    if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
+        raise InputError(
+            f"{folder / 'x_test.npy'}: {test.dtype} rows of {test.shape[1]}, expected "
+            f"{train.dtype} rows of {train.shape[1]} as in x_train.npy; delete it and run "
+            "'dvc repro'"
+        )
+    return train, test
+
+
 def read_images(
     path: Path, image_shape: tuple[int, int, int], dtypes: Sequence[str] = ("uint8", "float32")
 ) -> NDArray[Any]:

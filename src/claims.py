@@ -3,8 +3,8 @@
 The rules were written before the figures that they judge (two were changed, and say so). Most are
 of one kind: over the values that learn, the measure rises (or falls) with the value, by Spearman's
 rank correlation over all cells, p < 0.05. Ranks ask for no shape of curve; and taking each seed as
-a point of its own lets a trend stand out only if it is larger than the luck of a start. Verdicts are
-not corrected for their number: where nothing is to be found, one trend in twenty passes by luck.
+a point of its own lets a trend stand out only if it is larger than the luck of a start. Verdicts
+are not corrected for their number: where there is nothing, one trend in twenty passes by luck.
 """
 
 from collections.abc import Callable

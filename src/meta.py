@@ -30,10 +30,10 @@ def read_meta(path: Path) -> Meta:
         or len(shape) != 3
         or not all(type(size) is int and size > 0 for size in shape)
         or not isinstance(classes, list)
-        or not all(isinstance(name, str) for name in classes)
+        or not all(isinstance(name, str) and name.isprintable() for name in classes)
         or not len(classes) == len(set(classes)) >= 2
         or not isinstance(scored, list)
-        or not all(name in classes for name in scored)
+        or not all(name in classes and scored.count(name) == 1 for name in scored)
     ):
         raise InputError(
             f"{path}: expected image_shape, three whole numbers above 0, classes, two or more "

@@ -63,7 +63,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         raise InputError(
             f"{path}: no whole safetensors file ({error}); delete it and run 'dvc repro'"
         ) from None
-    expected, found = _kinds(network.state_dict()), _kinds(state)
+    expected, found = kinds(network.state_dict()), kinds(state)
     for name in sorted(expected | found):
         if found.get(name) != expected.get(name):
             raise InputError(
@@ -79,7 +79,8 @@ def load_weights(path: Path, network: nn.Module) -> None:
     network.load_state_dict(state)
 
 
-def _kinds(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
+def kinds(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """Dtype and shape of each tensor, in words."""
     return {
         name: f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
         for name, tensor in state.items()

@@ -1,12 +1,13 @@
 """What needs no network: the majority class, nearest neighbours, and whether the split leaks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.arrays import read_numbers, read_rows
+from src.arrays import read_numbers, read_train_and_test
 from src.cli import InputError, run
 from src.files import write_json
 from src.leakage import kinship, leakage, leakage_figure
@@ -26,7 +27,7 @@ FIGURE = Path("plots/neighbours.png")
 def main() -> None:
     data = read_params().data
     meta = read_meta(FLAT / "meta.json")
-    x = [read_rows(FLAT / f"x_{split}.npy", meta.image_shape) for split in ("train", "test")]
+    x = read_train_and_test(FLAT, meta.image_shape)
     y = of_all_rows("y", x, len(meta.classes))
     subjects = of_all_rows("subjects", x) if (FLAT / "subjects_test.npy").exists() else None
     in_test = np.arange(len(y)) >= len(x[0])
@@ -69,7 +70,7 @@ def main() -> None:
 
 
 def of_all_rows(
-    kind: str, x: list[NDArray[Any]], n_classes: int | None = None
+    kind: str, x: Sequence[NDArray[Any]], n_classes: int | None = None
 ) -> NDArray[np.int64]:
     """Labels ("y") or subject ids of all rows of `x`, those of train first."""
     return np.concatenate(

@@ -1,12 +1,14 @@
 """Set the models of params.yaml side by side: pictures, tests of each pair, one history of all."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src.arrays import read_numbers
-from src.cli import run
+from src.cli import InputError, run
 from src.files import read_csv, write_csv
 from src.intervals import interval_name
 from src.metrics import read_baseline, read_metrics
@@ -27,11 +29,7 @@ def main() -> None:
     metrics = {name: read_metrics(METRICS / f"{name}.json") for name in params.models}
     baselines = {name: read_baseline(METRICS / f"{name}.json") for name in BASELINES}
     histories = {name: read_csv(PLOTS / f"history/{name}.csv", COLUMNS) for name in params.models}
-    correct = {
-        name: np.array([row["actual"] == row["predicted"] for row in predictions])
-        for name in params.models
-        for predictions in [read_csv(PLOTS / f"confusion/{name}.csv", CONFUSION)]
-    }
+    correct = read_correct(params.models)
     n_rows = len(next(iter(correct.values())))
     subjects = read_numbers(SUBJECTS, n_rows) if SUBJECTS.exists() else None
     interval = interval_name(subjects)
@@ -59,6 +57,22 @@ def main() -> None:
     save_png(PLOTS / "learning_rate.png", figure)
     best = sorted(metrics, key=lambda name: -metrics[name]["accuracy"])[:2]
     print(*(verdict(pair) for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")
+
+
+def read_correct(names: Iterable[str]) -> dict[str, NDArray[np.bool_]]:
+    """Of each model, which test rows it gets right (N,); InputError if they are not the same."""
+    tables = {name: read_csv(PLOTS / f"confusion/{name}.csv", CONFUSION) for name in names}
+    (first, of_first), *others = tables.items()
+    for name, rows in others:
+        if [row["actual"] for row in rows] != [row["actual"] for row in of_first]:
+            raise InputError(
+                f"{PLOTS}/confusion/{name}.csv: other test rows than in {first}.csv, expected the "
+                "same in the same order; delete both and run 'dvc repro'"
+            )
+    return {
+        name: np.array([row["actual"] == row["predicted"] for row in rows])
+        for name, rows in tables.items()
+    }
 
 
 def groups_by_lr(params: Params) -> list[list[str]]:

@@ -9,6 +9,7 @@ from typing import Any
 from src.cli import run
 from src.files import read_csv, read_json, write_bytes
 from src.meta import read_meta
+from src.metrics import read_baseline, read_metrics
 from src.page import Listing, Picture, Section, Share, Table, page
 from src.params import BASELINES, PATH, Params, read_params
 
@@ -21,7 +22,8 @@ KEYS = ("accuracy", "low", "high", "balanced", "macro_f1", "loss", "diverged")
 
 def main() -> None:
     params = read_params()
-    metrics = {name: read_json(METRICS / f"{name}.json") for name in (*params.models, *BASELINES)}
+    metrics = {name: read_metrics(METRICS / f"{name}.json") for name in params.models}
+    metrics |= {name: read_baseline(METRICS / f"{name}.json") for name in BASELINES}
     leakage = read_json(PLOTS / "leakage.json")
     best = max(params.models, key=lambda name: metrics[name]["accuracy"])
     lead = [

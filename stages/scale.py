@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src.arrays import read_rows, write_array
+from src.arrays import read_train_and_test, write_array
 from src.cli import run
 from src.meta import read_meta
 from src.params import read_params
@@ -20,9 +20,9 @@ SCALER = Path("data/scaler.npz")
 def main() -> None:
     read_params()  # every stage checks the whole file
     meta = read_meta(FLAT / "meta.json")
-    scaler = fit_scaler(read_rows(FLAT / "x_train.npy", meta.image_shape))
-    for name in ("x_train.npy", "x_test.npy"):
-        x = read_rows(FLAT / name, meta.image_shape)
+    train, test = read_train_and_test(FLAT, meta.image_shape)
+    scaler = fit_scaler(train)
+    for name, x in (("x_train.npy", train), ("x_test.npy", test)):
         chunks = finite_chunks(scaled_chunks(scaler, x), FLAT / name)
         write_array(OUT / name, x.shape, np.float32, chunks)
     save_scaler(SCALER, scaler, prod(meta.image_shape))

@@ -23,7 +23,7 @@ from src.meta import read_meta
 from src.metrics import read_metrics
 from src.scaler import fit_scaler, load_scaler, save_scaler, scaled_chunks
 from src.weights import load_weights, save_weights
-from stages import baselines, compare, evaluate, load, scale, train
+from stages import baselines, compare, evaluate, load, report, scale, train
 from tests.conftest import ONE_MODEL, load_npy, write_raw
 
 
@@ -138,6 +138,8 @@ PICKLED = np.array([Canary()], object)
         ("data/flat/subjects_test.npy", array(lambda y: y[:3]), evaluate, "of shape (14,)"),
         ("data/flat/subjects_test.npy", array(np.float64), compare, "float64 of shape (14,)"),
         ("data/flat/subjects_test.npy", array(lambda y: PICKLED), compare, "no whole .npy array"),
+        ("data/flat/x_test.npy", array(lambda x: np.float32(x / 255)), scale, "float32 rows of 20"),
+        ("data/flat/x_test.npy", array(lambda x: np.tile(x, 3)), baselines, "uint8 rows of 60"),
         ("data/flat/meta.json", write("[" * 9999), scale, "no readable JSON"),
         ("data/flat/meta.json", write("[1]"), train, "expected image_shape"),
         ("data/flat/meta.json", edit("classes", None), train, "expected image_shape"),
@@ -145,6 +147,8 @@ PICKLED = np.array([Canary()], object)
         ("data/flat/meta.json", edit("classes", "abc"), evaluate, "expected image_shape"),
         ("data/flat/meta.json", edit("classes", ["a", "b"]), train, "some of these"),
         ("data/flat/meta.json", edit("scored", ["Sane", "x"]), train, "some of these"),
+        ("data/flat/meta.json", edit("scored", ["Sane", "Sane"]), train, "some of these"),
+        ("data/flat/meta.json", edit("classes", ["a", "b", "\ud800"]), evaluate, "expected image"),
         ("data/flat/y_train.npy", array(lambda y: y + 1), train, "labels from 1 to 3, expected 0"),
         ("data/flat/meta.json", edit("image_shape", [3, 5]), scale, "expected image_shape"),
         ("data/flat/meta.json", edit("image_shape", [3, 5, -4]), scale, "expected image_shape"),
@@ -159,6 +163,9 @@ PICKLED = np.array([Canary()], object)
         ("metrics/small.json", edit("high", 1.5), compare, "expected accuracy, low, high"),
         ("metrics/small.json", edit("low", float("nan")), compare, "expected accuracy, low, high"),
         ("metrics/small.json", edit("diverged", "no"), compare, "diverged, true or false"),
+        ("metrics/majority.json", write("{}"), compare, "expected accuracy, low, high"),
+        ("metrics/small.json", write("[]"), report, "expected accuracy, low, high"),
+        ("metrics/majority.json", edit("low", None), report, "expected accuracy, low, high"),
         ("plots/history/small.csv", write(""), compare, "no rows"),
         ("plots/history/small.csv", changed("train_loss", "loss"), compare, "no column"),
         ("plots/history/small.csv", changed("\n0,", "\n0,x"), evaluate, "no readable table"),
@@ -183,6 +190,23 @@ def test_what_does_not_fit_is_one_line(
     assert fragment in line
     assert "\n" not in line
     assert {path: path.read_bytes() for path in there.rglob("*") if path.is_file()} == before
+
+
+def test_models_that_were_not_tested_on_the_same_rows_are_not_compared(
+    there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = ONE_MODEL.replace("models:\n", "models:\n  other:\n    arch: SimpleNN2\n    lr: 0.1\n"
+                              "    batch_size: 5\n")  # fmt: skip
+    (there / "params.yaml").write_text(other)
+    for name in ("metrics/{}.json", "plots/history/{}.csv", "plots/confusion/{}.csv"):
+        shutil.copy(there / name.format("small"), there / name.format("other"))
+    run(monkeypatch, compare)
+    table = there / "plots/confusion/small.csv"
+    lines = table.read_text().splitlines()
+    for spoilt in (lines[:-1], [*lines[:-1], "Ill," + lines[-1].split(",")[1]]):
+        table.write_text("\n".join(spoilt) + "\n")
+        with pytest.raises(InputError, match=r"small.csv: other test rows than in other.csv"):
+            run(monkeypatch, compare)
 
 
 def test_weights_that_are_not_finite_are_kept_as_of_a_run_that_diverged(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from typing import get_args
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 
-from src.checkpoint import Checkpoint
+from src.checkpoint import Checkpoint, checksum
 from src.networks import NETWORKS
 from src.params import Arch
 from src.training import Epoch, train
@@ -80,6 +80,7 @@ def test_a_damaged_checkpoint_is_ignored(
     for i in (0, 8, 9, 20, *range(64, size, step), size - 1):
         spoilt.append(good[:i] + bytes([good[i] ^ 1]) + good[i + 1 :])
     spoilt += [good + b"x", os.urandom(1000)]
+    spoilt += of_other_kinds(path)
     for content in spoilt:
         path.write_bytes(content)
         network = NETWORKS["SimpleNN2"](SHAPE, 4)
@@ -87,6 +88,20 @@ def test_a_damaged_checkpoint_is_ignored(
         assert "damaged, so training starts from zero" in capsys.readouterr().out
     weights, _ = trained("SimpleNN2", True, EPOCHS, Checkpoint(path))
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+def of_other_kinds(path: Path) -> list[bytes]:
+    """The file with a tensor of another dtype or shape, or none, and a checksum that is right."""
+    made = []
+    for name in ("history", "generator", "layers.1.bias"):
+        for change in (torch.Tensor.double, lambda tensor: tensor[:-1], torch.Tensor.char, None):
+            state = load_file(path)
+            tensor = state.pop(name)
+            if change is not None:
+                state[name] = change(tensor)
+            if name != "history" or change not in (torch.Tensor.double,):
+                made.append(save(state, {"sha256": checksum(state)}))
+    return made
 
 
 def test_without_room_for_a_checkpoint_training_goes_on(

@@ -86,16 +86,16 @@ def test_a_weight_that_is_not_finite_shows_in_the_logits_as_in_the_plain_network
     arch: Arch, value: float
 ) -> None:
     x = images(equal=True, constant=False, dtype=torch.float32)
-    for place, layer in enumerate(NETWORKS[arch](SHAPE, 4)):
-        if not isinstance(layer, nn.Conv2d):
-            continue
-        torch.manual_seed(0)
-        network = NETWORKS[arch](SHAPE, 4)
-        with torch.no_grad():
-            network[place].weight[0, 0, 0, 0] = value
-            expected = network(x)
-            assert value == -math.inf or not expected.isfinite().all()  # ReLU ends the one
-            torch.testing.assert_close(Twin(network, x, 0.01)(x), expected, equal_nan=True)
+    torch.manual_seed(0)
+    network = NETWORKS[arch](SHAPE, 4)
+    for name, weight in network.named_parameters():
+        if weight.ndim == 4:  # a convolution's
+            spoilt = copy.deepcopy(network)
+            with torch.no_grad():
+                spoilt.get_parameter(name)[0, 0, 0, 0] = value
+                expected = spoilt(x)
+                assert value == -math.inf or not expected.isfinite().all()  # ReLU ends the one
+                torch.testing.assert_close(Twin(spoilt, x, 0.01)(x), expected, equal_nan=True)
 
 
 def test_a_twin_keeps_the_settings_of_layers_that_no_model_here_uses() -> None:

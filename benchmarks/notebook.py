@@ -1,6 +1,6 @@
 """The notebook's recipe in plain form: what the benchmarks compare with.
 
-Five full copies of the data, float64 on the way, a batch after the other from the host.
+Full copies of the data at each step, a batch after the other from the host.
 """
 
 import sys

@@ -36,6 +36,7 @@ def main() -> None:
         device = set_up_device(arguments.threads)
     else:
         torch.set_num_threads(arguments.threads)
+        torch.backends.cudnn.allow_tf32 = False  # as ours: else a GPU would not multiply alike
         device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     data = arguments.folder / "data"
     print(step_ms(arguments.model, arguments.recipe, data, arguments.steps, device))

@@ -79,8 +79,8 @@ def to_device_if_it_fits(
 def graphed(step: Step, module: nn.Module) -> Step:
     """`step` as CUDA graphs, one for each size of batch: one launch in place of dozens.
 
-    Capturing runs the step for real, so the state of `module` is put back afterwards. What a call
-    returns is overwritten by the next.
+    What comes before a capture runs the step for real, so the state of `module` is put back
+    afterwards. What a call returns is overwritten by the next.
     """
     graphs: dict[
         int, tuple[torch.cuda.CUDAGraph, list[torch.Tensor], tuple[torch.Tensor, ...]]

@@ -12,6 +12,6 @@ if sys.argv[0] == "-m":  # `python -m stages.X`, and no import by a test
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     # A DVC that is killed cannot end the stage that it runs, and the next one would run it again
-    # beside it: so it ends with DVC.
+    # beside it: so it ends with DVC, where the shell between them gives way to it (bash, not dash).
     if sys.platform == "linux" and "DVC_STAGE" in os.environ:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

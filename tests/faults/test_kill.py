@@ -171,6 +171,23 @@ def test_a_dvc_lock_cut_by_a_kill_is_deleted_and_nothing_is_computed_again(
     assert YAML(typ="safe").load(lock) == YAML(typ="safe").load(committed)  # in another order
 
 
+@pytest.mark.parametrize("stage", ["load", "train@conv_nn2"])
+def test_a_stage_that_outlives_its_dvc_runs_beside_the_next_and_does_no_harm(
+    repo: Path, finished: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setenv("SHELL", "/bin/sh")  # dash starts a child, which does not end with DVC
+    clone = two_models(repo, tmp_path / "clone")
+    run = Repro(clone, stage)
+    assert run.reaches(Repro.starts)
+    dvc_alone(run, signal.SIGKILL)
+    run.dvc.wait()
+    clone.repro()
+    run.end()
+    assert outs(clone) == outs(finished)
+    assert damaged_objects(clone) == []
+    assert clone.repro() == []
+
+
 def test_ctrl_c_ends_train_all_and_all_that_it_started(finished: Clone, clone: Clone) -> None:
     clone.edit("params.yaml", "epochs: 1", "epochs: 200")
     training = clone.start("python", "train_all.py")

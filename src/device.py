@@ -18,8 +18,9 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 def set_up_device(threads: int, tf32: bool = False) -> torch.device:
     """cuda:0 where there is one, else the CPU with `threads` threads; deterministic algorithms.
 
-    With `tf32`, a GPU multiplies float32 with 10 bits of mantissa in place of 23.
+    With `tf32`, a GPU multiplies float32 with 10 bits of mantissa in place of 23; a CPU never does.
     """
+    tf32 = tf32 and torch.cuda.is_available()  # PyTorch's switch is also one of some CPUs
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with it
     # As use_deterministic_algorithms(True), which imports torch's compiler first: 2 s.
     torch.set_deterministic_debug_mode("error")

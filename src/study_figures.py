@@ -139,6 +139,7 @@ def seed_figure(models: Mapping[str, Sequence[Cell]]) -> Figure:
     left.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     left.set_xlabel("held-out accuracy")
     right.set_xscale("log")
+    right.margins(x=0.3)  # room for the text
     right.set_xlabel("training loss (log scale)")
     figure.suptitle("Every seed of a model; bar: mean ± standard deviation; cross: diverged")
     return figure

@@ -1,4 +1,4 @@
-"""Ours against the notebook's recipe on this machine: `make benchmark`, about nine minutes.
+"""Ours against the notebook's recipe on this machine: `make benchmark`, seven to twelve minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. What is
 extrapolated from some steps to a whole run says so. Writes benchmarks/results/cpu.json.
@@ -154,7 +154,7 @@ def preparation(folder: Path) -> dict[str, Any]:
     """Load + scale, files written, against the notebook's preparation, which writes none."""
     ours, plain = [], []
     measured(folder, "stages.load")  # reads the files into the page cache
-    for _ in range(2):
+    for _ in range(3):
         ours.append([measured(folder, f"stages.{stage}") for stage in ("load", "scale")])
         plain.append([measured(folder, "benchmarks.notebook", "data/raw")])
 

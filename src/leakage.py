@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from src.neighbours import Neighbours
@@ -101,7 +102,8 @@ def leakage_figure(kin: Kinship) -> Figure:
         axes.axvline(CLOSE, color=GREY, linestyle="--", label="close enough for a leak")
     axes.set_xlabel("distance to the nearest training row / median distance to the other test rows")
     axes.set_ylabel("test rows")
-    axes.set_xlim(0, top)
+    axes.set_xlim(0, 1.02 * top)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title("How close is each test row to a training row?")
     axes.legend(fontsize=9)
     return figure

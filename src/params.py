@@ -233,7 +233,9 @@ def read_params(path: Path = PATH) -> Params:
 
 
 def _first_error(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
+    errors = error.errors(include_url=False)
+    # A key that is misspelt is both unknown and missing: name it as it stands there.
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
     loc, found = first["loc"][:4], first["input"]  # a fifth part names a kind of value, no key
     key = ".".join(str(part)[:70] for part in loc) or "the file"
     match first["type"]:
@@ -247,7 +249,7 @@ def _first_error(error: ValidationError) -> str:
             message = f"{key}: {first['ctx']['error']}"
         case _:
             message = f"{key} is {_shown(found)}, expected {_expected(loc)}"
-    more = len({other["loc"][:4] for other in error.errors()}) - 1
+    more = len({other["loc"][:4] for other in errors}) - 1
     return message + (f" (and {more} more)" if more else "")
 
 

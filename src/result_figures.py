@@ -10,6 +10,8 @@ from src.palette import BLUE, GREEN, GREY, ORANGE, PALETTE, VERMILION
 
 Metrics = Mapping[str, Any]
 
+HOPELESS = 1e3  # a loss above it needs no number
+
 
 def accuracy_figure(
     models: Mapping[str, Metrics], baselines: Mapping[str, Metrics], n_rows: int, interval: str
@@ -60,7 +62,10 @@ def label(name: str) -> str:
 
 
 def history_figure(histories: Mapping[str, Sequence[Mapping[str, str]]]) -> Figure:
-    """Training loss and accuracy of each model by epoch; a cross where a run diverged."""
+    """Training loss and accuracy of each model by epoch; a cross where a run diverged.
+
+    Such a run has no loss at its end; its cross stands at the top of the loss panel.
+    """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss, accuracy = figure.subplots(2, 1, sharex=True)
     for colour, (name, rows) in zip(PALETTE * len(histories), histories.items(), strict=False):
@@ -75,11 +80,17 @@ def history_figure(histories: Mapping[str, Sequence[Mapping[str, str]]]) -> Figu
             color=colour,
             marker="o",
             markersize=4,
-            label=f"{name}, diverged" if diverged else name,
+            label=None if diverged else name,
         )
         if diverged:
-            accuracy.plot(epochs[-1], accuracies[-1], "X", color=VERMILION, markersize=10)
+            cross: dict[str, Any] = {"color": VERMILION, "mec": colour, "markersize": 10}
+            text = f"{name}, diverged"
+            accuracy.plot(epochs[-1], accuracies[-1], "X", label=text, **cross)
+            loss.plot(epochs[-1], 0.93, "X", transform=loss.get_xaxis_transform(), **cross)
     loss.set_yscale("log")
+    bottom, top = loss.get_ylim()
+    if bottom < HOPELESS < top:  # the first loss of a run that diverges can be 1e29
+        loss.set_ylim(top=HOPELESS)
     loss.set_ylabel("training loss (log scale)")
     accuracy.set_ylim(0, 1.02)
     accuracy.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
@@ -127,12 +138,14 @@ def learning_rate_figure(
         for name in names:
             diverged = metrics[name]["diverged"]
             label = f"{name}\ndiverged" if diverged else name
-            loss = final_losses[name] if math.isfinite(final_losses[name]) else ceiling
-            for axes, value in ((top, metrics[name]["accuracy"]), (bottom, loss)):
+            loss = final_losses[name]
+            of_loss = (loss, label) if math.isfinite(loss) else (ceiling, f"{label}, no loss")
+            of_accuracy = (metrics[name]["accuracy"], label)
+            for axes, (value, text) in ((top, of_accuracy), (bottom, of_loss)):
                 if diverged:
                     axes.plot(lrs[name], value, "X", color=VERMILION, markersize=10, zorder=3)
                 axes.annotate(
-                    label,
+                    text,
                     (lrs[name], value),
                     xytext=(8, 0),
                     textcoords="offset points",

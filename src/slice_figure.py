@@ -25,5 +25,9 @@ def slice_figure(images: NDArray[Any], y: NDArray[np.int64], classes: list[str])
         axes.imshow(images[row, 0], cmap="cividis")
         axes.set_title(title, fontsize=9, parse_math=False)
         axes.axis("off")
-    figure.suptitle("Training slices: the notebook's, and the first of each class", fontsize=11)
+    figure.suptitle(
+        "Training slices: the row that the course notebook shows (or the last), and the first of "
+        "each class",
+        fontsize=11,
+    )
     return figure

@@ -45,13 +45,14 @@ def main() -> None:
     metrics = score(logits.argmax(1).numpy(), y, subjects, scored)
     loss = mean_cross_entropy(logits, y)
     losses = [float(epoch["train_loss"]) for epoch in history]
+    diverged = math.isnan(losses[-1]) or not math.isfinite(loss)
     write_json(
         METRICS / f"{name}.json",
         {
             **metrics,
             # JSON knows no NaN and no infinity: such a loss is left out, and `diverged` says why.
             **({"loss": loss} if math.isfinite(loss) else {}),
-            "diverged": math.isnan(losses[-1]) or not math.isfinite(loss),
+            "diverged": diverged,
             **absent_entry(meta.classes, meta.scored),
         },
     )
@@ -66,7 +67,7 @@ def main() -> None:
     write_json(METRICS / f"{name}.run.json", made_by(device, started))
     print(
         f"{name}: accuracy {metrics['accuracy']:.4f}, 95 % interval {metrics['low']:.4f} to "
-        f"{metrics['high']:.4f} ({interval_name(subjects)})"
+        f"{metrics['high']:.4f} ({interval_name(subjects)}){'; it diverged' if diverged else ''}"
     )
 
 

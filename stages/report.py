@@ -74,7 +74,7 @@ def data_section(params: Params) -> Section:
         "subject": f"Test is fold {params.data.fold} of {params.data.folds} by subject.",
         "random": f"Test is fold {params.data.fold} of {params.data.folds} random ones.",
     }[params.data.split]
-    missing = left_out([name for name in meta.classes if name not in meta.scored])
+    missing = left_out([name for name in meta.classes if name not in meta.scored], "Of models,")
     shape = " x ".join(map(str, meta.image_shape))
     rows: list[list[str | float]] = [
         [name, *of_class]
@@ -91,20 +91,23 @@ def data_section(params: Params) -> Section:
     )
 
 
-def left_out(classes: Sequence[str] | None) -> str:
-    return f" Balanced accuracy and macro F1 leave out {', '.join(classes)}." if classes else ""
+def left_out(classes: Sequence[str], where: str) -> str:
+    """A sentence on the classes that are not in every test set; none where all are."""
+    if not classes:
+        return ""
+    return f" {where} balanced accuracy and macro F1 leave out {', '.join(classes)}."
 
 
 def leak_section(leakage: dict[str, Any], metrics: dict[str, Any]) -> Section:
     known = {
         "shared_subjects": "test rows whose subject also has training rows",
         "same_subject_neighbour": "test rows whose nearest training row is of the same subject",
-        "closest_twentieth": "distance to the nearest training row, as a share of a typical one, "
-        "that a twentieth of the test rows undercut",
+        "closest_twentieth": "how far the closest twentieth of the test rows are at most from a "
+        "training row, as a share of the distance between two test rows",
     }
     folds = [
         f"On {words} folds of all rows nearest neighbour scores {found['accuracy']:.4f}."
-        + left_out(leakage["left_out_on_folds"].get(kind))
+        + left_out(leakage["left_out_on_folds"][kind], "There")
         for kind, words in (("random", "random"), ("subject", "subject-disjoint"))
         if (found := metrics[f"nearest_neighbour_{kind}"])
     ]
@@ -134,10 +137,17 @@ def results_section(metrics: dict[str, Any], params: Params) -> Section:
 
 
 def pairs_table() -> Table:
+    pairs = read_csv(PLOTS / "pairs.csv")
+    known = bool(pairs[0]["by_subject"])
     return Table(
         "Each pair of models: test rows that only one of them gets right; p by McNemar's exact "
-        "test and by permuting subjects, both corrected for the number of pairs (Holm)",
-        ("first", "second", "only first", "only second", "p", "p by subject", "in words"),
+        f"test{' and by permuting subjects' if known else ''}, corrected for the number of pairs "
+        "(Holm)",
+        (
+            *("first", "second", "only first", "only second", "p"),
+            *(["p by subject"] if known else []),
+            "in words",
+        ),
         [
             (
                 row["a"],
@@ -145,10 +155,10 @@ def pairs_table() -> Table:
                 int(row["only_a"]),
                 int(row["only_b"]),
                 float(row["mcnemar"]),
-                float(row["by_subject"]) if row["by_subject"] else None,
+                *([float(row["by_subject"])] if known else []),
                 row["verdict"],
             )
-            for row in read_csv(PLOTS / "pairs.csv")
+            for row in pairs
         ],
     )
 

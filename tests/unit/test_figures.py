@@ -1,5 +1,6 @@
 """The pictures say what the numbers say."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from src.png import save_png
-from src.result_figures import accuracy_figure, learning_rate_figure
+from src.result_figures import accuracy_figure, history_figure, learning_rate_figure
 from src.slice_figure import slice_figure
 
 METRICS = {
@@ -38,6 +39,22 @@ def test_accuracy_names_models_baselines_intervals_and_divergence() -> None:
     assert len(figure.axes[0].get_yticklabels()) == 4  # the empty baseline has no row
     bars = [line.get_xdata() for line in figure.axes[0].lines]
     assert any(np.array_equal(bar, [0.6, 0.8]) for bar in bars)
+
+
+def test_history_marks_divergence_and_is_not_flattened_by_a_hopeless_loss() -> None:
+    def rows(*losses: float) -> list[dict[str, str]]:
+        return [
+            {"epoch": str(i), "train_loss": str(loss), "train_accuracy": "0.5"}
+            for i, loss in enumerate(losses)
+        ]
+
+    figure = history_figure({"good": rows(1.2, 0.3), "hot": rows(1e29, math.nan)})
+    loss, accuracy = figure.axes
+    assert loss.get_ylim()[1] <= 1e3
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["good", "hot, diverged"]
+    for axes in (loss, accuracy):
+        assert [line.get_xdata() for line in axes.lines if line.get_marker() == "X"] == [[1]]
 
 
 def test_learning_rate_marks_divergence_and_survives_a_lack_of_groups() -> None:

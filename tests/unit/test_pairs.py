@@ -51,7 +51,11 @@ def test_holm_against_its_definition() -> None:
     ("pair", "sentence"),
     [
         (Pair("a", "b", 20, 7, 0.02, None), "a is right on 13 rows more than b; that is more"),
-        (Pair("a", "b", 7, 8, 0.02, 0.3), "b is right on 1 row more than a; that is luck"),
+        (
+            Pair("a", "b", 7, 8, 0.02, 0.3),
+            "b is right on 1 row more than a; that is luck, for all one can tell "
+            "(p = 0.3 by subject)",
+        ),
         (Pair("a", "b", 3, 3, 1.0, None), "a and b are right on equally many rows"),
     ],
 )

@@ -62,7 +62,11 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("lr: 0.01", "lr: true", ["models.small.lr is True", "a number above 0"]),
         ("lr: 0.01", "lr: 0.01\n    lr: 0.1", ["duplicate key", "lr"]),
         ("    lr: 0.01\n", "", ["models.small.lr is missing", "a number above 0"]),
-        ("lr: 0.01", "learning_rate: 0.01", ["models.small.lr is missing", "(and 1 more)"]),
+        (
+            "lr: 0.01",
+            "learning_rate: 0.01",
+            ["models.small.learning_rate is no known key", "(and 1 more)"],
+        ),
         ("lr: 0.01", "lr: 0.01\n    momentum: 1", ["models.small.momentum", "known here: arch"]),
         ("batch_size: 5", "batch_size: 0", ["models.small.batch_size is 0", "whole number"]),
         ("batch_size: 5", "batch_size: 2.5", ["models.small.batch_size is 2.5", "whole number"]),
@@ -73,7 +77,7 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("seed: 3", "seed: 4294967296", ["train.seed is 4294967296", "4294967295"]),
         ("subjects: 8", "subjects: 7", ["sample.subjects is 7", "from 8"]),
         ("raw: data/raw", "raw: ''", ["data.raw is ''", "folder"]),
-        ("data:\n", "datas:\n", ["data is missing", "raw"]),
+        ("data:\n", "datas:\n", ["datas is no known key; known here: data", "(and 1 more)"]),
         ("lr: 0.01", "lr: 1e31", ["models.small.lr is 1e+31", "up to 1e30"]),
         ("  small:", "  2024:", ["models.2024 is a key that is no text"]),
         ("seed: 3", "seed: 3\n  1: 2", ["train.1 is a key that is no text"]),
@@ -93,7 +97,7 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("[4, all]", "[]", ["studies.batch_size.values is []", "or all"]),
         ("[4, all]", "[4, every]", ["studies.batch_size.values.1 is 'every'", "or all"]),
         ("[4, all]", "[0]", ["studies.batch_size.values.0 is 0", "from 1"]),
-        ("studies:", "study:", ["studies is missing", "seed, learning_rate, batch_size"]),
+        ("studies:", "study:", ["study is no known key", "studies"]),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_key(

@@ -8,6 +8,8 @@ from src.networks import NETWORKS
 from src.params import Arch, read_params
 from tests.conftest import PARAMS
 
+MODELS = PARAMS[PARAMS.index("models:") : PARAMS.index("studies:")]
+
 
 def written(folder: Path, text: str) -> Path:
     path = folder / "params.yaml"
@@ -85,7 +87,7 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("  small:", "  ../small:", ["models", "'../small'", "a letter, then"]),
         ("  small:", "  CONV:", ["CONV and conv", "rename one"]),
         ("data:\n  raw: data/raw\n", "- a list\n", ["no readable YAML"]),
-        ("models:", "models: {}\nrest:", ["models is {}", "at least one model"]),
+        (MODELS, "models: {}\n", ["models is {}", "at least one model"]),
         ("seeds: [0, 1]", "seeds: []", ["studies.seed.seeds is []", "such as [0, 1, 2]"]),
         ("seeds: [0, 1]", "seeds: [1, 1]", ["studies.seed.seeds: 1 stands 2 times", "each once"]),
         ("seeds: [0, 1]", "seeds: [-1]", ["studies.seed.seeds.0 is -1", "whole numbers from 0"]),

@@ -234,8 +234,10 @@ def read_params(path: Path = PATH) -> Params:
 
 def _first_error(error: ValidationError) -> str:
     errors = error.errors(include_url=False)
-    # A key that is misspelt is both unknown and missing: name it as it stands there.
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    first = errors[0]
+    if first["type"] == "missing":  # if it is there, but misspelt, name it as it stands there
+        unknown = (e for e in errors if e["type"] == "extra_forbidden")
+        first = next((e for e in unknown if e["loc"][:-1] == first["loc"][:-1]), first)
     loc, found = first["loc"][:4], first["input"]  # a fifth part names a kind of value, no key
     key = ".".join(str(part)[:70] for part in loc) or "the file"
     match first["type"]:

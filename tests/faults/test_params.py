@@ -175,7 +175,7 @@ def test_a_name_that_would_steer_the_terminal_is_one_line(
     (workspace / "params.yaml").write_text(PARAMS.replace("small:", '"\\e[2J; touch canary":'))
     assert "'\\x1b[2J; touch canary' names files and stages" in stage_error("sample")
     (workspace / "params.yaml").write_text(PARAMS.replace("raw: data/raw", 'row: 1\n  "\\e[2J": 1'))
-    assert "data.raw is missing" in stage_error("sample")
+    assert "data.row is no known key" in stage_error("sample")
     (workspace / "params.yaml").write_text(PARAMS.replace("data:", '"\\e[2J": 1\ndata:'))
     assert "\\x1b[2J is no known key" in stage_error("sample")
 

@@ -86,11 +86,12 @@ def history_figure(histories: Mapping[str, Sequence[Mapping[str, str]]]) -> Figu
             cross: dict[str, Any] = {"color": VERMILION, "mec": colour, "markersize": 10}
             text = f"{name}, diverged"
             accuracy.plot(epochs[-1], accuracies[-1], "X", label=text, **cross)
-            loss.plot(epochs[-1], 0.93, "X", transform=loss.get_xaxis_transform(), **cross)
+            loss.plot(epochs[-1], 0.95, "X", transform=loss.get_xaxis_transform(), **cross)
     loss.set_yscale("log")
-    bottom, top = loss.get_ylim()
-    if bottom < HOPELESS < top:  # the first loss of a run that diverges can be 1e29
-        loss.set_ylim(top=HOPELESS)
+    low, high = loss.get_ylim()
+    if low < HOPELESS < high:  # the first loss of a run that diverges can be 1e29
+        high = HOPELESS
+    loss.set_ylim(low, high * (high / low) ** 0.15)  # room for the crosses
     loss.set_ylabel("training loss (log scale)")
     accuracy.set_ylim(0, 1.02)
     accuracy.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

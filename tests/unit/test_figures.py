@@ -50,7 +50,7 @@ def test_history_marks_divergence_and_is_not_flattened_by_a_hopeless_loss() -> N
 
     figure = history_figure({"good": rows(1.2, 0.3), "hot": rows(1e29, math.nan)})
     loss, accuracy = figure.axes
-    assert loss.get_ylim()[1] <= 1e3
+    assert loss.get_ylim()[1] < 1e5
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["good", "hot, diverged"]
     for axes in (loss, accuracy):

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from src.cli import run
-from src.params import read_params
+from src.params import Params, read_params
 
 # DVC takes its lock again after a stage; without the flag it gives up after 3 s, and the outs are
 # lost, while another process hashes gigabytes.
@@ -27,7 +27,7 @@ def main() -> None:
     if subprocess.run([*REPRO, "scale"]).returncode:
         sys.exit("error: the stages before training failed; see above")
     stages = changed_stages("dvc.yaml")
-    changed = [name for name in params.models if f"train@{name}" in stages]
+    changed = [name for name in longest_first(params) if f"train@{name}" in stages]
     if not changed:
         print("every model is trained")
         return
@@ -46,6 +46,15 @@ def main() -> None:
         done = list(pool.map(train, changed))
     if not all(done):
         sys.exit("error: not every model is trained; see above")
+
+
+def longest_first(params: Params) -> list[str]:
+    """The models by their number of steps: a long training that starts last runs on alone."""
+    steps = {
+        name: params.training(name).epochs / model.batch_size
+        for name, model in params.models.items()
+    }
+    return sorted(steps, key=steps.__getitem__, reverse=True)
 
 
 def changed_stages(file: str) -> list[str]:

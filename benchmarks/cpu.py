@@ -27,6 +27,7 @@ from src.phantoms import CLASSES, phantoms
 from src.raw import save_labels, save_tensor
 from src.training import Epoch
 from src.weights import save_weights
+from train_all import longest_first
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/cpu.json"
@@ -235,8 +236,9 @@ def all_six(params: Params, result: dict[str, Any]) -> dict[str, float]:
     """
     steps, beside = result["milliseconds a step"], result["train conv_nn4"]["seconds"]
     seconds: dict[str, list[float]] = {recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)}
-    for name, model in params.models.items():
-        n_steps = params.training(name).epochs * -(-rows_that_fit()["train"] // model.batch_size)
+    for name in longest_first(params):
+        batch_size = params.models[name].batch_size
+        n_steps = params.training(name).epochs * -(-rows_that_fit()["train"] // batch_size)
         times = steps[name if name in steps else "conv_nn2"]
         for recipe, of_all in seconds.items():
             if recipe == "plain":

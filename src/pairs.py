@@ -75,14 +75,13 @@ def holm(p: Sequence[float]) -> list[float]:
 
 def verdict(pair: Pair) -> str:
     """The pair in one sentence; by subject where that is known."""
-    by_subject = pair.by_subject is not None
-    p = pair.by_subject if pair.by_subject is not None else pair.mcnemar
+    p, how = (pair.mcnemar, "") if pair.by_subject is None else (pair.by_subject, " by subject")
     better, worse = (pair.a, pair.b) if pair.only_a >= pair.only_b else (pair.b, pair.a)
     more = abs(pair.only_a - pair.only_b)
     if not more:
         return f"{pair.a} and {pair.b} are right on equally many rows"
     luck = (
         f"that is {'more than luck' if p < LEVEL else 'luck, for all one can tell'} "
-        f"(p = {p:.2g}{' by subject' if by_subject else ''})"
+        f"(p = {p:.2g}{how})"
     )
     return f"{better} is right on {more} row{'s' * (more > 1)} more than {worse}; {luck}"

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def longest_first(params: Params) -> list[str]:
-    """The models by arch (Arch names the slowest last): a long one that starts last runs on alone."""
+    """The models, the slowest arch first (Arch names it last), so that no long one ends alone."""
     archs = get_args(Arch)
     return sorted(params.models, key=lambda m: archs.index(params.models[m].arch), reverse=True)
 

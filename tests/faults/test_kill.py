@@ -102,7 +102,7 @@ def stage_alone(run: Repro, signum: int) -> None:
 
 
 def run_at(moment: Callable[[Repro], bool], clone: Clone, stage: str) -> Repro:
-    """A run at that moment; the stage is forced to run again where it was over before it was seen."""
+    """A run at that moment; where it was over before it was seen, the stage is forced to rerun."""
     options: tuple[str, ...] = ()
     for _ in range(20):
         run = Repro(clone, stage, *options)

@@ -25,7 +25,7 @@ train: $(SETUP) ## set up, train all models, several at a time
 studies: $(SETUP) ## what seeds, learning rates and batch sizes do, measured: studies/
 	python study_all.py
 
-benchmark: run ## ours against the notebook's recipe on the CPU, seven to twelve minutes
+benchmark: run ## ours against the notebook's recipe on the CPU, six to twelve minutes
 	python -m benchmarks.cpu
 
 benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU

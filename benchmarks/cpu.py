@@ -1,4 +1,4 @@
-"""Ours against the notebook's recipe on this machine: `make benchmark`, seven to twelve minutes.
+"""Ours against the notebook's recipe on this machine: `make benchmark`, six to twelve minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. What is
 extrapolated from some steps to a whole run says so. Writes benchmarks/results/cpu.json.

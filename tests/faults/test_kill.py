@@ -169,9 +169,7 @@ def test_a_dvc_lock_cut_by_a_kill_is_deleted_and_nothing_is_computed_again(
 ) -> None:
     lock = clone.folder / "dvc.lock"
     whole = lock.stat().st_size
-    for _ in range(
-        20
-    ):  # DVC writes it in place, in a moment that is over before it is seen, at times
+    for _ in range(20):  # DVC writes it in place: a moment that can be over before it is seen
         run = Repro(clone, "evaluate@simple_nn2", "--force", "--single-item")
         if run.reaches(lambda _: lock.stat().st_size < whole):
             both(run, signum)
@@ -212,7 +210,7 @@ def test_ctrl_c_ends_train_all_and_all_that_it_started(finished: Clone, clone: C
     os.killpg(training.pid, signal.SIGINT)
     said, _ = training.communicate()  # all that holds the pipe has ended
     assert training.returncode == 130
-    assert not is_traceback_of_ours(said, clone)
+    assert "Traceback" not in said
     assert said.endswith("error: stopped by Ctrl-C\n")
     clone.edit("params.yaml", "epochs: 200", "epochs: 1")
     clone.repro()

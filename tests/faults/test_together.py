@@ -38,7 +38,7 @@ def test_a_stage_beside_itself_leaves_no_half_of_an_out(workspace: Path, repo: P
     files = {"x_train.npy", "x_test.npy", "y_train.npy", "y_test.npy", "meta.json"}
     for files_there in (1, 3, 5):  # the second starts while the first is at another file
         running = [start_load(workspace, repo)]
-        while sum(1 for _ in workspace.glob("data/flat.*.partial/*")) < files_there:
+        while sum(1 for _ in workspace.glob("data/flat*.partial/*")) < files_there:
             if running[0].poll() is not None:
                 break
         running.append(start_load(workspace, repo))

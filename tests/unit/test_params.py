@@ -8,7 +8,8 @@ from src.networks import NETWORKS
 from src.params import Arch, read_params
 from tests.conftest import PARAMS
 
-MODELS = PARAMS[PARAMS.index("models:") : PARAMS.index("studies:")]
+MODELS, STUDIES = PARAMS[PARAMS.index("models:") :].split("studies:")
+STUDIES = f"studies:{STUDIES}"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -100,6 +101,7 @@ def test_a_model_overrides_keys_of_train(tmp_path: Path) -> None:
         ("[4, all]", "[4, every]", ["studies.batch_size.values.1 is 'every'", "or all"]),
         ("[4, all]", "[0]", ["studies.batch_size.values.0 is 0", "from 1"]),
         ("studies:", "study:", ["study is no known key", "studies"]),
+        (STUDIES, "", ["studies is missing", "seed, learning_rate, batch_size"]),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_key(

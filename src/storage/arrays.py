@@ -1,12 +1,11 @@
-"""The pipeline's arrays on disk: NumPy's .npy format, read as a memory map, written in parts.
+"""Arrays on disk: NumPy's .npy format, read as a memory map, written in parts.
 
-Images are stored as rows (N, D) of their pixels, and once what is there once: D is H * W where all
-channels are equal, and uint8 grey levels k stand for pixels k/255. `read_images` undoes the first,
-`pixels` the second, so no reader needs to know.
+Images are stored as rows (N, D) of their pixels, in the smallest format that gives them back: D is
+H * W where all channels are equal, and uint8 grey levels k stand for pixels k/255.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,15 +15,17 @@ from numpy.typing import DTypeLike, NDArray
 from tqdm import tqdm
 
 from src.cli import InputError
-from src.files import replacing
+from src.storage.files import REMAKE, replacing
 
-CHUNK_BYTES = 2**20  # rows are worked on in parts of 1 MiB, which stay in the CPU's cache
+CHUNK_BYTES = 2**20  # rows are processed in parts of 1 MiB, which stay in the CPU's cache
+
+Shape = tuple[int, int, int]  # channels, height, width of an image
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """The array at `path`, memory-mapped copy-on-write; InputError if it is no whole .npy file.
+    """Return the array at `path`, memory-mapped copy-on-write; InputError if it is not .npy.
 
-    Copy-on-write rather than read-only, since PyTorch warns of arrays that it could not write to.
+    Copy-on-write instead of read-only, because PyTorch warns of arrays that it cannot write to.
     """
     try:
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")  # never a pickle
@@ -33,53 +34,29 @@ def read_array(path: Path) -> NDArray[Any]:
     except OSError:
         raise
     except Exception as error:  # random bytes can raise many kinds in the parser of the header
-        raise InputError(
-            f"{path}: no whole .npy array ({error}); delete it and run 'dvc repro'"
-        ) from None
+        raise InputError(f"{path}: not a whole .npy array ({error}); {REMAKE}") from None
     return array
 
 
-def read_rows(
-    path: Path, image_shape: tuple[int, int, int], dtypes: Sequence[str] = ("uint8", "float32")
-) -> NDArray[Any]:
-    """The images at `path` as they are stored, rows (N, D); InputError if they are none."""
+def read_rows(path: Path, image_shape: Shape) -> NDArray[Any]:
+    """Return the images at `path` as stored: rows (N, D), uint8 or float32."""
     stored = read_array(path)
     channels, height, width = image_shape
     if (
         stored.ndim != 2
         or not len(stored)
         or stored.shape[1] not in (height * width, channels * height * width)
-        or stored.dtype not in [np.dtype(dtype) for dtype in dtypes]
+        or stored.dtype not in (np.uint8, np.float32)
     ):
         raise InputError(
             f"{path}: {stored.dtype} of shape {stored.shape}, expected rows of images "
-            f"{image_shape} of {' or '.join(dtypes)}; delete it and run 'dvc repro'"
+            f"{image_shape} of uint8 or float32; {REMAKE}"
         )
     return stored
 
 
-def read_train_and_test(
-    folder: Path, image_shape: tuple[int, int, int]
-) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The images in `folder` as they are stored, both alike: rows (N, D) of x_train and x_test."""
-    train, test = (read_rows(folder / f"x_{half}.npy", image_shape) for half in ("train", "test"))
-    if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
-        raise InputError(
-            f"{folder / 'x_test.npy'}: {test.dtype} rows of {test.shape[1]}, expected "
-            f"{train.dtype} rows of {train.shape[1]} as in x_train.npy; delete it and run "
-            "'dvc repro'"
-        )
-    return train, test
-
-
-def read_images(
-    path: Path, image_shape: tuple[int, int, int], dtypes: Sequence[str] = ("uint8", "float32")
-) -> NDArray[Any]:
-    """The rows at `path` as images (N, C, H, W), float32 or uint8; see `pixels`.
-
-    Where one channel is stored for all, the axis C has a stride of 0.
-    """
-    stored = read_rows(path, image_shape, dtypes)
+def as_images(stored: NDArray[Any], image_shape: Shape) -> NDArray[Any]:
+    """Return stored rows (N, D) as images (N, C, H, W), of which equal channels have stride 0."""
     channels, height, width = image_shape
     images = stored.reshape(len(stored), -1, height, width)
     strides = list(images.strides)
@@ -89,53 +66,51 @@ def read_images(
 
 
 def read_numbers(path: Path, n_rows: int, n_classes: int | None = None) -> NDArray[np.int64]:
-    """Labels below `n_classes`, or ids: (n_rows,) int64; InputError if they are none."""
+    """Return labels below `n_classes`, or ids: (n_rows,) int64."""
     numbers = read_array(path)
     if numbers.shape != (n_rows,) or numbers.dtype != np.int64:
         raise InputError(
             f"{path}: {numbers.dtype} of shape {numbers.shape}, expected int64 of shape "
-            f"({n_rows},), one a row; delete it and run 'dvc repro'"
+            f"({n_rows},), one per row; {REMAKE}"
         )
     if n_classes is not None and not 0 <= numbers.min() <= numbers.max() < n_classes:
         raise InputError(
             f"{path}: labels from {numbers.min()} to {numbers.max()}, expected 0 to "
-            f"{n_classes - 1}; delete it and run 'dvc repro'"
+            f"{n_classes - 1}; {REMAKE}"
         )
     return numbers
 
 
 def pixels(stored: NDArray[Any]) -> NDArray[np.float32]:
-    """Stored values as float32 pixels: uint8 grey levels k become k/255."""
+    """Return stored values as float32 pixels: uint8 grey levels k become k/255."""
     return np.divide(stored, 255, dtype=np.float32) if stored.dtype == np.uint8 else stored
 
 
-class Form(NamedTuple):
-    """How images are stored."""
-
+class StorageFormat(NamedTuple):
     channels: int  # 1 where all are equal
     dtype: str  # uint8 where all pixels are k/255, else float32
 
 
-class FormError(Exception):
-    """An image does not fit the form."""
+class FormatError(Exception):
+    """An image does not fit the storage format."""
 
 
-def forms(channels: int) -> list[Form]:
-    """The forms for images of `channels`, smallest first; the last fits every image."""
-    found = [Form(c, dtype) for c in {1, channels} for dtype in ("uint8", "float32")]
-    return sorted(found, key=lambda form: form.channels * np.dtype(form.dtype).itemsize)
+def storage_formats(channels: int) -> list[StorageFormat]:
+    """Return the formats for images of `channels`, smallest first; the last fits every image."""
+    found = [StorageFormat(c, dtype) for c in {1, channels} for dtype in ("uint8", "float32")]
+    return sorted(found, key=lambda f: f.channels * np.dtype(f.dtype).itemsize)
 
 
-def stored_rows(images: NDArray[np.float32], form: Form) -> NDArray[Any]:
-    """Images (n, C, H, W) as rows (n, D) to store; FormError unless `pixels` gives them back."""
+def stored_rows(images: NDArray[np.float32], form: StorageFormat) -> NDArray[Any]:
+    """Return images (n, C, H, W) as rows (n, D) to store; FormatError if that loses anything."""
     distinct = images[:, : form.channels]
     if not (images[:, form.channels :] == images[:, :1]).all():
-        raise FormError
+        raise FormatError
     if form.dtype == "uint8":
         with np.errstate(all="ignore"):  # NaN, -1 and 1e38 become some byte, which differs
             grey = np.rint(distinct * 255).astype(np.uint8)
         if not (pixels(grey) == distinct).all():
-            raise FormError
+            raise FormatError
         return grey.reshape(len(images), -1)
     return distinct.reshape(len(images), -1)
 
@@ -143,9 +118,9 @@ def stored_rows(images: NDArray[np.float32], form: Form) -> NDArray[Any]:
 def write_array(
     path: Path, shape: tuple[int, ...], dtype: DTypeLike, chunks: Iterable[NDArray[Any]]
 ) -> None:
-    """Write an array of `shape` and `dtype` from `chunks` of its rows, one after the other.
+    """Write an array of `shape` and `dtype` from consecutive `chunks` of its rows.
 
-    Plain writes rather than a memory map: what is written never counts as the process's memory.
+    Plain writes instead of a memory map: what is written never counts as the process's memory.
     """
     header = {
         "shape": shape,
@@ -160,7 +135,7 @@ def write_array(
 
 
 def row_slices(n_rows: int, row_bytes: int, label: str) -> Iterator[slice]:
-    """Slices that cut `n_rows` into chunks of about CHUNK_BYTES, with a progress bar."""
+    """Yield slices that cut `n_rows` into chunks of about CHUNK_BYTES, with a progress bar."""
     rows = max(1, CHUNK_BYTES // max(1, row_bytes))
     with tqdm(total=n_rows, desc=label, unit="row", disable=None) as progress:
         for start in range(0, n_rows, rows):

@@ -11,43 +11,44 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from src.cli import InputError
 
+T = TypeVar("T")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, a quota, `ulimit -f`
+REMAKE = "delete it and run 'dvc repro'"
 
 
 @contextmanager
 def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or fill a folder; rename it to `path` at the end.
 
-    After an error, or when the process is killed, what stood at `path` still stands there (a folder
-    may stand beside it, as .old.partial, if the kill hits between two renames). An out may be a
-    read-only link into DVC's cache, so it is replaced, never written to. Each process has a name of
-    its own for what it writes: a stage can outlive its DVC and run beside the next.
+    After an error, or when the process is killed, what was at `path` is still there. (Where a kill
+    hits between the two renames of a folder, it is beside it, as `.old.partial`.) An out may be a
+    read-only link into DVC's cache, so it is replaced and never written to. The name holds the
+    process id, because a stage can outlive its DVC and run beside the next one.
 
-    `n_bytes`: what a file takes, for the InputError when there is no room for it.
+    `n_bytes`: the size of the file, for the InputError when there is no room for it.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
-        pid = re.fullmatch(r"(\d+)(\.old)?\.partial", left.name.removeprefix(f"{path.name}."))
-        if pid and not is_another_process(int(pid[1])):
-            remove(left)
+    _remove_partials_of_dead_processes(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
         for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
             with file.open("rb+") as written:
                 os.fsync(written.fileno())
-        if path.is_dir():  # replace() replaces a file, but no folder that holds something
+        if path.is_dir():  # replace() takes a file's place, but not that of a folder with content
             old = path.replace(partial.with_suffix(".old.partial"))
             partial.replace(path)
             remove(old)
         else:
             partial.replace(path)
     except (OSError, RuntimeError) as error:
-        # torch.save makes a RuntimeError of what went wrong in writing.
+        # torch.save turns an OSError into a RuntimeError.
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError) or cause.errno not in NO_ROOM:
             raise
@@ -57,26 +58,28 @@ def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
         remove(partial)
 
 
-def reserve(path: Path, n_bytes: int) -> None:
-    """Make `path` a file of `n_bytes` zeros, to map into memory; InputError if there is no room.
+def _remove_partials_of_dead_processes(path: Path) -> None:
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
+        pid = re.fullmatch(r"(\d+)(\.old)?\.partial", left.name.removeprefix(f"{path.name}."))
+        if pid and not _is_another_process(int(pid[1])):
+            remove(left)
 
-    In a file with holes, a want of room would show as SIGBUS in the middle of the work.
-    """
+
+def _is_another_process(pid: int) -> bool:
+    """Return whether a process of that id runs, other than this one."""
+    if pid == os.getpid() or os.name != "posix":  # on Windows, os.kill would end it
+        return False
     try:
-        with path.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
-                os.posix_fallocate(file.fileno(), 0, n_bytes)
-            else:
-                file.truncate(n_bytes)
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        remove(path)
-        raise no_room(path, n_bytes, error) from None
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it belongs to another user
+        return True
+    return True
 
 
 def no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
-    """What to say of a file that the disk, a quota or a limit has no room for."""
+    """Return the error for a file that the disk, a quota or a limit has no room for."""
     name = re.sub(r"\.\d+\.partial/", "/", path.as_posix())
     wanted = f"{name}: {error.strerror}: it takes {n_bytes:,}"
     if error.errno == errno.EFBIG:
@@ -85,21 +88,8 @@ def no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
     return InputError(f"{wanted} bytes, {free:,} are free; make room and run it again")
 
 
-def is_another_process(pid: int) -> bool:
-    """Whether a process of that id runs, other than this one."""
-    if pid == os.getpid() or os.name != "posix":  # on Windows, os.kill would end it
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # somebody else's
-        return True
-    return True
-
-
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all it holds; nothing there is fine."""
+    """Remove a file, or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -107,28 +97,30 @@ def remove(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """The file at `path` in one go."""
+    """Write the file at `path`."""
     with replacing(path, len(data)) as partial:
         partial.write_bytes(data)
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Strict JSON (NaN and infinity raise ValueError), a key a line, keys in their order."""
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write strict JSON (NaN and infinity raise ValueError), one key per line, in this order."""
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file; InputError if it is missing or no JSON."""
+def read_json(path: Path, kind: type[T]) -> T:
+    """Return the JSON file as `kind`, a pydantic model or a type; InputError if it is not one."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return TypeAdapter(kind).validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: no readable JSON ({error})") from None
+        raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        raise InputError(f"{path}: {where}{first['msg']}; {REMAKE}") from None
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A CSV with Unix line ends; floats as Python's repr, which reads back exactly."""
+    """Write a CSV with Unix line ends; floats as Python's repr, which reads back exactly."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -137,11 +129,10 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def read_csv(path: Path, columns: Mapping[str, type] = {}) -> list[dict[str, str]]:
-    """The rows of a CSV with a header, each as a mapping of column to text.
+    """Return the rows of a CSV with a header, each as a mapping of column to text.
 
     InputError if a row is not as long as the header, or a column is missing or not of its type.
     """
-    mend = "delete it and run 'dvc repro'"
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -153,9 +144,9 @@ def read_csv(path: Path, columns: Mapping[str, type] = {}) -> list[dict[str, str
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
     except KeyError as column:
-        raise InputError(f"{path}: no column {column}; {mend}") from None
+        raise InputError(f"{path}: no column {column}; {REMAKE}") from None
     except (ValueError, csv.Error) as error:
-        raise InputError(f"{path}: no readable table ({error}); {mend}") from None
+        raise InputError(f"{path}: not a readable table ({error}); {REMAKE}") from None
     if not rows:
-        raise InputError(f"{path}: no rows, expected one at least; {mend}")
+        raise InputError(f"{path}: no rows, expected at least one; {REMAKE}")
     return rows

@@ -1,0 +1,58 @@
+"""The location of every file of the pipeline, from the project's root, where all commands run."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+SAMPLE = Path("data/sample")
+FLAT = Path("data/flat")
+SCALED = Path("data/scaled")
+SCALER = Path("data/scaler.npz")
+INFO = FLAT / "info.json"
+
+MODELS = Path("models")
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+SAMPLE_FIGURE = PLOTS / "sample.png"
+HISTORIES = PLOTS / "history.csv"  # of all models
+COMPARISON = PLOTS / "pairs.csv"
+LEAKAGE = PLOTS / "leakage.json"
+LEAKAGE_FIGURE = PLOTS / "leakage.png"
+ACCURACY_FIGURE = PLOTS / "accuracy.png"
+HISTORY_FIGURE = PLOTS / "history.png"
+LEARNING_RATE_FIGURE = PLOTS / "learning_rate.png"
+REPORT = PLOTS / "report.html"
+
+STUDIES = Path("studies")
+STUDY_RUNS = STUDIES / "runs"
+STUDY_PLOTS = STUDIES / "plots"
+STUDY_SUMMARY = STUDIES / "summary.csv"
+STUDY_DIFFERENCES = STUDIES / "model_differences.csv"
+THROUGHPUT = STUDIES / "throughput.json"
+CLAIMS = STUDIES / "claims.json"
+STUDY_REPORT = STUDIES / "report.html"
+
+
+def weights(model: str) -> Path:
+    return MODELS / f"{model}.safetensors"
+
+
+def checkpoint(model: str, key: str) -> Path:
+    return MODELS / f"{model}.{key}.checkpoint"
+
+
+def metrics(model: str) -> Path:
+    return METRICS / f"{model}.json"
+
+
+def history(model: str) -> Path:
+    return PLOTS / f"history/{model}.csv"
+
+
+def confusion(model: str) -> Path:
+    return PLOTS / f"confusion/{model}.csv"
+
+
+def study_runs(study: str, value: object) -> Path:
+    """The runs of one value, named as DVC writes the value into the stage's name."""
+    return STUDY_RUNS / study / f"{value}.csv"

@@ -1,0 +1,64 @@
+"""Weights on disk: safetensors, which holds data and never code."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from src.cli import InputError
+from src.storage.files import REMAKE, replacing
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write the network's parameters and buffers, without metadata, whose order is not stable."""
+    state: dict[str, torch.Tensor] = {}
+    addresses: set[int] = set()
+    for name, tensor in network.state_dict().items():
+        tensor = tensor.cpu().contiguous()
+        # safetensors refuses tensors that share memory, such as tied weights.
+        state[name] = tensor.clone() if tensor.data_ptr() in addresses else tensor
+        addresses.add(tensor.data_ptr())
+    with replacing(path, sum(tensor.nbytes for tensor in state.values())) as partial:
+        save_file(state, partial)
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Fill `network` from `path`.
+
+    InputError unless names, shapes and dtypes are those of the network, and the values of all
+    floats are finite, or NaN everywhere, as after a run that diverged.
+    """
+    try:
+        state = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a whole safetensors file ({error}); {REMAKE}") from None
+    expected, found = kinds(network.state_dict()), kinds(state)
+    for name in sorted(expected | found):
+        if found.get(name) != expected.get(name):
+            raise InputError(
+                f"{path}: not the weights of this network: {name} is "
+                f"{found.get(name, 'missing')}, expected {expected.get(name, 'no such name')}; "
+                f"{REMAKE}"
+            )
+    floats = [tensor for tensor in state.values() if tensor.is_floating_point()]
+    if not all(tensor.isfinite().all() for tensor in floats) and not all(
+        tensor.isnan().all() for tensor in floats
+    ):
+        raise InputError(
+            f"{path}: some weights are not finite, expected all finite, or all NaN after a run "
+            f"that diverged; {REMAKE}"
+        )
+    network.load_state_dict(state)
+
+
+def kinds(state: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """Return the dtype and shape of each tensor, in words."""
+    return {
+        name: f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+        for name, tensor in state.items()
+    }

@@ -1,0 +1,56 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from src import paths
+from src.cli import InputError
+from src.storage.dataset import load_split, read_info
+from src.storage.files import write_json
+
+INFO = {"image_shape": [3, 2, 5], "classes": ["a", "b", "c"], "scored": ["a", "c"],
+        "counts": {"train": [2, 1, 0], "test": [1, 1, 1]}}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fill data/flat in an empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    write_json(paths.INFO, {**INFO, "stored": {"channels": 1, "dtype": "uint8"}})
+    np.save(paths.FLAT / "x_test.npy", np.arange(30, dtype=np.uint8).reshape(3, 10))
+    np.save(paths.FLAT / "y_test.npy", np.array([2, 0, 1]))
+
+
+def test_load_split_gives_images_with_their_labels_and_subjects() -> None:
+    info = read_info()
+    split = load_split("test", info, paths.FLAT)
+    assert split.images.shape == (3, 3, 2, 5)
+    np.testing.assert_array_equal(split.images[1, 2], np.arange(10, 20).reshape(2, 5))
+    assert split.labels.tolist() == [2, 0, 1]
+    assert split.subjects is None
+    assert info.unscored_classes == ["b"]
+    np.save(paths.FLAT / "subjects_test.npy", np.array([7, 7, 8]))
+    np.testing.assert_equal(load_split("test", info, paths.FLAT).subjects, [7, 7, 8])
+
+
+@pytest.mark.parametrize(
+    ("file", "array"),
+    [("x_test.npy", np.zeros((3, 11), np.uint8)), ("x_test.npy", np.zeros((4, 10), np.uint8)),
+     ("y_test.npy", np.array([2, 0, 3])), ("subjects_test.npy", np.array([7, 7]))],
+)  # fmt: skip
+def test_load_split_of_arrays_that_do_not_fit_names_one(file: str, array: np.ndarray) -> None:
+    np.save(paths.FLAT / file, array)
+    with pytest.raises(InputError, match=r"data/flat/\w+_test\.npy"):
+        load_split("test", read_info(), paths.FLAT)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("image_shape", [3, 2]), ("image_shape", [3, 0, 5]), ("classes", ["a"]), ("scored", ["d"]),
+     ("classes", ["a", "c", "a"]), ("classes", ["a", "c", "\x1b[2J"])],
+)  # fmt: skip
+def test_read_info_of_other_values_names_the_file(key: str, value: list[Any]) -> None:
+    write_json(paths.INFO, {**INFO, key: value})
+    with pytest.raises(InputError, match=r"data/flat/info\.json"):
+        read_info()

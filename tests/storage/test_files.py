@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from src.cli import InputError
+from src.storage.files import read_csv, read_json, replacing, write_bytes, write_csv, write_json
+
+
+def test_replacing_after_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(UnicodeEncodeError), replacing(path) as partial:
+        partial.write_text("half \udcff", encoding="utf-8")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_a_read_only_link_into_the_cache_leaves_the_cache(tmp_path: Path) -> None:
+    cached = tmp_path / "cached"
+    cached.write_bytes(b"old")
+    cached.chmod(0o444)
+    (tmp_path / "out").hardlink_to(cached)
+    write_bytes(tmp_path / "out", b"new")
+    assert (tmp_path / "out").read_bytes() == b"new"
+    assert cached.read_bytes() == b"old"
+
+
+def test_replacing_a_folder_replaces_all_of_it(tmp_path: Path) -> None:
+    out = tmp_path / "parent/out"
+    for name in ("first", "second"):
+        with replacing(out) as partial:
+            partial.mkdir()
+            (partial / name).touch()
+    assert [path.name for path in out.iterdir()] == ["second"]
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_replacing_removes_the_partials_of_dead_processes_only(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = [f"out.{os.getpid()}.partial", f"out.{ended.pid}.partial",
+            f"out.{ended.pid}.old.partial"]  # fmt: skip
+    others = [f"out.{os.getppid()}.partial", "out.mine.partial", "a.1.partial"]
+    for name in dead + others:
+        (tmp_path / name).mkdir()
+    write_bytes(tmp_path / "out", b"")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", *others}
+
+
+def test_write_csv_reads_back_exactly(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["epoch", "loss"], [(0, 0.1), (1, float("nan"))])
+    read = read_csv(tmp_path / "a.csv", {"loss": float})
+    assert read == [{"epoch": "0", "loss": "0.1"}, {"epoch": "1", "loss": "nan"}]
+    assert b"\r" not in (tmp_path / "a.csv").read_bytes()
+
+
+class Point(BaseModel):
+    x: int
+
+
+def test_write_json_reads_back_and_refuses_nan(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": 3})
+    assert read_json(tmp_path / "a.json", Point).x == 3
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "b.json", {"loss": float("nan")})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "a.csv": lambda path: read_csv(path, {"loss": float}),
+    "a.json": lambda path: read_json(path, Point),
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [*(("a.csv", text) for text in (None, "", "a,loss\n", "a,loss\n1\n", "a,loss\n1,2,3\n",
+                                    "a,loss\n1,x\n", "a\n1\n")),
+     *(("a.json", text) for text in (None, "", "{", '{"x": "a"}', "{}", "[3]"))],
+)  # fmt: skip
+def test_reading_other_content_names_the_file(tmp_path: Path, file: str, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match=file):
+        READERS[file](tmp_path / file)

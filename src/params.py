@@ -1,10 +1,11 @@
-"""The schema of params.yaml: what may stand there, and the one line that says what may not."""
+"""The schema of params.yaml: what it may hold, and a one-line error that says what it may not."""
 
 import re
 import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -17,21 +18,32 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
 
+from src import paths
 from src.cli import InputError
-
-PATH = Path("params.yaml")
 
 # Rows of the same table as the models.
 FOLD_BASELINES = ("nearest_neighbour_random", "nearest_neighbour_subject")
 BASELINES = ("majority", "nearest_neighbour", *FOLD_BASELINES)
-WINDOWS_DEVICES = r"con|prn|aux|nul|com\d|lpt\d"  # no file of such a name can be made there
+WINDOWS_DEVICES = r"con|prn|aux|nul|com\d|lpt\d"  # Windows cannot make a file of such a name
 
-Arch = Literal["SimpleNN1", "SimpleNN2", "ConvNN1", "ConvNN2"]
+ARCHITECTURES = sorted(
+    path.stem
+    for path in (Path(__file__).parent / "models").glob("*.py")
+    if path.stem not in ("__init__", "layers")
+)
+
 PrecisionName = Literal["float32", "tf32", "bf16"]
 SplitName = Literal["given", "subject", "random"]
+
+
+def _is_a_file(arch: str) -> str:
+    if arch not in ARCHITECTURES:
+        raise ValueError(
+            f"{arch[:60]!r} is not a file in src/models, expected one of {', '.join(ARCHITECTURES)}"
+        )
+    return arch
+
 
 # A field's description is the end of its error message: what the key may hold.
 Epochs = Annotated[int, Field(ge=1, description="a whole number from 1, such as 10")]
@@ -42,6 +54,9 @@ Shuffle = Annotated[bool, Field(description="true or false")]
 Threads = Annotated[int, Field(ge=1, le=1024, description="a whole number from 1 to 1024")]
 Precision = Annotated[
     PrecisionName, Field(description=f"one of {', '.join(get_args(PrecisionName))}")
+]
+Arch = Annotated[
+    str, AfterValidator(_is_a_file), Field(description=f"one of {', '.join(ARCHITECTURES)}")
 ]
 
 
@@ -72,7 +87,7 @@ class Data(Group):
 
 class Sample(Group):
     subjects: int = Field(ge=8, le=10_000, description="a whole number from 8 to 10000")
-    slices: int = Field(ge=5, le=1000, description="a whole number from 5 to 1000 (a subject)")
+    slices: int = Field(ge=5, le=1000, description="a whole number from 5 to 1000, per subject")
     height: int = Field(ge=8, le=4096, description="a whole number of pixels from 8 to 4096")
     width: int = Field(ge=8, le=4096, description="a whole number of pixels from 8 to 4096")
     seed: Seed
@@ -87,7 +102,7 @@ class Train(Group):
 
 
 class Model(Group):
-    arch: Arch = Field(description=f"one of {', '.join(get_args(Arch))}")
+    arch: Arch
     lr: float = Field(gt=0, le=1e30, description="a number above 0, up to 1e30, such as 0.01")
     batch_size: int = Field(ge=1, description="a whole number from 1, such as 100")
     epochs: Epochs | None = None
@@ -100,52 +115,52 @@ class Model(Group):
 def _each_once(values: list[Any]) -> list[Any]:
     for value in values:
         if values.count(value) > 1:
-            raise ValueError(f"{value!r} stands {values.count(value)} times, expected each once")
+            raise ValueError(f"{value!r} occurs {values.count(value)} times, expected each once")
     return values
 
 
 def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """The value as DVC sees it: 10 names a cell's stage and file 10, not 10.0."""
+    """Return the value as DVC sees it: 10 names the stage and file 10, not 10.0."""
     check(value)
     return value
 
 
 EachOnce = AfterValidator(_each_once)
-Seeds = Annotated[
-    list[Seed],
-    EachOnce,
-    Field(min_length=1, description="a list of whole numbers from 0, such as [0, 1, 2]"),
-]
 ModelName = Annotated[str, Field(description="a name under `models`")]
 
 
-class SeedStudy(Group):
+class Study(Group):
+    seeds: Annotated[
+        list[Seed],
+        EachOnce,
+        Field(min_length=1, description="a list of whole numbers from 0, such as [0, 1, 2]"),
+    ]
+
+
+class SeedStudy(Study):
     models: Annotated[
         list[ModelName],
         EachOnce,
         Field(min_length=1, description="a list of names under `models`"),
     ]
-    seeds: Seeds
 
 
-class LearningRateStudy(Group):
+class LearningRateStudy(Study):
     model: ModelName
     values: Annotated[
         list[Annotated[float, Field(gt=0, le=1e30), WrapValidator(_as_written)]],
         EachOnce,
         Field(min_length=1, description="a list of numbers above 0, such as [0.01, 0.1]"),
     ]
-    seeds: Seeds
 
 
-class BatchSizeStudy(Group):
+class BatchSizeStudy(Study):
     model: ModelName
     values: Annotated[
         list[Annotated[int, Field(ge=1)] | Literal["all"]],
         EachOnce,
         Field(min_length=1, description="a list of whole numbers from 1, or all: [15, all]"),
     ]
-    seeds: Seeds
 
 
 class Studies(Group):
@@ -167,86 +182,90 @@ class Params(Group):
         for name in models:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
                 raise ValueError(
-                    f"{name!r} names files and stages, expected a letter, then at most 63 "
+                    f"{name[:70]!r} names files and stages, expected a letter, then at most 63 "
                     "letters, digits, '_' and '-'"
                 )
             if name.casefold() in BASELINES or re.fullmatch(WINDOWS_DEVICES, name, re.IGNORECASE):
                 raise ValueError(f"{name!r} is reserved, for a baseline or by Windows; rename it")
         folded = [name.casefold() for name in models]
-        if twins := [name for name in models if folded.count(name.casefold()) > 1]:
+        if same := [name for name in models if folded.count(name.casefold()) > 1]:
             raise ValueError(
-                f"{' and '.join(twins)} would share a file where case does not count; rename one"
+                f"{' and '.join(same)} would share a file where case does not count; rename one"
             )
         return models
 
     @field_validator("studies")
     @classmethod
     def _studies_are_of_models(cls, studies: Studies, info: ValidationInfo) -> Studies:
-        named = {f"seed.models: {name!r}": name for name in studies.seed.models}
+        known = info.data.get("models")
+        named = {f"seed.models: {name[:60]!r}": name for name in studies.seed.models}
         for key in ("learning_rate", "batch_size"):
-            named[f"{key}.model: {getattr(studies, key).model!r}"] = getattr(studies, key).model
+            name = getattr(studies, key).model
+            named[f"{key}.model: {name[:60]!r}"] = name
         for found, name in named.items():
-            if name not in info.data.get("models", [name]):  # no models: they are the error
-                known = ", ".join(info.data["models"])
-                raise ValueError(f"{found} is no model, expected a name under `models`: {known}")
+            if known is not None and name not in known:  # None: the error is in the models
+                raise ValueError(
+                    f"{found} is not a model, expected a name under `models`: {', '.join(known)}"
+                )
         return studies
 
     def training(self, name: str) -> Train:
-        """The group `train` as model `name` sees it, its own overrides applied."""
+        """Return the group `train` as model `name` sees it, its own overrides applied."""
         own = self.models[name].model_dump(include=set(Train.model_fields), exclude_none=True)
         return self.train.model_copy(update=own)
 
 
-class _WithoutMerges(SafeConstructor):
-    """Of merge keys (<<), a few hundred bytes can take longer than anybody lives."""
-
-    def flatten_mapping(self, node: Any) -> Any:
-        if any(key.tag == "tag:yaml.org,2002:merge" for key, _ in node.value):
-            raise ValueError("merge keys (<<) are not taken; write the keys out")
-        return super().flatten_mapping(node)
-
-
-def read_params(path: Path = PATH) -> Params:
-    """The checked params.yaml; InputError with one line that names the first wrong key.
-
-    Read by ruamel.yaml, the parser of DVC itself (YAML 1.2: `1e-8` is a number, `yes` is text, a
-    key that stands twice is an error), so that DVC and the stages see the same values.
-    """
+def read_params(path: Path = paths.PARAMS) -> Params:
+    """Return the checked params.yaml; InputError with one line that names the first wrong key."""
     try:
-        yaml = YAML(typ="safe", pure=True)
-        yaml.Constructor = _WithoutMerges
-        values = yaml.load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run in the folder that holds it") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected text in UTF-8 ({error})") from None
     except OSError:
         raise
-    except Exception as error:  # random text can raise anything in the parser
-        # ruamel appends advice of its own on how to switch the check off.
-        text = " ".join(str(error).split()).split(" To suppress this check")[0]
-        raise InputError(f"{path}: no readable YAML: {text[:200]}") from None
+    except Exception as error:  # random text can raise any kind in the parser
+        text = " ".join(str(error).split())
+        raise InputError(f"{path}: not readable as YAML: {text[:200]}") from None
     try:
         return Params.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {_first_error(error)}") from None
 
 
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """Plain YAML in which `1e-8` is a number, as for DVC, and every key occurs once."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key.value, str)]
+        for tag, key in keys:
+            if tag == "tag:yaml.org,2002:merge":  # a few hundred bytes can fill any memory
+                raise ValueError("merge keys (<<) are not accepted; write the keys out")
+            if keys.count((tag, key)) > 1:
+                raise ValueError(f"the key {key!r} occurs twice in a group")
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
+
 def _first_error(error: ValidationError) -> str:
     errors = error.errors(include_url=False)
     first = errors[0]
-    if first["type"] == "missing":  # if it is there, but misspelt, name it as it stands there
+    if first["type"] == "missing":  # if it is there, but misspelt, name it as it is written
         unknown = (e for e in errors if e["type"] == "extra_forbidden")
         first = next((e for e in unknown if e["loc"][:-1] == first["loc"][:-1]), first)
-    loc, found = first["loc"][:4], first["input"]  # a fifth part names a kind of value, no key
+    loc, found = first["loc"][:4], first["input"]  # a fifth part names a kind of value, not a key
     key = ".".join(str(part)[:70] for part in loc) or "the file"
     match first["type"]:
         case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
-            message = f"{key.removesuffix('.[key]')} is a key that is no text; quote it"
+            message = f"{key.removesuffix('.[key]')} is a key that is not text; quote it"
         case "missing":
             message = f"{key} is missing, expected {_expected(loc)}"
         case "extra_forbidden":
-            message = f"{key} is no known key; known here: {', '.join(_group(loc[:-1]))}"
+            message = f"{key} is not a known key; known here: {', '.join(_group(loc[:-1]))}"
         case "value_error":
             message = f"{key}: {first['ctx']['error']}"
         case _:
@@ -256,7 +275,7 @@ def _first_error(error: ValidationError) -> str:
 
 
 def _group(loc: tuple[Any, ...]) -> dict[str, Any]:
-    """The fields of the group at `loc`: (), ('train',), ('models', NAME) or ('studies', STUDY)."""
+    """Return the fields of the group at `loc`: (), (GROUP,), (models, NAME) or (studies, STUDY)."""
     if loc[:1] == ("models",):
         return Model.model_fields
     if loc[:1] == ("studies",) and len(loc) == 2:
@@ -265,7 +284,7 @@ def _group(loc: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _expected(loc: tuple[Any, ...]) -> str:
-    """What the key at `loc` may hold, in words."""
+    """Return what the key at `loc` may hold, in words."""
     nested = loc[:1] in (("models",), ("studies",))
     if not loc or (nested and len(loc) == 2) or (len(loc) == 1 and loc[0] != "models"):
         return f"a group with the keys {', '.join(_group(loc))}"

@@ -1,0 +1,43 @@
+"""The architectures: `NAME.py` here defines `make_network(image_shape, n_classes)`.
+
+`arch: NAME` in params.yaml names the file. A network takes images (N, C, H, W) float32 and gives
+logits (N, K), without softmax. Any nn.Module will do.
+"""
+
+from importlib import import_module
+
+import torch
+from torch import nn
+
+from src.cli import InputError
+from src.models.layers import Shape
+
+
+def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn.Module:
+    """Return a fresh network; `seed` alone decides its initial weights, not the model's name."""
+    module = import_module(f"src.models.{arch}")
+    make = getattr(module, "make_network", None)
+    if make is None:
+        raise InputError(
+            f"src/models/{arch}.py: no make_network, expected a function make_network(image_shape, "
+            "n_classes) that returns an nn.Module"
+        )
+    torch.manual_seed(seed)
+    network: nn.Module = make(image_shape, n_classes)
+    _check_logits(network, arch, image_shape, n_classes)
+    return network
+
+
+def _check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: int) -> None:
+    """Raise InputError unless one image gives K logits; leave network and random state alone."""
+    modes = [(module, module.training) for module in network.modules()]
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        logits = network.eval()(torch.zeros(1, *image_shape))
+    for module, training in modes:
+        module.training = training
+    if not isinstance(logits, torch.Tensor) or logits.shape != (1, n_classes):
+        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise InputError(
+            f"src/models/{arch}.py: the network gives {found} for one image, expected logits of "
+            f"shape (1, {n_classes})"
+        )

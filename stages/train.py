@@ -1,67 +1,52 @@
 """Train one model of params.yaml: `python -m stages.train MODEL`."""
 
 import time
-from pathlib import Path
 
 import torch
 
-from src.arrays import read_images, read_numbers
-from src.checkpoint import Checkpoint, fingerprint
+from src import paths
 from src.cli import model_argument, run
-from src.device import made_by, set_up_device
-from src.files import remove, write_csv, write_json
-from src.meta import read_meta
-from src.networks import NETWORKS
+from src.models import make_network
 from src.params import read_params
-from src.training import Epoch, train
-from src.weights import save_weights
-
-FLAT = Path("data/flat")
-SCALED = Path("data/scaled")
-MODELS = Path("models")
-HISTORY = Path("plots/history")
+from src.storage.dataset import load_split, read_info
+from src.storage.files import remove, write_csv
+from src.storage.weights import save_weights
+from src.training.checkpoint import Checkpoint, fingerprint
+from src.training.device import device_name, set_up_device
+from src.training.loop import Epoch, train
 
 
 def main() -> None:
     params = read_params()
     name = model_argument("train", params.models)
     model, training = params.models[name], params.training(name)
-    meta = read_meta(FLAT / "meta.json")
-    device = set_up_device(training.threads, tf32=training.precision == "tf32")
-    x = torch.from_numpy(read_images(SCALED / "x_train.npy", meta.image_shape, ["float32"]))
-    y = torch.from_numpy(read_numbers(FLAT / "y_train.npy", len(x), len(meta.classes)))
+    info = read_info()
+    rows = load_split("train", info)
+    device = set_up_device(training.threads)
+    network = make_network(model.arch, info.image_shape, len(info.classes), training.seed)
 
-    # The seed alone decides the weights that a network of this shape starts from, not its name.
-    torch.manual_seed(training.seed)
-    network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
     started = time.perf_counter()
     values = {"model": model.model_dump(), "training": training.model_dump()}
-    data = (FLAT / "meta.json", FLAT / "y_train.npy", SCALED / "x_train.npy")
-    key = fingerprint(values, data, device)
+    data = (paths.INFO, paths.FLAT / "y_train.npy", paths.SCALED / "x_train.npy")
+    checkpoint = Checkpoint(paths.checkpoint(name, fingerprint(values, data, device)))
     history = train(
-        network,
-        x,
-        y,
+        network.to(device),
+        torch.from_numpy(rows.images),
+        torch.from_numpy(rows.labels),
         lr=model.lr,
         batch_size=model.batch_size,
         epochs=training.epochs,
         shuffle=training.shuffle,
         seed=training.seed,
-        bf16=training.precision == "bf16",
-        checkpoint=Checkpoint(MODELS / f"{name}.{key}.checkpoint"),
+        precision=training.precision,
+        checkpoint=checkpoint,
     )
-    save_weights(MODELS / f"{name}.safetensors", network)
-    write_csv(HISTORY / f"{name}.csv", Epoch._fields, history)
-    write_json(
-        MODELS / f"{name}.run.json",
-        {
-            **made_by(device, started),
-            **model.model_dump(),
-            **training.model_dump(),
-        },
-    )
-    for finished in MODELS.glob(f"{name}.*.checkpoint*"):  # of other params too, and half-written
+    save_weights(paths.weights(name), network)
+    write_csv(paths.history(name), Epoch._fields, history)
+    for finished in paths.MODELS.glob(f"{name}.*.checkpoint*"):  # also of other params
         remove(finished)
+    seconds = time.perf_counter() - started
+    print(f"{name}: {seconds:.1f} s on {device_name(device)}, torch {torch.__version__}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the tests share: running a stage as its real command, and tiny raw folders."""
 
+import importlib
 import json
 import os
 import re
@@ -36,19 +37,19 @@ train:
   precision: float32
 models:
   small:
-    arch: SimpleNN2
+    arch: simple_nn2
     lr: 0.01
     batch_size: 5
   conv:
-    arch: ConvNN2
+    arch: conv_nn2
     lr: 0.01
     batch_size: 4
   conv_again:
-    arch: ConvNN2
+    arch: conv_nn2
     lr: 0.01
     batch_size: 4
   conv_hot:
-    arch: ConvNN2
+    arch: conv_nn2
     lr: 1e30
     batch_size: 4
 studies:
@@ -70,7 +71,7 @@ ONE_MODEL = re.sub(r"  conv:.*(?=studies:)", "", PARAMS, flags=re.DOTALL).replac
     "[conv]", "[small]"
 )
 
-torch.set_num_threads(1)  # small tensors; more threads only wait for each other
+torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 
 RunStage = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -89,7 +90,7 @@ def shared_slices() -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """An empty folder with a params.yaml, in which stages run as real commands."""
+    """Return an empty folder with a params.yaml, in which stages run as real commands."""
     (tmp_path / "params.yaml").write_text(PARAMS)
     return tmp_path
 
@@ -116,9 +117,17 @@ def run_stage(workspace: Path) -> RunStage:
     return run
 
 
+def call_stage(folder: Path, stage: str, *arguments: str) -> None:
+    """Run a stage in this process, which saves the seconds of the imports."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", [stage, *arguments])
+        importlib.import_module(f"stages.{stage}").main()
+
+
 @pytest.fixture
 def stage_error(workspace: Path) -> Callable[..., str]:
-    """Run a stage that must fail as promised: status 1, one line, nothing half-written."""
+    """Run a stage that must fail with status 1 and one line, and write nothing; return the line."""
 
     def run(stage: str, *arguments: str) -> str:
         before = {path for path in workspace.rglob("*") if path.is_file()}
@@ -140,7 +149,7 @@ def write_raw(
     classes: tuple[str, ...] = ("Ill", "Sane", "Unsure"),
     subjects: bool = True,
 ) -> None:
-    """A raw folder of random grey slices (equal channels, k/255), labels of every class."""
+    """Write a raw folder of random grey slices (equal channels, k/255), labels of every class."""
     generator = torch.Generator().manual_seed(1)
     folder.mkdir(parents=True)
     for split, n_rows in (("train", n_train), ("test", n_test)):
@@ -155,7 +164,7 @@ def write_raw(
 
 @pytest.fixture
 def raw(workspace: Path) -> Path:
-    """A good raw folder in the workspace, to run on or to spoil."""
+    """Return a good raw folder in the workspace, to run on or to damage."""
     write_raw(workspace / "data/raw")
     return workspace / "data/raw"
 

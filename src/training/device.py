@@ -4,10 +4,10 @@ import ctypes
 import math
 import os
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,23 +15,38 @@ Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
-def set_up_device(threads: int, tf32: bool = False) -> torch.device:
-    """cuda:0 where there is one, else the CPU with `threads` threads; deterministic algorithms.
+def set_up_device(threads: int) -> torch.device:
+    """Return cuda:0 where there is one, else the CPU with `threads` threads.
 
-    With `tf32`, a GPU multiplies float32 with 10 bits of mantissa in place of 23; a CPU never does.
+    Select deterministic algorithms; an operation that has none warns and runs all the same.
     """
-    tf32 = tf32 and torch.cuda.is_available()  # PyTorch's switch is also one of some CPUs
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with it
-    # As use_deterministic_algorithms(True), which imports torch's compiler first: 2 s.
-    torch.set_deterministic_debug_mode("error")
+    torch.set_deterministic_debug_mode("warn")
     # It would fill all new memory with NaN, against reads that none of these operations does.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = tf32  # cuDNN's own default is True
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = False  # cuDNN's own default is True
     torch.set_num_threads(threads)
     keep_freed_memory()
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+
+
+@contextmanager
+def tf32(enabled: bool) -> Iterator[None]:
+    """Let a GPU multiply float32 with 10 bits of mantissa in place of 23; a CPU never does."""
+    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [switch.allow_tf32 for switch in switches]
+    for switch in switches:
+        switch.allow_tf32 = enabled and torch.cuda.is_available()  # also a switch of some CPUs
+    try:
+        yield
+    finally:
+        for switch, value in zip(switches, before, strict=True):
+            switch.allow_tf32 = value
 
 
 def keep_freed_memory() -> None:
@@ -47,23 +62,13 @@ def keep_freed_memory() -> None:
             mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def made_by(device: torch.device, started: float) -> dict[str, str | float]:
-    """What made a result, for the record beside it; `started` by time.perf_counter()."""
-    return {
-        "seconds": round(time.perf_counter() - started, 3),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-    }
-
-
 def to_device_if_it_fits(
     rows: torch.Tensor, device: torch.device, free: float | None = None
 ) -> torch.Tensor:
-    """`rows` on the device, or, and a line says so, as they are.
+    """Return `rows` on the device; where they take over half of its free bytes, as they are.
 
-    That is where they would take over half of its `free` bytes (if not given: of its memory; on
-    the CPU the rows are there already). An axis of stride 0 is copied once and stays one.
+    `free` is the device's free memory unless given; on the CPU the rows are there already. A line
+    says when rows stay on the host. An axis of stride 0 is copied once and keeps its stride.
     """
     once = rows[:, :1] if rows.stride(1) == 0 else rows
     if free is None:
@@ -78,10 +83,10 @@ def to_device_if_it_fits(
 
 
 def graphed(step: Step, module: nn.Module) -> Step:
-    """`step` as CUDA graphs, one for each size of batch: one launch in place of dozens.
+    """Return `step` as CUDA graphs, one per size of batch: one launch in place of dozens.
 
-    What comes before a capture runs the step for real, so the state of `module` is put back
-    afterwards. What a call returns is overwritten by the next.
+    Before a capture the step runs for real, so the state of `module` is restored afterwards. A
+    call overwrites what the call before returned.
     """
     graphs: dict[
         int, tuple[torch.cuda.CUDAGraph, list[torch.Tensor], tuple[torch.Tensor, ...]]
@@ -112,23 +117,3 @@ def graphed(step: Step, module: nn.Module) -> Step:
         return loss, right
 
     return replay
-
-
-class LossWatch:
-    """Sees a loss of NaN without making the host wait for a GPU: there, some steps later."""
-
-    def __init__(self) -> None:
-        self.copied: torch.cuda.Event | None = None
-        self.loss = torch.zeros(())
-
-    def saw_nan(self, loss: torch.Tensor) -> bool:
-        if loss.device.type == "cpu":
-            return bool(loss.isnan())
-        if self.copied is None:
-            self.loss, self.copied = self.loss.pin_memory(), torch.cuda.Event()
-        elif not self.copied.query():
-            return False
-        seen = bool(self.loss.isnan())
-        self.loss.copy_(loss, non_blocking=True)
-        self.copied.record()
-        return seen

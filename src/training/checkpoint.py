@@ -1,0 +1,129 @@
+"""How far a training got, in a file beside the outs, so that a killed run resumes from there."""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import torch
+from torch import nn
+
+from src.cli import InputError
+from src.storage.files import replacing
+
+SECONDS = 30  # between two writes: the weights can be 450 MB
+
+
+class Checkpoint:
+    """The state of a training between two epochs, at `path`, written every `seconds` at most.
+
+    It holds all that the next step depends on: parameters and buffers (of a folded network as they
+    are, since unfolding rounds), the optimizer's state, PyTorch's random state (dropout), the
+    generator that draws the order of the rows, and the history.
+    """
+
+    def __init__(self, path: Path, seconds: float = SECONDS) -> None:
+        self.path = path
+        self.seconds = seconds
+        self.written = time.monotonic()  # a training shorter than that writes none
+
+    def save(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        history: Sequence[Sequence[float]],
+    ) -> None:
+        """Write the state, unless the last write is less than `seconds` ago."""
+        if time.monotonic() - self.written < self.seconds:
+            return
+        weights = network.state_dict()
+        state = {
+            "network": weights,
+            "optimizer": optimizer.state_dict(),
+            "order": generator.get_state(),
+            "random": random_states(),
+            "history": [list(row) for row in history],
+        }
+        n_bytes = sum(tensor.nbytes for tensor in weights.values())
+        try:
+            with replacing(self.path, n_bytes) as partial, partial.open("wb") as file:
+                torch.save(state, file)
+        except InputError as no_room:  # the training can do without
+            print(f"note: no checkpoint: {no_room}", flush=True)
+        self.written = time.monotonic()
+
+    def restore(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
+    ) -> list[list[Any]]:
+        """Put the state back; return the history so far, empty if there is no whole file."""
+        state = self._read()
+        if state is None:
+            return []
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        generator.set_state(state["order"])
+        set_random_states(state["random"])
+        history: list[list[Any]] = state["history"]
+        print(f"{self.path}: resumes from its last checkpoint, after epoch {len(history)}")
+        return history
+
+    def _read(self) -> dict[str, Any] | None:
+        """Return what `save` wrote; None if there is no file, or with a note if it is damaged."""
+        if not self.path.exists():
+            return None
+        try:
+            with ZipFile(self.path) as archive:
+                if damaged := archive.testzip():  # compares each member with its CRC-32
+                    raise ValueError(f"{damaged} is damaged")
+            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # damaged bytes can raise any kind
+            print(f"note: {self.path}: damaged ({error}), so training starts from zero")
+            return None
+        return state
+
+
+def random_states() -> list[torch.Tensor]:
+    """Return the random states of PyTorch: of the CPU, and of each GPU where there is one."""
+    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return [torch.get_rng_state(), *gpus]
+
+
+def set_random_states(states: Sequence[torch.Tensor]) -> None:
+    torch.set_rng_state(states[0])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states[1:])
+
+
+def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.device) -> str:
+    """Return a hash of all that decides a result; a checkpoint of another one is not used.
+
+    That is `values` (JSON), the bytes of `files`, our own modules that are loaded, PyTorch's
+    version and the kind of device.
+    """
+    made_by = {
+        "torch": torch.__version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "onednn": os.environ.get("ONEDNN_MAX_CPU_ISA"),
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+    }
+    digest = hashlib.sha256(json.dumps([values, made_by], sort_keys=True).encode())
+    for path in (*files, *sources()):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def sources() -> list[Path]:
+    """Return the files of the running stage and of our own modules that it imported."""
+    files = [
+        getattr(module, "__file__", None)
+        for name, module in sys.modules.items()
+        if name == "__main__" or name.split(".")[0] in ("src", "stages")
+    ]
+    return sorted({Path(file) for file in files if file})

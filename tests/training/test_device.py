@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from src.training.device import set_up_device, tf32, to_device_if_it_fits
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_to_device_if_it_fits_copies_where_half_of_the_memory_stays_free(
+    channels: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = torch.zeros(10, channels, 5, 5).expand(10, 3, 5, 5)  # stored once, or in each channel
+    device, n_bytes = torch.device("meta"), 10 * channels * 5 * 5 * 4
+    there = to_device_if_it_fits(rows, device, free=2 * n_bytes)
+    assert (there.device, there.shape, there.stride(1)) == (device, rows.shape, rows.stride(1))
+    assert capsys.readouterr().out == ""
+    assert to_device_if_it_fits(rows, device, free=2 * n_bytes - 1) is rows
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_set_up_device_sets_the_threads() -> None:
+    try:
+        set_up_device(threads=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        set_up_device(threads=1)
+    assert torch.get_num_threads() == 1
+    assert torch.get_deterministic_debug_mode() == 1
+
+
+def test_tf32_is_off_again_afterwards_and_stays_off_on_a_cpu() -> None:
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_tf32
+    with tf32(True):
+        assert matmul.allow_tf32 == torch.cuda.is_available()
+    assert matmul.allow_tf32 == before

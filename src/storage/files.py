@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from src.cli import InputError
@@ -60,22 +61,9 @@ def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
 
 def _remove_partials_of_dead_processes(path: Path) -> None:
     for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
-        pid = re.fullmatch(r"(\d+)(\.old)?\.partial", left.name.removeprefix(f"{path.name}."))
-        if pid and not _is_another_process(int(pid[1])):
+        name = re.fullmatch(r"(\d{1,9})(\.old)?\.partial", left.name.removeprefix(f"{path.name}."))
+        if name and (int(name[1]) == os.getpid() or not psutil.pid_exists(int(name[1]))):
             remove(left)
-
-
-def _is_another_process(pid: int) -> bool:
-    """Return whether a process of that id runs, other than this one."""
-    if pid == os.getpid() or os.name != "posix":  # on Windows, os.kill would end it
-        return False
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:  # it belongs to another user
-        return True
-    return True
 
 
 def no_room(path: Path, n_bytes: int, error: OSError) -> InputError:

@@ -1,4 +1,4 @@
-"""The raw folder, checked, split and flattened: a row an image, stored once what is there once."""
+"""Check the raw tensors and write them as rows, in the smallest format that gives them back."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,77 +7,67 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src.arrays import Form, FormError, forms, read_images, row_slices, stored_rows, write_array
+from src import paths
 from src.cli import InputError, run
-from src.files import replacing
-from src.meta import Meta, write_meta
+from src.data.raw_tensors import Raw, check_pixels, conversions, images_of, read_raw
+from src.data.splits import absent_classes, fold_of_rows
 from src.params import Data, read_params
-from src.png import save_png
-from src.raw import Raw, check_pixels, images_of, read_raw
-from src.slice_figure import slice_figure
-from src.splits import absent_classes, fold_of_rows
-
-OUT = Path("data/flat")
-FIGURE = Path("plots/sample.png")
+from src.plotting.slices import slice_figure
+from src.plotting.style import save_png
+from src.storage import arrays
+from src.storage.arrays import FormatError, StorageFormat, write_array
+from src.storage.dataset import load_split, read_info
+from src.storage.files import replacing, write_json
 
 
 def main() -> None:
     data = read_params().data
     raw = read_raw(Path(data.raw))
-    for note in raw.notes:
+    for note in conversions(raw):
         print(f"note: {note}")
-    y, subjects = labels_and_subjects(raw)
     rows, scored = split_rows(raw, data)
-    channels, height, width = raw.train.images.shape[1:]
-    meta = Meta((channels, height, width), raw.classes, scored)
-    with replacing(OUT) as folder:
-        folder.mkdir()
-        form = write_smallest(folder, raw, rows)
-        counts = {}
-        for split, chosen in rows.items():
-            write_array(folder / f"y_{split}.npy", chosen.shape, np.int64, [y[chosen]])
-            if subjects is not None:
-                path = folder / f"subjects_{split}.npy"
-                write_array(path, chosen.shape, np.int64, [subjects[chosen]])
-            counts[split] = np.bincount(y[chosen], minlength=len(raw.classes)).tolist()
-        write_meta(folder / "meta.json", meta, counts, form)
+    counts = {
+        split: np.bincount(raw.labels[chosen], minlength=len(raw.classes)).tolist()
+        for split, chosen in rows.items()
+    }
     for name, n_rows in zip(raw.classes, counts["train"], strict=True):
         if not n_rows:
             print(f"note: no training row is of class {name}; no model can learn it")
-    images = read_images(OUT / "x_train.npy", meta.image_shape)
-    save_png(FIGURE, slice_figure(images, y[rows["train"]], raw.classes))
-
-
-def labels_and_subjects(raw: Raw) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-    """Of all rows, those of train first."""
-    y = np.concatenate([raw.train.labels, raw.test.labels])
-    if raw.train.subjects is None or raw.test.subjects is None:
-        return y, None
-    return y, np.concatenate([raw.train.subjects, raw.test.subjects])
+    with replacing(paths.FLAT) as folder:
+        folder.mkdir()
+        stored = write_smallest(folder, raw, rows)
+        for kind, numbers in (("y", raw.labels), ("subjects", raw.subjects)):
+            if numbers is not None:
+                for split, chosen in rows.items():
+                    path = folder / f"{kind}_{split}.npy"
+                    write_array(path, chosen.shape, np.int64, [numbers[chosen]])
+        info = {
+            "image_shape": list(raw.images["train"].shape[1:]), "classes": raw.classes,
+            "scored": scored, "counts": counts, "stored": stored._asdict(),
+        }  # fmt: skip
+        write_json(folder / paths.INFO.name, info)
+    train = load_split("train", read_info(), paths.FLAT)
+    save_png(paths.SAMPLE_FIGURE, slice_figure(train.images, train.labels, raw.classes))
 
 
 def split_rows(raw: Raw, data: Data) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    """The rows of train and of test, numbered through both files, and the classes to score."""
-    y, subjects = labels_and_subjects(raw)
+    """Return the rows of train and of test, and the classes to score."""
+    y = raw.labels
     if data.split == "given":
-        n_train = len(raw.train.labels)
-        rows = {"train": np.arange(n_train), "test": np.arange(n_train, len(y))}
-        return rows, [raw.classes[label] for label in np.unique(raw.test.labels)]
-    if data.split == "subject" and subjects is None:
+        train, test = np.split(np.arange(len(y)), [len(raw.images["train"])])
+        return {"train": train, "test": test}, [raw.classes[label] for label in np.unique(y[test])]
+    ids = raw.subjects if data.split == "subject" else None
+    if data.split == "subject" and ids is None:
         raise InputError(
-            f"params.yaml: data.split is subject, but {data.raw} says not whose image a row is; "
-            "expected train_subjects.pt and test_subjects.pt there, or another split"
+            f"params.yaml: data.split is subject, but {data.raw} has no subject ids, expected "
+            "train_subjects.pt and test_subjects.pt there, or another split"
         )
-    ids = subjects if data.split == "subject" else None
     fold = fold_of_rows(y, ids, data.folds, data.seed)
     absent = absent_classes(y, fold, raw.classes)
-    for name, folds in absent.items():
-        of = y == raw.classes.index(name)
-        n = of.sum() if ids is None else len(np.unique(ids[of]))
+    for name in absent:
         print(
-            f"warning: class {name} has {n} {'rows' if ids is None else 'subjects'} for "
-            f"{data.folds} folds: none in test in folds {folds.test}, none in train in folds "
-            f"{folds.train}; balanced and macro_f1 leave it out in every fold"
+            f"warning: not each of {data.folds} folds has rows of class {name} in train and test; "
+            "balanced_accuracy and macro_f1 leave it out in every fold"
         )
     order = np.random.default_rng(data.seed)  # batches are rows in stored order
     rows = {
@@ -87,30 +77,30 @@ def split_rows(raw: Raw, data: Data) -> tuple[dict[str, NDArray[np.int64]], list
     return rows, [name for name in raw.classes if name not in absent]
 
 
-def write_smallest(folder: Path, raw: Raw, rows: dict[str, NDArray[np.int64]]) -> Form:
-    """Write the images of train and test in the smallest form that fits them all; return it."""
-    channels, height, width = raw.train.images.shape[1:]
-    for form in forms(channels):
+def write_smallest(folder: Path, raw: Raw, rows: dict[str, NDArray[np.int64]]) -> StorageFormat:
+    """Write the images of train and test in the smallest format that fits them all; return it."""
+    channels, height, width = raw.images["train"].shape[1:]
+    for stored in arrays.storage_formats(channels):
         try:
             for split, chosen in rows.items():
-                shape = (len(chosen), form.channels * height * width)
-                chunks = checked_chunks(raw, chosen, form, f"load {split}")
-                write_array(folder / f"x_{split}.npy", shape, form.dtype, chunks)
-        except FormError:
+                shape = (len(chosen), stored.channels * height * width)
+                chunks = stored_chunks(raw, chosen, stored, f"load {split}")
+                write_array(folder / f"x_{split}.npy", shape, stored.dtype, chunks)
+        except FormatError:
             continue
         break
-    return form
+    return stored
 
 
-def checked_chunks(
-    raw: Raw, rows: NDArray[np.int64], form: Form, label: str
+def stored_chunks(
+    raw: Raw, rows: NDArray[np.int64], stored: StorageFormat, label: str
 ) -> Iterator[NDArray[Any]]:
-    """The images of `rows` to store, in chunks (n, D); FormError, InputError."""
-    for part in row_slices(len(rows), 4 * raw.train.images[0].numel(), label):
+    """Yield the images of `rows` to store, in chunks (n, D); FormatError, InputError."""
+    for part in arrays.row_slices(len(rows), 4 * raw.images["train"][0].numel(), label):
         chunk = images_of(raw, rows[part])
-        if form.dtype == "float32":  # grey levels are finite by themselves
+        if stored.dtype == "float32":  # others are refused by `stored_rows` if not finite
             check_pixels(chunk, raw, rows[part])
-        yield stored_rows(chunk, form)
+        yield arrays.stored_rows(chunk, stored)
 
 
 if __name__ == "__main__":

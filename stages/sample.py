@@ -1,17 +1,15 @@
-"""Phantom slices as a raw folder, so that a fresh clone runs with no download."""
-
-from pathlib import Path
+"""Draw phantom slices as a raw folder, so that a fresh clone runs without a download."""
 
 import numpy as np
 import torch
 
+from src import paths
 from src.cli import run
-from src.files import replacing
+from src.data.phantoms import CLASSES, phantoms
+from src.data.raw_tensors import save_labels, save_tensor
 from src.params import read_params
-from src.phantoms import CLASSES, phantoms
-from src.raw import save_labels, save_tensor
+from src.storage.files import replacing
 
-OUT = Path("data/sample")
 TRAIN_SHARE = 0.8  # of each subject's slices, as in the published split: by slice, not by subject
 
 
@@ -27,17 +25,13 @@ def main() -> None:
         split: rng.permutation(np.argwhere(chosen))  # (N, 2): subject, slice
         for split, chosen in (("train", in_train), ("test", ~in_train))
     }
-    with replacing(OUT) as folder:
+    subjects = {split: index[:, 0].copy() for split, index in rows.items()}
+    with replacing(paths.SAMPLE) as folder:
         folder.mkdir()
         for split, index in rows.items():
             grey = torch.from_numpy(images[tuple(index.T)]).float() / 255
             save_tensor(folder / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
-        save_labels(
-            folder,
-            CLASSES,
-            {split: labels[index[:, 0]] for split, index in rows.items()},
-            {split: index[:, 0].copy() for split, index in rows.items()},
-        )
+        save_labels(folder, CLASSES, {s: labels[ids] for s, ids in subjects.items()}, subjects)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,27 @@
 """Standardise every feature by its mean and deviation over the training rows."""
 
 from math import prod
-from pathlib import Path
 
 import numpy as np
 
-from src.arrays import read_train_and_test, write_array
+from src import paths
 from src.cli import run
-from src.meta import read_meta
+from src.data.scaling import fit_scaler, save_scaler, scaled_chunks
 from src.params import read_params
-from src.scaler import finite_chunks, fit_scaler, save_scaler, scaled_chunks
-
-FLAT = Path("data/flat")
-OUT = Path("data/scaled")
-SCALER = Path("data/scaler.npz")
+from src.storage.arrays import read_rows, write_array
+from src.storage.dataset import SPLITS, read_info
 
 
-@np.errstate(all="ignore")  # what overflows is found by finite_chunks
 def main() -> None:
     read_params()  # every stage checks the whole file
-    meta = read_meta(FLAT / "meta.json")
-    train, test = read_train_and_test(FLAT, meta.image_shape)
+    image_shape = read_info().image_shape
+    sources = [paths.FLAT / f"x_{split}.npy" for split in SPLITS]
+    train, test = (read_rows(source, image_shape) for source in sources)
     scaler = fit_scaler(train)
-    for name, x in (("x_train.npy", train), ("x_test.npy", test)):
-        chunks = finite_chunks(scaled_chunks(scaler, x), FLAT / name)
-        write_array(OUT / name, x.shape, np.float32, chunks)
-    save_scaler(SCALER, scaler, prod(meta.image_shape))
+    for source, stored in zip(sources, (train, test), strict=True):
+        chunks = scaled_chunks(scaler, stored, source)
+        write_array(paths.SCALED / source.name, stored.shape, np.float32, chunks)
+    save_scaler(paths.SCALER, scaler, prod(image_shape))
 
 
 if __name__ == "__main__":

@@ -1,97 +1,82 @@
-"""What needs no network: the majority class, nearest neighbours, and whether the split leaks."""
+"""Score the majority class and nearest neighbours, and measure how much the split leaks."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from src.arrays import read_numbers, read_train_and_test
+from src import paths
 from src.cli import InputError, run
-from src.files import write_json
-from src.leakage import kinship, leakage, leakage_figure
-from src.meta import absent_entry, read_meta
-from src.neighbours import nearest_of_other_groups
-from src.params import Data, read_params
-from src.png import save_png
-from src.scores import score
-from src.splits import absent_classes, fold_of_rows
-
-FLAT = Path("data/flat")
-METRICS = Path("metrics")
-LEAKAGE = Path("plots/leakage.json")
-FIGURE = Path("plots/neighbours.png")
+from src.data.splits import absent_classes, fold_of_rows
+from src.evaluation.confidence import Subjects
+from src.evaluation.leakage import CLOSE, describe_leakage, similarity
+from src.evaluation.metrics import score
+from src.evaluation.nearest_neighbours import nearest_of_other_groups
+from src.params import BASELINES, Data, read_params
+from src.plotting.leakage import leakage_figure
+from src.plotting.style import save_png
+from src.storage.arrays import read_rows
+from src.storage.dataset import SPLITS, Info, load_split, read_info
+from src.storage.files import REMAKE, write_json
 
 
 def main() -> None:
-    data = read_params().data
-    meta = read_meta(FLAT / "meta.json")
-    x = read_train_and_test(FLAT, meta.image_shape)
-    y = of_all_rows("y", x, len(meta.classes))
-    subjects = of_all_rows("subjects", x) if (FLAT / "subjects_test.npy").exists() else None
+    data, info = read_params().data, read_info()
+    x, y, subjects = read_all_rows(info)
     in_test = np.arange(len(y)) >= len(x[0])
     folds = folds_of_all_rows(y, subjects, data)
     neighbours = nearest_of_other_groups(x, np.stack([in_test, *folds.values()]).astype(np.int64))
 
-    def metrics(
-        predicted: NDArray[np.int64], rows: NDArray[np.bool_], scored: list[str]
-    ) -> dict[str, Any]:
-        ids = None if subjects is None else subjects[rows]
-        labels = [meta.classes.index(name) for name in scored]
-        return score(predicted[rows], y[rows], ids, labels)
-
     majority = np.full(len(y), np.bincount(y[~in_test]).argmax())
-    named, *named_by_fold = y[neighbours.nearest]
-    left_out = absent_entry(meta.classes, meta.scored)
+    nearest, *nearest_in_folds = y[neighbours.nearest]
+    test = y[in_test], None if subjects is None else subjects[in_test], info.classes
     results = {
-        "majority": metrics(majority, in_test, meta.scored) | left_out,
-        "nearest_neighbour": metrics(named, in_test, meta.scored) | left_out,
-        # DVC knows no optional out: where there are no such folds, the object stays empty.
-        "nearest_neighbour_random": {},
-        "nearest_neighbour_subject": {},
+        "majority": score(majority[in_test], *test, info.unscored_classes),
+        "nearest_neighbour": score(nearest[in_test], *test, info.unscored_classes),
     }
-    left_out_on_folds = {}
-    for (kind, fold), predicted in zip(folds.items(), named_by_fold, strict=True):
-        absent = absent_classes(y, fold, meta.classes)
-        scored = [name for name in meta.classes if name not in absent]
-        results[f"nearest_neighbour_{kind}"] = metrics(predicted, y == y, scored)
-        left_out_on_folds[kind] = [*absent]
-    kin = kinship(neighbours, in_test, subjects)
-    found = leakage(kin) | {"left_out_on_folds": left_out_on_folds}
+    left_out = {kind: [*absent_classes(y, fold, info.classes)] for kind, fold in folds.items()}
+    for kind, predicted in zip(folds, nearest_in_folds, strict=True):
+        metrics = score(predicted, y, subjects, info.classes, left_out[kind])
+        results[f"nearest_neighbour_{kind}"] = metrics
+    similar = similarity(neighbours, in_test, subjects)
+    leakage = describe_leakage(similar) | {"left_out_on_folds": left_out}
 
-    save_png(FIGURE, leakage_figure(kin))
-    write_json(LEAKAGE, found)
-    for name, of_baseline in results.items():
-        write_json(METRICS / f"{name}.json", of_baseline)
-        if of_baseline:
-            print(f"{name}: accuracy {of_baseline['accuracy']:.4f}")
-    print(found["sentence"])
+    save_png(paths.LEAKAGE_FIGURE, leakage_figure(similar.closeness, similar.same, CLOSE))
+    write_json(paths.LEAKAGE, leakage)
+    for name in BASELINES:
+        # DVC has no optional out: where there are no such folds, the object is empty.
+        write_json(paths.metrics(name), results[name].to_json() if name in results else {})
+    for name, metrics in results.items():
+        print(f"{name}: accuracy {metrics.accuracy:.4f}")
+    print(leakage["sentence"])
 
 
-def of_all_rows(
-    kind: str, x: Sequence[NDArray[Any]], n_classes: int | None = None
-) -> NDArray[np.int64]:
-    """Labels ("y") or subject ids of all rows of `x`, those of train first."""
-    return np.concatenate(
-        [
-            read_numbers(FLAT / f"{kind}_{split}.npy", len(rows), n_classes)
-            for split, rows in zip(("train", "test"), x, strict=True)
-        ]
-    )
+def read_all_rows(info: Info) -> tuple[list[NDArray[Any]], NDArray[np.int64], Subjects]:
+    """Return the stored rows of train and of test; labels (N,) and subject ids (N,) of both."""
+    sources = [paths.FLAT / f"x_{split}.npy" for split in SPLITS]
+    train, test = x = [read_rows(source, info.image_shape) for source in sources]
+    if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
+        raise InputError(
+            f"{sources[1]}: {test.dtype} rows of {test.shape[1]}, expected {train.dtype} rows of "
+            f"{train.shape[1]}, as in {sources[0]}; {REMAKE}"
+        )
+    splits = [load_split(split, info, paths.FLAT) for split in SPLITS]
+    ids = [split.subjects for split in splits if split.subjects is not None]
+    labels = np.concatenate([split.labels for split in splits])
+    return x, labels, np.concatenate(ids) if len(ids) == len(splits) else None
 
 
 def folds_of_all_rows(
-    y: NDArray[np.int64], subjects: NDArray[np.int64] | None, data: Data
+    y: NDArray[np.int64], subjects: Subjects, data: Data
 ) -> dict[str, NDArray[np.int64]]:
-    """The folds "random" and, with ids, "subject" of all rows; without those that cannot be."""
+    """Return the folds (N,) "random" and, with ids, "subject", where these are possible."""
     folds = {}
     for kind, ids in {"random": None, "subject": subjects}.items():
         if kind == "subject" and ids is None:
             continue
         try:
             folds[kind] = fold_of_rows(y, ids, data.folds, data.seed)
-        except InputError as reason:  # a comparison that nobody asked for fails no run
+        except InputError as reason:  # nobody asked for this comparison, so the stage goes on
             print(f"note: no nearest_neighbour_{kind}: {reason}")
     return folds
 

@@ -1,0 +1,81 @@
+"""Is one model better than another on the same test rows, or may it be chance?"""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, permutation_test
+
+from src.evaluation.confidence import Subjects, clustered
+
+RESAMPLES = 9999
+LEVEL = 0.05
+
+
+class Pair(NamedTuple):
+    a: str
+    b: str
+    only_a: int  # rows that only a gets right
+    only_b: int
+    mcnemar: float  # p, Holm-corrected over the pairs
+    by_subject: float | None  # likewise; None without the ids of two subjects or more
+
+
+def compare_pairs(correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects) -> list[Pair]:
+    """Return two-sided tests of each pair of models, from the rows (N,) that each gets right.
+
+    mcnemar: McNemar's exact test (1947) on the rows that only one of the two gets right. It takes
+    rows as independent. by_subject: the paired permutation test of scipy.stats. It swaps the two
+    models for all rows of a subject at once, since these are right or wrong together. It is exact
+    for few subjects; else it draws 9999 resamples, seeded. Models that agree have p = 1.
+    """
+    pairs = list(combinations(correct, 2))
+    only = [(correct[a] & ~correct[b], correct[b] & ~correct[a]) for a, b in pairs]
+    counts = [(int(only_a.sum()), int(only_b.sum())) for only_a, only_b in only]
+    mcnemar = holm([binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in counts])
+    by_subject: list[float] | list[None] = [None] * len(pairs)
+    if clustered(subjects):
+        by_subject = holm([_swap_subjects(*rows, subjects) for rows in only])
+    return [
+        Pair(a, b, *count, p, q)
+        for (a, b), count, p, q in zip(pairs, counts, mcnemar, by_subject, strict=True)
+    ]
+
+
+def _swap_subjects(
+    only_a: NDArray[np.bool_], only_b: NDArray[np.bool_], subjects: NDArray[np.int64]
+) -> float:
+    _, cluster = np.unique(subjects, return_inverse=True)
+    return float(
+        permutation_test(
+            (np.bincount(cluster, only_a), np.bincount(cluster, only_b)),
+            lambda a, b, axis: (a - b).sum(axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            batch=1000,
+            rng=np.random.default_rng(0),
+        ).pvalue
+    )
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return the p values corrected for their number (Holm, Scand. J. Statist. 6 (1979) 65)."""
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    corrected[order] = np.maximum.accumulate(np.arange(len(p), 0, -1) * np.asarray(p)[order])
+    return [min(float(value), 1.0) for value in corrected]
+
+
+def verdict(pair: Pair) -> str:
+    """Return one sentence about the pair; it goes by subject where these are known."""
+    more = abs(pair.only_a - pair.only_b)
+    if not more:
+        return f"{pair.a} and {pair.b} are right on equally many rows"
+    better, worse = (pair.a, pair.b) if pair.only_a > pair.only_b else (pair.b, pair.a)
+    p, how = (pair.mcnemar, "") if pair.by_subject is None else (pair.by_subject, " by subject")
+    found = "more than chance explains" if p < LEVEL else "which may be chance"
+    rows = f"{more} row{'s' * (more > 1)}"
+    return f"{better} is right on {rows} more than {worse}, {found} (p = {p:.2g}{how})"

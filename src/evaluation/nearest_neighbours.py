@@ -1,0 +1,67 @@
+"""Nearest neighbours among all rows, for a classifier that learns nothing and for leakage."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context
+from sklearn.metrics import pairwise_distances_chunked
+from tqdm import tqdm
+
+BLOCK_BYTES = 2**27  # of a block of rows as float64
+
+
+class Neighbours(NamedTuple):  # of N rows in G groupings
+    nearest: NDArray[np.int64]  # (G, N), the number of the nearest row of another group
+    distance: NDArray[np.float64]  # (G, N), Euclidean to that row, in units of the stored values
+    typical: NDArray[np.float64]  # (N,), median to the other rows of the group in grouping 0
+
+
+def nearest_of_other_groups(
+    parts: Sequence[NDArray[Any]], groupings: NDArray[np.int64]
+) -> Neighbours:
+    """Return, for each row of `parts` and each grouping, the nearest row of another group.
+
+    parts: stored rows (n, D), which may be memory maps, numbered through all parts, N in all.
+    groupings: (G, N), the group of each row; at least two groups in each. Of rows that are equally
+    near, the first counts. `typical` is NaN for a row that is alone in its group.
+
+    Squared distances of grey levels are whole numbers, exact in float64, so the result does not
+    depend on the number of threads. Memory does not grow with N x N.
+    """
+    n_rows = groupings.shape[1]
+    nearest, distance = np.empty(groupings.shape, np.int64), np.empty(groupings.shape)
+    typical = np.full(n_rows, np.nan)
+    with tqdm(total=n_rows, desc="nearest neighbours", unit="row", disable=None) as progress:
+        for rows, distances in _distances_from_all(parts, n_rows):
+            for place, groups in enumerate(groupings):
+                others = np.where(groups[:, None] != groups[rows], distances, np.inf)
+                nearest[place, rows], distance[place, rows] = others.argmin(0), others.min(0)
+            for row, from_all in zip(rows, distances.T, strict=True):
+                own = groupings[0] == groupings[0, row]
+                own[row] = False
+                if own.any():
+                    typical[row] = np.median(from_all[own])
+            progress.update(len(rows))
+    return Neighbours(nearest, distance, typical)
+
+
+def _distances_from_all(
+    parts: Sequence[NDArray[Any]], n_rows: int
+) -> Iterator[tuple[range, NDArray[np.float64]]]:
+    """Yield the numbers of consecutive rows, with the distances (N, rows) from all rows to them."""
+    row_bytes = 8 * parts[0].shape[1]
+    size = max(1, BLOCK_BYTES // max(8 * n_rows, row_bytes))
+    # scikit-learn takes as many of all rows at a time as this memory holds distances.
+    memory = {"working_memory": 8 * size * max(1, BLOCK_BYTES // row_bytes) / 2**20}
+    end = 0
+    for part in parts:
+        for start in range(0, len(part), size):
+            block = part[start : start + size].astype(np.float64)
+            chunks: list[NDArray[np.float64]] = []
+            with config_context(assume_finite=True):  # `load` has checked it
+                for others in parts:
+                    chunks += pairwise_distances_chunked(others, block, **memory)
+            end += len(block)
+            yield range(end - len(block), end), np.vstack(chunks)

@@ -1,0 +1,38 @@
+"""HTML pages, each from a Jinja template of this folder that holds its prose."""
+
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+
+def render(template: str, **values: Any) -> bytes:
+    """Return the page of `template`, a file name, as UTF-8; all text in `values` is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"embedded": embedded, "shown": shown}
+    return environment.get_template(template).render(values).encode()
+
+
+def embedded(png: bytes) -> str:
+    """Return a picture as a data URI, for a page in one file."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
+
+
+def shown(value: str | float | None) -> str:
+    """Return a value as text: floats with four decimals, or as 1.0e-08 where these say nothing."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
+        case _:
+            return str(value)

@@ -1,0 +1,138 @@
+"""Both pages, written from small files whose figures are known."""
+
+import re
+from base64 import b64encode
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from src import paths
+from src.cli import InputError
+from src.params import BASELINES
+from src.storage.files import write_bytes, write_csv, write_json
+from stages import report
+from stages.studies import report as studies_report
+from tests.pipeline.browser import PHONE, needs_chromium, width_on_phone
+
+MODELS = ("small", "conv", "conv_again", "conv_hot")  # of the params in tests/conftest.py
+PICTURES = ("sample", "leakage", "accuracy", "history", "learning_rate")
+CLASSES = ("<Ill>", "Sane", "Unsure")
+
+
+@pytest.fixture(autouse=True)
+def in_workspace(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workspace)
+
+
+def table(page: str, caption: str) -> dict[str, list[str]]:
+    """Return the table with `caption`: the cells of each row, by its first cell."""
+    lines = page.split(f">{caption}")[1].split("</table>")[0].split("<tr>")[1:]
+    cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", unescape(line)) for line in lines]
+    return {first: rest for first, *rest in cells}
+
+
+def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
+    counts = {"train": [5, 6, 7], "test": [3, 1, 0]}
+    info = {"image_shape": [3, 8, 9], "classes": CLASSES, "scored": CLASSES[:2], "counts": counts}
+    write_json(paths.INFO, info)
+    for place, name in enumerate((*MODELS, *BASELINES)):
+        share = 0.5 + place / 100
+        of_model = {"loss": 1e-5, "diverged": False} if name in MODELS else {}
+        found = {"accuracy": share, "ci_low": share - 0.1, "ci_high": share + 0.1}
+        write_json(paths.metrics(name), found | of_model)
+    write_json(paths.metrics("nearest_neighbour_subject"), {})  # these data have no such folds
+    write_json(paths.LEAKAGE, {"sentence": "<They leak.>", "closest_twentieth": 0.2})
+    predicted = [("<Ill>", "<Ill>"), *[("<Ill>", "Sane")] * 3, ("Sane", "Unsure")]
+    for name in MODELS:
+        write_csv(paths.confusion(name), ("actual", "predicted"), predicted)
+    columns = ("a", "b", "only_a", "only_b", "mcnemar", "by_subject", "verdict")
+    write_csv(paths.COMPARISON, columns, [("small", "conv", 3, 5, 0.5, 0.25, "as good")])
+    for name in PICTURES:
+        write_bytes(paths.PLOTS / f"{name}.png", name.encode())
+
+    report.main()
+    page = paths.REPORT.read_text()
+    best, leakage = re.findall(r'<p class="lead">(.*?)</p>', page)
+    shares = ["0.5300", "0.4300", "0.6300", "0.5400", "0.5500"]
+    assert re.findall(r"\d\.\d+|conv_\w+", best) == ["conv_hot", *shares]
+    assert leakage == "&lt;They leak.&gt;"
+    assert "18 training and 4 test rows of 3 x 8 x 9" in page
+    assert "leave out Unsure." in page
+    assert table(page, "Rows by class")["Sane"] == ["6", "1"]
+    assert list(table(page, "Similarity").values())[1:] == [["0.2000"]]
+    scores = table(page, "Metrics")
+    assert list(scores) == ["", *MODELS, *BASELINES[:3]]
+    assert scores["conv"] == ["0.5100", "0.4100", "0.6100", "-", "-", "1.0e-05", "no"]
+    header, pair = table(page, "Pairs of models").values()
+    assert header == ["second", "only first", "only second", "p", "p by subject", "in words"]
+    assert pair == ["conv", "3", "5", "0.5000", "0.2500", "as good"]
+    confusion = table(page, "conv: test rows")
+    assert confusion["<Ill>"] == ["1", "3", "0", "0.2500"]
+    assert confusion["Sane"] == ["0", "0", "1", "0.0000"]
+    assert confusion["Unsure"] == ["0", "0", "0", "-"]
+    assert "--share: 0.75" in page
+    assert paths.PARAMS.read_text() in unescape(page)
+    data = [b64encode(name.encode()).decode() for name in PICTURES]
+    assert re.findall(r'<img src="data:image/png;base64,(.*?)"', page) == data
+    assert not re.search(r'(src|href)="(?!data:|#)', page)  # one file
+
+    paths.COMPARISON.write_text(paths.COMPARISON.read_text().replace("0.25", ""))  # no subject ids
+    report.main()
+    header, pair = table(paths.REPORT.read_text(), "Pairs of models").values()
+    assert header == ["second", "only first", "only second", "p", "in words"]
+    assert pair == ["conv", "3", "5", "0.5000", "as good"]
+    for path in (paths.LEAKAGE, paths.metrics("conv")):
+        path.write_text("{}")
+        with pytest.raises(InputError, match=str(path)):
+            report.main()
+
+
+@pytest.fixture
+def studies() -> None:
+    rows = [
+        (study, value, measure, *figures)
+        for study, measures in studies_report.MEASURES.items()
+        for value, figures in {"1": (0.5, 0.12, 2, 1, 0), "9": ("", "", 2, 2, 2)}.items()
+        for measure in measures
+    ]
+    columns = ("study", "value", "measure", "mean", "sd", "runs", "without", "diverged")
+    write_csv(paths.STUDY_SUMMARY, columns, rows)
+    speed = {"batch_size": 4, "images_per_second": 99.6, "peak_memory_mb": 21.7, "device": "CPU"}
+    write_json(paths.THROUGHPUT, {"model": "small", "runs": [speed]})
+    figures = {"by_value": {"0.1": {"mean": 0.0, "sd": 0.5, "of": 2}}, "p": "< 1e-6"}
+    claim = {"question": "Q1", "claim": "A", "rule": "R", "figures": figures, "verdict": "holds"}
+    other = {"question": "Q2", "claim": "B", "verdict": "not decided here", "would_decide": "W"}
+    write_json(paths.CLAIMS, {"claims": [claim, claim | other, claim | other | {"claim": "C"}]})
+    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("[conv]", "[small, conv]"))
+    header = "model,other,held_out_accuracy,other_held_out_accuracy,p,larger_than_seed_variation"
+    paths.STUDY_DIFFERENCES.write_text(f"{header}\nsmall,conv,0.5,0.75,0.125,False\n")
+
+
+@pytest.mark.usefixtures("studies")
+def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> None:
+    studies_report.main()
+    page = paths.STUDY_REPORT.read_text().replace("\N{NO-BREAK SPACE}", " ")
+    assert re.findall(r"\d+", page.split('class="lead">')[1].split("</p>")[0]) == list("3102")
+    for caption, columns in (
+        ("Models over seeds", 6),
+        ("small by batch size, learning rate in", 9),
+    ):
+        assert table(page, caption)["1"] == ["0.5 ± 0.12 (1 without)"] * columns + ["0"]
+        assert table(page, caption)["9"] == ["-"] * columns + ["2"]
+    first, second = (table(part, "The notebook") for part in page.split('<h2 id="batch-size">'))
+    assert first["A"] == ["holds", "R", "by value: (0.1: 0 ± 0.5); p: < 1e-6"]
+    assert list(second) == ["claim", "B", "C"]
+    assert second["B"][1] == "R. Would decide: W"
+    assert table(page, "Speed")["4"] == ["100", "22", "CPU"]
+    pairs = table(page, "Pairs of models")
+    assert pairs["small"] == ["conv", "0.5000", "0.7500", "0.1250", "no"]
+    links = [f"plots/{name}.png" for name in ("seed", "learning_rate", "batch_size")]
+    assert re.findall(r'src="(.*?)"', page) == links
+
+
+@needs_chromium
+@pytest.mark.usefixtures("studies")
+def test_studies_report_fits_a_phone(tmp_path: Path) -> None:
+    studies_report.main()
+    assert width_on_phone(paths.STUDY_REPORT.absolute(), tmp_path) <= PHONE

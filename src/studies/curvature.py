@@ -1,0 +1,120 @@
+"""The loss at one point of weight space: its value, the noise of its gradient, its sharpness.
+
+All functions take images x (N, C, H, W) and labels y (N,), and measure in float32. They process the
+rows in parts, so that memory is bounded by the weights and not by the rows.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh
+from torch import nn
+
+EVALUATION_BATCH = 64
+SMALL_BATCH = 16
+HESSIAN_CHUNK_ROWS = 64
+LANCZOS_VECTORS = 8  # each as long as the weights
+
+
+@torch.inference_mode()
+def loss_and_accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """Return the mean cross-entropy, summed in float64, and the share of rows that are right."""
+    device = next(network.parameters()).device
+    logits = torch.cat([network(rows.to(device)).cpu() for rows in x.split(EVALUATION_BATCH)])
+    loss = nn.functional.cross_entropy(logits.double(), y)
+    return float(loss), float((logits.argmax(1) == y).double().mean())
+
+
+class GradientNoise(NamedTuple):
+    """Unbiased estimates of the gradient G over infinitely many rows and of its noise."""
+
+    squared_gradient: float  # |G|^2; below 0 where the noise outweighs it
+    variance: float  # tr(Sigma): of the gradient of a single row, summed over the weights
+    gradient_norm: float  # of the gradient over the rows at hand
+
+    @property
+    def scale(self) -> float:
+        """Return B_simple = tr(Sigma) / |G|^2, in rows; NaN where |G|^2 is not positive."""
+        return self.variance / self.squared_gradient if self.squared_gradient > 0 else np.nan
+
+
+def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> GradientNoise:
+    """Return the simple noise scale of McCandlish et al. 2018 (arXiv:1812.06162), appendix A.1.
+
+    Takes N >= 2 rows in random order. Compares the gradients of batches of b rows with that of all
+    B rows (the last rows, which fill no batch, are left out):
+
+        |G|^2     = (B |G_B|^2 - b |G_b|^2) / (B - b)
+        tr(Sigma) = (|G_b|^2 - |G_B|^2) / (1/b - 1/B)
+
+    with |G_b|^2 the mean over the batches.
+    """
+    small = min(SMALL_BATCH, len(x) // 2)
+    batches = len(x) // small
+    large = batches * small
+    parameters = trained(network)
+    total, squares = torch.zeros_like(flat(parameters), dtype=torch.float64), 0.0
+    for images, labels in zip(x[:large].split(small), y[:large].split(small), strict=True):
+        loss = nn.functional.cross_entropy(network(images), labels)
+        gradient = flat(torch.autograd.grad(loss, parameters, materialize_grads=True)).double()
+        squares += float(gradient @ gradient) / batches
+        total += gradient / batches
+    mean_square = float(total @ total)
+    return GradientNoise(
+        (large * mean_square - small * squares) / (large - small),
+        (squares - mean_square) / (1 / small - 1 / large),
+        mean_square**0.5,
+    )
+
+
+def trained(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])
+
+
+def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+    """Return the largest (not the largest in size) eigenvalue of the Hessian of the mean loss.
+
+    By scipy's eigsh (Lanczos, ARPACK), to a relative 1e-3, from products of the Hessian with
+    vectors (Pearlmutter 1994: the gradient of gradient times vector). It is not invariant: the same
+    function written with rescaled weights has another sharpness (Dinh et al. 2017,
+    arXiv:1703.04933). And it vanishes with the loss: rows that are fitted with certainty give no
+    curvature. So compare it only between equal networks, and read it beside their losses.
+    """
+    size = sum(parameter.numel() for parameter in trained(network))
+    product = partial(hessian_product, network, x, y)
+    start = np.random.default_rng(0).standard_normal(size, np.float32)
+    if not product(start).any():
+        return 0.0  # a flat point, where ARPACK has nothing to start from
+    (largest,) = eigsh(
+        LinearOperator((size, size), matvec=product, dtype=np.float32),
+        k=1,
+        which="LA",
+        v0=start,
+        ncv=min(LANCZOS_VECTORS, size),
+        tol=1e-3,
+        return_eigenvectors=False,
+    )
+    return float(largest)
+
+
+def hessian_product(
+    network: nn.Module, x: torch.Tensor, y: torch.Tensor, vector: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the Hessian of the mean cross-entropy times `vector` (number of weights,)."""
+    parameters = trained(network)
+    direction = torch.from_numpy(vector.reshape(-1).copy()).to(parameters[0].device)
+    total = torch.zeros_like(direction)
+    for rows, labels in zip(x.split(HESSIAN_CHUNK_ROWS), y.split(HESSIAN_CHUNK_ROWS), strict=True):
+        loss = nn.functional.cross_entropy(network(rows), labels, reduction="sum") / len(x)
+        gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
+        along = flat(gradients) @ direction
+        total += flat(torch.autograd.grad(along, parameters, materialize_grads=True))
+    return total.cpu().numpy()

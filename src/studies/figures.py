@@ -1,0 +1,105 @@
+"""The pictures of the studies: one point per run, so that seed-to-seed variation shows."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from statistics import mean
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, PercentFormatter
+
+from src.studies.runs import Run, by_value, mean_and_deviation, numbers
+
+COLOURS = ("tab:blue", "tab:orange")  # one per curve
+CROSS, GREY = "tab:red", "dimgray"
+NOTEBOOK = {"lr": (1e-8, 0.01, 10), "batch_size": (5, 15, 100)}  # of its models
+DIVERGED, UNDEFINED = 0.95, 0.88  # of a panel's height: where runs without a number are marked
+PANELS = {  # measure: title, scale
+    "train_loss": ("training loss", "log"),
+    "held_out_accuracy": ("held-out accuracy", "linear"),
+    "gap": ("training accuracy - held-out accuracy", "linear"),
+    "epochs_to_90": ("epochs to 90 % training accuracy", "log"),
+    "noise_scale_end": ("gradient noise scale at the end, rows", "log"),
+    "sharpness": ("sharpness at the end", "log"),
+}
+
+
+def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str) -> Figure:
+    """Return six measures against `key` ("lr" or "batch_size"), one colour per curve."""
+    figure = Figure(figsize=(10, 10.5), layout="constrained")
+    figure.suptitle(f"By {label}: one point per run, lines through the means over seeds")
+    panels = figure.subplots(3, 2, sharex=True).ravel()
+    for axes, (measure, (title, scale)) in zip(panels, PANELS.items(), strict=True):
+        axes.set(title=title, xscale="log")
+        for i, (name, runs) in enumerate(curves.items()):
+            groups = by_value(runs, key)
+            draw_curve(axes, groups, measure, name, i)
+            for value in groups.keys() & set(NOTEBOOK[key]):
+                axes.axvline(value, color=GREY, linestyle=":", label="a value of the notebook")
+        axes.margins(y=0.22)  # room for the marks at the top
+        axes.grid(alpha=0.3)
+        if scale == "linear":
+            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        elif any(numbers(runs, measure) for runs in curves.values()):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(LogFormatter())  # labels where a decade is not full
+    panels[1].set_ylim(0, 1)
+    for axes in panels[-2:]:
+        axes.set_xlabel(f"{label} (log scale)")
+    marks = {str(mark.get_label()): mark for axes in panels for mark in axes.lines}
+    named = [mark for name, mark in marks.items() if not name.startswith("_")]
+    figure.legend(handles=named, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def draw_curve(
+    axes: Axes, groups: Mapping[float, Sequence[Run]], measure: str, name: str, place: int
+) -> None:
+    """Draw one dot per run and a line through the means; at the top, mark runs without a number."""
+    colour = COLOURS[place]
+    lowest = 0 if PANELS[measure][1] == "log" else -math.inf  # a log axis cannot show a 0
+    mark = partial(axes.plot, transform=axes.get_xaxis_transform(), clip_on=False, linestyle="")
+    means = []
+    for value, group in groups.items():
+        x = value * 1.1**place  # a little to the side, so that two curves do not hide each other
+        trained = [run for run in group if not run.diverged]
+        found = [number for number in numbers(trained, measure) if number > lowest]
+        axes.plot([x] * len(found), found, "o", color=colour, alpha=0.6, markersize=5)
+        means += [(x, mean(found))] if found else []
+        if len(trained) < len(group):
+            label = "one seed or more diverged"
+            mark(x, DIVERGED, marker="X", color=CROSS, mec=colour, markersize=10, label=label)
+        if len(found) < len(trained):
+            label = "one seed or more: never, undefined, or 0"
+            mark(x, UNDEFINED, marker="^", color=colour, fillstyle="none", ms=8, label=label)
+    axes.plot(*zip(*means, strict=True), color=colour, label=name)
+
+
+def seed_figure(models: Mapping[str, Sequence[Run]]) -> Figure:
+    """Return held-out accuracy and training loss of every seed, one row per model."""
+    names = list(models)[::-1]  # matplotlib counts from the bottom
+    figure = Figure(figsize=(10, 1.9 + 0.7 * len(names)), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, measure in ((left, "held_out_accuracy"), (right, "train_loss")):
+        for place, name in enumerate(names):
+            trained = [run for run in models[name] if not run.diverged]
+            found = numbers(trained, measure)
+            axes.plot(found, [place] * len(found), "o", color=COLOURS[0], alpha=0.6)
+            average, deviation = mean_and_deviation(found)
+            if average is not None:
+                text = f"{average:.3g}" + ("" if deviation is None else f" ± {deviation:.2g}")
+                axes.text(average, place + 0.28, text, ha="center", va="bottom", fontsize=8)
+                axes.plot([average] * 2, [place - 0.25, place + 0.25], color=COLOURS[0])
+            if len(trained) < len(models[name]):
+                side = axes.get_yaxis_transform()
+                axes.plot(0.97, place, "X", color=CROSS, markersize=9, transform=side)
+        axes.grid(alpha=0.3)
+    left.set_yticks(range(len(names)), names)
+    left.set(xlim=(0, 1), ylim=(-0.5, len(names) - 0.3), xlabel="held-out accuracy")
+    left.xaxis.set_major_formatter(PercentFormatter(1))
+    right.set(xscale="log", xlabel="training loss (log scale)")
+    right.margins(x=0.3)  # room for the text
+    figure.suptitle("One point per run; bar: mean ± standard deviation; cross: diverged")
+    return figure

@@ -1,0 +1,209 @@
+"""A run of a study: one training with one seed, what is measured of it, and its row in a CSV.
+
+A run trains on four fifths of the training rows and is scored on the fifth held out; the test rows
+are never read. (The scaler was fitted on all training rows, so it saw the pixels of the held-out
+rows, but never their labels.)
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from src import paths
+from src.cli import InputError
+from src.params import Studies
+from src.storage.dataset import Split
+from src.storage.files import REMAKE, read_csv
+from src.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
+
+NOISE_ROWS, SHARPNESS_ROWS = 512, 128
+TARGET = 0.9  # training accuracy
+DIVERGED = 10  # times the loss before training: some runs explode without ever being NaN
+
+# Each study's key, which is a column of its runs. Batch sizes are two studies: with the model's own
+# learning rate (fixed), and with one in proportion to the batch (linear).
+KEYS = {"seed": "model", "learning_rate": "lr", "fixed": "batch_size", "linear": "batch_size"}
+
+T = TypeVar("T")
+
+
+class Run(BaseModel):
+    """One row. Losses are mean cross-entropies in nats; NaN: not measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    seed: int
+    lr: float
+    batch_size: int
+    rows: int  # trained on
+    held_out_rows: int
+    constant_loss: float  # of the best constant answer: the entropy of the class shares
+    start_loss: float  # over the rows trained on, before training
+    train_loss: float  # over the same rows, after training
+    held_out_loss: float
+    train_accuracy: float  # after training; NaN logits count as class 0
+    held_out_accuracy: float
+    gap: float  # train_accuracy - held_out_accuracy
+    diverged: bool  # train_loss is NaN, or DIVERGED times start_loss
+    best_loss: float  # the lowest of an epoch, where each batch counts as before its own step
+    epochs_to_90: float  # until an epoch had 90 % training accuracy; inf: never
+    steps_to_90: float
+    largest_rise: float  # of the loss from one epoch to the next; 0 if it only fell
+    overshoots: bool  # an epoch's loss is above start_loss, or NaN
+    turns: int  # of the loss from falling to rising or back, over the epochs
+    distance: float = math.nan  # between first and last weights; NaN after divergence
+    # Only where curvature is measured, and after training only if the run did not diverge:
+    gradient_start: float = math.nan  # length of the gradient
+    noise_scale_start: float = math.nan  # in rows; NaN: undefined, see `gradient_noise`
+    gradient_end: float = math.nan
+    noise_scale_end: float = math.nan
+    sharpness: float = math.nan  # see `sharpness`, also for its limits
+
+    @property
+    def noise_to_signal(self) -> float:
+        """The variance of a step's gradient over its squared length."""
+        return self.noise_scale_end / self.batch_size
+
+
+Runs = dict[str, list[Run]]  # of each study in KEYS
+
+
+class Rows(NamedTuple):
+    x: torch.Tensor  # (N, C, H, W) float32
+    y: torch.Tensor  # (N,) int64
+
+
+def study_rows(split: Split, held_out: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+    """Return the rows to train on and those held out (N,), both in memory."""
+    rows = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
+    return take(rows, torch.from_numpy(~held_out)), take(rows, torch.from_numpy(held_out))
+
+
+def take(rows: Rows, chosen: torch.Tensor) -> Rows:
+    """Return a copy of the chosen rows; equal channels, of stride 0, are copied once."""
+    once = rows.x[:, :1] if rows.x.stride(1) == 0 else rows.x
+    return Rows(once[chosen].expand(-1, *rows.x.shape[1:]), rows.y[chosen])
+
+
+def measured_training(
+    network: nn.Module,
+    fitted: Rows,
+    held_out: Rows,
+    train: Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Any]],
+    steps_per_epoch: int,
+    curvature: bool,
+) -> dict[str, Any]:
+    """Return the measures of a `Run`, from before and after `train`.
+
+    `train` trains the network in place and returns its epochs (train_loss, train_accuracy).
+    """
+    device = next(network.parameters()).device
+    few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
+    sample = [part.to(device) for part in take(fitted, torch.from_numpy(few))]
+
+    def noise(when: str) -> dict[str, float]:
+        found = gradient_noise(network, *sample)
+        return {f"gradient_{when}": found.gradient_norm, f"noise_scale_{when}": found.scale}
+
+    network.eval()
+    start_loss, _ = loss_and_accuracy(network, *fitted)
+    measures: dict[str, Any] = noise("start") if curvature else {}
+    first = flat(network.parameters()).detach()
+
+    epochs = train(network.train(), *fitted)
+
+    network.eval()
+    train_loss, train_accuracy = loss_and_accuracy(network, *fitted)
+    held_out_loss, held_out_accuracy = loss_and_accuracy(network, *held_out)
+    shares = fitted.y.bincount().double() / len(fitted.y)
+    diverged = not train_loss < DIVERGED * start_loss  # NaN is not less
+    history = [(epoch.train_loss, epoch.train_accuracy) for epoch in epochs]
+    measures |= history_measures(history, start_loss, steps_per_epoch) | {
+        "rows": len(fitted.y),
+        "held_out_rows": len(held_out.y),
+        "constant_loss": float(-torch.xlogy(shares, shares).sum()),
+        "start_loss": start_loss,
+        "train_loss": train_loss,
+        "held_out_loss": held_out_loss,
+        "train_accuracy": train_accuracy,
+        "held_out_accuracy": held_out_accuracy,
+        "gap": train_accuracy - held_out_accuracy,
+        "diverged": diverged,
+    }
+    if not diverged:
+        measures["distance"] = float((flat(network.parameters()).detach() - first).double().norm())
+    if curvature and not diverged:
+        measures |= noise("end")
+        measures["sharpness"] = sharpness(network, *(part[:SHARPNESS_ROWS] for part in sample))
+    return measures
+
+
+def history_measures(
+    history: Sequence[tuple[float, float]], start_loss: float, steps_per_epoch: int
+) -> dict[str, float]:
+    """Return what the loss and accuracy of each epoch show; all but overshoots skip NaN and inf."""
+    finite = [loss for loss, _ in history if math.isfinite(loss)]
+    changes = [after - before for before, after in pairwise(finite)]
+    reached = (epoch for epoch, (_, accuracy) in enumerate(history, 1) if accuracy >= TARGET)
+    epochs = next(reached, math.inf)
+    return {
+        "best_loss": min(finite, default=math.nan),
+        "epochs_to_90": epochs,
+        "steps_to_90": epochs * steps_per_epoch,
+        "largest_rise": max([0.0, *changes]),
+        "overshoots": any(not loss <= start_loss for loss, _ in history),
+        "turns": sum((a > 0) != (b > 0) for a, b in pairwise(changes)),
+    }
+
+
+def read_studies(studies: Studies) -> Runs:
+    """Return the runs that params.yaml names, in its order; InputError if a file is missing."""
+    sizes = studies.batch_size.values
+    values: dict[str, tuple[str, Iterable[object]]] = {
+        "seed": ("seed", studies.seed.models),
+        "learning_rate": ("learning_rate", studies.learning_rate.values),
+        "fixed": ("batch_size", [f"fixed-{size}" for size in sizes]),
+        "linear": ("batch_size", [f"linear-{size}" for size in sizes]),
+    }
+    return {
+        name: [run for value in named for run in read_runs(paths.study_runs(study, value))]
+        for name, (study, named) in values.items()
+    }
+
+
+def read_runs(path: Path) -> list[Run]:
+    rows = read_csv(path)
+    try:
+        return [Run.model_validate(row) for row in rows]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"{path}: column {first['loc'][0]}: {first['msg']}; {REMAKE}") from None
+
+
+def by_value(runs: Iterable[T], key: str) -> dict[Any, list[T]]:
+    """Return the runs of each value of `key`: models in their order, numbers from the lowest."""
+    groups: dict[Any, list[T]] = {}
+    for run in runs:
+        groups.setdefault(getattr(run, key), []).append(run)
+    return groups if key == "model" else dict(sorted(groups.items()))
+
+
+def numbers(runs: Iterable[Any], measure: str) -> list[float]:
+    """Return the finite values of the measure."""
+    found = (float(getattr(run, measure)) for run in runs)
+    return [value for value in found if math.isfinite(value)]
+
+
+def mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Return mean and sample standard deviation (n - 1); None where there are too few values."""
+    return (mean(values) if values else None), (stdev(values) if len(values) > 1 else None)

@@ -1,0 +1,20 @@
+"""Judge the notebook's claims by the rules in src/studies/claims.py -> studies/claims.json."""
+
+from src import paths
+from src.cli import run
+from src.params import read_params
+from src.storage.files import read_json, write_json
+from src.studies.claims import Evidence, Throughput, verdicts
+from src.studies.runs import read_studies
+
+
+def main() -> None:
+    runs = read_studies(read_params().studies)
+    rows = verdicts(Evidence(runs, read_json(paths.THROUGHPUT, Throughput).runs))
+    write_json(paths.CLAIMS, {"claims": rows})
+    for row in rows:
+        print(f"{row['question']} {row['claim']}: {row['verdict']}")
+
+
+if __name__ == "__main__":
+    run(main)

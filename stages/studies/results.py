@@ -1,0 +1,84 @@
+"""Write the studies' tables and pictures -> studies/*.csv, studies/plots."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from statistics import mean
+from typing import Any
+
+from scipy.stats import ttest_ind
+
+from src import paths
+from src.cli import run
+from src.evaluation.comparison import LEVEL, holm
+from src.params import read_params
+from src.plotting.style import save_png
+from src.storage.files import write_csv
+from src.studies.figures import seed_figure, value_figure
+from src.studies.runs import KEYS, Run, by_value, mean_and_deviation, numbers, read_studies
+
+SUMMARISED = (
+    "train_loss", "train_accuracy", "held_out_accuracy", "gap", "epochs_to_90", "steps_to_90",
+    "largest_rise", "distance", "noise_scale_start", "noise_scale_end", "sharpness",
+)  # fmt: skip
+DIFFERENCE = (
+    "model", "other", "held_out_accuracy", "other_held_out_accuracy", "p",
+    "larger_than_seed_variation",
+)  # fmt: skip
+
+
+def main() -> None:
+    studies = read_params().studies
+    runs = read_studies(studies)
+    models = by_value(runs["seed"], "model")
+    write_csv(
+        paths.STUDY_SUMMARY,
+        ("study", "value", "measure", "mean", "sd", "runs", "without", "diverged"),
+        [
+            (study, value, measure, *summary(group, measure))
+            for study, key in KEYS.items()
+            for value, group in by_value(runs[study], key).items()
+            for measure in SUMMARISED
+        ],
+    )
+    accuracies = {name: numbers(group, "held_out_accuracy") for name, group in models.items()}
+    write_csv(paths.STUDY_DIFFERENCES, DIFFERENCE, model_differences(accuracies))
+    save_png(paths.STUDY_PLOTS / "seed.png", seed_figure(models))
+    rates, sizes = studies.learning_rate.model, studies.batch_size.model
+    curves = {rates: runs["learning_rate"]}
+    figure = value_figure(curves, "lr", f"learning rate of {rates}")
+    save_png(paths.STUDY_PLOTS / "learning_rate.png", figure)
+    curves = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
+    figure = value_figure(curves, "batch_size", f"batch size of {sizes}")
+    save_png(paths.STUDY_PLOTS / "batch_size.png", figure)
+
+
+def summary(runs: Sequence[Run], measure: str) -> tuple[float | None, float | None, int, int, int]:
+    """Return mean, sd, runs with a number, runs without one, and how many of all diverged."""
+    found = numbers(runs, measure)
+    diverged = sum(run.diverged for run in runs)
+    return *mean_and_deviation(found), len(found), len(runs) - len(found), diverged
+
+
+def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[tuple[Any, ...]]:
+    """Return, for each pair of models: their mean accuracies, p, and whether p < 0.05.
+
+    p is from Welch's t test, Holm-corrected over the pairs: how often would seeds alone set two
+    models so far apart on the same held-out rows? It does not say what other rows would show.
+    """
+    pairs = list(combinations(accuracies.items(), 2))
+    corrected = holm([welch(first, second) for (_, first), (_, second) in pairs])
+    return [
+        (name, other, mean(first), mean(second), p, p < LEVEL)
+        for ((name, first), (other, second)), p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def welch(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return p; 1 with one seed, or where no seed moves either: no variation to compare with."""
+    if min(len(a), len(b)) < 2 or len({*a}) == len({*b}) == 1:
+        return 1.0
+    return float(ttest_ind(a, b, equal_var=False).pvalue)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,77 @@
+"""Train one value of a study with all its seeds -> studies/runs/STUDY/VALUE.csv.
+
+`python -m stages.studies.run STUDY VALUE [--lr-rule fixed|linear]`; src/studies/runs.py says what
+is measured. The rule `linear` sets lr in proportion to the batch size, from the model's own pair
+(Goyal et al. 2017, arXiv:1706.02677, without their warm-up).
+"""
+
+import math
+from functools import partial
+
+from src import paths
+from src.cli import InputError, OneLineParser, run
+from src.data.splits import fold_of_rows
+from src.models import make_network
+from src.params import read_params
+from src.storage.dataset import load_split, read_info
+from src.storage.files import write_csv
+from src.studies.runs import Run, measured_training, study_rows
+from src.training.device import set_up_device
+from src.training.loop import train
+
+HELD_OUT_FOLDS = 5  # of the training rows; the first is held out
+
+
+def main() -> None:
+    params, info = read_params(), read_info()
+    parser = OneLineParser(prog="python -m stages.studies.run")
+    parser.add_argument("study", choices=("seed", "learning_rate", "batch_size"))
+    parser.add_argument("value", help="one of the study's values (seed: models) in params.yaml")
+    parser.add_argument("--lr-rule", choices=("fixed", "linear"), default="fixed")
+    arguments = parser.parse_args()
+    study = getattr(params.studies, arguments.study)
+    key = "models" if arguments.study == "seed" else "values"
+    values = {str(value): value for value in getattr(study, key)}  # named as DVC names them
+    if arguments.value not in values:
+        raise InputError(
+            f"params.yaml: studies.{arguments.study}.{key} has no {arguments.value!r}, expected "
+            f"one of {', '.join(values)}"
+        )
+    value, file = values[arguments.value], arguments.value
+
+    split = load_split("train", info)
+    fold = fold_of_rows(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
+    fitted, held_out = study_rows(split, fold == 0)  # the same rows for all runs
+    n_rows = len(fitted.y)
+    name = value if arguments.study == "seed" else study.model
+    model, training = params.models[name], params.training(name)
+    lr, batch_size = model.lr, min(model.batch_size, n_rows)
+    if arguments.study == "learning_rate":
+        lr = value
+    if arguments.study == "batch_size":
+        file = f"{arguments.lr_rule}-{value}"
+        batch_size = n_rows if value == "all" else value
+        lr *= batch_size / model.batch_size if arguments.lr_rule == "linear" else 1
+    if batch_size > n_rows:
+        raise InputError(
+            f"params.yaml: studies.batch_size.values has {batch_size}, more than the {n_rows} rows "
+            "that are not held out; replace it by 'all'"
+        )
+
+    device = set_up_device(training.threads)
+    recipe = training.model_dump(include={"epochs", "shuffle", "precision"})
+    recipe |= {"lr": lr, "batch_size": batch_size, "quiet": True}
+    steps, curvature = math.ceil(n_rows / batch_size), arguments.study != "seed"
+    rows = []
+    for seed in study.seeds:
+        network = make_network(model.arch, info.image_shape, len(info.classes), seed).to(device)
+        training_of_seed = partial(train, seed=seed, **recipe)
+        measures = measured_training(network, fitted, held_out, training_of_seed, steps, curvature)
+        run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
+        rows.append(list(run_.model_dump().values()))
+        print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)
+    write_csv(paths.study_runs(arguments.study, file), list(Run.model_fields), rows)
+
+
+if __name__ == "__main__":
+    run(main)

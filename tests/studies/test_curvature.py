@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from src.studies.curvature import (
+    SMALL_BATCH,
+    gradient_noise,
+    hessian_product,
+    loss_and_accuracy,
+    sharpness,
+)
+
+Example = tuple[nn.Sequential, torch.Tensor, torch.Tensor]
+
+
+@pytest.fixture
+def tiny() -> Example:
+    """A network of 67 weights with ReLU, and more rows than go through at once."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 3))
+    return network, torch.randn(150, 3, 2, 2), torch.randint(0, 3, (150,))
+
+
+def full_hessian(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> np.ndarray:
+    """In one pass over all rows, by PyTorch."""
+    start = nn.utils.parameters_to_vector(network.parameters()).detach()
+    shapes = {name: p.shape for name, p in network.named_parameters()}
+
+    def loss(flat: torch.Tensor) -> torch.Tensor:
+        parts = flat.split([shape.numel() for shape in shapes.values()])
+        named = {n: part.view(s) for (n, s), part in zip(shapes.items(), parts, strict=True)}
+        logits = torch.func.functional_call(network, named, (x,))
+        return nn.functional.cross_entropy(logits, y)
+
+    hessian: np.ndarray = torch.autograd.functional.hessian(loss, start).numpy()
+    return hessian
+
+
+def test_sharpness_of_a_network_is_the_largest_eigenvalue_of_its_full_hessian(
+    tiny: Example,
+) -> None:
+    network, x, y = tiny
+    hessian = full_hessian(network, x, y)
+    vector = np.random.default_rng(1).standard_normal(len(hessian), np.float32)
+    np.testing.assert_allclose(
+        hessian_product(network, x, y, vector), hessian @ vector, rtol=1e-3, atol=1e-5
+    )
+    assert sharpness(network, x, y) == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-3)
+
+
+class Saddle(nn.Module):
+    """Its loss of label 0 at w = 0 has the Hessian diag(-3, 1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(2))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logit = 3 * self.w[0] ** 2 - self.w[1] ** 2
+        return torch.stack([logit, torch.zeros_like(logit)]).expand(len(x), 2)
+
+
+def test_sharpness_with_a_larger_negative_eigenvalue_is_the_largest_positive_one() -> None:
+    x, y = torch.zeros(4, 1, 1, 1), torch.zeros(4, dtype=torch.int64)
+    assert sharpness(Saddle(), x, y) == pytest.approx(1, rel=1e-3)
+
+
+def test_sharpness_of_a_flat_point_is_zero() -> None:
+    linear = nn.Linear(2, 2)
+    with torch.no_grad():
+        linear.weight.zero_()
+        linear.bias.copy_(torch.tensor([200.0, -200.0]))  # certain, and right
+    network = nn.Sequential(nn.Flatten(), linear)
+    x, y = torch.ones(4, 2, 1, 1), torch.zeros(4, dtype=torch.int64)
+    assert sharpness(network, x, y) == 0
+
+
+def linear_softmax(n_rows: int) -> Example:
+    """Zero weights without bias: the gradient of a row is (softmax - one-hot) x^T, by hand."""
+    linear = nn.Linear(2, 2, bias=False)
+    nn.init.zeros_(linear.weight)
+    network = nn.Sequential(nn.Flatten(), linear)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(n_rows, 2, 1, 1, generator=generator) + torch.tensor([3.0, 1.0]).view(2, 1, 1)
+    return network, x, torch.zeros(n_rows, dtype=torch.int64)
+
+
+def test_gradient_noise_of_a_linear_model_is_its_closed_form() -> None:
+    # g = (-1/2, 1/2) x^T with x ~ N((3, 1), 1): |G|^2 = (1/4 + 1/4) (9 + 1), tr(Sigma) = 1/2 * 2.
+    noise = gradient_noise(*linear_softmax(40_000))
+    assert noise.squared_gradient == pytest.approx(5, rel=0.02)
+    assert noise.variance == pytest.approx(1, rel=0.05)
+    assert noise.scale == pytest.approx(0.2, rel=0.05)
+
+
+@pytest.mark.parametrize(("n_rows", "small", "batches"), [(83, 16, 5), (21, 10, 2)])
+def test_gradient_noise_with_a_remainder_is_that_of_whole_batches(
+    n_rows: int, small: int, batches: int
+) -> None:
+    network, x, y = linear_softmax(n_rows)
+    used = batches * small
+    gradients = torch.einsum("k,nd->nkd", torch.tensor([-0.5, 0.5]), x[:used].flatten(1)).double()
+    of_small = gradients.view(batches, small, 2, 2).mean(1).pow(2).sum((1, 2)).mean()
+    of_all = gradients.mean(0).pow(2).sum()
+    noise = gradient_noise(network, x, y)
+    squared = (used * of_all - small * of_small) / (used - small)
+    assert noise.squared_gradient == pytest.approx(float(squared))
+    assert noise.variance == pytest.approx(float((of_small - of_all) / (1 / small - 1 / used)))
+    assert noise.gradient_norm == pytest.approx(float(of_all.sqrt()))
+
+
+def test_scale_where_noise_outweighs_the_gradient_is_undefined() -> None:
+    network, x, y = linear_softmax(2 * SMALL_BATCH)
+    x = torch.cat([x[:SMALL_BATCH], -x[:SMALL_BATCH]])  # the two batches cancel
+    noise = gradient_noise(network, x, y)
+    assert noise.squared_gradient < 0
+    assert np.isnan(noise.scale)
+
+
+def test_loss_and_accuracy_in_parts_equals_one_pass(tiny: Example) -> None:
+    network, x, y = tiny
+    logits = network(x).detach()
+    loss, accuracy = loss_and_accuracy(network, x, y)
+    assert loss == pytest.approx(float(nn.functional.cross_entropy(logits, y)), rel=1e-6)
+    assert accuracy == pytest.approx(float((logits.argmax(1) == y).double().mean()))

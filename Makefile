@@ -1,38 +1,46 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run train studies benchmark benchmark-gpu test test-faults lint lock audit verify clean help
+.PHONY: run studies benchmark benchmark-gpu test test-cpu test-faults lint lock audit clean help
 
 PYTHON ?= python3
+# DVC starts its stages as `python`. make 3.81, which Apple ships, looks up a command in its own PATH
+# unless a shell starts it, and it always takes a shell that is not the default one.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+SHELL := /bin/bash
 SETUP := .venv/requirements.lock
-# A file a worker, in the order of testpaths: the longest first.
+# One file per worker, in the order of testpaths: the longest first.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+STUDIES := studies/dvc.yaml
 
-run: train ## set up, run the pipeline, show the metrics
+run: $(SETUP) ## set up, run the pipeline, show the metrics
+	python -m scripts.repro report
 	dvc repro
 	@echo
 	dvc metrics show
 	@echo
-	@echo "low, high: 95 % interval of the accuracy;" \
+	@echo "ci_low, ci_high: 95 % confidence interval of the accuracy;" \
 		"$$(test -f data/flat/subjects_test.npy && echo 'bootstrap over subjects' || echo Wilson)"
 	@python -c 'import json; print(json.load(open("plots/leakage.json"))["sentence"])'
-	@echo "Next: open plots/accuracy.png; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
+	@echo "Next: open plots/report.html; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
 	@echo "      In a new terminal, first: . .venv/bin/activate"
 
-train: $(SETUP) ## set up, train all models, several at a time
-	python train_all.py
+studies: $(SETUP) ## measure what seeds, learning rates and batch sizes do: studies/
+	python -m scripts.repro $(addprefix $(STUDIES):,seed learning_rate batch_size)
+	dvc repro $(STUDIES)
 
-studies: $(SETUP) ## what seeds, learning rates and batch sizes do, measured: studies/
-	python study_all.py
-
-benchmark: run ## ours against the notebook's recipe on the CPU, six to twelve minutes
+benchmark: run ## compare with the notebook's recipe on the CPU, six to twelve minutes
 	python -m benchmarks.cpu
 
-benchmark-gpu: $(SETUP) ## ours against the notebook's loop on a GPU
+benchmark-gpu: $(SETUP) ## compare with the notebook's loop on a GPU
 	python -m benchmarks.gpu
 
 test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 	python -m pytest $(PARALLEL)
+
+# On a processor with AMX or AVX512 this takes other code of PyTorch, oneDNN and MKL.
+test-cpu: $(SETUP) ## the tests of src again, with the instructions of an older processor
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
+		python -m pytest $(PARALLEL) $(addprefix --ignore=tests/,pipeline faults stages scripts)
 
 test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
 	python -m pytest $(PARALLEL) -m slow
@@ -42,19 +50,16 @@ lint: $(SETUP) ## ruff and mypy
 	ruff format --check .
 	mypy
 
-lock: $(SETUP) ## remake requirements.lock from the ranges in pyproject.toml
+lock: $(SETUP) ## update requirements.lock from the ranges in pyproject.toml
 	uv pip compile --quiet --upgrade --group dev --custom-compile-command "make lock" \
 		--output-file requirements.lock pyproject.toml
 
-audit: $(SETUP) ## known vulnerabilities of what requirements.lock names (asks PyPI)
+audit: $(SETUP) ## list known vulnerabilities of the packages in requirements.lock (asks PyPI)
 	uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
-
-verify: $(SETUP) ## hash every object of DVC's cache, which DVC itself trusts
-	python verify_cache.py
 
 clean: ## remove the environment and the tools' caches; results and the DVC cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
-	find src stages tests -name __pycache__ -prune -exec rm -rf {} +
+	find src stages scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,75 @@
+"""The deps in dvc.yaml name all of our code that a stage imports: DVC traces no import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import REPO
+
+
+def stages_of(file: str) -> dict[str, dict[str, Any]]:
+    stages = yaml.safe_load((REPO / file).read_text())["stages"]
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
+
+
+STUDIES = stages_of("studies/dvc.yaml")
+STAGES = stages_of("dvc.yaml") | STUDIES
+
+
+def imported(file: str) -> set[str]:
+    """Return `file` and the files of ours that it imports, directly or through another."""
+    found, names = {file}, set()
+    for node in ast.walk(ast.parse((REPO / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    paths = {name.replace(".", "/") for name in names}
+    paths |= {str(parent) for path in paths for parent in Path(path).parents}
+    for module in {f"{path}{end}" for path in paths for end in (".py", "/__init__.py")} - {file}:
+        if (REPO / module).is_file():
+            found |= imported(module)
+    return found
+
+
+def is_covered(file: str, deps: list[str]) -> bool:
+    return any(file == dep or file.startswith(f"{dep}/") for dep in deps)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_cover_the_imports_of_the_stage_and_name_no_other_code(name: str) -> None:
+    python, m, module, *_ = STAGES[name]["cmd"].split()
+    assert (python, m) == ("python", "-m")
+    files = imported(f"{module.replace('.', '/')}.py")
+    deps = [dep for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))]
+    assert [file for file in sorted(files) if not is_covered(file, deps)] == []
+    unused = {dep for dep in deps if not any(is_covered(file, [dep]) for file in files)}
+    own_architecture = "src/models/${item.arch}.py"  # imported by its name in params.yaml
+    assert unused == ({own_architecture} if name in ("train", "evaluate") else set())
+    assert own_architecture not in deps or "src/models" not in deps
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_outs_of_the_studies_lie_in_git_and_in_their_folder(name: str) -> None:
+    outs = [out for kind in ("outs", "plots") for out in STUDIES[name].get(kind, [])]
+    assert all(isinstance(out, dict) for out in outs)
+    for path, options in (item for out in outs for item in out.items()):
+        assert path.startswith("studies/")
+        assert options["cache"] is False
+
+
+@pytest.mark.parametrize("name", ["seed", "learning_rate", "batch_size"])
+def test_runs_of_a_study_depend_on_no_list_of_values(name: str) -> None:
+    params = [param for param in STUDIES[name]["params"] if param.startswith("studies")]
+    assert params == [f"studies.{name}.seeds"]
+
+
+@pytest.mark.parametrize("name", ["scale", "compare"])
+def test_a_stage_without_a_network_does_not_import_torch(name: str) -> None:
+    code = f"import sys, stages.{name}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)

@@ -49,10 +49,7 @@ def model_argument(stage: str, models: Iterable[str]) -> str:
     """Return the model that the command line names; InputError if params.yaml lacks it."""
     parser = OneLineParser(prog=f"python -m stages.{stage}")
     parser.add_argument("model", help="a name under `models` in params.yaml")
-    return known_model(parser.parse_args().model, models)
-
-
-def known_model(name: str, models: Iterable[str]) -> str:
+    name: str = parser.parse_args().model
     if name not in models:
         raise InputError(
             f"params.yaml: models has no {name!r}, expected one of {', '.join(models)}"

@@ -2,8 +2,9 @@
 
 import re
 import reprlib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 import yaml
 from pydantic import (
@@ -33,9 +34,6 @@ ARCHITECTURES = sorted(
     if path.stem not in ("__init__", "layers")
 )
 
-PrecisionName = Literal["float32", "tf32", "bf16"]
-SplitName = Literal["given", "subject", "random"]
-
 
 def _is_a_file(arch: str) -> str:
     if arch not in ARCHITECTURES:
@@ -45,19 +43,12 @@ def _is_a_file(arch: str) -> str:
     return arch
 
 
-# A field's description is the end of its error message: what the key may hold.
-Epochs = Annotated[int, Field(ge=1, description="a whole number from 1, such as 10")]
-Seed = Annotated[
-    int, Field(ge=0, lt=2**32, description="a whole number from 0 to 4294967295, such as 0")
-]
-Shuffle = Annotated[bool, Field(description="true or false")]
-Threads = Annotated[int, Field(ge=1, le=1024, description="a whole number from 1 to 1024")]
-Precision = Annotated[
-    PrecisionName, Field(description=f"one of {', '.join(get_args(PrecisionName))}")
-]
-Arch = Annotated[
-    str, AfterValidator(_is_a_file), Field(description=f"one of {', '.join(ARCHITECTURES)}")
-]
+Epochs = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+LearningRate = Annotated[float, Field(gt=0, le=1e30)]
+BatchSize = Annotated[int, Field(ge=1)]
+Precision = Literal["float32", "tf32", "bf16"]
 
 
 class Group(BaseModel):
@@ -67,12 +58,10 @@ class Group(BaseModel):
 
 
 class Data(Group):
-    raw: str = Field(
-        min_length=1, description="the folder of the raw tensors as text, such as data/sample"
-    )
-    split: SplitName = Field(description=f"one of {', '.join(get_args(SplitName))}")
-    folds: int = Field(ge=2, le=1000, description="a whole number from 2 to 1000, such as 5")
-    fold: int = Field(ge=0, description="a whole number from 0, below data.folds")
+    raw: Annotated[str, Field(min_length=1)]  # the folder of the raw tensors
+    split: Literal["given", "subject", "random"]
+    folds: Annotated[int, Field(ge=2, le=1000)]
+    fold: Annotated[int, Field(ge=0)]  # the one that is test
     seed: Seed
 
     @model_validator(mode="after")
@@ -86,28 +75,28 @@ class Data(Group):
 
 
 class Sample(Group):
-    subjects: int = Field(ge=8, le=10_000, description="a whole number from 8 to 10000")
-    slices: int = Field(ge=5, le=1000, description="a whole number from 5 to 1000, per subject")
-    height: int = Field(ge=8, le=4096, description="a whole number of pixels from 8 to 4096")
-    width: int = Field(ge=8, le=4096, description="a whole number of pixels from 8 to 4096")
+    subjects: Annotated[int, Field(ge=8, le=10_000)]
+    slices: Annotated[int, Field(ge=5, le=1000)]  # per subject
+    height: Annotated[int, Field(ge=8, le=4096)]  # pixels
+    width: Annotated[int, Field(ge=8, le=4096)]
     seed: Seed
 
 
 class Train(Group):
     epochs: Epochs
     seed: Seed
-    shuffle: Shuffle
+    shuffle: bool
     threads: Threads
     precision: Precision
 
 
 class Model(Group):
-    arch: Arch
-    lr: float = Field(gt=0, le=1e30, description="a number above 0, up to 1e30, such as 0.01")
-    batch_size: int = Field(ge=1, description="a whole number from 1, such as 100")
+    arch: Annotated[str, AfterValidator(_is_a_file)]
+    lr: LearningRate
+    batch_size: BatchSize
     epochs: Epochs | None = None
     seed: Seed | None = None
-    shuffle: Shuffle | None = None
+    shuffle: bool | None = None
     threads: Threads | None = None
     precision: Precision | None = None
 
@@ -125,42 +114,25 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     return value
 
 
-EachOnce = AfterValidator(_each_once)
-ModelName = Annotated[str, Field(description="a name under `models`")]
+EachOnce = (AfterValidator(_each_once), Field(min_length=1))
 
 
 class Study(Group):
-    seeds: Annotated[
-        list[Seed],
-        EachOnce,
-        Field(min_length=1, description="a list of whole numbers from 0, such as [0, 1, 2]"),
-    ]
+    seeds: Annotated[list[Seed], *EachOnce]
 
 
 class SeedStudy(Study):
-    models: Annotated[
-        list[ModelName],
-        EachOnce,
-        Field(min_length=1, description="a list of names under `models`"),
-    ]
+    models: Annotated[list[str], *EachOnce]  # names under `models`
 
 
 class LearningRateStudy(Study):
-    model: ModelName
-    values: Annotated[
-        list[Annotated[float, Field(gt=0, le=1e30), WrapValidator(_as_written)]],
-        EachOnce,
-        Field(min_length=1, description="a list of numbers above 0, such as [0.01, 0.1]"),
-    ]
+    model: str
+    values: Annotated[list[Annotated[LearningRate, WrapValidator(_as_written)]], *EachOnce]
 
 
 class BatchSizeStudy(Study):
-    model: ModelName
-    values: Annotated[
-        list[Annotated[int, Field(ge=1)] | Literal["all"]],
-        EachOnce,
-        Field(min_length=1, description="a list of whole numbers from 1, or all: [15, all]"),
-    ]
+    model: str
+    values: Annotated[list[BatchSize | Literal["all"]], *EachOnce]  # all: every training row
 
 
 class Studies(Group):
@@ -173,7 +145,7 @@ class Params(Group):
     data: Data
     sample: Sample
     train: Train
-    models: dict[str, Model] = Field(min_length=1, description="at least one model")
+    models: Annotated[dict[str, Model], Field(min_length=1)]
     studies: Studies
 
     @field_validator("models")
@@ -257,41 +229,31 @@ def _first_error(error: ValidationError) -> str:
     if first["type"] == "missing":  # if it is there, but misspelt, name it as it is written
         unknown = (e for e in errors if e["type"] == "extra_forbidden")
         first = next((e for e in unknown if e["loc"][:-1] == first["loc"][:-1]), first)
-    loc, found = first["loc"][:4], first["input"]  # a fifth part names a kind of value, not a key
+    loc = first["loc"][:4]  # a fifth part names a kind of value, not a key
     key = ".".join(str(part)[:70] for part in loc) or "the file"
     match first["type"]:
         case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
             message = f"{key.removesuffix('.[key]')} is a key that is not text; quote it"
         case "missing":
-            message = f"{key} is missing, expected {_expected(loc)}"
+            message = f"{key} is missing, expected a value; see the README's table of parameters"
         case "extra_forbidden":
-            message = f"{key} is not a known key; known here: {', '.join(_group(loc[:-1]))}"
+            message = f"{key} is not a known key; known here: {', '.join(_keys(loc[:-1]))}"
         case "value_error":
             message = f"{key}: {first['ctx']['error']}"
         case _:
-            message = f"{key} is {_shown(found)}, expected {_expected(loc)}"
+            messages = (e["msg"] for e in errors if e["loc"][:4] == loc)  # one per kind of value
+            expected = " or ".join(message.removeprefix("Input should be ") for message in messages)
+            message = f"{key} is {_shown(first['input'])}, expected {expected}"
     more = len({other["loc"][:4] for other in errors}) - 1
     return message + (f" (and {more} more)" if more else "")
 
 
-def _group(loc: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the fields of the group at `loc`: (), (GROUP,), (models, NAME) or (studies, STUDY)."""
-    if loc[:1] == ("models",):
-        return Model.model_fields
-    if loc[:1] == ("studies",) and len(loc) == 2:
-        return Studies.model_fields[loc[1]].annotation.model_fields  # type: ignore[union-attr, no-any-return]
-    return Params.model_fields[loc[0]].annotation.model_fields if loc else Params.model_fields  # type: ignore[union-attr]
-
-
-def _expected(loc: tuple[Any, ...]) -> str:
-    """Return what the key at `loc` may hold, in words."""
-    nested = loc[:1] in (("models",), ("studies",))
-    if not loc or (nested and len(loc) == 2) or (len(loc) == 1 and loc[0] != "models"):
-        return f"a group with the keys {', '.join(_group(loc))}"
-    if isinstance(loc[-1], int):  # a value in a list is what the list's description says
-        loc = loc[:-1]
-    field = _group(loc[:-1])[loc[-1]]
-    return str(field.description or Train.model_fields[loc[-1]].description)
+def _keys(loc: tuple[Any, ...]) -> Iterable[str]:
+    """Return the keys of the group at `loc`."""
+    kind: Any = Params
+    for part in loc:
+        kind = get_args(kind)[1] if get_args(kind) else kind.model_fields[part].annotation
+    return cast(Iterable[str], kind.model_fields)
 
 
 def _shown(value: Any) -> str:

@@ -40,11 +40,8 @@ def describe_leakage(found: Similarity) -> dict[str, Any]:
     it is a leak if a twentieth of the test rows have a `closeness` below CLOSE. `closeness` is the
     distance to the nearest training row as a share of the median distance to other test rows.
 
-    The threshold lies midway between what we measured with and without leakage. The 5 % quantile
-    was 0.30 on the public images, split by slice, and 0.27 to 0.31 on three sets of phantoms; on
-    random folds 0.22 to 0.23 (five) and 0.10 to 0.13 (thirty); on folds by subject, which have no
-    leakage, 0.56 to 0.60 (five) and 0.43 to 0.52 (thirty). Data of few dimensions can be as close
-    without leakage.
+    The threshold lies midway between what we measured with leakage (at most 0.31) and without (at
+    least 0.43). Data of few dimensions can be as close without leakage.
     """
     closest = float(np.quantile(found.closeness, 0.05))
     shares = {} if np.isnan(closest) else {"closest_twentieth": closest}

@@ -53,6 +53,21 @@ class Throughput(BaseModel):
     runs: list[Speed]
 
 
+class Claim(BaseModel):
+    question: str
+    claim: str
+    rule: str
+    figures: dict[str, Any]
+    verdict: str
+    would_decide: str | None = None  # what would decide a claim that is not decided here
+
+
+class Claims(BaseModel):
+    """What studies/claims.json holds."""
+
+    claims: list[Claim]
+
+
 class Evidence(NamedTuple):
     runs: Runs
     speeds: list[Speed]
@@ -64,16 +79,17 @@ class Rule(NamedTuple):
     would_decide: str
 
 
-def verdicts(evidence: Evidence) -> list[dict[str, Any]]:
-    """Return one row per claim, for JSON."""
+def verdicts(evidence: Evidence) -> Claims:
     rows = []
     for question, claims in CLAIMS.items():
         for claim, rule in claims.items():
             holds, figures = rule.judge(evidence)
-            row = {"question": question, "claim": claim, "rule": rule.text, "figures": figures}
-            row["verdict"] = VERDICTS[holds]
-            rows.append(row | ({"would_decide": rule.would_decide} if holds is None else {}))
-    return rows
+            row = Claim(
+                question=question, claim=claim, rule=rule.text, figures=figures,
+                verdict=VERDICTS[holds], would_decide=rule.would_decide if holds is None else None,
+            )  # fmt: skip
+            rows.append(row)
+    return Claims(claims=rows)
 
 
 # What the rules share.

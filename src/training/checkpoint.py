@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from torch import nn
 from src.cli import InputError
 from src.storage.files import replacing
 
+CODE = Path(__file__).parents[1]
 SECONDS = 30  # between two writes: the weights can be 450 MB
 
 
@@ -103,8 +103,8 @@ def set_random_states(states: Sequence[torch.Tensor]) -> None:
 def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.device) -> str:
     """Return a hash of all that decides a result; a checkpoint of another one is not used.
 
-    That is `values` (JSON), the bytes of `files`, our own modules that are loaded, PyTorch's
-    version and the kind of device.
+    That is `values` (JSON), the bytes of `files`, our own code, PyTorch's version and the kind of
+    device.
     """
     made_by = {
         "torch": torch.__version__,
@@ -113,17 +113,7 @@ def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.
         "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
     }
     digest = hashlib.sha256(json.dumps([values, made_by], sort_keys=True).encode())
-    for path in (*files, *sources()):
+    for path in (*files, *sorted(CODE.rglob("*.py"))):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
-
-
-def sources() -> list[Path]:
-    """Return the files of the running stage and of our own modules that it imported."""
-    files = [
-        getattr(module, "__file__", None)
-        for name, module in sys.modules.items()
-        if name == "__main__" or name.split(".")[0] in ("src", "stages")
-    ]
-    return sorted({Path(file) for file in files if file})

@@ -10,10 +10,10 @@ from src.studies.runs import read_studies
 
 def main() -> None:
     runs = read_studies(read_params().studies)
-    rows = verdicts(Evidence(runs, read_json(paths.THROUGHPUT, Throughput).runs))
-    write_json(paths.CLAIMS, {"claims": rows})
-    for row in rows:
-        print(f"{row['question']} {row['claim']}: {row['verdict']}")
+    found = verdicts(Evidence(runs, read_json(paths.THROUGHPUT, Throughput).runs))
+    write_json(paths.CLAIMS, found.model_dump())
+    for claim in found.claims:
+        print(f"{claim.question} {claim.claim}: {claim.verdict}")
 
 
 if __name__ == "__main__":

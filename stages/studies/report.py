@@ -3,35 +3,16 @@
 from collections import defaultdict
 from typing import Any
 
-from pydantic import BaseModel
-
 from src import paths
 from src.cli import run
 from src.params import read_params
 from src.reporting.page import render
 from src.storage.files import read_csv, read_json, write_bytes
-from src.studies.claims import Throughput
+from src.studies.claims import Claim, Claims, Throughput
 
 FIT = ("held_out_accuracy", "train_accuracy", "gap", "train_loss", "steps_to_90", "largest_rise")
 CURVED = (*FIT, "noise_scale_start", "noise_scale_end", "sharpness")
 MEASURES = {"seed": FIT, "learning_rate": CURVED, "fixed": CURVED, "linear": CURVED}  # by study
-
-
-class Claim(BaseModel):
-    question: str
-    claim: str
-    rule: str
-    figures: dict[str, Any]
-    verdict: str
-    would_decide: str | None = None
-
-    def row(self) -> tuple[Any, ...]:
-        rule = self.rule + (f". Would decide: {self.would_decide}" if self.would_decide else "")
-        return self.claim, self.verdict, rule, as_text(self.figures)[1:-1]
-
-
-class Claims(BaseModel):
-    claims: list[Claim]
 
 
 def main() -> None:
@@ -48,7 +29,7 @@ def main() -> None:
             for row in read_json(paths.THROUGHPUT, Throughput).runs
         ],
         verdicts=[claim.verdict for claim in claims],
-        claims={q: [claim.row() for claim in claims if claim.question == q] for q in ("Q1", "Q2")},
+        claims={q: [claim_row(c) for c in claims if c.question == q] for q in ("Q1", "Q2")},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
     )
     write_bytes(paths.STUDY_REPORT, page)
@@ -71,14 +52,14 @@ def read_values() -> dict[str, list[tuple[Any, ...]]]:
 
 
 def read_differences() -> list[tuple[Any, ...]]:
-    numbers = ("held_out_accuracy", "other_held_out_accuracy", "p")
-    return [
-        (
-            *(row["model"], row["other"], *(float(row[key]) for key in numbers)),
-            row["larger_than_seed_variation"] == "True",
-        )
-        for row in read_csv(paths.STUDY_DIFFERENCES)
-    ]
+    """Return the pairs of models: names, held-out accuracies, p, and whether they differ."""
+    rows = [list(row.values()) for row in read_csv(paths.STUDY_DIFFERENCES)]
+    return [(*row[:2], *map(float, row[2:5]), row[5] == "True") for row in rows]
+
+
+def claim_row(claim: Claim) -> tuple[str, ...]:
+    rule = claim.rule + (f". Would decide: {claim.would_decide}" if claim.would_decide else "")
+    return claim.claim, claim.verdict, rule, as_text(claim.figures)[1:-1]
 
 
 def spread(figure: dict[str, Any]) -> str:

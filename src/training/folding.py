@@ -12,10 +12,6 @@ from torch import nn
 
 CHUNK_ROWS = 256
 EXACT = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
-HOOKS = (
-    *("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"),
-    *("_state_dict_hooks", "_state_dict_pre_hooks", "_load_state_dict_pre_hooks"),
-)
 
 
 def fold(network: nn.Module, x: torch.Tensor) -> "FoldedNetwork | None":
@@ -39,15 +35,17 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
         if type(layer) not in EXACT:  # also true of a layer with a parametrization
             return f"{type(layer).__name__} is not a layer that folding knows"
     for module in (network, *layers):
-        if "forward" in vars(module) or any(getattr(module, hooks) for hooks in HOOKS):
+        own = vars(module)
+        if "forward" in own or any(value for name, value in own.items() if name.endswith("_hooks")):
             return f"{type(module).__name__} has a hook or a forward of its own"
     parameters = list(network.parameters())
     if len(parameters) != sum(len(list(layer.parameters())) for layer in layers):
         return "two layers share a parameter"
-    if not all(p.requires_grad and not p._backward_hooks for p in parameters):
+    hooks = [
+        hook for p in parameters for hook in (p._backward_hooks, p._post_accumulate_grad_hooks)
+    ]
+    if any(hooks) or not all(parameter.requires_grad for parameter in parameters):
         return "a parameter is frozen or has a hook"
-    if any(p._post_accumulate_grad_hooks for p in parameters):
-        return "a parameter has a hook"
     if any(isinstance(layer, nn.MaxPool2d) and layer.return_indices for layer in layers):
         return "a MaxPool2d returns indices"
     match layers:

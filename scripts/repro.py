@@ -40,7 +40,8 @@ def main() -> None:
 
 async def repro(names: Iterable[str]) -> None:
     """Bring the stages of these names up to date; InputError names those that are not."""
-    if task := asyncio.current_task():  # SIGTERM cancels it, as Ctrl-C does
+    task = asyncio.current_task()
+    if task and sys.platform != "win32":  # SIGTERM cancels it, as Ctrl-C does
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     slots = asyncio.Semaphore(processes_at_once())
     graph = wanted_graph("\n".join(await output("dag", "--dot")), names)
@@ -135,7 +136,10 @@ async def dvc(*arguments: str, show: Callable[[str], object]) -> bool:
             failed = await process.wait()
         except BaseException:
             with suppress(ProcessLookupError):  # it has ended
-                os.killpg(process.pid, signal.SIGTERM)
+                if sys.platform == "win32":
+                    process.kill()
+                else:
+                    os.killpg(process.pid, signal.SIGTERM)
             await process.communicate()  # until nothing holds the pipe
             raise
         if not (failed and busy):

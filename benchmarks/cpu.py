@@ -1,7 +1,7 @@
-"""Ours against the notebook's recipe on this machine: `make benchmark`, six to twelve minutes.
+"""Measure ours against the notebook's recipe on this machine: `make benchmark`, 6 to 12 minutes.
 
-Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. What is
-extrapolated from some steps to a whole run says so. Writes benchmarks/results/cpu.json.
+Full-size rows of phantoms, both recipes in turn in the same run, medians and their ratios. Figures
+that are extrapolated from some steps to a whole run say so. Writes benchmarks/results/cpu.json.
 """
 
 import json
@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.files import write_csv
-from src.networks import NETWORKS
+from src.data.phantoms import CLASSES, phantoms
+from src.data.raw_tensors import save_labels, save_tensor
+from src.models import make_network
 from src.params import Params, read_params
-from src.phantoms import CLASSES, phantoms
-from src.raw import save_labels, save_tensor
-from src.training import Epoch
-from src.weights import save_weights
-from train_all import longest_first
+from src.storage.files import write_csv
+from src.storage.weights import save_weights
+from src.training.loop import Epoch
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/cpu.json"
@@ -46,7 +45,7 @@ def main() -> None:
         result["rows"] = rows_that_fit()
         result["preparation"] = preparation(full)
         result["stored bytes"] = stored_bytes(full)
-        result["milliseconds a step"] = {m: step_times(m, full) for m in STEPS}
+        result["milliseconds per step"] = {m: step_times(m, full) for m in STEPS}
         # It diverges at once: what is left is what every training costs beside its steps.
         result["train conv_nn4"] = measured(full, "stages.train", "conv_nn4")
         result["evaluate conv_nn2"] = evaluation(full)
@@ -56,8 +55,8 @@ def main() -> None:
             str(sum(rows_that_fit().values())): result["preparation"]["ours"]["work_seconds"],
         }
         result["own memory of training, MB"] = training_memory(Path(name))
-        result["milliseconds a step by image size"] = growth_with_size(
-            Path(name), result["milliseconds a step"]
+        result["milliseconds per step by image size"] = growth_with_size(
+            Path(name), result["milliseconds per step"]
         )
     result["dvc"] = dvc_overhead()
     result["one learning rate changed, extrapolated"] = one_change(params, result)
@@ -90,13 +89,13 @@ def memory_bytes() -> int:
 
 
 def rows_that_fit() -> dict[str, int]:
-    """The notebook's preparation needs 12 GB at full size; fewer rows on a smaller machine."""
+    """Return the rows of each split: the notebook's preparation needs 12 GB at full size."""
     share = min(1.0, 0.7 * memory_bytes() / (sum(ROWS.values()) * NOTEBOOK_BYTES_A_ROW))
     return {split: int(n * share) for split, n in ROWS.items()}
 
 
 def workspace(folder: Path, rows: dict[str, int], height: int, width: int) -> Path:
-    """A folder with params.yaml and a raw folder of phantoms, the same few again and again."""
+    """Make a folder with params.yaml and a raw folder of phantoms, the same few repeated."""
     images, labels = phantoms(10, 32, height, width, seed=0)
     flat = images.reshape(-1, height, width)
     raw = folder / "data/raw"
@@ -115,10 +114,10 @@ def workspace(folder: Path, rows: dict[str, int], height: int, width: int) -> Pa
 
 
 def measured(folder: Path, module: str, *arguments: str) -> dict[str, float]:
-    """Run `module.main()` in a process in `folder`: its seconds, and the peak of its own memory.
+    """Run `module.main()` in a process in `folder`; return its seconds and its peak of own memory.
 
     `work_seconds` are without the start of Python and the imports. Own memory is Linux's RssAnon,
-    looked at every 10 ms: without the pages of mapped files.
+    read every 10 ms: it does not count the pages of mapped files.
     """
     code = (
         f"import time, {module} as module; start = time.perf_counter(); module.main(); "
@@ -152,7 +151,7 @@ def measured(folder: Path, module: str, *arguments: str) -> dict[str, float]:
 
 
 def preparation(folder: Path) -> dict[str, Any]:
-    """Load + scale, files written, against the notebook's preparation, which writes none."""
+    """Measure load + scale, which write files, against the notebook's preparation in memory."""
     ours, plain = [], []
     measured(folder, "stages.load")  # reads the files into the page cache
     for _ in range(3):
@@ -174,7 +173,7 @@ def preparation(folder: Path) -> dict[str, Any]:
 
 
 def stored_bytes(folder: Path) -> dict[str, int]:
-    """Bytes that the outs of load and scale take in DVC's cache, and those of plain float32."""
+    """Return the bytes of the outs of load and scale, and what they are as plain float32."""
     ours = sum(
         path.stat().st_size
         for path in (folder / "data").rglob("*")
@@ -184,8 +183,8 @@ def stored_bytes(folder: Path) -> dict[str, int]:
 
 
 def evaluation(folder: Path) -> dict[str, float]:
-    """Seconds and own memory of evaluate@conv_nn2, with weights as they were drawn."""
-    network = NETWORKS["ConvNN2"]((3, 208, 176), len(CLASSES))
+    """Measure evaluate@conv_nn2 with untrained weights."""
+    network = make_network("conv_nn2", (3, 208, 176), len(CLASSES), seed=0)
     save_weights(folder / "models/conv_nn2.safetensors", network)
     write_csv(folder / "plots/history/conv_nn2.csv", Epoch._fields, [Epoch(0, 1.0, 1.0, 0.5)])
     return measured(folder, "stages.evaluate", "conv_nn2")
@@ -196,17 +195,18 @@ def start_steps(
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "benchmarks.steps", model, recipe, str(folder), str(n_steps)),
+            *(sys.executable, "-m", "benchmarks.steps", model, recipe, str(n_steps)),
             *("--threads", str(threads)),
         ],
-        cwd=ROOT,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
 def step_ms(process: subprocess.Popen[str]) -> float:
-    """What `benchmarks.steps` printed: milliseconds a step."""
+    """Return what `benchmarks.steps` printed: milliseconds per step."""
     said, _ = process.communicate()
     if process.returncode:
         sys.exit(f"error: {process.args!r} failed")
@@ -214,7 +214,7 @@ def step_ms(process: subprocess.Popen[str]) -> float:
 
 
 def step_times(model: str, folder: Path) -> dict[str, float]:
-    """Medians over rounds in which plain, ours, one thread, and two of these at once take turns."""
+    """Return medians over rounds in which plain, ours, one thread, and two at once take turns."""
     rounds: dict[str, list[float]] = {"plain": [], "ours": [], ALONE: [], PAIRED: []}
     n_steps = STEPS[model]
     for _ in range(ROUNDS):
@@ -228,15 +228,15 @@ def step_times(model: str, folder: Path) -> dict[str, float]:
 
 
 def all_six(params: Params, result: dict[str, Any]) -> dict[str, float]:
-    """Seconds of all epochs of the six models, from the measured steps.
+    """Return the seconds of all epochs of the six models, from the measured steps.
 
     conv_nn3 and conv_nn4 are conv_nn2's network; conv_nn4 diverges at once, so ours ends there
     where the notebook's trains on. To each of ours is added what its stage takes beside the steps:
     the start of a process, hashing and writing.
     """
-    steps, beside = result["milliseconds a step"], result["train conv_nn4"]["seconds"]
+    steps, beside = result["milliseconds per step"], result["train conv_nn4"]["seconds"]
     seconds: dict[str, list[float]] = {recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)}
-    for name in longest_first(params):
+    for name in reversed(params.models):  # as scripts.repro starts them
         batch_size = params.models[name].batch_size
         n_steps = params.training(name).epochs * -(-rows_that_fit()["train"] // batch_size)
         times = steps[name if name in steps else "conv_nn2"]
@@ -257,7 +257,7 @@ def all_six(params: Params, result: dict[str, Any]) -> dict[str, float]:
 
 
 def two_at_once(alone: list[float], paired: list[float]) -> float:
-    """Seconds until all trainings are done that start in this order, two at a time.
+    """Return the seconds until all trainings are done that start in this order, two at a time.
 
     `alone` and `paired`: seconds of each without and with another beside it.
     """
@@ -276,7 +276,7 @@ def two_at_once(alone: list[float], paired: list[float]) -> float:
 
 
 def growth_with_rows(folder: Path) -> dict[str, float]:
-    """Seconds of load + scale, without imports, for a quarter and half of the full-size rows."""
+    """Return the seconds of load + scale, without imports, for a quarter and half of the rows."""
     grown = {}
     for part in (4, 2):
         rows = {split: n // part for split, n in rows_that_fit().items()}
@@ -289,7 +289,7 @@ def growth_with_rows(folder: Path) -> dict[str, float]:
 
 
 def training_memory(folder: Path) -> dict[str, float]:
-    """Peak of own memory of the train stages with the widest layers; few rows, full-size images."""
+    """Return the peak of own memory of training the widest layers; few rows of full size."""
     place = workspace(folder / "memory", {"train": 300, "test": 10}, 208, 176)
     for stage in ("load", "scale"):
         measured(place, f"stages.{stage}")
@@ -300,7 +300,7 @@ def training_memory(folder: Path) -> dict[str, float]:
 
 
 def growth_with_size(folder: Path, times: dict[str, dict[str, float]]) -> dict[str, Any]:
-    """Milliseconds a step of two models at half the side, and at full size as in `times`."""
+    """Return the milliseconds per step of two models at half the side, and as in `times`."""
     half = workspace(folder / "half", {"train": 700, "test": 10}, 104, 88)
     for stage in ("load", "scale"):
         measured(half, f"stages.{stage}")
@@ -314,7 +314,7 @@ def growth_with_size(folder: Path, times: dict[str, dict[str, float]]) -> dict[s
 
 
 def dvc_overhead() -> dict[str, float]:
-    """Seconds of a `dvc repro` that has nothing to do, beside `dvc --version`, in turn."""
+    """Return the seconds of a `dvc repro` that has nothing to do, beside `dvc --version`."""
     times: dict[str, list[float]] = {"repro": [], "--version": []}
     subprocess.run(["dvc", "repro", "--quiet"], cwd=ROOT, check=True)
     for _ in range(ROUNDS):
@@ -326,10 +326,10 @@ def dvc_overhead() -> dict[str, float]:
 
 
 def one_change(params: Params, result: dict[str, Any]) -> dict[str, float]:
-    """conv_nn2 trained and evaluated again, against the notebook's recipe from the top."""
+    """Compare conv_nn2 trained and evaluated again with the notebook's recipe from the top."""
     steps = -(-rows_that_fit()["train"] // params.models["conv_nn2"].batch_size)
     steps *= params.training("conv_nn2").epochs
-    ours = steps * result["milliseconds a step"]["conv_nn2"]["ours"] / 1000
+    ours = steps * result["milliseconds per step"]["conv_nn2"]["ours"] / 1000
     ours += result["train conv_nn4"]["seconds"] + result["evaluate conv_nn2"]["seconds"]
     ours += result["dvc"]["dvc repro"]
     plain = result["all six trainings, extrapolated"]["plain_seconds"]
@@ -359,8 +359,8 @@ def show(result: dict[str, Any]) -> None:
             *_f(b["plain"] / 1e6, b["ours"] / 1e6, b["plain"] / b["ours"]),
         )
     )
-    for model, t in result["milliseconds a step"].items():
-        print(row(f"{model}, ms a step", *_f(t["plain"], t["ours"], t["ratio"])))
+    for model, t in result["milliseconds per step"].items():
+        print(row(f"{model}, ms per step", *_f(t["plain"], t["ours"], t["ratio"])))
     a = result["all six trainings, extrapolated"]
     print(row("six trainings, s *", *_f(a["plain_seconds"], a["ours_seconds"], a["ratio"])))
     two = (a["plain_seconds"], a["two_at_once_seconds"], a["ratio, two at once"])
@@ -373,7 +373,7 @@ def show(result: dict[str, Any]) -> None:
         "train conv_nn4",
         "evaluate conv_nn2",
         "seconds of load + scale by rows",
-        "milliseconds a step by image size",
+        "milliseconds per step by image size",
         "dvc",
     ):
         print(f"{name}: {json.dumps(result[name])}")

@@ -1,4 +1,4 @@
-"""Ours against the notebook's loop on this machine's GPU: `make benchmark-gpu`.
+"""Measure ours against the notebook's loop on this machine's GPU: `make benchmark-gpu`.
 
 Full-size rows of phantoms; both loops in turn, medians and their ratios. Writes
 benchmarks/results/gpu.json.
@@ -33,7 +33,7 @@ def main() -> None:
                     of_all.append(step_ms(start_steps(model, recipe, folder, 2, n_steps)))
             plain, ours = (statistics.median(of_all) for of_all in times.values())
             result[model] = {"plain_ms": plain, "ours_ms": ours, "ratio": plain / ours}
-            print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms a step, {plain / ours:.1f} times")
+            print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms per step, {plain / ours:.1f} times")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
 

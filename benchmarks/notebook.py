@@ -1,6 +1,6 @@
 """The notebook's recipe in plain form: what the benchmarks compare with.
 
-Full copies of the data at each step, a batch after the other from the host.
+Each step of the preparation makes a full copy of the data; every batch comes from the host.
 """
 
 import sys
@@ -10,11 +10,11 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from src.device import Step
+from src.training.device import Step
 
 
 def prepare(folder: Path) -> dict[str, torch.Tensor]:
-    """Load the raw tensors of `folder`, flatten, standardise, reshape: all in memory."""
+    """Return the raw tensors of `folder` and the standardised rows, all in memory."""
     tensors = {
         name: torch.load(folder / f"{name}.pt", weights_only=True)
         for name in ("train_data", "test_data", "train_labels", "test_labels")
@@ -28,7 +28,7 @@ def prepare(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def plain_step(network: nn.Module, lr: float, device: torch.device) -> Step:
-    """One step of its training loop: the batch comes from the host, log-softmax is taken twice."""
+    """Return one step of its loop: the batch comes from the host, log-softmax is applied twice."""
     optimizer = torch.optim.SGD(network.parameters(), lr=lr)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,25 +1,23 @@
-"""Milliseconds that a full batch takes to train a model, ours or the notebook's.
+"""Print the milliseconds per training step of a model, ours or the notebook's.
 
-`python -m benchmarks.steps MODEL {ours,plain} FOLDER STEPS [--threads T]`, FOLDER being a workspace
-with data/flat and data/scaled. A process of its own, as a stage is: the allocator is set for all of
-one, and what a model before left in it slows the next.
+`python -m benchmarks.steps MODEL {ours,plain} STEPS [--threads T]` in a workspace whose rows are
+loaded and scaled. Each measurement is a process of its own, as a stage is: the allocator's settings hold
+for a whole process, and what a model leaves in it slows the next one.
 """
 
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import torch
 
 from benchmarks.notebook import plain_step
-from src.arrays import read_array, read_images
-from src.device import LossWatch, graphed, set_up_device, to_device_if_it_fits
-from src.folding import Twin
-from src.meta import read_meta
-from src.networks import NETWORKS
+from src.models import make_network
 from src.params import read_params
-from src.training import sgd_step
+from src.storage.dataset import load_split, read_info
+from src.training.device import graphed, set_up_device, to_device_if_it_fits
+from src.training.folding import fold
+from src.training.loop import training_step
 
 WARM_UP = 3
 
@@ -28,7 +26,6 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
     parser.add_argument("recipe", choices=["ours", "plain"])
-    parser.add_argument("folder", type=Path)
     parser.add_argument("steps", type=int)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
@@ -38,40 +35,38 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
         torch.backends.cudnn.allow_tf32 = False  # as ours: else a GPU would not multiply alike
         device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    data = arguments.folder / "data"
-    print(step_ms(arguments.model, arguments.recipe, data, arguments.steps, device))
+    print(step_ms(arguments.model, arguments.recipe, arguments.steps, device))
 
 
-def step_ms(name: str, recipe: str, data: Path, n_steps: int, device: torch.device) -> float:
-    """The median step after the warm-up; on a GPU, where the host runs ahead, the mean of all."""
+def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float:
+    """Return the median step after the warm-up; on a GPU, where the host runs ahead, the mean."""
     model = read_params().models[name]
-    meta = read_meta(data / "flat/meta.json")
-    x = torch.from_numpy(read_images(data / "scaled/x_train.npy", meta.image_shape))
-    y = torch.from_numpy(read_array(data / "flat/y_train.npy"))
-    torch.manual_seed(0)
-    network = NETWORKS[model.arch](meta.image_shape, len(meta.classes)).to(device)
+    info = read_info()
+    rows = load_split("train", info)
+    x, y = torch.from_numpy(rows.images), torch.from_numpy(rows.labels)
+    network = make_network(model.arch, info.image_shape, len(info.classes), seed=0).to(device)
     if recipe == "ours":
         x, y = to_device_if_it_fits(x, device), y.to(device)
-        twin = Twin(network, x, model.lr)
-        step = sgd_step(twin, model.lr)
-        step = graphed(step, twin) if device.type == "cuda" else step
-        x = x[:, : twin.channels]
+        folded = fold(network, x)
+        assert folded is not None  # the notebook's networks can be folded
+        optimizer = torch.optim.SGD(folded.parameter_groups(model.lr), lr=model.lr, fused=True)
+        step = training_step(folded, optimizer)
+        step = graphed(step, folded) if device.type == "cuda" else step
+        x = x[:, : folded.channels]
     else:
         step = plain_step(network, model.lr, device)
         n_rows = min(len(x), (WARM_UP + n_steps) * model.batch_size)
         x, y = x[:n_rows].contiguous(), y[:n_rows]  # the notebook holds all channels in memory
-    watch = LossWatch() if recipe == "ours" else None
     losses = torch.empty(n_steps + WARM_UP, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
 
     def one_step(i: int) -> None:
-        """A step and, in ours, what the training loop does with it."""
+        """Take a step and, in ours, do with it what the training loop does."""
         nonlocal correct
         loss, right = step(*batches[i % len(batches)])
-        if watch is not None:
+        if recipe == "ours":
             losses[i] = loss
             correct += right
-            watch.saw_nan(loss)
 
     batches = list(zip(x.split(model.batch_size), y.split(model.batch_size), strict=True))
     if len(y) % model.batch_size:

@@ -17,13 +17,10 @@ def test_to_device_if_it_fits_copies_where_half_of_the_memory_stays_free(
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-def test_set_up_device_sets_the_threads() -> None:
-    try:
-        set_up_device(threads=2)
-        assert torch.get_num_threads() == 2
-    finally:
-        set_up_device(threads=1)
-    assert torch.get_num_threads() == 1
+def test_set_up_device_sets_threads_and_deterministic_algorithms() -> None:
+    for threads in (2, 1):
+        set_up_device(threads)
+        assert torch.get_num_threads() == threads
     assert torch.get_deterministic_debug_mode() == 1
 
 

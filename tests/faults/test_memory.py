@@ -1,4 +1,4 @@
-"""The real slices go through with 2 GB of memory of its own for each process."""
+"""The real slices go through with 2 GB of memory for each process."""
 
 import os
 import subprocess
@@ -21,21 +21,24 @@ LIMIT = 2 * 2**30  # bytes of data
 
 def limited(folder: Path, *command: str, limit: int = LIMIT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=folder,
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True,
         env={**os.environ, "PYTHONPATH": str(REPO)},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
-        capture_output=True,
-        text=True,
-    )
+    )  # fmt: skip
 
 
-def test_the_real_slices_take_less_than_2_gb(tmp_path: Path, shared_slices: Path) -> None:
-    params = (REPO / "params.yaml").read_text()
-    params = params.replace("raw: data/sample", "raw: data/raw").replace("epochs: 10", "epochs: 1")
-    (tmp_path / "params.yaml").write_text(params)
+def write_params(folder: Path, **changes: str) -> None:
+    text = (REPO / "params.yaml").read_text()
+    for old, new in {"raw: data/sample": "raw: data/raw", **changes}.items():
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "params.yaml").write_text(text)
+
+
+def test_stages_on_the_real_slices_take_less_than_2_gb(tmp_path: Path, shared_slices: Path) -> None:
+    write_params(tmp_path, **{"epochs: 10": "epochs: 1"})
     for command, mapped in (
-        (["stages.images", str(shared_slices)], None),
+        (["scripts.import_images", str(shared_slices)], None),
         (["stages.load"], "data/raw/*.pt"),
         (["stages.scale"], "data/flat/x_*.npy"),
         (["stages.train", "simple_nn2"], "data/scaled/x_train.npy"),
@@ -50,19 +53,16 @@ def test_the_real_slices_take_less_than_2_gb(tmp_path: Path, shared_slices: Path
         assert done.returncode == 0, done.stderr
 
 
-def test_a_want_of_memory_is_one_line(tmp_path: Path) -> None:
-    params = (REPO / "params.yaml").read_text()
-    large = params.replace("height: 64", "height: 4096").replace("width: 56", "width: 4096")
-    (tmp_path / "params.yaml").write_text(large)  # phantoms of 20 GB: NumPy's error
-    check_one_line(limited(tmp_path, "stages.sample"))
+def test_stages_without_enough_memory_end_with_one_line(tmp_path: Path) -> None:
+    write_params(tmp_path, **{"height: 64": "height: 4096", "width: 56": "width: 4096"})
+    check_one_line(limited(tmp_path, "stages.sample"))  # phantoms of 20 GB: NumPy's error
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
     write_raw(tmp_path / "data/raw", n_train=5, n_test=5, shape=(1, 1024, 1024))
-    own = params.replace("raw: data/sample", "raw: data/raw")
-    (tmp_path / "params.yaml").write_text(own)  # a first layer of 4 GB: PyTorch's error
+    write_params(tmp_path)
     for stage in ("stages.load", "stages.scale"):
         assert limited(tmp_path, stage).returncode == 0
-    check_one_line(limited(tmp_path, "stages.train", "simple_nn1"))
+    check_one_line(limited(tmp_path, "stages.train", "simple_nn1"))  # 4 GB: PyTorch's error
     assert not (tmp_path / "models").exists()
 
 

@@ -9,6 +9,11 @@ import pytest
 
 CHROMIUM = shutil.which("chromium")
 PHONE = 360  # pixels
+OPTIONS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update", "--enable-logging=stderr"),
+    *("--allow-file-access-from-files", "--dump-dom"),
+)
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="chromium is not installed (Debian: apt install chromium)"
 )
@@ -17,17 +22,8 @@ needs_chromium = pytest.mark.skipif(
 def opened(page: Path, profile: Path) -> tuple[str, str]:
     """Return the page's elements after loading, and what the browser logged."""
     assert CHROMIUM is not None
-    done = subprocess.run(
-        [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *("--allow-file-access-from-files", "--enable-logging=stderr"),
-            *(f"--user-data-dir={profile / 'profile'}", "--dump-dom", page.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [CHROMIUM, *OPTIONS, f"--user-data-dir={profile / 'profile'}", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     return done.stdout, done.stderr
 
 

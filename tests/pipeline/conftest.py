@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-# Small enough to run often: 8 subjects, the six models on one epoch, a cell of each study, since
-# each `dvc` resolves them all.
+# Small enough to run often: 8 subjects, the six models on one epoch, one run of each study, since
+# each `dvc` resolves all of them.
 SMALL = {
     "subjects: 60": "subjects: 8",
     "slices: 20 ": "slices: 5 ",
@@ -26,6 +26,7 @@ SMALL = {
     "values: [1, 5, 15, 100, all]": "values: [all]",
     "seeds: [0, 1, 2, 3, 4]": "seeds: [0]",
 }
+RESULTS = ("dvc.lock", "metrics/", "plots/", "studies/")
 
 
 class Clone:
@@ -55,16 +56,26 @@ class Clone:
         )  # fmt: skip
 
     def run(self, *command: str) -> str:
-        """Run a command; it must succeed. What it printed."""
+        """Run a command that must succeed; return its output."""
         process = self.start(*command)
-        said, _ = process.communicate()
-        assert process.returncode == 0, said
-        return said
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        return output
 
-    def repro(self) -> list[str]:
-        """Run `dvc repro`; the stages that it really ran."""
-        said = self.run("dvc", "repro").splitlines()
-        return [line.split("'")[1] for line in said if line.startswith("Running stage ")]
+    def repro(self, *arguments: str) -> list[str]:
+        """Run `dvc repro`; return the stages that it really ran."""
+        return ran(self.run("dvc", "repro", *arguments))
+
+    def outs(self) -> dict[str, bytes]:
+        """Return the content of all files at the places of outs."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for top in ("data", "models", "metrics", "plots")
+            for path in (self.folder / top).rglob("*")
+            if path.is_file()
+            and ".partial" not in str(path)
+            and not path.name.endswith((".checkpoint", ".gitignore"))
+        }
 
     def edit(self, file: str, old: str, new: str) -> None:
         path = self.folder / file
@@ -85,20 +96,30 @@ class Clone:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def copy(self, folder: Path) -> "Clone":
-        shutil.copytree(self.folder, folder)
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Clone(folder)
+
+    def git_clone(self, folder: Path) -> "Clone":
+        """Return what another person gets: all that is committed, and nothing of DVC's cache."""
+        self.run("git", "clone", "--quiet", ".", str(folder))
         return Clone(folder)
 
 
+def ran(output: str) -> list[str]:
+    """Return the stages that `dvc repro` ran, by its output."""
+    lines = output.splitlines()
+    return [line.split("'")[1] for line in lines if line.startswith("Running stage ")]
+
+
 def new_clone(repo: Path, folder: Path) -> Clone:
-    """The working tree as Git would carry it, but for dvc.lock and the results."""
+    """Return the working tree as Git would carry it, without dvc.lock and the results."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=repo, capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     for name in listed:
-        results = name.startswith(("dvc.lock", "metrics/", "plots/", "studies/"))
-        results = results and name != "studies/dvc.yaml"
-        if not results and (repo / name).is_file():
+        result = name.startswith(RESULTS) and name != "studies/dvc.yaml"
+        if not result and (repo / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(repo / name, folder / name)
     clone = Clone(folder)
@@ -111,7 +132,7 @@ def new_clone(repo: Path, folder: Path) -> Clone:
 
 @pytest.fixture(scope="session")
 def finished(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone after a cold `dvc repro`, results committed; tests that change it take a copy."""
+    """Return a clone after a cold `dvc repro`, committed; tests that change it take a copy."""
     clone = new_clone(repo, tmp_path_factory.mktemp("finished") / "clone")
     clone.cold_run = clone.repro()
     clone.commit("results")
@@ -121,3 +142,14 @@ def finished(repo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def clone(finished: Clone, tmp_path: Path) -> Clone:
     return finished.copy(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def studied(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Return a clone after `make studies`, committed; tests that change it take a copy."""
+    clone = finished.copy(tmp_path_factory.mktemp("studied") / "clone")
+    studies = [f"studies/dvc.yaml:{study}" for study in ("seed", "learning_rate", "batch_size")]
+    clone.run("python", "-m", "scripts.repro", *studies)
+    clone.repro("studies/dvc.yaml")
+    clone.commit("studies")
+    return clone

@@ -1,0 +1,93 @@
+"""DVC's commands in a fresh clone, whose cache lacks the studies: they work and do not complain."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import Clone
+
+NAME = "models/simple_nn2.safetensors"
+UP_TO_DATE = "Data and pipelines are up to date.\n"
+
+
+@pytest.fixture(scope="module")
+def fresh_after_run(studied: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Return a new clone, with an empty cache, after the pipeline ran in it; tests copy it."""
+    clone = studied.git_clone(tmp_path_factory.mktemp("fresh") / "another name")
+    clone.run("python", "-m", "scripts.repro", "report")
+    return clone
+
+
+@pytest.fixture
+def fresh(fresh_after_run: Clone, tmp_path: Path) -> Clone:
+    return fresh_after_run.copy(tmp_path / "fresh")
+
+
+def quiet(clone: Clone, *command: str) -> str:
+    """Run a command, which must not complain; return its output."""
+    output = clone.run(*command)
+    complaint = re.search("WARNING|ERROR|missing|not in cache|does not exist|deleted", output)
+    assert complaint is None, output
+    return output
+
+
+def test_repro_in_another_clone_makes_the_same_bytes(finished: Clone, fresh: Clone) -> None:
+    # One was made by `dvc repro`, the other by scripts.repro.
+    made, expected = fresh.outs(), finished.outs()
+    assert [out for out in expected if made.get(out) != expected[out]] == []
+    assert fresh.run("git", "status", "--short") == ""
+    assert fresh.repro() == []
+
+
+def test_status_diff_and_checkout_find_nothing_to_do(fresh: Clone) -> None:
+    assert quiet(fresh, "dvc", "status") == UP_TO_DATE
+    assert "studies" not in quiet(fresh, "dvc", "data", "status")
+    assert quiet(fresh, "dvc", "diff") == ""
+    quiet(fresh, "dvc", "plots", "diff")
+    assert quiet(fresh, "dvc", "checkout") == ""
+    (fresh.folder / NAME).unlink()
+    assert NAME in quiet(fresh, "dvc", "checkout")
+    assert quiet(fresh, "dvc", "status") == UP_TO_DATE
+
+
+def test_exp_apply_and_save(fresh: Clone) -> None:
+    before = (fresh.folder / NAME).read_bytes()
+    fresh.run("dvc", "exp", "run", "--temp", "-n", "a", "-S", "models.simple_nn2.lr=0.003")
+    assert (fresh.folder / NAME).read_bytes() == before
+    quiet(fresh, "dvc", "exp", "apply", "a")
+    assert "lr: 0.003" in (fresh.folder / "params.yaml").read_text()
+    assert (fresh.folder / NAME).read_bytes() != before
+    assert quiet(fresh, "dvc", "status", "dvc.yaml") == UP_TO_DATE  # the studies are stale
+    quiet(fresh, "dvc", "exp", "save", "-n", "b")
+    assert "b" in fresh.run("dvc", "exp", "list", "--name-only").split()
+
+
+def test_push_then_pull_in_another_clone(fresh: Clone, tmp_path: Path) -> None:
+    def with_remote(clone: Clone) -> Clone:
+        clone.run("dvc", "remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
+        return clone
+
+    output = quiet(with_remote(fresh), "dvc", "push")
+    assert output.endswith("files pushed\n")
+    for names, command in (("pulled", ["pull"]), ("reproduced", ["repro", "--pull"])):
+        other = with_remote(fresh.git_clone(tmp_path / names))
+        output = quiet(other, "dvc", *command)
+        assert "Running stage" not in output
+        assert quiet(other, "dvc", "status") == UP_TO_DATE
+        assert other.outs() == fresh.outs()
+        assert other.run("git", "status", "--short") == ""
+
+
+def test_install_then_git_commit_and_checkout(fresh: Clone) -> None:
+    quiet(fresh, "dvc", "install")
+    before = (fresh.folder / NAME).read_bytes()
+    fresh.edit_model("simple_nn2", "lr: 0.01", "lr: 0.003")
+    fresh.repro()
+    after = (fresh.folder / NAME).read_bytes()
+    quiet(fresh, "git", "commit", "--all", "--message", "another learning rate")
+    quiet(fresh, "git", "checkout", "HEAD~1")
+    assert (fresh.folder / NAME).read_bytes() == before != after
+    quiet(fresh, "git", "checkout", "-")
+    assert (fresh.folder / NAME).read_bytes() == after
+    assert quiet(fresh, "dvc", "status", "dvc.yaml") == UP_TO_DATE  # the studies are stale

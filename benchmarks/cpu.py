@@ -24,9 +24,9 @@ from src.data.phantoms import CLASSES, phantoms
 from src.data.raw_tensors import save_labels, save_tensor
 from src.models import make_network
 from src.params import Params, read_params
+from src.storage.dataset import Epoch
 from src.storage.files import write_csv
 from src.storage.weights import save_weights
-from src.training.loop import Epoch
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/cpu.json"

@@ -1,8 +1,8 @@
 """Print the milliseconds per training step of a model, ours or the notebook's.
 
 `python -m benchmarks.steps MODEL {ours,plain} STEPS [--threads T]` in a workspace whose rows are
-loaded and scaled. Each measurement is a process of its own, as a stage is: the allocator's settings hold
-for a whole process, and what a model leaves in it slows the next one.
+loaded and scaled. Each measurement is a process of its own, as a stage is: the allocator's settings
+hold for a whole process, and what a model leaves in it slows the next one.
 """
 
 import argparse

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
-
 SAMPLE = Path("data/sample")
 FLAT = Path("data/flat")
 SCALED = Path("data/scaled")
@@ -11,7 +10,6 @@ SCALER = Path("data/scaler.npz")
 INFO = FLAT / "info.json"
 
 MODELS = Path("models")
-METRICS = Path("metrics")
 PLOTS = Path("plots")
 SAMPLE_FIGURE = PLOTS / "sample.png"
 HISTORIES = PLOTS / "history.csv"  # of all models
@@ -24,7 +22,6 @@ LEARNING_RATE_FIGURE = PLOTS / "learning_rate.png"
 REPORT = PLOTS / "report.html"
 
 STUDIES = Path("studies")
-STUDY_RUNS = STUDIES / "runs"
 STUDY_PLOTS = STUDIES / "plots"
 STUDY_SUMMARY = STUDIES / "summary.csv"
 STUDY_DIFFERENCES = STUDIES / "model_differences.csv"
@@ -42,7 +39,7 @@ def checkpoint(model: str, key: str) -> Path:
 
 
 def metrics(model: str) -> Path:
-    return METRICS / f"{model}.json"
+    return Path(f"metrics/{model}.json")
 
 
 def history(model: str) -> Path:
@@ -55,4 +52,4 @@ def confusion(model: str) -> Path:
 
 def study_runs(study: str, value: object) -> Path:
     """The runs of one value, named as DVC writes the value into the stage's name."""
-    return STUDY_RUNS / study / f"{value}.csv"
+    return STUDIES / f"runs/{study}/{value}.csv"

@@ -10,14 +10,12 @@ from src import paths
 from src.cli import InputError, run
 from src.evaluation.comparison import Pair, compare_pairs, verdict
 from src.evaluation.confidence import interval_name
-from src.evaluation.metrics import Metrics, read_baseline
+from src.evaluation.metrics import Metrics, Prediction, read_baseline
 from src.params import BASELINES, Params, read_params
 from src.plotting.results import accuracy_figure, history_figure, learning_rate_figure
 from src.plotting.style import save_png
-from src.storage.dataset import read_subjects
+from src.storage.dataset import Epoch, read_subjects
 from src.storage.files import read_csv, read_json, write_csv
-
-HISTORY = {"epoch": int, "train_loss": float, "train_accuracy": float}
 
 
 def main() -> None:
@@ -26,20 +24,15 @@ def main() -> None:
     baselines = {
         name: baseline for name in BASELINES if (baseline := read_baseline(paths.metrics(name)))
     }
-    tables = {name: read_csv(paths.history(name), HISTORY) for name in params.models}
-    histories = {
-        name: [(int(e["epoch"]), float(e["train_loss"]), float(e["train_accuracy"])) for e in table]
-        for name, table in tables.items()
-    }
+    histories = {name: read_csv(paths.history(name), Epoch) for name in params.models}
     correct = read_correct(params.models)
     n_rows = len(next(iter(correct.values())))
     subjects = read_subjects("test", n_rows)
     interval = interval_name(subjects)
     pairs = compare_pairs(correct, subjects)
 
-    columns = ("model", *next(iter(tables.values()))[0])
-    epochs = [(name, *row.values()) for name, table in tables.items() for row in table]
-    write_csv(paths.HISTORIES, columns, epochs)
+    epochs = [(name, *e) for name, history in histories.items() for e in history]
+    write_csv(paths.HISTORIES, ("model", *Epoch._fields), epochs)
     rows = [(*pair, verdict(pair)) for pair in pairs]
     write_csv(paths.COMPARISON, (*Pair._fields, "verdict"), rows)
     by_lr = learning_rate_figure(groups_by_lr(params), metrics, histories, interval)
@@ -52,17 +45,16 @@ def main() -> None:
 
 def read_correct(models: Iterable[str]) -> dict[str, NDArray[np.bool_]]:
     """Return the test rows (N,) that each model gets right; InputError if rows differ."""
-    columns = {"actual": str, "predicted": str}
-    tables = {name: read_csv(paths.confusion(name), columns) for name in models}
+    tables = {name: read_csv(paths.confusion(name), Prediction) for name in models}
     (first, of_first), *others = tables.items()
     for name, rows in others:
-        if [row["actual"] for row in rows] != [row["actual"] for row in of_first]:
+        if [row.actual for row in rows] != [row.actual for row in of_first]:
             raise InputError(
                 f"{paths.confusion(name)}: other test rows than in {paths.confusion(first)}, "
                 "expected the same in the same order; delete both and run 'dvc repro'"
             )
     return {
-        name: np.array([row["actual"] == row["predicted"] for row in rows])
+        name: np.array([row.actual == row.predicted for row in rows])
         for name, rows in tables.items()
     }
 

@@ -13,7 +13,7 @@ from src.evaluation.metrics import score
 from src.evaluation.predict import mean_cross_entropy, predict_logits
 from src.models import make_network
 from src.params import read_params
-from src.storage.dataset import load_split, read_info
+from src.storage.dataset import Epoch, load_split, read_info
 from src.storage.files import read_csv, write_csv, write_json
 from src.storage.weights import load_weights
 from src.training.device import device_name, set_up_device
@@ -24,7 +24,7 @@ def main() -> None:
     name = model_argument("evaluate", params.models)
     info = read_info()
     test = load_split("test", info)
-    history = read_csv(paths.history(name), {"train_loss": float})
+    history = read_csv(paths.history(name), Epoch)
     arch, training = params.models[name].arch, params.training(name)
     device = set_up_device(training.threads)
     network = make_network(arch, info.image_shape, len(info.classes), training.seed)
@@ -35,7 +35,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     predicted = logits.argmax(1).numpy()
     loss = mean_cross_entropy(logits, test.labels)
-    diverged = math.isnan(float(history[-1]["train_loss"])) or not math.isfinite(loss)
+    diverged = math.isnan(history[-1].train_loss) or not math.isfinite(loss)
     of_rows = predicted, test.labels, test.subjects
     metrics = score(*of_rows, info.classes, info.unscored_classes, loss=loss, diverged=diverged)
     write_json(paths.metrics(name), metrics.to_json())

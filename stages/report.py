@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from src import paths
 from src.cli import run
-from src.evaluation.metrics import Metrics, read_baseline
+from src.evaluation.metrics import Metrics, Prediction, read_baseline
 from src.params import BASELINES, read_params
 from src.reporting.page import render
 from src.storage.dataset import SPLITS, read_info
@@ -37,7 +37,7 @@ def main() -> None:
     for name in BASELINES:
         if baseline := read_baseline(paths.metrics(name)):
             metrics[name] = baseline
-    pairs = read_csv(paths.COMPARISON) if len(params.models) > 1 else []
+    pairs = read_csv(paths.COMPARISON, dict[str, str]) if len(params.models) > 1 else []
     by_subject = any(row["by_subject"] for row in pairs)
     page = render(
         "report.html.jinja",
@@ -71,8 +71,8 @@ def main() -> None:
 
 def confusion_rows(model: str, classes: list[str]) -> list[tuple[Any, ...]]:
     """Return for each actual class: its name, test rows by predicted class, and its recall."""
-    rows = read_csv(paths.confusion(model), {"actual": str, "predicted": str})
-    counts = Counter((row["actual"], row["predicted"]) for row in rows)
+    rows = read_csv(paths.confusion(model), Prediction)
+    counts = Counter((row.actual, row.predicted) for row in rows)
     table = []
     for actual in classes:
         found = [counts[actual, predicted] for predicted in classes]

@@ -8,12 +8,12 @@ from src import paths
 from src.cli import model_argument, run
 from src.models import make_network
 from src.params import read_params
-from src.storage.dataset import load_split, read_info
+from src.storage.dataset import Epoch, load_split, read_info
 from src.storage.files import remove, write_csv
 from src.storage.weights import save_weights
 from src.training.checkpoint import Checkpoint, fingerprint
 from src.training.device import device_name, set_up_device
-from src.training.loop import Epoch, train
+from src.training.loop import train
 
 
 def main() -> None:

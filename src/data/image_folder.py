@@ -110,9 +110,7 @@ def list_images(tree: Tree, source: Path) -> tuple[Files, list[str], list[str]]:
             )
     for folder, found in images.items():
         if not found:
-            raise InputError(
-                f"{source}: no image in {'/'.join(folder)}, expected {', '.join(SUFFIXES)}"
-            )
+            raise InputError(f"{source}: no {', '.join(SUFFIXES)} in {'/'.join(folder)}")
     classes = sorted({name for _, name in folders})
     files = {
         split: [ImageFile(p, k) for k, c in enumerate(classes) for p in images[folders[split, c]]]
@@ -182,18 +180,15 @@ def _bytes(path: Path | ZipPath, max_pixels: int) -> bytes:
     with path.open("rb") as file:
         data: bytes = file.read(8 * max_pixels + 2**20)
         if file.read(1):  # also lets zipfile check the CRC at the end
-            raise InputError(
-                f"{path}: over {len(data)} bytes for {max_pixels} pixels; see --max-pixels"
-            )
+            raise InputError(f"{path}: over {len(data)} bytes, the limit; see --max-pixels")
     return data
 
 
 def _check_image(image: Image.Image, data: bytes, path: Path | ZipPath, max_pixels: int) -> None:
     """Raise InputError, or an error of Pillow, unless `image` gives the pixels that it stores."""
     if image.width * image.height > max_pixels:
-        raise InputError(
-            f"{path}: {image.height} x {image.width} pixels, limit {max_pixels}; see --max-pixels"
-        )
+        size = f"{image.height} x {image.width}"
+        raise InputError(f"{path}: {size} pixels, limit {max_pixels}; see --max-pixels")
     deep = False
     if image.format == "PNG":
         Image.open(BytesIO(data)).verify()  # the checksums, which loading skips in part

@@ -125,10 +125,8 @@ def _numbers(folder: Path, kind: str, images: Mapping[str, torch.Tensor]) -> NDA
         path, n_rows = folder / f"{split}_{kind}.pt", len(images[split])
         numbers = read_tensor(path)
         if numbers.dtype not in INTEGERS or numbers.shape not in ((n_rows,), (n_rows, 1)):
-            raise InputError(
-                f"{path}: {numbers.dtype} of shape {tuple(numbers.shape)}, expected int64 of "
-                f"shape ({n_rows},), one per image"
-            )
+            found_here = f"{numbers.dtype} of shape {tuple(numbers.shape)}"
+            raise InputError(f"{path}: {found_here}, expected int64 of shape ({n_rows},)")
         found.append(numbers.flatten().resolve_neg().to(torch.int64).numpy())
     return np.concatenate(found)
 

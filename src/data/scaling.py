@@ -32,9 +32,8 @@ def scaled_chunks(
     InputError if they do not fit the scaler, or a scaled value is beyond float32's range.
     """
     if stored.shape[1] != scaler.n_features_in_:
-        raise InputError(
-            f"{source}: {stored.shape[1]} values in a row, not {scaler.n_features_in_}; {REMAKE}"
-        )
+        found, expected = stored.shape[1], scaler.n_features_in_
+        raise InputError(f"{source}: rows of {found} values, expected {expected}; {REMAKE}")
     for rows in row_slices(len(stored), 4 * stored.shape[1], f"scale {source.stem}"):
         with config_context(assume_finite=True), np.errstate(all="ignore"):  # checked below
             scaled = scaler.transform(pixels(stored[rows]))

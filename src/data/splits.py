@@ -24,20 +24,14 @@ def fold_of_rows(
     if subjects is not None and len(np.unique(subjects)) < most:
         most, of = len(np.unique(subjects)), "subjects in all"
     if n_folds > most:
-        raise InputError(
-            f"{n_folds} folds, expected at most {most}, the {of}; lower data.folds in params.yaml "
-            "or use a larger data set"
-        )
+        raise InputError(f"{n_folds} folds (data.folds), expected at most {most}: the {of}")
     splitter = StratifiedKFold if subjects is None else StratifiedGroupKFold
     folds = splitter(n_folds, shuffle=True, random_state=seed)
     fold = np.empty(len(y), np.int64)
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # see absent_classes
         for number, (_, test) in enumerate(folds.split(y, y, subjects)):
             if not len(test):
-                raise InputError(
-                    f"{n_folds} folds, of which number {number} is empty; lower data.folds in "
-                    "params.yaml or use a larger data set"
-                )
+                raise InputError(f"{n_folds} folds (data.folds), but one is empty; use fewer")
             fold[test] = number
     return fold
 

@@ -34,6 +34,13 @@ class Metrics(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
+class Prediction(BaseModel):
+    """A row of plots/confusion/M.csv: names of classes."""
+
+    actual: str
+    predicted: str
+
+
 def score(
     predicted: NDArray[np.int64],
     labels: NDArray[np.int64],

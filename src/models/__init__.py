@@ -19,8 +19,7 @@ def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn
     make = getattr(module, "make_network", None)
     if make is None:
         raise InputError(
-            f"src/models/{arch}.py: no make_network, expected a function make_network(image_shape, "
-            "n_classes) that returns an nn.Module"
+            f"src/models/{arch}.py: expected a function make_network(image_shape, n_classes)"
         )
     torch.manual_seed(seed)
     network: nn.Module = make(image_shape, n_classes)
@@ -38,6 +37,5 @@ def _check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: 
     if not isinstance(logits, torch.Tensor) or logits.shape != (1, n_classes):
         found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise InputError(
-            f"src/models/{arch}.py: the network gives {found} for one image, expected logits of "
-            f"shape (1, {n_classes})"
+            f"src/models/{arch}.py: {found} for one image, expected logits (1, {n_classes})"
         )

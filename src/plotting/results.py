@@ -3,28 +3,22 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from src.plotting.style import BLUE, GREY, PALETTE, VERMILION
+from src.storage.dataset import Epoch
 
 HIGHEST_LOSS = 1e3  # a curve above it needs no number
-History = Sequence[tuple[int, float, float]]  # epoch, training loss and accuracy
 TEXT: dict[str, Any] = {"fontsize": 9, "va": "center"}
 LABELS = {
     "nearest_neighbour": "nearest neighbour",
     "nearest_neighbour_random": "nearest neighbour,\nrandom folds",
     "nearest_neighbour_subject": "nearest neighbour,\nfolds by subject",
 }
-
-
-class Metrics(Protocol):
-    accuracy: float
-    ci_low: float
-    ci_high: float
-    diverged: bool | None
+Metrics = Any  # with accuracy, ci_low, ci_high and diverged
 
 
 def accuracy_figure(
@@ -58,7 +52,7 @@ def accuracy_figure(
     return figure
 
 
-def history_figure(histories: Mapping[str, History]) -> Figure:
+def history_figure(histories: Mapping[str, Sequence[Epoch]]) -> Figure:
     """Return training loss and accuracy of each model by epoch.
 
     A cross marks a run that diverged. It has no loss at its end, so its cross is above the panel.
@@ -67,7 +61,7 @@ def history_figure(histories: Mapping[str, History]) -> Figure:
     loss, accuracy = figure.subplots(2, 1, sharex=True)
     above = 1.0  # in heights of the panel
     for colour, (name, rows) in zip(PALETTE * len(histories), histories.items(), strict=False):
-        epochs, losses, accuracies = zip(*rows, strict=True)
+        epochs, losses, _, accuracies = zip(*rows, strict=True)
         diverged = math.isnan(losses[-1])
         line: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4}
         loss.plot(epochs, losses, **line)
@@ -95,7 +89,7 @@ def history_figure(histories: Mapping[str, History]) -> Figure:
 def learning_rate_figure(
     groups: Sequence[Mapping[str, float]],
     metrics: Mapping[str, Metrics],
-    histories: Mapping[str, History],
+    histories: Mapping[str, Sequence[Epoch]],
     interval: str,
 ) -> Figure:
     """Return accuracy and final training loss against the learning rate, one colour per group.
@@ -113,7 +107,7 @@ def learning_rate_figure(
     without_loss = []
     for colour, group in zip(PALETTE * len(groups), groups, strict=False):
         for name, lr in group.items():
-            found, (_, loss, _) = metrics[name], histories[name][-1]
+            found, loss = metrics[name], histories[name][-1].train_loss
             label, style = name, {"color": colour, "marker": "o"}
             if found.diverged:
                 label, style = f"{name}\ndiverged", {"color": VERMILION, "marker": "X"}

@@ -69,15 +69,11 @@ def read_numbers(path: Path, n_rows: int, n_classes: int | None = None) -> NDArr
     """Return labels below `n_classes`, or ids: (n_rows,) int64."""
     numbers = read_array(path)
     if numbers.shape != (n_rows,) or numbers.dtype != np.int64:
-        raise InputError(
-            f"{path}: {numbers.dtype} of shape {numbers.shape}, expected int64 of shape "
-            f"({n_rows},), one per row; {REMAKE}"
-        )
+        found = f"{numbers.dtype} of shape {numbers.shape}"
+        raise InputError(f"{path}: {found}, expected int64 of shape ({n_rows},); {REMAKE}")
     if n_classes is not None and not 0 <= numbers.min() <= numbers.max() < n_classes:
-        raise InputError(
-            f"{path}: labels from {numbers.min()} to {numbers.max()}, expected 0 to "
-            f"{n_classes - 1}; {REMAKE}"
-        )
+        found = f"labels from {numbers.min()} to {numbers.max()}"
+        raise InputError(f"{path}: {found}, expected 0 to {n_classes - 1}; {REMAKE}")
     return numbers
 
 

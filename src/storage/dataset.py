@@ -1,4 +1,4 @@
-"""data/flat: what the rows are (info.json), and the rows of one split."""
+"""data/flat: what the rows are (info.json), and the rows of one split; a row of a history."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -43,6 +43,15 @@ class Split(NamedTuple):
     images: NDArray[Any]  # (N, C, H, W), memory-mapped; equal channels have a stride of 0
     labels: NDArray[np.int64]  # (N,)
     subjects: NDArray[np.int64] | None  # (N,) ids; None where they are unknown
+
+
+class Epoch(NamedTuple):
+    """A row of plots/history/M.csv; accuracy and losses are of each batch before its own step."""
+
+    epoch: int
+    train_loss: float  # mean over the training rows
+    last_batch_loss: float  # what the notebook prints
+    train_accuracy: float  # NaN logits count as class 0, which is what argmax makes of them
 
 
 def read_info() -> Info:

@@ -11,10 +11,10 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import psutil
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from src.cli import InputError
 
@@ -102,9 +102,13 @@ def read_json(path: Path, kind: type[T]) -> T:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        raise InputError(f"{path}: {where}{first['msg']}; {REMAKE}") from None
+        raise _not_of_kind(path, error) from None
+
+
+def _not_of_kind(path: Path, error: ValidationError) -> InputError:
+    first = error.errors(include_url=False)[0]
+    where = "".join(f"{part}: " for part in first["loc"])
+    return InputError(f"{path}: {where}{first['msg']}; {REMAKE}")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -116,25 +120,21 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     write_bytes(path, text.getvalue().encode())
 
 
-def read_csv(path: Path, columns: Mapping[str, type] = {}) -> list[dict[str, str]]:
-    """Return the rows of a CSV with a header, each as a mapping of column to text.
+def read_csv(path: Path, kind: type[T]) -> list[T]:
+    """Return the rows of a CSV with a header, at least one, each as `kind`, a pydantic model.
 
-    InputError if a row is not as long as the header, or a column is missing or not of its type.
+    InputError if a row is not as long as the header, or a column is missing or of another type.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
-        if any(None in row or None in row.values() for row in rows):
-            raise ValueError("a row is longer or shorter than the header")
-        for column, kind in columns.items():
-            for row in rows:
-                kind(row[column])
+        if any(None in row for row in rows):
+            raise ValueError("a row is longer than the header")
+        adapter: TypeAdapter[list[T]] = TypeAdapter(Annotated[list[kind], Field(min_length=1)])  # type: ignore[valid-type, arg-type]
+        return adapter.validate_python(rows)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
-    except KeyError as column:
-        raise InputError(f"{path}: no column {column}; {REMAKE}") from None
+    except ValidationError as error:
+        raise _not_of_kind(path, error) from None
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: not a readable table ({error}); {REMAKE}") from None
-    if not rows:
-        raise InputError(f"{path}: no rows, expected at least one; {REMAKE}")
-    return rows

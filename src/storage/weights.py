@@ -40,19 +40,13 @@ def load_weights(path: Path, network: nn.Module) -> None:
     expected, found = kinds(network.state_dict()), kinds(state)
     for name in sorted(expected | found):
         if found.get(name) != expected.get(name):
-            raise InputError(
-                f"{path}: not the weights of this network: {name} is "
-                f"{found.get(name, 'missing')}, expected {expected.get(name, 'no such name')}; "
-                f"{REMAKE}"
-            )
+            difference = f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}"
+            raise InputError(f"{path}: not of this network: {name} is {difference}; {REMAKE}")
     floats = [tensor for tensor in state.values() if tensor.is_floating_point()]
     if not all(tensor.isfinite().all() for tensor in floats) and not all(
         tensor.isnan().all() for tensor in floats
     ):
-        raise InputError(
-            f"{path}: some weights are not finite, expected all finite, or all NaN after a run "
-            f"that diverged; {REMAKE}"
-        )
+        raise InputError(f"{path}: some values are not finite, expected all or none; {REMAKE}")
     network.load_state_dict(state)
 
 

@@ -8,21 +8,19 @@ rows, but never their labels.)
 import math
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from src import paths
-from src.cli import InputError
 from src.params import Studies
 from src.storage.dataset import Split
-from src.storage.files import REMAKE, read_csv
+from src.storage.files import read_csv
 from src.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
 
 NOISE_ROWS, SHARPNESS_ROWS = 512, 128
@@ -176,18 +174,9 @@ def read_studies(studies: Studies) -> Runs:
         "linear": ("batch_size", [f"linear-{size}" for size in sizes]),
     }
     return {
-        name: [run for value in named for run in read_runs(paths.study_runs(study, value))]
+        name: [run for value in named for run in read_csv(paths.study_runs(study, value), Run)]
         for name, (study, named) in values.items()
     }
-
-
-def read_runs(path: Path) -> list[Run]:
-    rows = read_csv(path)
-    try:
-        return [Run.model_validate(row) for row in rows]
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InputError(f"{path}: column {first['loc'][0]}: {first['msg']}; {REMAKE}") from None
 
 
 def by_value(runs: Iterable[T], key: str) -> dict[Any, list[T]]:

@@ -47,7 +47,8 @@ class Checkpoint:
             "network": weights,
             "optimizer": optimizer.state_dict(),
             "order": generator.get_state(),
-            "random": random_states(),
+            "random": torch.get_rng_state(),
+            "random_gpus": torch.cuda.get_rng_state_all(),  # empty where there is no GPU
             "history": [list(row) for row in history],
         }
         n_bytes = sum(tensor.nbytes for tensor in weights.values())
@@ -68,7 +69,8 @@ class Checkpoint:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         generator.set_state(state["order"])
-        set_random_states(state["random"])
+        torch.set_rng_state(state["random"])
+        torch.cuda.set_rng_state_all(state["random_gpus"])
         history: list[list[Any]] = state["history"]
         print(f"{self.path}: resumes from its last checkpoint, after epoch {len(history)}")
         return history
@@ -86,18 +88,6 @@ class Checkpoint:
             print(f"note: {self.path}: damaged ({error}), so training starts from zero")
             return None
         return state
-
-
-def random_states() -> list[torch.Tensor]:
-    """Return the random states of PyTorch: of the CPU, and of each GPU where there is one."""
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return [torch.get_rng_state(), *gpus]
-
-
-def set_random_states(states: Sequence[torch.Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states[1:])
 
 
 def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.device) -> str:

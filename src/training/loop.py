@@ -1,26 +1,17 @@
 """The training loop, read from top to bottom."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
 from src.training.device import Step, graphed, tf32, to_device_if_it_fits
 from src.training.folding import fold
 
 STEPS_BETWEEN_CHECKS = 50  # for a NaN loss: each check makes the host wait for a GPU
-
-
-class Epoch(NamedTuple):
-    """A row of the history. Accuracy and losses are those of each batch before its own step."""
-
-    epoch: int
-    train_loss: float  # mean over the training rows
-    last_batch_loss: float  # what the notebook prints
-    train_accuracy: float  # NaN logits count as class 0, which is what argmax makes of them
 
 
 def train(

@@ -39,7 +39,7 @@ def main() -> None:
 def read_values() -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of each study's table: a value, its measures, how many runs diverged."""
     found: defaultdict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in read_csv(paths.STUDY_SUMMARY):
+    for row in read_csv(paths.STUDY_SUMMARY, dict[str, str]):
         found[row["study"], row["value"]][row["measure"]] = row
     return {
         study: [
@@ -53,7 +53,7 @@ def read_values() -> dict[str, list[tuple[Any, ...]]]:
 
 def read_differences() -> list[tuple[Any, ...]]:
     """Return the pairs of models: names, held-out accuracies, p, and whether they differ."""
-    rows = [list(row.values()) for row in read_csv(paths.STUDY_DIFFERENCES)]
+    rows = [list(row.values()) for row in read_csv(paths.STUDY_DIFFERENCES, dict[str, str])]
     return [(*row[:2], *map(float, row[2:5]), row[5] == "True") for row in rows]
 
 

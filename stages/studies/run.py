@@ -54,8 +54,7 @@ def main() -> None:
         lr *= batch_size / model.batch_size if arguments.lr_rule == "linear" else 1
     if batch_size > n_rows:
         raise InputError(
-            f"params.yaml: studies.batch_size.values has {batch_size}, more than the {n_rows} rows "
-            "that are not held out; replace it by 'all'"
+            f"params.yaml: studies.batch_size.values: {batch_size}, expected up to {n_rows}, or all"
         )
 
     device = set_up_device(training.threads)

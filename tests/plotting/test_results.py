@@ -8,6 +8,7 @@ import pytest
 
 from src.plotting.results import accuracy_figure, history_figure, learning_rate_figure
 from src.plotting.style import save_png
+from src.storage.dataset import Epoch
 
 METRICS = {
     "good": SimpleNamespace(accuracy=0.7, ci_low=0.6, ci_high=0.9, diverged=False),
@@ -30,7 +31,8 @@ def test_accuracy_figure_shows_each_interval_and_names_divergence() -> None:
 
 
 def test_history_figure_marks_divergence_above_the_losses() -> None:
-    good, hot = [(0, 1.2, 0.5), (1, 0.3, 0.6)], [(0, 1e29, 0.5), (1, math.nan, 0.4)]
+    good = [Epoch(0, 1.2, 1, 0.5), Epoch(1, 0.3, 1, 0.6)]
+    hot = [Epoch(0, 1e29, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
     figure: Any = history_figure({"good": good, "hot": hot})
     loss, accuracy = figure.axes
     assert 1.2 < loss.get_ylim()[1] < 1e5  # the loss of 1e29 does not flatten the others
@@ -42,7 +44,10 @@ def test_history_figure_marks_divergence_above_the_losses() -> None:
 
 
 def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan() -> None:
-    histories = {"good": [(0, 3.0, 0.5), (1, 0.2, 0.5)], "hot": [(0, math.nan, 0.5)]}
+    histories = {
+        "good": [Epoch(0, 3.0, 1, 0.5), Epoch(1, 0.2, 1, 0.5)],
+        "hot": [Epoch(0, math.nan, 1, 0.5)],
+    }
     figure: Any = learning_rate_figure([{"good": 1e-8, "hot": 10.0}], METRICS, histories, "Wilson")
     top, bottom = figure.axes
     lines = [(*line.get_xdata(), *line.get_ydata()) for line in (*top.lines, *bottom.lines)]
@@ -58,7 +63,7 @@ def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan()
 def test_save_png_gives_the_same_bytes_also_of_extreme_losses(
     tmp_path: Path, losses: list[float]
 ) -> None:
-    histories = {"hot": [(epoch, loss, 0.5) for epoch, loss in enumerate(losses)]}
+    histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)]}
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
         save_png(path, history_figure(histories))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -9,6 +9,7 @@ from stages import compare
 
 BASELINES = ("majority", "nearest_neighbour", "nearest_neighbour_random")
 MODELS = ("small", "conv", "conv_again", "conv_hot")
+EPOCHS = "epoch,train_loss,last_batch_loss,train_accuracy"
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def results(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     metrics = {"accuracy": 0.5, "ci_low": 0.4, "ci_high": 0.6, "diverged": False}
     for place, name in enumerate((*MODELS, *BASELINES, "a_model_of_old_params")):
         Path(f"metrics/{name}.json").write_text(json.dumps(metrics))
-        history = f"epoch,train_loss,train_accuracy\n0,{place},0.5\n1,nan,0.5\n"
+        history = f"{EPOCHS}\n0,{place},1.5,0.5\n1,nan,1.5,0.5\n"
         Path(f"plots/history/{name}.csv").write_text(history)
         rows = ["actual,predicted", *["a,a"] * (5 + place), *["a,b"] * (9 - place)]
         Path(f"plots/confusion/{name}.csv").write_text("\n".join(rows) + "\n")
@@ -35,9 +36,9 @@ def table(path: str) -> list[list[str]]:
 def test_compare_shows_the_models_of_params_and_no_other(results: Path) -> None:
     compare.main()
     assert table("plots/history.csv") == [
-        [name, *epoch, "0.5"]
+        [name, *epoch, "1.5", "0.5"]
         for place, name in enumerate(MODELS)
-        for epoch in (("0", str(place)), ("1", "nan"))
+        for epoch in (("0", f"{place}.0"), ("1", "nan"))
     ]
     pairs = table("plots/pairs.csv")
     assert len(pairs) == 6
@@ -72,8 +73,8 @@ def test_read_correct_of_models_with_other_test_rows_names_both(results: Path) -
     [
         *(("metrics/small.json", "{}"), ("metrics/small.json", "no JSON")),
         *(("metrics/majority.json", "{}"), ("plots/history/conv.csv", "epoch,loss\n0,1\n")),
-        ("plots/history/conv.csv", "epoch,train_loss,train_accuracy\n0.5,1,1\n"),
-        ("plots/history/conv.csv", "epoch,train_loss,train_accuracy\n0,1\n"),
+        ("plots/history/conv.csv", f"{EPOCHS}\n0.5,1,1,1\n"),
+        ("plots/history/conv.csv", f"{EPOCHS}\n0,1\n"),
         ("plots/confusion/conv.csv", "true,predicted\na,b\n"),
     ],
 )

@@ -33,7 +33,9 @@ def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     info = {"image_shape": [3, 5, 4], "classes": CLASSES, "scored": CLASSES[:2], "counts": {}}
     Path("data/flat/info.json").write_text(json.dumps(info))
     HISTORY.parent.mkdir(parents=True)
-    HISTORY.write_text("epoch,train_loss\n0,1.5\n1,0.5\n")
+    HISTORY.write_text(
+        "epoch,train_loss,last_batch_loss,train_accuracy\n0,1.5,1,0.5\n1,0.5,1,0.5\n"
+    )
     network = make_network("simple_nn2", (3, 5, 4), 3, seed=7)
     save_weights(WEIGHTS, network)
     return network
@@ -70,11 +72,15 @@ def test_evaluate_scores_the_test_rows(network: nn.Module, ids_known: bool) -> N
 
 
 def test_evaluate_marks_runs_that_diverged(network: nn.Module) -> None:
-    HISTORY.write_text("epoch,train_loss\n0,nan\n1,0.5\n")
+    HISTORY.write_text(
+        "epoch,train_loss,last_batch_loss,train_accuracy\n0,nan,1,0.5\n1,0.5,1,0.5\n"
+    )
     assert evaluated()["diverged"] is False  # the last loss counts
-    HISTORY.write_text("epoch,train_loss\n0,1.5\n1,nan\n")
+    HISTORY.write_text(
+        "epoch,train_loss,last_batch_loss,train_accuracy\n0,1.5,1,0.5\n1,nan,1,0.5\n"
+    )
     assert evaluated()["diverged"] is True
-    HISTORY.write_text("epoch,train_loss\n0,1.5\n")
+    HISTORY.write_text("epoch,train_loss,last_batch_loss,train_accuracy\n0,1.5,1,0.5\n")
     for parameter in network.parameters():
         nn.init.constant_(parameter, math.nan)
     save_weights(WEIGHTS, network)

@@ -1,5 +1,6 @@
 """Runs whose verdict is plain to see."""
 
+from functools import partial
 from typing import Any
 
 from src.studies.runs import Run
@@ -20,18 +21,14 @@ def made_up(seed: int = 0, **measures: Any) -> Run:
     return Run.model_validate(values | {"seed": seed} | measures)
 
 
-def by_rate(**measures: Any) -> list[Run]:
-    """Rates 0.001 to 1, five seeds each; a measure is a function of rate and seed."""
+def grid(key: str, *values: float, **measures: Any) -> list[Run]:
+    """Return five seeds of each value; a measure is a function of value and seed."""
     return [
-        made_up(seed, lr=lr, **{name: f(lr, seed) for name, f in measures.items()})
-        for lr in (0.001, 0.01, 0.1, 1.0)
+        made_up(seed, **{key: value}, **{name: f(value, seed) for name, f in measures.items()})
+        for value in values
         for seed in SEEDS
     ]
 
 
-def by_size(**measures: Any) -> list[Run]:
-    return [
-        made_up(seed, batch_size=size, **{name: f(size, seed) for name, f in measures.items()})
-        for size in (1, 10, 100)
-        for seed in SEEDS
-    ]
+by_rate = partial(grid, "lr", 0.001, 0.01, 0.1, 1.0)
+by_size = partial(grid, "batch_size", 1, 10, 100)

@@ -10,60 +10,52 @@ from torch import nn
 
 from src.cli import InputError
 from src.storage.dataset import Split
+from src.storage.files import read_csv
 from src.studies.runs import (
     Rows,
+    Run,
     by_value,
     history_measures,
     mean_and_deviation,
     measured_training,
     numbers,
-    read_runs,
     study_rows,
 )
-from tests.studies.made_up import by_rate, made_up
-
-SUBJECTS = np.repeat(np.arange(40), 5)
-LABELS = SUBJECTS % 3
+from tests.studies.made_up import made_up
 
 
 def test_study_rows_divides_all_rows_and_keeps_equal_channels_once() -> None:
-    once = np.arange(200, dtype=np.float32).reshape(200, 1, 1, 1)
+    once, labels = np.arange(200, dtype=np.float32).reshape(200, 1, 1, 1), np.arange(200) % 3
     images = np.lib.stride_tricks.as_strided(once, (200, 3, 1, 1), (4, 0, 4, 4))
-    chosen = LABELS == 1
-    fitted, held_out = study_rows(Split(images, LABELS, SUBJECTS), chosen)
+    chosen = labels == 1
+    fitted, held_out = study_rows(Split(images, labels, None), chosen)
     assert fitted.x.stride(1) == 0
     assert fitted.x.untyped_storage().nbytes() == 4 * len(fitted.y)
     for rows, where in ((fitted, ~chosen), (held_out, chosen)):
         np.testing.assert_array_equal(rows.x.numpy(), images[where])
-        np.testing.assert_array_equal(rows.y.numpy(), LABELS[where])
+        np.testing.assert_array_equal(rows.y.numpy(), labels[where])
 
 
-def measured(bias: float, start: float = 0.0, curvature: bool = False) -> dict[str, Any]:
+def measured(bias: float, curvature: bool = True) -> dict[str, Any]:
     """Measure a network whose logits are its bias; training sets that of class 0 to `bias`."""
     linear = nn.Linear(1, 2)
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), linear)
     for parameter in network.parameters():
         nn.init.zeros_(parameter)
 
-    def set_bias(value: float) -> None:
-        linear.bias.data[0] = value
-
     def train(trained: nn.Module, x: torch.Tensor, y: torch.Tensor) -> list[Any]:
         assert trained.training
         assert len(x) == len(y) == 4
-        set_bias(bias)
+        linear.bias.data[0] = bias
         return [SimpleNamespace(train_loss=0.7, train_accuracy=0.9)]
 
-    set_bias(start)
     x = torch.zeros(6, 1, 1, 1)
     fitted, held_out = Rows(x[:4], torch.tensor([0, 0, 0, 1])), Rows(x[4:], torch.tensor([0, 1]))
-    found = measured_training(network, fitted, held_out, train, 2, curvature)
-    assert not network.training
-    return found
+    return measured_training(network, fitted, held_out, train, 2, curvature)
 
 
 def test_measured_training_measures_both_ends_in_closed_form() -> None:
-    found = measured(log(3), curvature=True)
+    found = measured(log(3))
     assert (found["rows"], found["held_out_rows"]) == (4, 2)
     entropy = -(0.75 * log(0.75) + 0.25 * log(0.25))  # of the class shares, which log(3) gives
     assert found["constant_loss"] == pytest.approx(entropy)
@@ -76,17 +68,19 @@ def test_measured_training_measures_both_ends_in_closed_form() -> None:
     assert found["gradient_end"] == pytest.approx(0, abs=1e-6)
     assert found["sharpness"] == pytest.approx(2 * 0.75 * 0.25, rel=1e-3)
     assert (found["diverged"], found["epochs_to_90"], found["steps_to_90"]) == (False, 1, 2)
-    assert not {"gradient_start", "gradient_end", "sharpness"} & set(measured(log(3)))
+    assert not {"gradient_start", "gradient_end", "sharpness"} & set(
+        measured(log(3), curvature=False)
+    )
 
 
 @pytest.mark.parametrize(("bias", "diverged"), [(-9.0, False), (-9.5, True), (nan, True)])
 def test_measured_training_diverges_from_ten_times_the_first_loss(
     bias: float, diverged: bool
 ) -> None:
-    found = measured(bias, curvature=True)  # a loss of 3/4 of -bias; ten times log(2) is 6.93
+    found = measured(bias)  # a loss of 3/4 of -bias; ten times log(2) is 6.93
     assert found["diverged"] is diverged
-    assert {"distance", "sharpness", "noise_scale_end"} <= set(found) or diverged
-    assert not {"distance", "sharpness", "noise_scale_end"} & set(found) or not diverged
+    at_end = {"distance", "sharpness", "noise_scale_end"}
+    assert at_end & set(found) == (set() if diverged else at_end)
     assert {"gradient_start", "noise_scale_start"} <= set(found)
 
 
@@ -106,27 +100,22 @@ def test_history_measures_of_a_history_by_hand(
     assert found == pytest.approx(list(expected), nan_ok=True)
 
 
-def test_read_runs_of_a_wrong_cell_names_file_and_column(tmp_path: Path) -> None:
+def test_run_is_read_back_from_a_csv_and_a_wrong_value_names_the_column(tmp_path: Path) -> None:
     values = made_up().model_dump() | {"sharpness": nan, "epochs_to_90": inf}
     path = tmp_path / "0.1.csv"
     path.write_text(f"{','.join(values)}\n{','.join(map(str, values.values()))}\n")
-    (run,) = read_runs(path)
+    (run,) = read_csv(path, Run)
     assert isnan(run.sharpness)
     assert run.epochs_to_90 == inf
     path.write_text(path.read_text().replace("False", "maybe", 1))
     with pytest.raises(InputError, match=r"0\.1\.csv.*diverged"):
-        read_runs(path)
+        read_csv(path, Run)
 
 
-def test_by_value_sorts_numbers_and_keeps_the_order_of_models() -> None:
+def test_by_value_and_mean_of_the_finite_values() -> None:
     runs = [made_up(model=name, lr=lr) for name, lr in (("b", 10.0), ("a", 1e-8), ("b", 0.1))]
     assert [(k, len(v)) for k, v in by_value(runs, "model").items()] == [("b", 2), ("a", 1)]
     assert list(by_value(runs, "lr")) == [1e-8, 0.1, 10.0]
-
-
-def test_numbers_skips_what_is_not_finite() -> None:
-    runs = by_rate(steps_to_90=lambda lr, seed: {0: nan, 1: inf}.get(seed, 10 * seed))[:4]
-    assert numbers(runs, "steps_to_90") == [20, 30]
-    assert mean_and_deviation([1, 3]) == (2, 2**0.5)
-    assert mean_and_deviation([20]) == (20, None)
-    assert mean_and_deviation([]) == (None, None)
+    assert numbers([made_up(gap=gap) for gap in (nan, 1, inf, 3)], "gap") == [1, 3]
+    found = [mean_and_deviation(values) for values in ([1, 3], [20], [])]
+    assert found == [(2, 2**0.5), (20, None), (None, None)]

@@ -10,9 +10,10 @@ from torch import nn
 
 from src.models import make_network
 from src.params import ARCHITECTURES
+from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
 from src.training.device import set_up_device
-from src.training.loop import Epoch, train
+from src.training.loop import train
 from tests.zoo import ZOO
 
 ROWS, CLASSES, SHAPE = 23, 4, (3, 16, 18)

@@ -36,8 +36,10 @@ def test_load_split_gives_images_with_their_labels_and_subjects() -> None:
 
 @pytest.mark.parametrize(
     ("file", "array"),
-    [("x_test.npy", np.zeros((3, 11), np.uint8)), ("x_test.npy", np.zeros((4, 10), np.uint8)),
-     ("y_test.npy", np.array([2, 0, 3])), ("subjects_test.npy", np.array([7, 7]))],
+    [*(("x_test.npy", np.zeros(shape, np.uint8)) for shape in ((3, 11), (4, 10))),
+     ("x_test.npy", np.zeros((3, 10))), ("subjects_test.npy", np.array([7, 7])),
+     *(("y_test.npy", y) for y in (np.arange(4), np.arange(3.0), np.arange(3, dtype=np.int32),
+                                   np.arange(3)[:, None], np.arange(1, 4), np.arange(-1, 2)))],
 )  # fmt: skip
 def test_load_split_of_arrays_that_do_not_fit_names_one(file: str, array: np.ndarray) -> None:
     np.save(paths.FLAT / file, array)

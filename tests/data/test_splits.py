@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedGroupKFold
+
+from src.cli import InputError
+from src.data.splits import absent_classes, fold_of_rows
+
+# 30 subjects of 4 rows: 20 of class 0, 9 of class 1, a single one of class 2.
+SUBJECTS = np.repeat(np.arange(30), 4)
+Y = np.select([SUBJECTS < 20, SUBJECTS < 29], [0, 1], 2)
+
+
+def test_fold_of_rows_by_subject_is_stratified_and_keeps_subjects_together() -> None:
+    fold = fold_of_rows(Y, SUBJECTS, 5, seed=0)
+    for subject in range(30):
+        assert len(np.unique(fold[subject == SUBJECTS])) == 1
+    assert np.bincount(fold[Y == 0]).tolist() == [16] * 5
+    assert set(np.bincount(fold[Y == 1])) <= {4, 8}
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=1)
+    other = fold_of_rows(Y, SUBJECTS, 5, seed=1)
+    with pytest.warns(UserWarning, match="least populated"):
+        tests = [test.tolist() for _, test in folds.split(Y, Y, SUBJECTS)]
+    assert tests == [np.flatnonzero(other == number).tolist() for number in range(5)]
+    assert (fold != other).any()
+
+
+def test_fold_of_rows_at_random_is_stratified_and_splits_subjects() -> None:
+    fold = fold_of_rows(Y, None, 4, seed=0)
+    assert np.bincount(fold[Y == 0]).tolist() == [20] * 4
+    assert np.bincount(fold[Y == 2]).tolist() == [1] * 4
+    assert len(np.unique(fold[SUBJECTS == 0])) > 1
+
+
+@pytest.mark.parametrize(("subjects", "most"), [(SUBJECTS, 30), (None, 80)])
+def test_fold_of_rows_up_to_the_most_folds(subjects: np.ndarray | None, most: int) -> None:
+    # At most as many as subjects, or as rows of the largest class.
+    assert set(fold_of_rows(Y, subjects, most, seed=0)) == set(range(most))
+    with pytest.raises(InputError, match=rf"(?=.*data\.folds).*\b{most}\b"):
+        fold_of_rows(Y, subjects, most + 1, seed=0)
+    few = np.repeat([0, 1, 2, 3], [3, 1, 6, 2])  # of which scikit-learn leaves a fold empty
+    with pytest.raises(InputError, match=r"data\.folds"):
+        fold_of_rows(np.isin(few, [0, 2]).astype(int), few, 4, seed=0)
+
+
+def test_absent_classes_are_those_that_some_fold_lacks_in_test_or_train() -> None:
+    y, fold = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2]), np.array([0, 1, 2, 0, 1, 1, 2, 2, 2])
+    assert absent_classes(y, fold, ["all", "two folds", "one fold"]) == ["two folds", "one fold"]
+    assert absent_classes(y[:3], fold[:3], ["all", "no rows"]) == ["no rows"]

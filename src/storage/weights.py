@@ -5,24 +5,22 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from src.cli import InputError
-from src.storage.files import REMAKE, replacing
+from src.storage.files import REMAKE, write_bytes
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write the network's parameters and buffers, without metadata, whose order is not stable."""
-    state: dict[str, torch.Tensor] = {}
-    addresses: set[int] = set()
+    state, addresses = dict[str, torch.Tensor](), set[int]()
     for name, tensor in network.state_dict().items():
         tensor = tensor.cpu().contiguous()
         # safetensors refuses tensors that share memory, such as tied weights.
         state[name] = tensor.clone() if tensor.data_ptr() in addresses else tensor
         addresses.add(tensor.data_ptr())
-    with replacing(path, sum(tensor.nbytes for tensor in state.values())) as partial:
-        save_file(state, partial)
+    write_bytes(path, save(state))  # `save_file` hides a full disk in an error of its own
 
 
 def load_weights(path: Path, network: nn.Module) -> None:

@@ -90,6 +90,7 @@ def train(
                 return history
             if checkpoint is not None and epoch + 1 < epochs:
                 checkpoint.save(trained, optimizer, generator, history)
+    optimizer.zero_grad()  # frees the gradients, which are as large as the weights
     if folded is not None:
         folded.unfold()
     if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):

@@ -40,7 +40,7 @@ def load_weights(path: Path, network: nn.Module) -> None:
         if found.get(name) != expected.get(name):
             difference = f"{found.get(name, 'missing')}, expected {expected.get(name, 'none')}"
             raise InputError(f"{path}: not of this network: {name} is {difference}; {REMAKE}")
-    floats = [tensor for tensor in state.values() if tensor.is_floating_point()]
+    floats = [state[name] for name, _ in network.named_parameters()]
     if not all(tensor.isfinite().all() for tensor in floats) and not all(
         tensor.isnan().all() for tensor in floats
     ):

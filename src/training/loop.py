@@ -68,7 +68,10 @@ def train(
             losses = torch.full((n_steps,), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
             for i, (images, labels) in enumerate(batches(x, y, batch_size, order)):
-                losses[i], right = step(images.to(device), labels)
+                images = images.to(device)
+                if folded is None:  # a copy of its own: a forward may use .view or change its input
+                    images = images.clone(memory_format=torch.contiguous_format)
+                losses[i], right = step(images, labels)
                 correct += right
                 progress.update()
                 if (i + 1) % STEPS_BETWEEN_CHECKS == 0 and losses[: i + 1].isnan().any():
@@ -93,7 +96,7 @@ def train(
     optimizer.zero_grad()  # frees the gradients, which are as large as the weights
     if folded is not None:
         folded.unfold()
-    if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
         set_to_nan(network)
     return history
 

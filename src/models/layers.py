@@ -5,8 +5,7 @@ from itertools import pairwise
 from torch import nn
 
 from src.cli import InputError
-
-Shape = tuple[int, int, int]  # channels, height, width of one image
+from src.storage.arrays import Shape as Shape
 
 
 def fully_connected(*widths: int) -> list[nn.Module]:

@@ -4,11 +4,13 @@
 """
 
 import copy
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import _has_any_global_hook
 
 CHUNK_ROWS = 256
 EXACT = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
@@ -20,10 +22,16 @@ def fold(network: nn.Module, x: torch.Tensor) -> "FoldedNetwork | None":
     Exact only for plain SGD: without momentum, weight decay and adaptive steps.
     """
     if reason := reason_not_to_fold(network):
-        print(f"note: trains the network as it is, without folding: {reason}", flush=True)
+        say_once(f"note: trains the network as it is, without folding: {reason}")
         return None
     assert isinstance(network, nn.Sequential)
     return FoldedNetwork(network, x)
+
+
+@cache
+def say_once(line: str) -> None:
+    """Print the line the first time: a study trains the same network with many seeds."""
+    print(line, flush=True)
 
 
 def reason_not_to_fold(network: nn.Module) -> str | None:
@@ -36,7 +44,8 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
             return f"{type(layer).__name__} is not a layer that folding knows"
     for module in (network, *layers):
         own = vars(module)
-        if "forward" in own or any(value for name, value in own.items() if name.endswith("_hooks")):
+        hooked = any(value for name, value in own.items() if name.endswith("_hooks"))
+        if hooked or "forward" in own or _has_any_global_hook():
             return f"{type(module).__name__} has a hook or a forward of its own"
     parameters = list(network.parameters())
     if len(parameters) != sum(len(list(layer.parameters())) for layer in layers):
@@ -49,11 +58,13 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
     if any(isinstance(layer, nn.MaxPool2d) and layer.return_indices for layer in layers):
         return "a MaxPool2d returns indices"
     match layers:
-        case [nn.Conv2d(groups=1, padding_mode="zeros"), *_]:
-            return None
-        case [nn.Flatten(start_dim=1, end_dim=-1), nn.Linear(), *_]:
-            return None
-    return "it does not begin with a plain Conv2d, or with Flatten and Linear"
+        case [nn.Conv2d(groups=1, padding_mode="zeros") as first, *_]:
+            pass
+        case [nn.Flatten(start_dim=1, end_dim=-1), nn.Linear() as first, *_]:
+            pass
+        case _:
+            return "it does not begin with a plain Conv2d, or with Flatten and Linear"
+    return None if first.weight.is_contiguous() else "the weights of its first layer are reordered"
 
 
 class FoldedNetwork(nn.Module):

@@ -1,11 +1,13 @@
 """The training loop, read from top to bottom."""
 
+import copy
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
+from src.cli import InputError
 from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
 from src.training.device import Step, graphed, tf32, to_device_if_it_fits
@@ -42,6 +44,7 @@ def train(
     """
     device = next(network.parameters()).device
     x, y = to_device_if_it_fits(x, device), y.to(device)
+    check_last_batch(network, x, batch_size)
     folded = fold(network, x)
     if folded is None:
         trained: nn.Module = network
@@ -120,6 +123,21 @@ def training_step(
         return loss.detach(), (logits.argmax(1) == labels).sum()
 
     return step
+
+
+def check_last_batch(network: nn.Module, x: torch.Tensor, batch_size: int) -> None:
+    """Raise InputError if the last batch is one row, of which a BatchNorm has no deviation."""
+    if (len(x) - 1) % batch_size:
+        return
+    row = x[:1].to(next(network.parameters()).device).contiguous()
+    try:
+        with torch.random.fork_rng([row.device] if row.is_cuda else []), torch.no_grad():
+            copy.deepcopy(network)(row)
+    except ValueError as error:
+        raise InputError(
+            f"params.yaml: batch_size is {batch_size}, so the last batch of {len(x)} rows is one "
+            f"row: {' '.join(str(error).split())}; take another batch_size"
+        ) from None
 
 
 def batches(

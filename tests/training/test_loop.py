@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from src.cli import InputError
 from src.models import make_network
 from src.params import ARCHITECTURES
 from src.storage.dataset import Epoch
@@ -41,8 +42,7 @@ def plain_training(
 ) -> tuple[list[list[float]], list[float]]:
     """Train as the notebook does: log-softmax, and cross-entropy, which applies it again."""
     optimizer = torch.optim.SGD(network.parameters(), lr=OPTIONS["lr"])
-    losses: list[list[float]] = []
-    accuracies: list[float] = []
+    losses, accuracies = list[list[float]](), list[float]()
     for _ in range(epochs):
         losses.append([])
         correct = 0
@@ -66,9 +66,7 @@ def assert_same_state(a: nn.Module, b: nn.Module, rtol: float = 1e-6, atol: floa
 @pytest.mark.parametrize("name", ZOO)
 @pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("constant", [True, False])
-def test_train_equals_a_plain_loop_also_when_resumed(
-    tmp_path: Path, name: str, equal: bool, constant: bool
-) -> None:
+def test_train_equals_a_plain_loop(tmp_path: Path, name: str, equal: bool, constant: bool) -> None:
     x, y = rows(equal, constant)
     expected = fresh(name)  # right before its training, as dropout draws from the same generator
     losses, accuracies = plain_training(expected, x, y, epochs=3)
@@ -117,7 +115,7 @@ def test_train_stops_at_a_nan_loss_and_predicts_class_0(name: str, shuffle: bool
 
 
 def test_train_counts_the_rows_after_a_nan_loss_as_class_0() -> None:
-    x, y = torch.ones(400, 1, 2, 2), torch.arange(400) % 4
+    x, y = torch.ones(400, 1, 2, 2), (torch.arange(400) + 3) % 4
     x[0] = torch.nan  # the first of 400 batches; the loop looks for NaN now and then
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
     (last,) = train(network, x, y, epochs=2, **OPTIONS | {"batch_size": 1})
@@ -171,3 +169,12 @@ def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(arch: str, lr: fl
     assert len(histories[0]) == len(histories[1]) == (3 if lr < 1 else 1)
     assert_same_state(networks[0], networks[1], atol=1e-5)
     assert_same_state(networks[1], networks[2], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 11, 22])
+def test_train_names_a_batch_size_that_leaves_one_row_to_batchnorm(batch_size: int) -> None:
+    x, y = rows()
+    network = nn.Sequential(nn.Flatten(), nn.Linear(864, 4), nn.BatchNorm1d(4)).double()
+    train(network, x, y, epochs=1, **OPTIONS)
+    with pytest.raises(InputError, match=f"batch_size is {batch_size}, .* 23 rows"):
+        train(network, x, y, epochs=1, **OPTIONS | {"batch_size": batch_size})

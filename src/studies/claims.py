@@ -205,7 +205,7 @@ def of_speed(only_gpu: bool = False) -> Rule:
 
 
 def of_memory() -> Rule:
-    """By the ends alone: what small batches need is less than the allocator's own variation."""
+    """Judge by the ends alone: small batches need less than the allocator's own variation."""
 
     def judge(evidence: Evidence) -> Finding:
         peaks = measured(by_value(evidence.speeds, "batch_size"), "peak_memory_mb")
@@ -256,7 +256,11 @@ def below_best_stuck() -> Rule:
     def judge(evidence: Evidence) -> Finding:
         runs = evidence.runs["learning_rate"]
         best = best_rate(runs)
-        below = [run for run in runs if best is not None and run.lr < best and converges(run)]
+        below = [
+            run
+            for run in runs
+            if best is not None and run.lr < best and converges(run) and run.gradient_start > 0
+        ]
         groups = {f"{lr:g}": group for lr, group in by_value(below, "lr").items()}
         left = {lr: rounded(mean(map(gradient_left, group))) for lr, group in groups.items()}
         shares = {lr: mean(map(stuck, group)) for lr, group in groups.items()}
@@ -279,7 +283,7 @@ OVERSHOOTS = "see an epoch's loss above that before training, or NaN"
 OSCILLATES = "see the loss turn from falling to rising or back twice or more"
 MINIMA = not_measured(
     "no measure here tells a minimum that holds a run from a slope on which it is slow",
-    "runs that stand still at a low rate, trained on from there at that rate and at a higher one: "
+    "runs that get stuck at a low rate, trained on from there at that rate and at a higher one: "
     "how many of them reach a lower loss only with the higher rate",
 )
 SHALLOW = not_measured(

@@ -1,7 +1,8 @@
 """The loss at one point of weight space: its value, the noise of its gradient, its sharpness.
 
 All functions take images x (N, C, H, W) and labels y (N,), and measure in float32. They process the
-rows in parts, so that memory is bounded by the weights and not by the rows.
+rows in parts, so that memory is bounded by the weights and not by the rows. A part is contiguous
+where equal channels are not (stride 0): a forward of a user may use `view`.
 """
 
 from collections.abc import Iterable
@@ -24,7 +25,8 @@ LANCZOS_VECTORS = 8  # each as long as the weights
 def loss_and_accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
     """Return the mean cross-entropy, summed in float64, and the share of rows that are right."""
     device = next(network.parameters()).device
-    logits = torch.cat([network(rows.to(device)).cpu() for rows in x.split(EVALUATION_BATCH)])
+    batches = (rows.to(device).contiguous() for rows in x.split(EVALUATION_BATCH))
+    logits = torch.cat([network(rows).cpu() for rows in batches])
     loss = nn.functional.cross_entropy(logits.double(), y)
     return float(loss), float((logits.argmax(1) == y).double().mean())
 
@@ -59,7 +61,7 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Grad
     parameters = trained(network)
     total, squares = torch.zeros_like(flat(parameters), dtype=torch.float64), 0.0
     for images, labels in zip(x[:large].split(small), y[:large].split(small), strict=True):
-        loss = nn.functional.cross_entropy(network(images), labels)
+        loss = nn.functional.cross_entropy(network(images.contiguous()), labels)
         gradient = flat(torch.autograd.grad(loss, parameters, materialize_grads=True)).double()
         squares += float(gradient @ gradient) / batches
         total += gradient / batches
@@ -113,7 +115,8 @@ def hessian_product(
     direction = torch.from_numpy(vector.reshape(-1).copy()).to(parameters[0].device)
     total = torch.zeros_like(direction)
     for rows, labels in zip(x.split(HESSIAN_CHUNK_ROWS), y.split(HESSIAN_CHUNK_ROWS), strict=True):
-        loss = nn.functional.cross_entropy(network(rows), labels, reduction="sum") / len(x)
+        logits = network(rows.contiguous())
+        loss = nn.functional.cross_entropy(logits, labels, reduction="sum") / len(x)
         gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
         along = flat(gradients) @ direction
         total += flat(torch.autograd.grad(along, parameters, materialize_grads=True))

@@ -76,6 +76,30 @@ class Run(BaseModel):
 Runs = dict[str, list[Run]]  # of each study in KEYS
 
 
+class Summary(NamedTuple):
+    """A row of studies/summary.csv: one measure of the runs of one value."""
+
+    study: str
+    value: str | float
+    measure: str
+    mean: float | None
+    sd: float | None  # sample standard deviation
+    runs: int  # with a number
+    without: int
+    diverged: int  # of all runs
+
+
+class Difference(NamedTuple):
+    """A row of studies/model_differences.csv: two models over their seeds."""
+
+    model: str
+    other: str
+    held_out_accuracy: float  # means
+    other_held_out_accuracy: float
+    p: float
+    larger_than_seed_variation: bool
+
+
 class Rows(NamedTuple):
     x: torch.Tensor  # (N, C, H, W) float32
     y: torch.Tensor  # (N,) int64
@@ -113,12 +137,15 @@ def measured_training(
         found = gradient_noise(network, *sample)
         return {f"gradient_{when}": found.gradient_norm, f"noise_scale_{when}": found.scale}
 
+    modes = {module: module.training for module in network.modules()}
     network.eval()
     start_loss, _ = loss_and_accuracy(network, *fitted)
     measures: dict[str, Any] = noise("start") if curvature else {}
     first = flat(network.parameters()).detach()
 
-    epochs = train(network.train(), *fitted)
+    for module, mode in modes.items():  # part of a network may be frozen in eval mode
+        module.training = mode
+    epochs = train(network, *fitted)
 
     network.eval()
     train_loss, train_accuracy = loss_and_accuracy(network, *fitted)

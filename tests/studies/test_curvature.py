@@ -15,16 +15,10 @@ from src.studies.curvature import (
 Example = tuple[nn.Sequential, torch.Tensor, torch.Tensor]
 
 
-@pytest.fixture
-def tiny() -> Example:
-    """A network of 67 weights with ReLU, and more rows than go through at once."""
-    torch.manual_seed(0)
+def test_sharpness_loss_and_accuracy_equal_the_full_hessian_and_one_pass() -> None:
+    torch.manual_seed(0)  # 67 weights with ReLU, and more rows than go through at once
     network = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 3))
-    return network, torch.randn(150, 3, 2, 2), torch.randint(0, 3, (150,))
-
-
-def test_sharpness_is_the_largest_eigenvalue_of_the_full_hessian(tiny: Example) -> None:
-    network, x, y = tiny
+    x, y = torch.randn(150, 3, 2, 2), torch.randint(0, 3, (150,))
 
     def loss(weights: torch.Tensor) -> torch.Tensor:
         w1, b1, w2, b2 = weights.split([48, 4, 12, 3])
@@ -37,6 +31,9 @@ def test_sharpness_is_the_largest_eigenvalue_of_the_full_hessian(tiny: Example) 
     product = hessian_product(network, x, y, vector)
     np.testing.assert_allclose(product, hessian @ vector, rtol=1e-3, atol=1e-5)
     assert sharpness(network, x, y) == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-3)
+    logits = network(x).detach()
+    expected = float(cross_entropy(logits, y)), float((logits.argmax(1) == y).double().mean())
+    assert loss_and_accuracy(network, x, y) == pytest.approx(expected, rel=1e-6)
 
 
 class Saddle(nn.Module):
@@ -44,8 +41,7 @@ class Saddle(nn.Module):
 
     def __init__(self, scale: float) -> None:
         super().__init__()
-        self.scale = scale
-        self.w = nn.Parameter(torch.zeros(2))
+        self.scale, self.w = scale, nn.Parameter(torch.zeros(2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         logit = self.scale * (3 * self.w[0] ** 2 - self.w[1] ** 2)
@@ -53,9 +49,7 @@ class Saddle(nn.Module):
 
 
 @pytest.mark.parametrize("scale", [1, 0])  # 0: a flat point
-def test_sharpness_with_a_larger_negative_eigenvalue_is_the_largest_positive_one(
-    scale: float,
-) -> None:
+def test_sharpness_with_a_larger_negative_eigenvalue_is_the_positive_one(scale: float) -> None:
     x, y = torch.zeros(4, 1, 1, 1), torch.zeros(4, dtype=torch.int64)
     assert sharpness(Saddle(scale), x, y) == pytest.approx(scale, rel=1e-3)
 
@@ -78,9 +72,7 @@ def test_gradient_noise_of_a_linear_model_is_its_closed_form() -> None:
 
 
 @pytest.mark.parametrize(("n_rows", "small", "batches"), [(83, 16, 5), (21, 10, 2)])
-def test_gradient_noise_with_a_remainder_is_that_of_whole_batches(
-    n_rows: int, small: int, batches: int
-) -> None:
+def test_gradient_noise_leaves_out_a_remainder(n_rows: int, small: int, batches: int) -> None:
     network, x, y = linear_softmax(n_rows)
     used = batches * small
     gradients = torch.einsum("k,nd->nkd", torch.tensor([-0.5, 0.5]), x[:used].flatten(1)).double()
@@ -99,11 +91,3 @@ def test_scale_where_noise_outweighs_the_gradient_is_undefined() -> None:
     noise = gradient_noise(network, x, y)
     assert noise.squared_gradient < 0
     assert np.isnan(noise.scale)
-
-
-def test_loss_and_accuracy_in_parts_equals_one_pass(tiny: Example) -> None:
-    network, x, y = tiny
-    logits = network(x).detach()
-    loss, accuracy = loss_and_accuracy(network, x, y)
-    assert loss == pytest.approx(float(cross_entropy(logits, y)), rel=1e-6)
-    assert accuracy == pytest.approx(float((logits.argmax(1) == y).double().mean()))

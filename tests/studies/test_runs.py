@@ -1,5 +1,4 @@
-from math import inf, isnan, log, nan
-from pathlib import Path
+from math import inf, log, nan
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,12 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from src.cli import InputError
 from src.storage.dataset import Split
-from src.storage.files import read_csv
 from src.studies.runs import (
     Rows,
-    Run,
     by_value,
     history_measures,
     mean_and_deviation,
@@ -21,6 +17,7 @@ from src.studies.runs import (
     numbers,
     study_rows,
 )
+from tests.evaluation.test_predict import Views
 from tests.studies.made_up import made_up
 
 
@@ -43,8 +40,7 @@ def measured(bias: float, curvature: bool = True) -> dict[str, Any]:
     for parameter in network.parameters():
         nn.init.zeros_(parameter)
 
-    def train(trained: nn.Module, x: torch.Tensor, y: torch.Tensor) -> list[Any]:
-        assert trained.training
+    def train(_: nn.Module, x: torch.Tensor, y: torch.Tensor) -> list[Any]:
         assert len(x) == len(y) == 4
         linear.bias.data[0] = bias
         return [SimpleNamespace(train_loss=0.7, train_accuracy=0.9)]
@@ -68,20 +64,31 @@ def test_measured_training_measures_both_ends_in_closed_form() -> None:
     assert found["gradient_end"] == pytest.approx(0, abs=1e-6)
     assert found["sharpness"] == pytest.approx(2 * 0.75 * 0.25, rel=1e-3)
     assert (found["diverged"], found["epochs_to_90"], found["steps_to_90"]) == (False, 1, 2)
-    assert not {"gradient_start", "gradient_end", "sharpness"} & set(
-        measured(log(3), curvature=False)
-    )
+    without = measured(log(3), curvature=False)
+    assert not {"gradient_start", "gradient_end", "sharpness"} & without.keys()
+
+
+def test_measured_training_takes_stride_0_and_keeps_a_frozen_layer_in_eval() -> None:
+    def train(*_: Any) -> list[Any]:
+        modes.extend(module.training for module in (network, network.norm, network.linear))
+        return [SimpleNamespace(train_loss=0.7, train_accuracy=0.9)]
+
+    modes: list[bool] = []
+    network = Views()
+    network.norm.eval()
+    few = Rows(torch.randn(8, 1, 2, 2).expand(-1, 3, -1, -1), torch.arange(8) % 2)
+    found = measured_training(network, few, few, train, 2, curvature=True)
+    assert modes == [True, False, True]
+    assert found["train_loss"] == found["held_out_loss"] == found["start_loss"]
 
 
 @pytest.mark.parametrize(("bias", "diverged"), [(-9.0, False), (-9.5, True), (nan, True)])
-def test_measured_training_diverges_from_ten_times_the_first_loss(
-    bias: float, diverged: bool
-) -> None:
+def test_measured_training_diverges_at_ten_times_the_loss(bias: float, diverged: bool) -> None:
     found = measured(bias)  # a loss of 3/4 of -bias; ten times log(2) is 6.93
     assert found["diverged"] is diverged
     at_end = {"distance", "sharpness", "noise_scale_end"}
-    assert at_end & set(found) == (set() if diverged else at_end)
-    assert {"gradient_start", "noise_scale_start"} <= set(found)
+    assert at_end & found.keys() == (set() if diverged else at_end)
+    assert {"gradient_start", "noise_scale_start"} <= found.keys()
 
 
 @pytest.mark.parametrize(
@@ -93,23 +100,9 @@ def test_measured_training_diverges_from_ten_times_the_first_loss(
         ([(nan, 0.2)], (nan, inf, inf, 0.0, True, 0)),
     ],
 )
-def test_history_measures_of_a_history_by_hand(
-    history: list[tuple[float, float]], expected: tuple[float, ...]
-) -> None:
-    found = list(history_measures(history, start_loss=1.2, steps_per_epoch=10).values())
-    assert found == pytest.approx(list(expected), nan_ok=True)
-
-
-def test_run_is_read_back_from_a_csv_and_a_wrong_value_names_the_column(tmp_path: Path) -> None:
-    values = made_up().model_dump() | {"sharpness": nan, "epochs_to_90": inf}
-    path = tmp_path / "0.1.csv"
-    path.write_text(f"{','.join(values)}\n{','.join(map(str, values.values()))}\n")
-    (run,) = read_csv(path, Run)
-    assert isnan(run.sharpness)
-    assert run.epochs_to_90 == inf
-    path.write_text(path.read_text().replace("False", "maybe", 1))
-    with pytest.raises(InputError, match=r"0\.1\.csv.*diverged"):
-        read_csv(path, Run)
+def test_history_measures_by_hand(history: list[Any], expected: tuple[float, ...]) -> None:
+    found = tuple(history_measures(history, start_loss=1.2, steps_per_epoch=10).values())
+    assert found == pytest.approx(expected, nan_ok=True)
 
 
 def test_by_value_and_mean_of_the_finite_values() -> None:

@@ -34,15 +34,17 @@ def main() -> None:
     try:
         asyncio.run(repro(parser.parse_args().name))
     except asyncio.CancelledError:
-        print("error: stopped by SIGTERM", file=sys.stderr)
+        print("error: stopped by a signal", file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
 
 
 async def repro(names: Iterable[str]) -> None:
     """Bring the stages of these names up to date; InputError names those that are not."""
     task = asyncio.current_task()
-    if task and sys.platform != "win32":  # SIGTERM cancels it, as Ctrl-C does
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if task and sys.platform != "win32":  # these cancel it, as Ctrl-C does
+        for signum in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
+            if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup wants it
+                asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
     slots = asyncio.Semaphore(processes_at_once())
     graph = wanted_graph("\n".join(await output("dag", "--dot")), names)
     changed = json.loads((await output("status", "--json", *graph))[-1])

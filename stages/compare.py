@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from src import paths
 from src.cli import InputError, run
-from src.evaluation.comparison import Pair, compare_pairs, verdict
+from src.evaluation.comparison import Pair, compare_pairs
 from src.evaluation.confidence import interval_name
 from src.evaluation.metrics import Metrics, Prediction, read_baseline
 from src.params import BASELINES, Params, read_params
@@ -33,14 +33,13 @@ def main() -> None:
 
     epochs = [(name, *e) for name, history in histories.items() for e in history]
     write_csv(paths.HISTORIES, ("model", *Epoch._fields), epochs)
-    rows = [(*pair, verdict(pair)) for pair in pairs]
-    write_csv(paths.COMPARISON, (*Pair._fields, "verdict"), rows)
+    write_csv(paths.COMPARISON, Pair._fields, pairs)
     by_lr = learning_rate_figure(groups_by_lr(params), metrics, histories, interval)
     save_png(paths.LEARNING_RATE_FIGURE, by_lr)
     save_png(paths.ACCURACY_FIGURE, accuracy_figure(metrics, baselines, n_rows, interval))
     save_png(paths.HISTORY_FIGURE, history_figure(histories))
     best = sorted(metrics, key=lambda name: -metrics[name].accuracy)[:2]
-    print(*(verdict(pair) for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")
+    print(*(pair.verdict for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")
 
 
 def read_correct(models: Iterable[str]) -> dict[str, NDArray[np.bool_]]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from src import paths
 from src.cli import run
+from src.evaluation.comparison import Pair
 from src.evaluation.metrics import Metrics, Prediction, read_baseline
 from src.params import BASELINES, read_params
 from src.reporting.page import render
@@ -37,8 +38,8 @@ def main() -> None:
     for name in BASELINES:
         if baseline := read_baseline(paths.metrics(name)):
             metrics[name] = baseline
-    pairs = read_csv(paths.COMPARISON, dict[str, str]) if len(params.models) > 1 else []
-    by_subject = any(row["by_subject"] for row in pairs)
+    pairs = read_csv(paths.COMPARISON, Pair, least=0)
+    by_subject = any(pair.by_subject is not None for pair in pairs)
     page = render(
         "report.html.jinja",
         params=params,
@@ -52,14 +53,7 @@ def main() -> None:
         measures=MEASURES,
         scores=[(name, *map(vars(found).get, MEASURES)) for name, found in metrics.items()],
         by_subject=by_subject,
-        pairs=[
-            (
-                *(row["a"], row["b"], int(row["only_a"]), int(row["only_b"])),
-                *(float(row[key]) for key in ("mcnemar", "by_subject") if row[key]),
-                row["verdict"],
-            )
-            for row in pairs
-        ],
+        pairs=[[cell for cell in pair if cell is not None] for pair in pairs],
         confusion={name: confusion_rows(name, info.classes) for name in params.models},
         pictures={path.stem: path.read_bytes() for path in PICTURES},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),

@@ -21,6 +21,7 @@ class Pair(NamedTuple):
     only_b: int
     mcnemar: float  # p, Holm-corrected over the pairs
     by_subject: float | None  # likewise; None without the ids of two subjects or more
+    verdict: str
 
 
 def compare_pairs(correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects) -> list[Pair]:
@@ -39,7 +40,7 @@ def compare_pairs(correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects) 
     if clustered(subjects):
         by_subject = holm([_swap_subjects(*rows, subjects) for rows in only])
     return [
-        Pair(a, b, *count, p, q)
+        Pair(a, b, *count, p, q, in_words(a, b, *count, p, q))
         for (a, b), count, p, q in zip(pairs, counts, mcnemar, by_subject, strict=True)
     ]
 
@@ -69,13 +70,15 @@ def holm(p: Sequence[float]) -> list[float]:
     return [min(float(value), 1.0) for value in corrected]
 
 
-def verdict(pair: Pair) -> str:
-    """Return one sentence about the pair; it goes by subject where these are known."""
-    more = abs(pair.only_a - pair.only_b)
+def in_words(
+    a: str, b: str, only_a: int, only_b: int, mcnemar: float, by_subject: float | None
+) -> str:
+    """Return one sentence about a pair; it goes by subject where these are known."""
+    more = abs(only_a - only_b)
     if not more:
-        return f"{pair.a} and {pair.b} are right on equally many rows"
-    better, worse = (pair.a, pair.b) if pair.only_a > pair.only_b else (pair.b, pair.a)
-    p, how = (pair.mcnemar, "") if pair.by_subject is None else (pair.by_subject, " by subject")
+        return f"{a} and {b} are right on equally many rows"
+    better, worse = (a, b) if only_a > only_b else (b, a)
+    p, how = (mcnemar, "") if by_subject is None else (by_subject, " by subject")
     found = "more than chance explains" if p < LEVEL else "which may be chance"
     rows = f"{more} row{'s' * (more > 1)}"
     return f"{better} is right on {rows} more than {worse}, {found} (p = {p:.2g}{how})"

@@ -120,17 +120,20 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     write_bytes(path, text.getvalue().encode())
 
 
-def read_csv(path: Path, kind: type[T]) -> list[T]:
-    """Return the rows of a CSV with a header, at least one, each as `kind`, a pydantic model.
+def read_csv(path: Path, kind: type[T], least: int = 1) -> list[T]:
+    """Return the rows of a CSV with a header, `least` or more, each as `kind`, a pydantic model.
 
-    InputError if a row is not as long as the header, or a column is missing or of another type.
+    An empty field is None. InputError if a row is not as long as the header, or a column is missing
+    or of another type.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = [
+                {key: value or None for key, value in row.items()} for row in csv.DictReader(file)
+            ]
         if any(None in row for row in rows):
             raise ValueError("a row is longer than the header")
-        adapter: TypeAdapter[list[T]] = TypeAdapter(Annotated[list[kind], Field(min_length=1)])  # type: ignore[valid-type, arg-type]
+        adapter: TypeAdapter[list[T]] = TypeAdapter(Annotated[list[kind], Field(min_length=least)])  # type: ignore[valid-type, arg-type]
         return adapter.validate_python(rows)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None

@@ -9,6 +9,7 @@ from src.params import read_params
 from src.reporting.page import render
 from src.storage.files import read_csv, read_json, write_bytes
 from src.studies.claims import Claim, Claims, Throughput
+from src.studies.runs import Difference, Summary
 
 FIT = ("held_out_accuracy", "train_accuracy", "gap", "train_loss", "steps_to_90", "largest_rise")
 CURVED = (*FIT, "noise_scale_start", "noise_scale_end", "sharpness")
@@ -23,7 +24,7 @@ def main() -> None:
         studies=studies,
         measures=MEASURES,
         values=read_values(),
-        differences=read_differences() if len(studies.seed.models) > 1 else [],
+        differences=read_csv(paths.STUDY_DIFFERENCES, Difference, least=0),
         throughput=[
             (row.batch_size, round(row.images_per_second), round(row.peak_memory_mb), row.device)
             for row in read_json(paths.THROUGHPUT, Throughput).runs
@@ -38,23 +39,15 @@ def main() -> None:
 
 def read_values() -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of each study's table: a value, its measures, how many runs diverged."""
-    found: defaultdict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in read_csv(paths.STUDY_SUMMARY, dict[str, str]):
-        found[row["study"], row["value"]][row["measure"]] = row
-    return {
-        study: [
-            (value, *(spread(of[key]) for key in measures), int(of[measures[0]]["diverged"]))
-            for (name, value), of in found.items()
-            if name == study
-        ]
-        for study, measures in MEASURES.items()
-    }
-
-
-def read_differences() -> list[tuple[Any, ...]]:
-    """Return the pairs of models: names, held-out accuracies, p, and whether they differ."""
-    rows = [list(row.values()) for row in read_csv(paths.STUDY_DIFFERENCES, dict[str, str])]
-    return [(*row[:2], *map(float, row[2:5]), row[5] == "True") for row in rows]
+    found: defaultdict[tuple[str, str], dict[str, Summary]] = defaultdict(dict)
+    for row in read_csv(paths.STUDY_SUMMARY, Summary):
+        found[row.study, str(row.value)][row.measure] = row
+    tables: dict[str, list[tuple[Any, ...]]] = {study: [] for study in MEASURES}
+    for (study, value), of in found.items():
+        rows = [of[measure] for measure in MEASURES[study]]
+        cells = (spread(row.mean, row.sd, row.without) for row in rows)
+        tables[study].append((value, *cells, rows[0].diverged))
+    return tables
 
 
 def claim_row(claim: Claim) -> tuple[str, ...]:
@@ -62,14 +55,13 @@ def claim_row(claim: Claim) -> tuple[str, ...]:
     return claim.claim, claim.verdict, rule, as_text(claim.figures)[1:-1]
 
 
-def spread(figure: dict[str, Any]) -> str:
+def spread(mean: float | None, sd: float | None, without: int) -> str:
     """Return mean ± standard deviation, and how many runs have no number, if any."""
-    if figure.get("mean") in (None, ""):
+    if mean is None:
         return "-"
-    text = f"{float(figure['mean']):.3g}"
-    if figure.get("sd") not in (None, ""):
-        text += f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{float(figure['sd']):.2g}"
-    without = int(figure.get("without", 0))
+    text = f"{mean:.3g}"
+    if sd is not None:
+        text += f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd:.2g}"
     return f"{text} ({without} without)" if without else text
 
 
@@ -78,7 +70,7 @@ def as_text(figures: Any) -> str:
     if not isinstance(figures, dict):
         return str(figures)
     if "of" in figures:  # a mean over so many runs
-        return spread(figures)
+        return spread(figures.get("mean"), figures.get("sd"), figures.get("without", 0))
     texts = (f"{key.replace('_', ' ')}: {as_text(value)}" for key, value in figures.items())
     return f"({'; '.join(texts)})"
 

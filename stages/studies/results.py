@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import mean
-from typing import Any
 
 from scipy.stats import ttest_ind
 
@@ -14,15 +13,20 @@ from src.params import read_params
 from src.plotting.style import save_png
 from src.storage.files import write_csv
 from src.studies.figures import seed_figure, value_figure
-from src.studies.runs import KEYS, Run, by_value, mean_and_deviation, numbers, read_studies
+from src.studies.runs import (
+    KEYS,
+    Difference,
+    Run,
+    Summary,
+    by_value,
+    mean_and_deviation,
+    numbers,
+    read_studies,
+)
 
 SUMMARISED = (
     "train_loss", "train_accuracy", "held_out_accuracy", "gap", "epochs_to_90", "steps_to_90",
     "largest_rise", "distance", "noise_scale_start", "noise_scale_end", "sharpness",
-)  # fmt: skip
-DIFFERENCE = (
-    "model", "other", "held_out_accuracy", "other_held_out_accuracy", "p",
-    "larger_than_seed_variation",
 )  # fmt: skip
 
 
@@ -30,18 +34,15 @@ def main() -> None:
     studies = read_params().studies
     runs = read_studies(studies)
     models = by_value(runs["seed"], "model")
-    write_csv(
-        paths.STUDY_SUMMARY,
-        ("study", "value", "measure", "mean", "sd", "runs", "without", "diverged"),
-        [
-            (study, value, measure, *summary(group, measure))
-            for study, key in KEYS.items()
-            for value, group in by_value(runs[study], key).items()
-            for measure in SUMMARISED
-        ],
-    )
+    summaries = [
+        Summary(study, value, measure, *summary(group, measure))
+        for study, key in KEYS.items()
+        for value, group in by_value(runs[study], key).items()
+        for measure in SUMMARISED
+    ]
+    write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries)
     accuracies = {name: numbers(group, "held_out_accuracy") for name, group in models.items()}
-    write_csv(paths.STUDY_DIFFERENCES, DIFFERENCE, model_differences(accuracies))
+    write_csv(paths.STUDY_DIFFERENCES, Difference._fields, model_differences(accuracies))
     save_png(paths.STUDY_PLOTS / "seed.png", seed_figure(models))
     rates, sizes = studies.learning_rate.model, studies.batch_size.model
     curves = {rates: runs["learning_rate"]}
@@ -59,7 +60,7 @@ def summary(runs: Sequence[Run], measure: str) -> tuple[float | None, float | No
     return *mean_and_deviation(found), len(found), len(runs) - len(found), diverged
 
 
-def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[tuple[Any, ...]]:
+def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[Difference]:
     """Return, for each pair of models: their mean accuracies, p, and whether p < 0.05.
 
     p is from Welch's t test, Holm-corrected over the pairs: how often would seeds alone set two
@@ -68,7 +69,7 @@ def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[tuple[A
     pairs = list(combinations(accuracies.items(), 2))
     corrected = holm([welch(first, second) for (_, first), (_, second) in pairs])
     return [
-        (name, other, mean(first), mean(second), p, p < LEVEL)
+        Difference(name, other, mean(first), mean(second), p, p < LEVEL)
         for ((name, first), (other, second)), p in zip(pairs, corrected, strict=True)
     ]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from src import paths
-from src.cli import InputError
 from src.params import BASELINES
 from src.storage.files import write_bytes, write_csv, write_json
 from stages import report
@@ -79,10 +78,6 @@ def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
     header, pair = table(paths.REPORT.read_text(), "Pairs of models").values()
     assert len(header) == len(pair)
     assert pair == ["conv", "3", "5", "0.5000", "as good"]
-    for path in (paths.LEAKAGE, paths.metrics("conv")):
-        path.write_text("{}")
-        with pytest.raises(InputError, match=str(path)):
-            report.main()
 
 
 def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> None:

@@ -11,33 +11,26 @@ from src.cli import InputError
 from src.storage.files import read_csv, read_json, replacing, write_bytes, write_csv, write_json
 
 
-def test_replacing_after_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
-    path = tmp_path / "out.bin"
-    path.write_bytes(b"old")
-    with pytest.raises(UnicodeEncodeError), replacing(path) as partial:
-        partial.write_text("half \udcff", encoding="utf-8")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_replacing_a_read_only_link_into_the_cache_leaves_the_cache(tmp_path: Path) -> None:
-    cached = tmp_path / "cached"
+def test_replacing_leaves_the_old_file_after_an_error_and_the_cache(tmp_path: Path) -> None:
+    cached, out = tmp_path / "cached", tmp_path / "out"
     cached.write_bytes(b"old")
     cached.chmod(0o444)
-    (tmp_path / "out").hardlink_to(cached)
-    write_bytes(tmp_path / "out", b"new")
-    assert (tmp_path / "out").read_bytes() == b"new"
-    assert cached.read_bytes() == b"old"
+    out.hardlink_to(cached)
+    with pytest.raises(UnicodeEncodeError), replacing(out) as partial:
+        partial.write_text("half \udcff", encoding="utf-8")
+    assert out.read_bytes() == b"old"
+    write_bytes(out, b"new")
+    assert (cached.read_bytes(), out.read_bytes()) == (b"old", b"new")
+    assert sorted(tmp_path.iterdir()) == [cached, out]
 
 
 def test_replacing_a_folder_replaces_all_of_it(tmp_path: Path) -> None:
-    out = tmp_path / "parent/out"
     for name in ("first", "second"):
-        with replacing(out) as partial:
+        with replacing(tmp_path / "parent/out") as partial:
             partial.mkdir()
             (partial / name).touch()
-    assert [path.name for path in out.iterdir()] == ["second"]
-    assert list(out.parent.iterdir()) == [out]
+    found = [path.relative_to(tmp_path / "parent") for path in tmp_path.glob("parent/**/*")]
+    assert found == [Path("out"), Path("out/second")]
 
 
 def test_replacing_removes_the_partials_of_dead_processes_only(tmp_path: Path) -> None:
@@ -70,13 +63,11 @@ def test_write_csv_and_write_json_are_read_back_exactly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("file", "text"),
-    [*(("a.csv", text) for text in (None, "", "a,loss\n", "a,loss\n1\n", "a,loss\n1,2,3\n",
-                                    "a,loss\n1,x\n", "a\n1\n")),
-     *(("a.json", text) for text in (None, "", "{", '{"a": 1, "loss": "x"}', "{}", "[3]"))],
+    [*(("a.csv", text) for text in (None, "a,loss\n", "a,loss\n1\n", "a,loss\n1,2,3\n")),
+     *(("a.json", text) for text in (None, "{", '{"a": 1, "loss": "x"}'))],
 )  # fmt: skip
 def test_reading_other_content_names_the_file(tmp_path: Path, file: str, text: str | None) -> None:
-    path = tmp_path / file
     if text is not None:
-        path.write_text(text)
+        (tmp_path / file).write_text(text)
     with pytest.raises(InputError, match=file):
-        read_json(path, Row) if file == "a.json" else read_csv(path, Row)
+        (read_json if file == "a.json" else read_csv)(tmp_path / file, Row)

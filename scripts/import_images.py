@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from src.cli import InputError, OneLineParser, run
+from src.cli import InputError, OneLineParser, progress, run
 from src.data.image_folder import MAX_PIXELS, ImageFile, list_images, opened, read_image
 from src.data.raw_tensors import save_labels, save_tensor
 from src.data.subject_ids import NoSubjects, subject_ids
@@ -78,14 +77,16 @@ def pixel_chunks(
     files: Sequence[ImageFile], image_shape: tuple[int, ...], max_pixels: int
 ) -> Iterator[NDArray[np.float32]]:
     """Yield each image as (3, H, W) float32, k/255 of the 8-bit grey levels k."""
-    for file in tqdm(files, desc="images", unit="image", disable=None):
-        image = read_image(file.path, max_pixels)
-        if image.shape != image_shape:
-            raise InputError(
-                f"{file.path}: {image.shape[1]} x {image.shape[2]} pixels, expected "
-                f"{image_shape[1]} x {image_shape[2]} as in the first image; resize it"
-            )
-        yield pixels(image)
+    with progress(len(files), "images", "image") as advance:
+        for file in files:
+            image = read_image(file.path, max_pixels)
+            if image.shape != image_shape:
+                raise InputError(
+                    f"{file.path}: {image.shape[1]} x {image.shape[2]} pixels, expected "
+                    f"{image_shape[1]} x {image_shape[2]} as in the first image; resize it"
+                )
+            yield pixels(image)
+            advance(1)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,20 @@
-"""How every command ends: quietly, or with a one-line error and an exit status that is not 0."""
+"""How every command ends: quietly, or with a one-line error and an exit status that is not 0.
+
+And how it shows progress until then.
+"""
 
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import NoReturn
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 20  # of progress
 
 
 class InputError(Exception):
@@ -36,6 +45,26 @@ def run(main: Callable[[], None]) -> None:
 def printable(text: str) -> str:
     """Return `text` in one line; a name from a file may hold what steers a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
+@contextmanager
+def progress(total: int, label: str, unit: str) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with each number of units done; show a bar in a terminal.
+
+    Elsewhere, print a line now and then.
+    """
+    done, printed = 0, time.monotonic()
+    with tqdm(total=total, desc=label, unit=unit, disable=None) as bar:
+
+        def advance(n: int) -> None:
+            nonlocal done, printed
+            done += n
+            bar.update(n)
+            if bar.disable and time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
+                print(f"{label}: {done:,} of {total:,} {unit}s", flush=True)
+                printed = time.monotonic()
+
+        yield advance
 
 
 class OneLineParser(argparse.ArgumentParser):

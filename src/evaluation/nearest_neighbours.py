@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context
 from sklearn.metrics import pairwise_distances_chunked
-from tqdm import tqdm
+
+from src.cli import progress
 
 BLOCK_BYTES = 2**27  # of a block of rows as float64
 
@@ -33,7 +34,7 @@ def nearest_of_other_groups(
     n_rows = groupings.shape[1]
     nearest, distance = np.empty(groupings.shape, np.int64), np.empty(groupings.shape)
     typical = np.full(n_rows, np.nan)
-    with tqdm(total=n_rows, desc="nearest neighbours", unit="row", disable=None) as progress:
+    with progress(n_rows, "nearest neighbours", "row") as advance:
         for rows, distances in _distances_from_all(parts, n_rows):
             for place, groups in enumerate(groupings):
                 others = np.where(groups[:, None] != groups[rows], distances, np.inf)
@@ -43,7 +44,7 @@ def nearest_of_other_groups(
                 own[row] = False
                 if own.any():
                     typical[row] = np.median(from_all[own])
-            progress.update(len(rows))
+            advance(len(rows))
     return Neighbours(nearest, distance, typical)
 
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike, NDArray
-from tqdm import tqdm
 
-from src.cli import InputError
+from src.cli import InputError, progress
 from src.storage.files import REMAKE, replacing
 
 CHUNK_BYTES = 2**20  # rows are processed in parts of 1 MiB, which stay in the CPU's cache
@@ -97,12 +96,12 @@ def storage_formats(channels: int) -> list[StorageFormat]:
     return sorted(found, key=lambda f: f.channels * np.dtype(f.dtype).itemsize)
 
 
-def stored_rows(images: NDArray[np.float32], form: StorageFormat) -> NDArray[Any]:
+def stored_rows(images: NDArray[np.float32], storage: StorageFormat) -> NDArray[Any]:
     """Return images (n, C, H, W) as rows (n, D) to store; FormatError if that loses anything."""
-    distinct = images[:, : form.channels]
-    if not (images[:, form.channels :] == images[:, :1]).all():
+    distinct = images[:, : storage.channels]
+    if not (images[:, storage.channels :] == images[:, :1]).all():
         raise FormatError
-    if form.dtype == "uint8":
+    if storage.dtype == "uint8":
         with np.errstate(all="ignore"):  # NaN, -1 and 1e38 become some byte, which differs
             grey = np.rint(distinct * 255).astype(np.uint8)
         if not (pixels(grey) == distinct).all():
@@ -133,8 +132,8 @@ def write_array(
 def row_slices(n_rows: int, row_bytes: int, label: str) -> Iterator[slice]:
     """Yield slices that cut `n_rows` into chunks of about CHUNK_BYTES, with a progress bar."""
     rows = max(1, CHUNK_BYTES // max(1, row_bytes))
-    with tqdm(total=n_rows, desc=label, unit="row", disable=None) as progress:
+    with progress(n_rows, label, "row") as advance:
         for start in range(0, n_rows, rows):
             chunk = slice(start, min(start + rows, n_rows))
             yield chunk
-            progress.update(chunk.stop - chunk.start)
+            advance(chunk.stop - chunk.start)

@@ -9,10 +9,9 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
-from tqdm import tqdm
 
 from src import paths
-from src.cli import InputError, run
+from src.cli import InputError, progress, run
 from src.models import make_network
 from src.params import read_params
 from src.storage.dataset import load_split, read_info
@@ -32,8 +31,14 @@ def main() -> None:
     # A new process for every measurement: a peak of memory cannot be taken back, and in a forked
     # process, pages that are no longer shared would count.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        runs = list(tqdm(pool.map(measured, [study.model] * len(sizes), sizes), disable=None))
+    runs = []
+    with (
+        ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool,
+        progress(len(sizes), "throughput", "run") as advance,
+    ):
+        for run_ in pool.map(measured, [study.model] * len(sizes), sizes):
+            runs.append(run_)
+            advance(1)
     write_json(paths.THROUGHPUT, {"model": study.model, "runs": runs})
 
 

@@ -1,4 +1,4 @@
-"""The location of every file of the pipeline, from the project's root, where all commands run."""
+"""Name every file of the pipeline, from the project's root, where all commands run."""
 
 from pathlib import Path
 
@@ -30,6 +30,22 @@ CLAIMS = STUDIES / "claims.json"
 STUDY_REPORT = STUDIES / "report.html"
 
 
+def flat_images(split: str) -> Path:
+    return FLAT / f"x_{split}.npy"
+
+
+def labels(split: str) -> Path:
+    return FLAT / f"y_{split}.npy"
+
+
+def subjects(split: str) -> Path:
+    return FLAT / f"subjects_{split}.npy"
+
+
+def scaled_images(split: str) -> Path:
+    return SCALED / f"x_{split}.npy"
+
+
 def weights(model: str) -> Path:
     return MODELS / f"{model}.safetensors"
 
@@ -51,5 +67,5 @@ def confusion(model: str) -> Path:
 
 
 def study_runs(study: str, value: object) -> Path:
-    """The runs of one value, named as DVC writes the value into the stage's name."""
+    """Return the file of one value's runs, named as DVC writes the value into a stage's name."""
     return STUDIES / f"runs/{study}/{value}.csv"

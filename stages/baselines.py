@@ -53,14 +53,14 @@ def main() -> None:
 
 def read_all_rows(info: Info) -> tuple[list[NDArray[Any]], NDArray[np.int64], Subjects]:
     """Return the stored rows of train and of test; labels (N,) and subject ids (N,) of both."""
-    sources = [paths.FLAT / f"x_{split}.npy" for split in SPLITS]
+    sources = [paths.flat_images(split) for split in SPLITS]
     train, test = x = [read_rows(source, info.image_shape) for source in sources]
     if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
         raise InputError(
             f"{sources[1]}: {test.dtype} rows of {test.shape[1]}, expected {train.dtype} rows of "
             f"{train.shape[1]}, as in {sources[0]}; {REMAKE}"
         )
-    splits = [load_split(split, info, paths.FLAT) for split in SPLITS]
+    splits = [load_split(split, info, scaled=False) for split in SPLITS]
     ids = [split.subjects for split in splits if split.subjects is not None]
     labels = np.concatenate([split.labels for split in splits])
     return x, labels, np.concatenate(ids) if len(ids) == len(splits) else None

@@ -46,7 +46,7 @@ def main() -> None:
             "scored": scored, "counts": counts, "stored": stored._asdict(),
         }  # fmt: skip
         write_json(folder / paths.INFO.name, info)
-    train = load_split("train", read_info(), paths.FLAT)
+    train = load_split("train", read_info(), scaled=False)
     save_png(paths.SAMPLE_FIGURE, slice_figure(train.images, train.labels, raw.classes))
 
 

@@ -15,12 +15,12 @@ from src.storage.dataset import SPLITS, read_info
 def main() -> None:
     read_params()  # every stage checks the whole file
     image_shape = read_info().image_shape
-    sources = [paths.FLAT / f"x_{split}.npy" for split in SPLITS]
+    sources = [paths.flat_images(split) for split in SPLITS]
     train, test = (read_rows(source, image_shape) for source in sources)
     scaler = fit_scaler(train)
-    for source, stored in zip(sources, (train, test), strict=True):
+    for split, source, stored in zip(SPLITS, sources, (train, test), strict=True):
         chunks = scaled_chunks(scaler, stored, source)
-        write_array(paths.SCALED / source.name, stored.shape, np.float32, chunks)
+        write_array(paths.scaled_images(split), stored.shape, np.float32, chunks)
     save_scaler(paths.SCALER, scaler, prod(image_shape))
 
 

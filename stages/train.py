@@ -27,7 +27,7 @@ def main() -> None:
 
     started = time.perf_counter()
     values = {"model": model.model_dump(), "training": training.model_dump()}
-    data = (paths.INFO, paths.FLAT / "y_train.npy", paths.SCALED / "x_train.npy")
+    data = (paths.INFO, paths.labels("train"), paths.scaled_images("train"))
     checkpoint = Checkpoint(paths.checkpoint(name, fingerprint(values, data, device)))
     history = train(
         network.to(device),

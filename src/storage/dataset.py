@@ -1,6 +1,5 @@
 """data/flat: what the rows are (info.json), and the rows of one split; a row of a history."""
 
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -58,14 +57,15 @@ def read_info() -> Info:
     return read_json(paths.INFO, Info)
 
 
-def load_split(split: str, info: Info, folder: Path = paths.SCALED) -> Split:
-    """Return the rows of `split`: float32 scaled, or with `folder` data/flat as they are stored."""
-    images = as_images(read_rows(folder / f"x_{split}.npy", info.image_shape), info.image_shape)
-    labels = read_numbers(paths.FLAT / f"y_{split}.npy", len(images), len(info.classes))
+def load_split(split: str, info: Info, scaled: bool = True) -> Split:
+    """Return the rows of `split`: scaled as float32, or as `load` stored them."""
+    path = paths.scaled_images(split) if scaled else paths.flat_images(split)
+    images = as_images(read_rows(path, info.image_shape), info.image_shape)
+    labels = read_numbers(paths.labels(split), len(images), len(info.classes))
     return Split(images, labels, read_subjects(split, len(images)))
 
 
 def read_subjects(split: str, n_rows: int) -> NDArray[np.int64] | None:
     """Return the subject ids of `split` (n_rows,), or None where they are unknown."""
-    path = paths.FLAT / f"subjects_{split}.npy"
+    path = paths.subjects(split)
     return read_numbers(path, n_rows) if path.exists() else None

@@ -24,35 +24,30 @@ def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_load_split_gives_images_with_their_labels_and_subjects() -> None:
     info = read_info()
-    split = load_split("test", info, paths.FLAT)
+    split = load_split("test", info, scaled=False)
     assert split.images.shape == (3, 3, 2, 5)
     np.testing.assert_array_equal(split.images[1, 2], np.arange(10, 20).reshape(2, 5))
     assert split.labels.tolist() == [2, 0, 1]
     assert split.subjects is None
     assert info.unscored_classes == ["b"]
     np.save(paths.FLAT / "subjects_test.npy", np.array([7, 7, 8]))
-    np.testing.assert_equal(load_split("test", info, paths.FLAT).subjects, [7, 7, 8])
+    np.testing.assert_equal(load_split("test", info, scaled=False).subjects, [7, 7, 8])
 
 
 @pytest.mark.parametrize(
-    ("file", "array"),
+    ("file", "content"),
     [*(("x_test.npy", np.zeros(shape, np.uint8)) for shape in ((3, 11), (4, 10))),
      ("x_test.npy", np.zeros((3, 10))), ("subjects_test.npy", np.array([7, 7])),
-     *(("y_test.npy", y) for y in (np.arange(4), np.arange(3.0), np.arange(3, dtype=np.int32),
-                                   np.arange(3)[:, None], np.arange(1, 4), np.arange(-1, 2)))],
+     *(("y_test.npy", y) for y in (np.arange(4), np.arange(3, dtype=np.int32), np.arange(1, 4),
+                                   np.arange(-1, 2))),
+     *(("info.json", changed) for changed in (
+         {"image_shape": [3, 0, 5]}, {"scored": ["d"]}, {"classes": ["a"]},
+         {"classes": ["a", "c", "a"]}, {"classes": ["a", "c", "\x1b[2J"]}))],
 )  # fmt: skip
-def test_load_split_of_arrays_that_do_not_fit_names_one(file: str, array: np.ndarray) -> None:
-    np.save(paths.FLAT / file, array)
-    with pytest.raises(InputError, match=r"data/flat/\w+_test\.npy"):
-        load_split("test", read_info(), paths.FLAT)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("image_shape", [3, 2]), ("image_shape", [3, 0, 5]), ("classes", ["a"]), ("scored", ["d"]),
-     ("classes", ["a", "c", "a"]), ("classes", ["a", "c", "\x1b[2J"])],
-)  # fmt: skip
-def test_read_info_of_other_values_names_the_file(key: str, value: list[Any]) -> None:
-    write_json(paths.INFO, {**INFO, key: value})
-    with pytest.raises(InputError, match=r"data/flat/info\.json"):
-        read_info()
+def test_load_split_of_files_that_do_not_fit_names_one(file: str, content: Any) -> None:
+    if isinstance(content, dict):
+        write_json(paths.INFO, INFO | content)
+    else:
+        np.save(paths.FLAT / file, content)
+    with pytest.raises(InputError, match=r"data/flat/(info\.json|\w+_test\.npy)"):
+        load_split("test", read_info(), scaled=False)

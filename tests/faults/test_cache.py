@@ -28,14 +28,11 @@ def linked(clone: Clone) -> Clone:
     return clone
 
 
-def delete_object(path: Path) -> None:
+def delete_both(path: Path) -> None:
+    """Delete an out and its object."""
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     top = next(parent for parent in path.parents if (parent / ".dvc").exists())
     (top / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
-
-
-def delete_both(path: Path) -> None:
-    delete_object(path)
     path.unlink()
 
 
@@ -56,9 +53,7 @@ def edit_in_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, FLAT])
-@pytest.mark.parametrize(
-    "damage", [Path.unlink, delete_object, delete_both, replace, edit_in_place]
-)
+@pytest.mark.parametrize("damage", [Path.unlink, delete_both, replace, edit_in_place])
 def test_repro_repairs(
     finished: Clone, linked: Clone, damage: Callable[[Path], None], name: str
 ) -> None:

@@ -64,8 +64,7 @@ def test_commands_without_room_name_the_file_and_its_size(
         before = files(folder)
         undisturbed = tmp_path_factory.mktemp("undisturbed")
         shutil.copytree(folder, undisturbed, dirs_exist_ok=True)
-        done = run(undisturbed, command)
-        assert done.returncode == 0, done.stderr
+        assert run(undisturbed, command).returncode == 0
         after = files(undisturbed)
         sizes = sorted(len(data) for name, data in after.items() if name not in before)
 

@@ -58,7 +58,7 @@ audit: $(SETUP) ## list known vulnerabilities of the packages in requirements.lo
 	uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
 
 clean: ## remove the environment and the tools' caches; results and the DVC cache stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dvc_plots
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dvc_plots
 	find src stages scripts tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## list the targets

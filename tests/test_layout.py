@@ -40,3 +40,11 @@ def test_modules_directly_in_src_import_only_each_other() -> None:
 def test_storage_imports_no_other_package() -> None:
     for file in (REPO / "src/storage").glob("*.py"):
         assert imported_packages(file) <= BASE, file.name
+
+
+def test_architectures_import_only_layers_of_the_other_models() -> None:
+    """An architecture's stages depend on its own file and on layers.py, and on no other."""
+    for file in (REPO / "src/models").glob("[!_]*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("src.models"):
+                assert node.module == "src.models.layers", file.name

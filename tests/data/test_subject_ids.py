@@ -13,7 +13,7 @@ def public_set(n_train: int, places: list[tuple[int, int]]) -> tuple[list[str], 
 
 
 def test_class_subjects_of_the_public_numbering() -> None:
-    # As published: slices 5 and 6 in test, and slice 4 of some subjects, so gaps shift numbers.
+    # As published: slices 5 and 6 in test, and slice 4 of some subjects.
     test = [(4, 1), (4, 2), (4, 11), *((s, k) for s in (5, 6) for k in range(1, 13))]
     in_order = [9, 10, 11, 1, 2, 3, 4, 5, 6, 7, 8, 0]  # of strings: (10), (11), (12), (2), ...
     train_ids, test_ids = class_subjects(*public_set(45, test))
@@ -31,11 +31,9 @@ TRAIN, TEST = public_set(12, [(s, k) for s in (4, 5) for k in range(1, 5)])
     ("train", "test"),
     [
         *((train, TEST) for train in (TRAIN[:-1], TRAIN[1:], [*TRAIN, "mildDem12.jpg"])),
-        *(([*TRAIN[:-1], last], TEST) for last in ("mildDem99.jpg", "mildDem0.jpg", "other11.jpg",
-                                                   "last.jpg", "mildDem011.jpg")),
+        *(([*TRAIN[:-1], f"{last}.jpg"], TEST) for last in ("other11", "last", "mildDem011")),
         (TRAIN, [name for name in TEST if name != "4 (2).jpg"]),
-        *((TRAIN, [*TEST, name]) for name in ("4 (1).jpg",  # also '4.jpg'
-                                              "x4.jpg", "0 (2).jpg", "999999 (999999).jpg")),
+        *((TRAIN, [*TEST, name]) for name in ("4 (1).jpg", "0 (2).jpg", "999999 (999999).jpg")),
         ([f"mildDem{i}.jpg" for i in range(4)], ["5.jpg"]),  # one subject
         # Slice 5 is partly train: a gap there could be any subject's.
         ([f"mildDem{i}.jpg" for i in range(17)], ["5.jpg", "5 (4).jpg"]),
@@ -53,6 +51,3 @@ def test_subject_ids_of_the_real_slices_are_200(shared_slices: Path) -> None:
     train, test = (ids.tolist() for ids in subject_ids(files, classes).values())
     assert [train.count(subject) for subject in range(200)] == [20] * 200
     assert (len(train), len(test), set(test)) == (4000, 1121, set(range(200)))
-    labels = {half: [file.label for file in files[half]] for half in files}
-    assert len({*zip(train, labels["train"], strict=True)}) == 200  # each has one class
-    assert {*zip(test, labels["test"], strict=True)} == {*zip(train, labels["train"], strict=True)}

@@ -41,10 +41,8 @@ def test_similarity_and_leakage_are_those_of_the_test_rows() -> None:
     assert describe_leakage(found._replace(shared=np.arange(3) < 1))["leak"] is True
 
 
-@pytest.mark.parametrize(
-    ("closeness", "leak"), [(CLOSE, False), (CLOSE - 1e-6, True), (np.nan, False)]
-)
-def test_describe_leakage_without_ids_uses_the_threshold(closeness: float, leak: bool) -> None:
-    found = describe_leakage(Similarity(np.full(9, closeness), None, None))
-    assert found["leak"] is leak
-    assert ("closest_twentieth" in found) is not np.isnan(closeness)
+def test_describe_leakage_without_ids_uses_the_threshold() -> None:
+    for closeness, leak in ((CLOSE, False), (CLOSE - 1e-6, True), (np.nan, False)):
+        found = describe_leakage(Similarity(np.full(9, closeness), None, None))
+        assert found["leak"] is leak
+        assert ("closest_twentieth" in found) is not np.isnan(closeness)

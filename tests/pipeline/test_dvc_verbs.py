@@ -1,5 +1,6 @@
 """DVC's commands in a fresh clone, whose cache lacks the studies: they work and do not complain."""
 
+import csv
 import re
 from pathlib import Path
 
@@ -27,53 +28,54 @@ def fresh(fresh_after_run: Clone, tmp_path: Path) -> Clone:
 def quiet(clone: Clone, *command: str) -> str:
     """Run a command, which must not complain; return its output."""
     output = clone.run(*command)
-    complaint = re.search("WARNING|ERROR|missing|not in cache|does not exist|deleted", output)
-    assert complaint is None, output
+    assert not re.search("WARNING|ERROR|missing|not in cache|does not exist|deleted", output), (
+        output
+    )
     return output
 
 
-def test_repro_in_another_clone_makes_the_same_bytes(finished: Clone, fresh: Clone) -> None:
+def test_another_clone_has_the_same_bytes_and_nothing_to_do(finished: Clone, fresh: Clone) -> None:
     # One was made by `dvc repro`, the other by scripts.repro.
     made, expected = fresh.outs(), finished.outs()
     assert [out for out in expected if made.get(out) != expected[out]] == []
     assert fresh.run("git", "status", "--short") == ""
     assert fresh.repro() == []
-
-
-def test_status_diff_and_checkout_find_nothing_to_do(fresh: Clone) -> None:
     assert quiet(fresh, "dvc", "status") == UP_TO_DATE
     assert "studies" not in quiet(fresh, "dvc", "data", "status")
-    assert quiet(fresh, "dvc", "diff") == ""
+    assert quiet(fresh, "dvc", "diff") == quiet(fresh, "dvc", "checkout") == ""
     quiet(fresh, "dvc", "plots", "diff")
-    assert quiet(fresh, "dvc", "checkout") == ""
     (fresh.folder / NAME).unlink()
     assert NAME in quiet(fresh, "dvc", "checkout")
     assert quiet(fresh, "dvc", "status") == UP_TO_DATE
 
 
-def test_exp_apply_and_save(fresh: Clone) -> None:
+def test_exp_run_apply_save_and_show(fresh: Clone) -> None:
     before = (fresh.folder / NAME).read_bytes()
-    fresh.run("dvc", "exp", "run", "--temp", "-n", "a", "-S", "models.simple_nn2.lr=0.003")
+    aside = ("dvc", "exp", "run", "--temp", "-n")
+    fresh.run(*aside, "split", "-S", "data.split=subject", "baselines")
+    fresh.run(*aside, "a", "-S", "models.simple_nn2.lr=0.003")
     assert (fresh.folder / NAME).read_bytes() == before
     quiet(fresh, "dvc", "exp", "apply", "a")
     assert "lr: 0.003" in (fresh.folder / "params.yaml").read_text()
     assert (fresh.folder / NAME).read_bytes() != before
     assert quiet(fresh, "dvc", "status", "dvc.yaml") == UP_TO_DATE  # the studies are stale
     quiet(fresh, "dvc", "exp", "save", "-n", "b")
-    assert "b" in fresh.run("dvc", "exp", "list", "--name-only").split()
+    fresh.run("dvc", "exp", "run", "-n", "c", "-S", "models.simple_nn2.lr=0.001")
+    rows = csv.DictReader(fresh.run("dvc", "exp", "show", "--csv").splitlines())
+    shown = {row["Experiment"] or row["rev"]: row for row in rows}
+    assert [shown[name]["models.simple_nn2.lr"] for name in "abc"] == ["0.003", "0.003", "0.001"]
+    accuracy = "metrics/nearest_neighbour.json:accuracy"
+    assert shown["split"][accuracy] != shown["workspace"][accuracy]
 
 
 def test_push_then_pull_in_another_clone(fresh: Clone, tmp_path: Path) -> None:
-    def with_remote(clone: Clone) -> Clone:
-        clone.run("dvc", "remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
-        return clone
-
-    output = quiet(with_remote(fresh), "dvc", "push")
-    assert output.endswith("files pushed\n")
+    add_remote = ("dvc", "remote", "add", "--default", "--local", "store", str(tmp_path / "store"))
+    fresh.run(*add_remote)
+    assert quiet(fresh, "dvc", "push").endswith("files pushed\n")
     for names, command in (("pulled", ["pull"]), ("reproduced", ["repro", "--pull"])):
-        other = with_remote(fresh.git_clone(tmp_path / names))
-        output = quiet(other, "dvc", *command)
-        assert "Running stage" not in output
+        other = fresh.git_clone(tmp_path / names)
+        other.run(*add_remote)
+        assert "Running stage" not in quiet(other, "dvc", *command)
         assert quiet(other, "dvc", "status") == UP_TO_DATE
         assert other.outs() == fresh.outs()
         assert other.run("git", "status", "--short") == ""

@@ -60,9 +60,7 @@ def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan()
 
 
 @pytest.mark.parametrize("losses", [[math.nan], [0.5, 0.0], [math.inf, 1.0]])
-def test_save_png_gives_the_same_bytes_also_of_extreme_losses(
-    tmp_path: Path, losses: list[float]
-) -> None:
+def test_save_png_of_extreme_losses_repeats(tmp_path: Path, losses: list[float]) -> None:
     histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)]}
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
         save_png(path, history_figure(histories))

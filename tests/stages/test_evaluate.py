@@ -11,6 +11,8 @@ from torch import nn
 from src.cli import InputError
 from src.evaluation.confidence import confidence_interval
 from src.models import make_network
+from src.storage.dataset import Epoch
+from src.storage.files import write_csv
 from src.storage.weights import save_weights
 from stages import evaluate
 
@@ -32,13 +34,14 @@ def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
         np.save(f"data/{file}_test.npy", values)
     info = {"image_shape": [3, 5, 4], "classes": CLASSES, "scored": CLASSES[:2], "counts": {}}
     Path("data/flat/info.json").write_text(json.dumps(info))
-    HISTORY.parent.mkdir(parents=True)
-    HISTORY.write_text(
-        "epoch,train_loss,last_batch_loss,train_accuracy\n0,1.5,1,0.5\n1,0.5,1,0.5\n"
-    )
+    write_history(1.5, 0.5)
     network = make_network("simple_nn2", (3, 5, 4), 3, seed=7)
     save_weights(WEIGHTS, network)
     return network
+
+
+def write_history(*losses: float) -> None:
+    write_csv(HISTORY, Epoch._fields, [(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)])
 
 
 def evaluated() -> dict[str, Any]:
@@ -72,15 +75,11 @@ def test_evaluate_scores_the_test_rows(network: nn.Module, ids_known: bool) -> N
 
 
 def test_evaluate_marks_runs_that_diverged(network: nn.Module) -> None:
-    HISTORY.write_text(
-        "epoch,train_loss,last_batch_loss,train_accuracy\n0,nan,1,0.5\n1,0.5,1,0.5\n"
-    )
+    write_history(math.nan, 0.5)
     assert evaluated()["diverged"] is False  # the last loss counts
-    HISTORY.write_text(
-        "epoch,train_loss,last_batch_loss,train_accuracy\n0,1.5,1,0.5\n1,nan,1,0.5\n"
-    )
+    write_history(1.5, math.nan)
     assert evaluated()["diverged"] is True
-    HISTORY.write_text("epoch,train_loss,last_batch_loss,train_accuracy\n0,1.5,1,0.5\n")
+    write_history(1.5)
     for parameter in network.parameters():
         nn.init.constant_(parameter, math.nan)
     save_weights(WEIGHTS, network)
@@ -89,20 +88,9 @@ def test_evaluate_marks_runs_that_diverged(network: nn.Module) -> None:
     assert metrics["accuracy"] == 1 / 2  # every prediction is class 0
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [
-        *((HISTORY, b"epoch,loss\n0,1\n"), (HISTORY, b"\xff\xfe"), (WEIGHTS, b"no weights")),
-        *(("data/scaled/x_test.npy", X[:, 1:]), ("data/flat/subjects_test.npy", SUBJECTS[:3])),
-    ],
-)
-def test_evaluate_of_a_bad_input_names_it_and_writes_nothing(
-    network: nn.Module, file: str, content: Any
-) -> None:
-    if isinstance(content, bytes):
-        Path(file).write_bytes(content)
-    else:
-        np.save(file, content)
+@pytest.mark.parametrize("file", [HISTORY, WEIGHTS, Path("data/scaled/x_test.npy")])
+def test_evaluate_of_a_bad_input_writes_nothing(network: nn.Module, file: Path) -> None:
+    file.write_bytes(b"no such thing")
     with pytest.raises(InputError, match=str(file)):
         evaluate.main()
     assert not any(path.exists() for path in (METRICS, CONFUSION))

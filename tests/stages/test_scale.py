@@ -15,22 +15,18 @@ from tests.conftest import write_raw
 
 
 @pytest.mark.parametrize("offset", [0, 1e-4])  # stored as uint8, and as float32
-@pytest.mark.parametrize(
-    ("n_train", "shape", "rows_in_chunk"),
-    [(23, (3, 36, 40), 1), (23, (3, 36, 40), 7), (23, (1, 6, 5), 23), (5121, (3, 6, 5), 100)],
-)
+@pytest.mark.parametrize(("n_train", "n_chunk"), [(23, 1), (23, 7), (5121, 100)])
 def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch,
-    n_train: int, shape: tuple[int, int, int], rows_in_chunk: int, offset: float,
-) -> None:  # fmt: skip
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, n_train: int, n_chunk: int, offset: float
+) -> None:
     monkeypatch.chdir(workspace)
     raw = workspace / "data/raw"
-    write_raw(raw, n_train, 14, shape)
+    write_raw(raw, n_train, 14, (3, 6, 5))
     images = {split: torch.load(raw / f"{split}_data.pt") for split in ("train", "test")}
     images["train"][:, :, :, :2] = images["train"][:1, :, :, :2]  # constant columns
     images["train"][3, :, :, 0] += offset  # almost constant ones
     torch.save(images["train"], raw / "train_data.pt")
-    monkeypatch.setattr(arrays, "CHUNK_BYTES", rows_in_chunk * 4 * shape[1] * shape[2])
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", n_chunk * 4 * 6 * 5)
     load.main()
     scale.main()
     scaler = StandardScaler().fit(images["train"].flatten(1).numpy())
@@ -42,14 +38,12 @@ def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
     with np.load(paths.SCALER, allow_pickle=False) as saved:
         assert saved["n_samples"] == n_train
         for name in ("mean", "var", "scale"):  # of all channels
-            of_sklearn = getattr(scaler, f"{name}_")
             assert saved[name].dtype == np.float64
-            np.testing.assert_allclose(saved[name], of_sklearn, rtol=1e-6, atol=1e-12)
+            expected = getattr(scaler, f"{name}_")
+            np.testing.assert_allclose(saved[name], expected, rtol=1e-6, atol=1e-12)
 
 
-def test_scaled_chunks_that_overflow_or_do_not_fit_name_the_row_or_the_file(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_scaled_chunks_of_a_misfit_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arrays, "CHUNK_BYTES", 5 * 8)  # rows
     x = np.tile(np.array([[0, 3.4e38]], np.float32), (23, 1))
     x[17, 1] = -3.4e38

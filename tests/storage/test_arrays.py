@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from src.cli import InputError
 from src.storage import arrays
-from src.storage.arrays import FormatError, StorageFormat, as_images, pixels, read_rows, stored_rows
+from src.storage.arrays import FormatError, as_images, pixels, read_rows, stored_rows
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 1, 4, 6)).astype(np.float32) / np.float32(255)
@@ -20,9 +21,8 @@ def test_write_array_in_chunks_is_numpys_own_file(tmp_path: Path) -> None:
 
 
 def test_read_array_of_a_cut_or_missing_file_names_it(tmp_path: Path) -> None:
-    path = tmp_path / "cut.npy"
-    np.save(path, np.zeros(1000))
-    path.write_bytes(path.read_bytes()[:500])
+    np.save(tmp_path / "cut.npy", np.zeros(1000))
+    os.truncate(tmp_path / "cut.npy", 500)
     for name in ("cut.npy", "gone.npy"):
         with pytest.raises(InputError, match=name):
             arrays.read_array(tmp_path / name)
@@ -31,7 +31,9 @@ def test_read_array_of_a_cut_or_missing_file_names_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("images", "expected"),
     [(GREY, (1, "uint8")), (GREY.repeat(3, 1), (1, "uint8")), (COLOUR, (3, "uint8")),
-     (GREY.repeat(3, 1) * np.float32(1.1), (1, "float32")), (COLOUR - 1, (3, "float32"))],
+     (GREY.repeat(3, 1) / 2, (1, "float32")), (COLOUR / 2, (3, "float32")),
+     *((np.where(GREY.max() == GREY, value, GREY), (1, "float32"))
+       for value in (np.nan, np.inf, 1e38, -0.5, 1.5, np.nextafter(GREY.max(), 0)))],
 )  # fmt: skip
 def test_stored_rows_in_the_smallest_format_read_back_as_the_images(
     tmp_path: Path, images: np.ndarray, expected: tuple[int, str]
@@ -46,14 +48,6 @@ def test_stored_rows_in_the_smallest_format_read_back_as_the_images(
     arrays.write_array(path, rows.shape, form.dtype, [rows])
     read = as_images(read_rows(path, (channels, height, width)), (channels, height, width))
     np.testing.assert_array_equal(pixels(read), images)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38, -0.5, 1.5, np.nextafter(GREY.max(), 0)])
-def test_stored_rows_of_a_pixel_that_is_not_a_grey_level_are_refused(value: float) -> None:
-    images = GREY.copy()
-    images[4, 0, 3, 5] = value
-    with pytest.raises(FormatError):
-        stored_rows(images, StorageFormat(1, "uint8"))
 
 
 @pytest.mark.parametrize(("n_rows", "row_bytes"), [(1, 1), (10, 2**19), (5, 2**30), (7, 2**18 + 1)])

@@ -5,9 +5,7 @@ from src.training.device import set_up_device, tf32, to_device_if_it_fits
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_to_device_if_it_fits_copies_where_half_of_the_memory_stays_free(
-    channels: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_to_device_if_it_fits_half(channels: int, capsys: pytest.CaptureFixture[str]) -> None:
     rows = torch.zeros(10, channels, 5, 5).expand(10, 3, 5, 5)  # stored once, or in each channel
     device, n_bytes = torch.device("meta"), 10 * channels * 5 * 5 * 4
     there = to_device_if_it_fits(rows, device, free=2 * n_bytes)

@@ -31,7 +31,7 @@ from src.storage.weights import save_weights
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/cpu.json"
 ROWS = {"train": 5121, "test": 1279}
-NOTEBOOK_BYTES_A_ROW = 1.9e6  # 11.6 GB at its peak for 6400 rows, the files that it reads included
+NOTEBOOK_BYTES_PER_ROW = 1.9e6  # 11.6 GB at its peak for 6400 rows, with the files that it reads
 STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
 ROUNDS = 2
 ALONE, PAIRED = "ours, one thread", "ours, one thread, two at once"
@@ -90,7 +90,7 @@ def memory_bytes() -> int:
 
 def rows_that_fit() -> dict[str, int]:
     """Return the rows of each split: the notebook's preparation needs 12 GB at full size."""
-    share = min(1.0, 0.7 * memory_bytes() / (sum(ROWS.values()) * NOTEBOOK_BYTES_A_ROW))
+    share = min(1.0, 0.7 * memory_bytes() / (sum(ROWS.values()) * NOTEBOOK_BYTES_PER_ROW))
     return {split: int(n * share) for split, n in ROWS.items()}
 
 

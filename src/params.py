@@ -2,6 +2,7 @@
 
 import re
 import reprlib
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast, get_args
@@ -23,9 +24,7 @@ from pydantic import (
 from src import paths
 from src.cli import InputError
 
-# Rows of the same table as the models.
-FOLD_BASELINES = ("nearest_neighbour_random", "nearest_neighbour_subject")
-BASELINES = ("majority", "nearest_neighbour", *FOLD_BASELINES)
+BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
 WINDOWS_DEVICES = r"con|prn|aux|nul|com\d|lpt\d"  # Windows cannot make a file of such a name
 
 ARCHITECTURES = sorted(
@@ -49,6 +48,13 @@ Threads = Annotated[int, Field(ge=1, le=1024)]
 LearningRate = Annotated[float, Field(gt=0, le=1e30)]
 BatchSize = Annotated[int, Field(ge=1)]
 Precision = Literal["float32", "tf32", "bf16"]
+Optimizer = Literal["sgd", "adam", "adamw"]
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+WeightDecay = Annotated[float, Field(ge=0, le=1e30)]
+Schedule = Literal["constant", "cosine"]
+ClassWeights = Literal["none", "balanced"]
+ValidationShare = Annotated[float, Field(ge=0, le=0.9)]
+Patience = Annotated[int, Field(ge=1)]
 
 
 class Group(BaseModel):
@@ -59,19 +65,7 @@ class Group(BaseModel):
 
 class Data(Group):
     raw: Annotated[str, Field(min_length=1)]  # the folder of the raw tensors
-    split: Literal["given", "subject", "random"]
-    folds: Annotated[int, Field(ge=2, le=1000)]
-    fold: Annotated[int, Field(ge=0)]  # the one that is test
-    seed: Seed
-
-    @model_validator(mode="after")
-    def _fold_is_one_of_the_folds(self) -> Self:
-        if self.fold >= self.folds:
-            raise ValueError(
-                f"fold is {self.fold}, expected 0 to {self.folds - 1}, since data.folds is "
-                f"{self.folds}"
-            )
-        return self
+    title: Annotated[str, Field(min_length=1, max_length=80)]  # of pictures and reports
 
 
 class Sample(Group):
@@ -82,23 +76,53 @@ class Sample(Group):
     seed: Seed
 
 
+class Augment(Group):
+    shift: Annotated[int, Field(ge=0, le=1024)]  # pixels
+    flip: bool  # left to right
+
+
 class Train(Group):
     epochs: Epochs
     seed: Seed
     shuffle: bool
     threads: Threads
     precision: Precision
+    optimizer: Optimizer
+    momentum: Momentum  # of sgd
+    weight_decay: WeightDecay
+    schedule: Schedule
+    class_weights: ClassWeights
+    augment: Literal["none"] | Augment
+    validation: ValidationShare
+    patience: Patience | None  # epochs; null: train to the end
+
+
+class Recipe(Train):
+    """How one model is trained: the group `train` with the model's own keys."""
+
+    lr: LearningRate
+    batch_size: BatchSize
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(
+                f"momentum is {self.momentum:g}, expected 0, since optimizer is {self.optimizer}"
+            )
+        if self.patience and not self.validation:
+            raise ValueError(
+                f"patience is {self.patience}, expected null, since validation is 0; hold out a "
+                "share for it"
+            )
+        return self
 
 
 class Model(Group):
+    """An architecture and the keys of its Recipe that differ from `train`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
     arch: Annotated[str, AfterValidator(_is_a_file)]
-    lr: LearningRate
-    batch_size: BatchSize
-    epochs: Epochs | None = None
-    seed: Seed | None = None
-    shuffle: bool | None = None
-    threads: Threads | None = None
-    precision: Precision | None = None
 
 
 def _each_once(values: list[Any]) -> list[Any]:
@@ -135,10 +159,26 @@ class BatchSizeStudy(Study):
     values: Annotated[list[BatchSize | Literal["all"]], *EachOnce]  # all: every training row
 
 
+class LeakageStudy(Study):
+    model: str
+    shares: Annotated[list[Annotated[int, Field(ge=0, le=100)]], *EachOnce]  # per cent
+
+
+class Evaluation(Group):
+    negative_class: str | None  # `auc` is of any other class against it; null: macro mean
+
+
+class CrossValidation(Group):
+    folds: Annotated[int, Field(ge=2, le=100)]
+    seed: Seed
+    models: dict[str, str]  # name: arch, as under `models`; DVC cannot look the arch up
+
+
 class Studies(Group):
     seed: SeedStudy
     learning_rate: LearningRateStudy
     batch_size: BatchSizeStudy
+    leakage: LeakageStudy
 
 
 class Params(Group):
@@ -146,6 +186,8 @@ class Params(Group):
     sample: Sample
     train: Train
     models: Annotated[dict[str, Model], Field(min_length=1)]
+    evaluation: Evaluation
+    cross_validation: CrossValidation
     studies: Studies
 
     @field_validator("models")
@@ -166,12 +208,24 @@ class Params(Group):
             )
         return models
 
+    @field_validator("cross_validation")
+    @classmethod
+    def _archs_are_those_of_the_models(
+        cls, value: CrossValidation, info: ValidationInfo
+    ) -> CrossValidation:
+        known = info.data.get("models")
+        for name, arch in value.models.items():
+            if known is not None and (name not in known or known[name].arch != arch):
+                expected = known[name].arch if name in known else f"one of {', '.join(known)}"
+                raise ValueError(f"models: {name[:60]}: {arch[:60]}, expected {expected}")
+        return value
+
     @field_validator("studies")
     @classmethod
     def _studies_are_of_models(cls, studies: Studies, info: ValidationInfo) -> Studies:
         known = info.data.get("models")
         named = {f"seed.models: {name[:60]!r}": name for name in studies.seed.models}
-        for key in ("learning_rate", "batch_size"):
+        for key in ("learning_rate", "batch_size", "leakage"):
             name = getattr(studies, key).model
             named[f"{key}.model: {name[:60]!r}"] = name
         for found, name in named.items():
@@ -181,10 +235,19 @@ class Params(Group):
                 )
         return studies
 
-    def training(self, name: str) -> Train:
-        """Return the group `train` as model `name` sees it, its own overrides applied."""
-        own = self.models[name].model_dump(include=set(Train.model_fields), exclude_none=True)
-        return self.train.model_copy(update=own)
+    def groups_by_lr(self) -> list[dict[str, float]]:
+        """Return name and lr of models that differ in lr and in nothing else."""
+        groups: defaultdict[object, dict[str, float]] = defaultdict(dict)
+        for name, model in self.models.items():
+            recipe = self.recipe(name)
+            groups[model.arch, recipe.model_copy(update={"lr": 0})][name] = recipe.lr
+        return [group for group in groups.values() if len({*group.values()}) > 1]
+
+    def recipe(self, name: str) -> Recipe:
+        """Return how model `name` is trained: the group `train` with its own keys."""
+        return Recipe.model_validate(
+            self.train.model_dump() | (self.models[name].model_extra or {})
+        )
 
 
 def read_params(path: Path = paths.PARAMS) -> Params:
@@ -199,9 +262,15 @@ def read_params(path: Path = paths.PARAMS) -> Params:
         text = " ".join(str(error).split())
         raise InputError(f"{path}: not readable as YAML: {text[:200]}") from None
     try:
-        return Params.model_validate(values)
+        params = Params.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_error(error)}") from None
+        raise InputError(f"{path}: {_first_error(error, Params)}") from None
+    for name in params.models:
+        try:
+            params.recipe(name)
+        except ValidationError as error:
+            raise InputError(f"{path}: {_first_error(error, Recipe, 'models', name)}") from None
+    return params
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
@@ -223,21 +292,27 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _first_error(error: ValidationError) -> str:
+def _first_error(error: ValidationError, schema: type[Group], *group: str) -> str:
+    """Return the first error of what `schema` says of the group of keys in params.yaml."""
     errors = error.errors(include_url=False)
+    for each in errors:  # a part of `loc` may name a kind of value instead of a key
+        kinds = ("Augment", "literal['none']")
+        each["loc"] = tuple(part for part in each["loc"] if part not in kinds)
+    if any(isinstance(each["input"], dict) for each in errors):  # not the text of a union
+        errors = [each for each in errors if each["type"] != "literal_error"] or errors
     first = errors[0]
     if first["type"] == "missing":  # if it is there, but misspelt, name it as it is written
         unknown = (e for e in errors if e["type"] == "extra_forbidden")
         first = next((e for e in unknown if e["loc"][:-1] == first["loc"][:-1]), first)
     loc = first["loc"][:4]  # a fifth part names a kind of value, not a key
-    key = ".".join(str(part)[:70] for part in loc) or "the file"
+    key = ".".join(str(part)[:70] for part in (*group, *loc)) or "the file"
     match first["type"]:
         case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
             message = f"{key.removesuffix('.[key]')} is a key that is not text; quote it"
         case "missing":
             message = f"{key} is missing, expected a value; see the README's table of parameters"
         case "extra_forbidden":
-            message = f"{key} is not a known key; known here: {', '.join(_keys(loc[:-1]))}"
+            message = f"{key} is not a known key; known here: {', '.join(_keys(schema, loc[:-1]))}"
         case "value_error":
             message = f"{key}: {first['ctx']['error']}"
         case _:
@@ -248,9 +323,8 @@ def _first_error(error: ValidationError) -> str:
     return message + (f" (and {more} more)" if more else "")
 
 
-def _keys(loc: tuple[Any, ...]) -> Iterable[str]:
-    """Return the keys of the group at `loc`."""
-    kind: Any = Params
+def _keys(kind: Any, loc: tuple[Any, ...]) -> Iterable[str]:
+    """Return the keys of the group at `loc` in a schema."""
     for part in loc:
         kind = get_args(kind)[1] if get_args(kind) else kind.model_fields[part].annotation
     return cast(Iterable[str], kind.model_fields)

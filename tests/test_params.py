@@ -7,9 +7,10 @@ import pytest
 
 from src.cli import InputError
 from src.params import Params, read_params
+from src.training.recipe import is_plain_sgd
 from tests.conftest import PARAMS, call_stage
 
-MODELS = PARAMS[PARAMS.index("models:") : PARAMS.index("studies:")]
+MODELS = PARAMS[PARAMS.index("models:") : PARAMS.index("evaluation:")]
 
 
 def read(folder: Path, old: str, new: str) -> Params | str:
@@ -30,8 +31,10 @@ def read(folder: Path, old: str, new: str) -> Params | str:
 
 
 def test_read_params_of_the_project_gives_the_notebooks_models(repo: Path) -> None:
-    models = read_params(repo / "params.yaml").models
-    assert {name: (m.arch, m.lr, m.batch_size) for name, m in models.items()} == {
+    params = read_params(repo / "params.yaml")
+    recipes = {name: params.recipe(name) for name in params.models if name != "resnet"}
+    archs = {name: model.arch for name, model in params.models.items()}
+    assert {name: (archs[name], r.lr, r.batch_size) for name, r in recipes.items()} == {
         "simple_nn1": ("simple_nn1", 0.01, 100),
         "simple_nn2": ("simple_nn2", 0.01, 15),
         "conv_nn1": ("conv_nn1", 0.01, 100),
@@ -39,6 +42,9 @@ def test_read_params_of_the_project_gives_the_notebooks_models(repo: Path) -> No
         "conv_nn3": ("conv_nn2", 1e-8, 5),
         "conv_nn4": ("conv_nn2", 10.0, 5),
     }
+    for recipe in recipes.values():
+        assert is_plain_sgd(recipe)
+        assert (recipe.shuffle, recipe.class_weights, recipe.validation) == (False, "none", 0)
 
 
 def test_read_params_takes_numbers_as_dvc_does(tmp_path: Path) -> None:
@@ -49,12 +55,26 @@ def test_read_params_takes_numbers_as_dvc_does(tmp_path: Path) -> None:
         assert [*map(str, params.studies.learning_rate.values)] == ["1e-08", "10", "0.1"]
 
 
-def test_training_applies_the_overrides_of_the_model(tmp_path: Path) -> None:
-    params = read(tmp_path, "lr: 0.01", "lr: 0.01\n    epochs: 7\n    shuffle: true")
+def test_recipe_applies_the_overrides_of_the_model(tmp_path: Path) -> None:
+    own = "epochs: 7\n    shuffle: true\n    augment: {shift: 2, flip: true}\n    validation: 0.5"
+    params = read(tmp_path, "lr: 0.01", f"lr: 0.01\n    {own}")
     assert isinstance(params, Params)
-    own = {"epochs": 7, "seed": 3, "shuffle": True, "threads": 1, "precision": "float32"}
-    assert params.training("small").model_dump() == own
-    assert params.training("conv") == params.train
+    recipe, others = params.recipe("small"), params.train.model_dump()
+    changed = {k: v for k, v in recipe.model_dump().items() if others.get(k) != v}
+    assert changed == {
+        "lr": 0.01, "batch_size": 5, "epochs": 7, "shuffle": True, "validation": 0.5,
+        "augment": {"shift": 2, "flip": True},
+    }  # fmt: skip
+    assert params.recipe("conv").model_dump() == others | {"lr": 0.01, "batch_size": 4}
+
+
+def test_groups_by_lr_holds_models_that_differ_in_nothing_else(tmp_path: Path) -> None:
+    params = read(tmp_path, "batch_size: 5", "batch_size: 4")  # `small` differs in its arch
+    assert isinstance(params, Params)
+    assert params.groups_by_lr() == [{"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}]
+    params = read(tmp_path, "lr: 1e30\n", "lr: 1e30\n    epochs: 9\n")
+    assert isinstance(params, Params)
+    assert params.groups_by_lr() == []
 
 
 # Ten to the power of thirty values, written with aliases and with merge keys.
@@ -72,8 +92,13 @@ MERGES = ALIASES.replace("[a]", "{a: 1}").replace("[*", "{<<: [*").replace("]\n"
         ("lr: 0.01", "learning_rate: 0.01", "models.small.learning_rate is not a known key"),
         ("arch: simple_nn2", "arch: layers", "models.small.arch: "),
         ("raw: data/raw", "raw: ''", "data.raw is ''"),
-        ("split: given", "split: patient", "data.split is 'patient' (str), expected 'given', "),
-        ("fold: 0", "fold: 2", "data: fold is 2, expected 0 to 1"),
+        ("optimizer: sgd", "optimizer: lbfgs", "train.optimizer is 'lbfgs' (str), expected 'sgd'"),
+        ("lr: 0.01", "lr: 0.01\n    optimizer: adam\n    momentum: 0.9", "models.small: momentum"),
+        ("patience: null", "patience: 3", "models.small: patience"),
+        ("augment: none", "augment: {shift: 2}", "train.augment.flip is missing"),
+        ("augment: none", "augment: flip", "train.augment is 'flip' (str), expected 'none'"),
+        ("small: simple_nn2", "small: conv_nn2", "cross_validation: models: small: conv_nn2, "),
+        ("small: simple_nn2", "smal: simple_nn2", "cross_validation: models: smal: "),
         ("  small:", "  2024:", "models.2024 is a key that is not text"),
         ("  small:", "  CONV:", "models: CONV and conv"),
         (MODELS, "models: {}\n", "models is {}"),
@@ -103,7 +128,7 @@ def test_read_params_of_a_wrong_value_fails(tmp_path: Path, old: str, new: str, 
     ("key", "low", "high"),
     [
         *(("epochs: 2", 1, 0), ("batch_size: 5", 1, 0)),  # without an upper end
-        *(("seed: 3", 0, 2**32 - 1), ("threads: 1", 1, 1024), ("folds: 2", 2, 1000)),
+        *(("seed: 3", 0, 2**32 - 1), ("threads: 1", 1, 1024), ("folds: 2", 2, 100)),
         *(("subjects: 8", 8, 10_000), ("slices: 5", 5, 1000)),
         *(("height: 36", 8, 4096), ("width: 40", 8, 4096)),
     ],
@@ -119,12 +144,24 @@ def test_read_params_takes_model_names_that_can_name_files_and_stages(tmp_path: 
     for name in ("a" * 64, "majority2", "console", "a-b_C9"):
         assert isinstance(read(tmp_path, "  conv_hot:", f"  {name}:"), Params)
     for name in ("a/b", "", "1a", "a" * 65, "é", "a\nb", "con", "NUL", "com1", "Majority",
-                 "nearest_neighbour", "nearest_neighbour_random"):  # fmt: skip
+                 "nearest_neighbour", "linear"):  # fmt: skip
         assert str(read(tmp_path, "  conv_hot:", f"  {json.dumps(name)}:")).startswith("models: ")
 
 
 @pytest.mark.parametrize(
-    "stage", ["sample", "load", "scale", "baselines", "train", "evaluate", "compare", "report"]
+    "stage",
+    [
+        "sample",
+        "load",
+        "scale",
+        "baselines",
+        "train",
+        "evaluate",
+        "compare",
+        "report",
+        "cross_validate",
+        "summarise",
+    ],
 )
 def test_every_stage_checks_the_whole_params_file(workspace: Path, stage: str) -> None:
     (workspace / "params.yaml").write_text(PARAMS.replace("lr: 1e30", "lr: hot"))

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 from math import prod
+from pathlib import Path
+from typing import Any
 
 import torch
+import yaml
 from torch import nn
 from torch.nn.utils import parametrizations
+
+from src.params import Recipe
+
+REPO = Path(__file__).resolve().parents[1]
 
 Make = Callable[[tuple[int, int, int], int], nn.Module]
 
@@ -86,3 +93,9 @@ ZOO: dict[str, Make] = {
     "group_norm": lambda shape, k: nn.Sequential(
         nn.Conv2d(shape[0], 8, 3), nn.GroupNorm(2, 8), *pooled(8, k)),
 }  # fmt: skip
+
+
+def recipe(**changes: Any) -> Recipe:
+    """Return the notebook's recipe with the changes."""
+    defaults = yaml.safe_load((REPO / "params.yaml").read_text())["train"]
+    return Recipe.model_validate({**defaults, "lr": 0.01, "batch_size": 5, **changes})

@@ -4,6 +4,8 @@
 logits (N, K), without softmax. Any nn.Module will do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 
 import torch
@@ -27,13 +29,22 @@ def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn
     return network
 
 
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Put the network in eval mode, and each of its modules back in its own mode afterwards."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
 def _check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: int) -> None:
     """Raise InputError unless one image gives K logits; leave network and random state alone."""
-    modes = [(module, module.training) for module in network.modules()]
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        logits = network.eval()(torch.zeros(1, *image_shape))
-    for module, training in modes:
-        module.training = training
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), evaluating(network):
+        logits = network(torch.zeros(1, *image_shape))
     if not isinstance(logits, torch.Tensor) or logits.shape != (1, n_classes):
         found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise InputError(

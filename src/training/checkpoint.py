@@ -23,8 +23,9 @@ class Checkpoint:
     """The state of a training between two epochs, at `path`, written every `seconds` at most.
 
     It holds all that the next step depends on: parameters and buffers (of a folded network as they
-    are, since unfolding rounds), the optimizer's state, PyTorch's random state (dropout), the
-    generator that draws the order of the rows, and the history.
+    are, since unfolding rounds), the states of the optimizer and of the learning rate's schedule,
+    PyTorch's random state (dropout), the generator that draws the order of the rows and their
+    augmentation, the history, and the best weights by validation.
     """
 
     def __init__(self, path: Path, seconds: float = SECONDS) -> None:
@@ -36,8 +37,10 @@ class Checkpoint:
         self,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler | None,
         generator: torch.Generator,
-        history: Sequence[Sequence[float]],
+        history: Sequence[Sequence[Any]],
+        best: Mapping[str, torch.Tensor] | None,
     ) -> None:
         """Write the state, unless the last write is less than `seconds` ago."""
         if time.monotonic() - self.written < self.seconds:
@@ -46,10 +49,12 @@ class Checkpoint:
         state = {
             "network": weights,
             "optimizer": optimizer.state_dict(),
+            "schedule": schedule and schedule.state_dict(),
             "order": generator.get_state(),
             "random": torch.get_rng_state(),
             "random_gpus": torch.cuda.get_rng_state_all(),  # empty where there is no GPU
             "history": [list(row) for row in history],
+            "best": best,
         }
         n_bytes = sum(tensor.nbytes for tensor in weights.values())
         try:
@@ -60,20 +65,29 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def restore(
-        self, network: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
-    ) -> list[list[Any]]:
-        """Put the state back; return the history so far, empty if there is no whole file."""
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        schedule: torch.optim.lr_scheduler.LRScheduler | None,
+        generator: torch.Generator,
+    ) -> tuple[list[list[Any]], dict[str, torch.Tensor] | None]:
+        """Put the state back; return the history so far and the best weights.
+
+        Without a whole file, that is an empty history and None.
+        """
         state = self._read()
         if state is None:
-            return []
+            return [], None
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        if schedule is not None:
+            schedule.load_state_dict(state["schedule"])
         generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpus"])
         history: list[list[Any]] = state["history"]
         print(f"{self.path}: resumes from its last checkpoint, after epoch {len(history)}")
-        return history
+        return history, state["best"]
 
     def _read(self) -> dict[str, Any] | None:
         """Return what `save` wrote; None if there is no file, or with a note if it is damaged."""

@@ -1,111 +1,147 @@
 """The training loop, read from top to bottom."""
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
 from src.cli import InputError
+from src.models import evaluating
+from src.params import Recipe
 from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
 from src.training.device import Step, graphed, tf32, to_device_if_it_fits
 from src.training.folding import fold
+from src.training.recipe import (
+    augmented,
+    class_weights,
+    cross_entropy,
+    is_plain_sgd,
+    make_optimizer,
+    make_schedule,
+)
 
 STEPS_BETWEEN_CHECKS = 50  # for a NaN loss: each check makes the host wait for a GPU
+VALIDATION_BATCH = 64
 
 
 def train(
     network: nn.Module,
     x: torch.Tensor,
     y: torch.Tensor,
+    recipe: Recipe,
     *,
-    lr: float,
-    batch_size: int,
-    epochs: int,
-    shuffle: bool,
-    seed: int,
-    precision: str = "float32",
+    held_out: torch.Tensor | None = None,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
     x: (N, C, H, W) float32, may be a memory map larger than memory; where all channels are equal,
-    C may have a stride of 0. y: (N,) int64.
+    C may have a stride of 0. y: (N,) int64. held_out: (N,) bool, the rows for validation.
 
-    Plain SGD on cross-entropy. Batches are rows in stored order or, with `shuffle`, in an order
-    drawn each epoch from `seed`; the smaller last batch is kept. `precision` is that of products
-    and convolutions (float32, tf32 or bf16); weights and their steps stay as they are.
+    Batches are rows in stored order or, with `recipe.shuffle`, in an order drawn each epoch from
+    `recipe.seed`; the smaller last batch is kept. With validation, the weights of the epoch with
+    the lowest validation loss are kept, and training ends after `recipe.patience` epochs without a
+    lower one.
 
     With a `checkpoint` that a killed run of the same training left, resume from there, to the same
     weights (on the CPU to the bit); `network` must be as it was at the start of that run.
     """
     device = next(network.parameters()).device
     x, y = to_device_if_it_fits(x, device), y.to(device)
-    check_last_batch(network, x, batch_size)
-    folded = fold(network, x)
+    # Numbers of rows; without validation None, which is all of them, as slices without a copy.
+    fitted = held = None
+    if held_out is not None:
+        fitted, held = (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
+    n_rows = len(y) if fitted is None else len(fitted)
+    n_steps = -(-n_rows // recipe.batch_size)
+    check_last_batch(network, x, n_rows, recipe.batch_size)
+
+    folded = fold(network, x) if is_plain_sgd(recipe) else None
     if folded is None:
         trained: nn.Module = network
-        optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+        optimizer = make_optimizer(recipe, network.parameters())
     else:
         trained, x = folded, x[:, : folded.channels]
-        optimizer = torch.optim.SGD(folded.parameter_groups(lr), lr=lr, fused=True)
-    step = training_step(trained, optimizer, precision)
+        optimizer = torch.optim.SGD(folded.parameter_groups(recipe.lr), lr=recipe.lr, fused=True)
+    schedule = make_schedule(recipe, optimizer, recipe.epochs * n_steps)
+    weights = class_weights(recipe, y if fitted is None else y[fitted])
+    step = training_step(trained, optimizer, recipe.precision, weights)
     if folded is not None and device.type == "cuda":
         step = graphed(step, folded)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(recipe.seed)
     history: list[Epoch] = []
+    best: dict[str, Any] | None = None  # the weights after the epoch `lowest(history)`
     if checkpoint is not None:
-        history = [Epoch(*row) for row in checkpoint.restore(trained, optimizer, generator)]
-    n_steps = -(-len(y) // batch_size)
+        rows, best = checkpoint.restore(trained, optimizer, schedule, generator)
+        history = [Epoch(*row) for row in rows]
     with (
-        tf32(precision == "tf32"),
-        tqdm(total=epochs * n_steps, initial=len(history) * n_steps, disable=None) as progress,
+        tf32(recipe.precision == "tf32"),
+        tqdm(
+            total=recipe.epochs * n_steps, initial=len(history) * n_steps, disable=None
+        ) as progress,
     ):
-        for epoch in range(len(history), epochs):
-            order = torch.randperm(len(y), generator=generator).to(x.device) if shuffle else None
+        for epoch in range(len(history), recipe.epochs):
+            order = fitted
+            if recipe.shuffle:
+                order = torch.randperm(n_rows, generator=generator)
+                order = order if fitted is None else fitted[order]
             # Loss and accuracy stay on the device: reading them at every step would make the
             # host wait for it.
             losses = torch.full((n_steps,), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
-            for i, (images, labels) in enumerate(batches(x, y, batch_size, order)):
+            for i, (images, labels) in enumerate(batches(x, y, recipe.batch_size, order)):
                 images = images.to(device)
+                if recipe.augment != "none":
+                    images = augmented(images, recipe.augment, generator)
                 if folded is None:  # a copy of its own: a forward may use .view or change its input
                     images = images.clone(memory_format=torch.contiguous_format)
                 losses[i], right = step(images, labels)
                 correct += right
+                if schedule is not None:
+                    schedule.step()
                 progress.update()
                 if (i + 1) % STEPS_BETWEEN_CHECKS == 0 and losses[: i + 1].isnan().any():
-                    correct += (labels_after(y, order, (i + 1) * batch_size) == 0).sum()
+                    correct += (labels_after(y, order, (i + 1) * recipe.batch_size) == 0).sum()
                     break
-            history.append(summary(epoch, losses, correct, len(y), batch_size))
-            last = history[-1]
-            progress.set_postfix(epoch=epoch, loss=f"{last.train_loss:.4g}")
+            row = summary(epoch, losses, correct, n_rows, recipe.batch_size)
+            if held is not None:
+                loss, accuracy = validation(trained, x, y, held, weights)
+                row = row._replace(validation_loss=loss, validation_accuracy=accuracy)
+            history.append(row)
+            if lowest(history) == epoch:
+                best = copy.deepcopy(trained.state_dict())
+            progress.set_postfix(epoch=epoch, loss=f"{row.train_loss:.4g}")
             if progress.disable and not quiet:
-                print(
-                    f"epoch {epoch + 1}/{epochs}: loss {last.train_loss:.4g}, "
-                    f"accuracy {last.train_accuracy:.1%}",
-                    flush=True,
-                )
+                print(f"epoch {epoch + 1}/{recipe.epochs}: {row.in_words()}", flush=True)
             # A loss of NaN makes the gradient of the last layer NaN, and soon all weights: every
             # later prediction is class 0. An infinite loss can recover, so it ends nothing.
-            if losses.isnan().any():
-                set_to_nan(network)
-                return history
-            if checkpoint is not None and epoch + 1 < epochs:
-                checkpoint.save(trained, optimizer, generator, history)
+            if math.isnan(row.train_loss) or out_of_patience(history, recipe.patience):
+                break
+            if checkpoint is not None and epoch + 1 < recipe.epochs:
+                checkpoint.save(trained, optimizer, schedule, generator, history, best)
     optimizer.zero_grad()  # frees the gradients, which are as large as the weights
+    if best is not None:
+        trained.load_state_dict(best)
     if folded is not None:
         folded.unfold()
-    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+    if (best is None and math.isnan(history[-1].train_loss)) or not all(
+        parameter.isfinite().all() for parameter in network.parameters()
+    ):
         set_to_nan(network)
     return history
 
 
 def training_step(
-    network: nn.Module, optimizer: torch.optim.Optimizer, precision: str = "float32"
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    precision: str = "float32",
+    weights: torch.Tensor | None = None,
 ) -> Step:
     """Return a function that takes one step on images (n, C, H, W) and labels (n,).
 
@@ -116,7 +152,7 @@ def training_step(
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = network(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss = nn.functional.cross_entropy(logits, labels)
+        loss = cross_entropy(logits, labels, weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -125,33 +161,21 @@ def training_step(
     return step
 
 
-def check_last_batch(network: nn.Module, x: torch.Tensor, batch_size: int) -> None:
-    """Raise InputError if the last batch is one row, of which a BatchNorm has no deviation."""
-    if (len(x) - 1) % batch_size:
-        return
-    row = x[:1].to(next(network.parameters()).device).contiguous()
-    try:
-        with torch.random.fork_rng([row.device] if row.is_cuda else []), torch.no_grad():
-            copy.deepcopy(network)(row)
-    except ValueError as error:
-        raise InputError(
-            f"params.yaml: batch_size is {batch_size}, so the last batch of {len(x)} rows is one "
-            f"row: {' '.join(str(error).split())}; take another batch_size"
-        ) from None
-
-
 def batches(
     x: torch.Tensor, y: torch.Tensor, batch_size: int, order: torch.Tensor | None
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of images and labels in stored order or in `order`, a permutation (N,)."""
-    for start in range(0, len(y), batch_size):
+    """Yield batches of images and labels in stored order, or of the rows in `order` (n,)."""
+    n_rows = len(y) if order is None else len(order)
+    for start in range(0, n_rows, batch_size):
         stop = start + batch_size
-        rows = slice(start, stop) if order is None else order[start:stop]
-        yield x[rows], y[rows]
+        if order is None:
+            yield x[start:stop], y[start:stop]
+        else:
+            yield x[order[start:stop].to(x.device)], y[order[start:stop].to(y.device)]
 
 
 def labels_after(y: torch.Tensor, order: torch.Tensor | None, start: int) -> torch.Tensor:
-    return y[start:] if order is None else y[order[start:]]
+    return y[start:] if order is None else y[order[start:].to(y.device)]
 
 
 def summary(
@@ -163,6 +187,53 @@ def summary(
     of_batches = losses.cpu().double()
     mean = float((of_batches * sizes).sum() / n_rows)
     return Epoch(epoch, mean, float(of_batches[-1]), int(correct) / n_rows)
+
+
+@torch.inference_mode()
+def validation(
+    network: nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    rows: torch.Tensor,
+    weights: torch.Tensor | None,
+) -> tuple[float, float]:
+    """Return loss and accuracy of the rows (n,) in eval mode; the loss is that of training."""
+    with evaluating(network):
+        of_batches = [
+            network(images.to(y.device).contiguous()).double()
+            for images, _ in batches(x, y, VALIDATION_BATCH, rows)
+        ]
+    logits, labels = torch.cat(of_batches), y[rows.to(y.device)]
+    accuracy = (logits.argmax(1) == labels).double().mean()
+    return float(cross_entropy(logits, labels, weights)), float(accuracy)
+
+
+def lowest(history: Sequence[Epoch]) -> int | None:
+    """Return the first epoch with the lowest validation loss; None without a finite one."""
+    losses = [math.inf if e.validation_loss is None else e.validation_loss for e in history]
+    finite = [loss for loss in losses if loss < math.inf]
+    return losses.index(min(finite)) if finite else None
+
+
+def out_of_patience(history: Sequence[Epoch], patience: int | None) -> bool:
+    """Return whether the last `patience` epochs brought no lower validation loss."""
+    best = lowest(history)
+    return patience is not None and len(history) - (-1 if best is None else best) > patience
+
+
+def check_last_batch(network: nn.Module, x: torch.Tensor, n_rows: int, batch_size: int) -> None:
+    """Raise InputError if the last batch is one row, of which a BatchNorm has no deviation."""
+    if (n_rows - 1) % batch_size:
+        return
+    row = x[:1].to(next(network.parameters()).device).contiguous()
+    try:
+        with torch.random.fork_rng([row.device] if row.is_cuda else []), torch.no_grad():
+            copy.deepcopy(network)(row)
+    except ValueError as error:
+        raise InputError(
+            f"params.yaml: batch_size is {batch_size}, so the last batch of {n_rows} rows is one "
+            f"row: {' '.join(str(error).split())}; take another batch_size"
+        ) from None
 
 
 @torch.no_grad()

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from src.training import checkpoint
 from src.training.checkpoint import Checkpoint
 from src.training.loop import train
 from tests.training.test_loop import OPTIONS, fresh, rows
+from tests.zoo import recipe
 
 EPOCHS = 4
 State = dict[str, torch.Tensor]
@@ -17,7 +19,7 @@ State = dict[str, torch.Tensor]
 
 def trained(epochs: int, to: Checkpoint | None = None) -> State:
     network = fresh("batchnorm_dropout")
-    train(network, *rows(), epochs=epochs, checkpoint=to, **OPTIONS | {"shuffle": True})
+    train(network, *rows(), recipe(epochs=epochs, shuffle=True, **OPTIONS), checkpoint=to)
     return network.state_dict()
 
 
@@ -25,22 +27,29 @@ def same(a: State, b: State) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-def objects() -> tuple[nn.Module, torch.optim.Optimizer, torch.Generator]:
+def objects() -> tuple[nn.Module, torch.optim.Optimizer, LRScheduler, torch.Generator]:
     module = fresh("batchnorm_dropout")
-    return module, torch.optim.Adam(module.parameters()), torch.Generator().manual_seed(3)
+    optimizer = torch.optim.Adam(module.parameters())
+    return module, optimizer, CosineAnnealingLR(optimizer, 9), torch.Generator().manual_seed(3)
 
 
 def test_restore_puts_back_every_state(tmp_path: Path) -> None:
-    module, optimizer, generator = objects()
+    first_rate = objects()[2].get_last_lr()
+    module, optimizer, schedule, generator = objects()
     module(rows()[0]).sum().backward()
     optimizer.step()
+    schedule.step()
     torch.rand(5, generator=generator)
-    history = [(0, 0.5, float("inf"), 1.0)]
-    Checkpoint(tmp_path / "state", seconds=0).save(module, optimizer, generator, history)
+    history, best = [(0, 0.5, float("inf"), None)], {"w": torch.rand(2)}
+    saved = Checkpoint(tmp_path / "state", seconds=0)
+    saved.save(module, optimizer, schedule, generator, history, best)
     expected = torch.rand(3), torch.rand(3, generator=generator)
-    other, other_optimizer, other_generator = objects()
-    restored = Checkpoint(tmp_path / "state").restore(other, other_optimizer, other_generator)
-    assert restored == [list(history[0])]
+    other, other_optimizer, other_schedule, other_generator = others = objects()
+    rows_of_history, best_weights = Checkpoint(tmp_path / "state").restore(*others)
+    assert rows_of_history == [list(history[0])]
+    assert best_weights is not None
+    assert same(best_weights, best)
+    assert other_schedule.get_last_lr() == schedule.get_last_lr() != first_rate
     assert torch.equal(torch.rand(3), expected[0])
     assert torch.equal(torch.rand(3, generator=other_generator), expected[1])
     assert same(other.state_dict(), module.state_dict())  # buffers too
@@ -67,7 +76,7 @@ def test_restore_of_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixture
         damaged.append(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
     for content in damaged:
         path.write_bytes(content)
-        assert Checkpoint(path).restore(*objects()) == []
+        assert Checkpoint(path).restore(*objects()) == ([], None)
         assert str(path) in capsys.readouterr().out
     path.write_bytes(good[: len(good) // 2])
     assert same(trained(EPOCHS, Checkpoint(path)), expected)

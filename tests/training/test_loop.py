@@ -15,10 +15,10 @@ from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
 from src.training.device import set_up_device
 from src.training.loop import train
-from tests.zoo import ZOO
+from tests.zoo import ZOO, recipe
 
 ROWS, CLASSES, SHAPE = 23, 4, (3, 16, 18)
-OPTIONS: dict[str, Any] = {"lr": 0.1, "batch_size": 5, "shuffle": False, "seed": 0}
+OPTIONS: dict[str, Any] = {"lr": 0.1, "batch_size": 5}
 
 
 def fresh(name: str) -> nn.Module:
@@ -41,7 +41,7 @@ def plain_training(
     network: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int
 ) -> tuple[list[list[float]], list[float]]:
     """Train as the notebook does: log-softmax, and cross-entropy, which applies it again."""
-    optimizer = torch.optim.SGD(network.parameters(), lr=OPTIONS["lr"])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     losses, accuracies = list[list[float]](), list[float]()
     for _ in range(epochs):
         losses.append([])
@@ -71,7 +71,7 @@ def test_train_equals_a_plain_loop(tmp_path: Path, name: str, equal: bool, const
     expected = fresh(name)  # right before its training, as dropout draws from the same generator
     losses, accuracies = plain_training(expected, x, y, epochs=3)
     ours = fresh(name)
-    history = train(ours, x, y, epochs=3, **OPTIONS)
+    history = train(ours, x, y, recipe(epochs=3, **OPTIONS))
     assert_same_state(ours, expected)
     assert [epoch.train_accuracy for epoch in history] == accuracies
     for epoch, of_batches in zip(history, losses, strict=True):
@@ -81,7 +81,9 @@ def test_train_equals_a_plain_loop(tmp_path: Path, name: str, equal: bool, const
         assert epoch.last_batch_loss == pytest.approx(of_batches[-1], rel=1e-4)
     for stop in (2, 3):  # a run writes no checkpoint after its last epoch: 3 resumes after epoch 1
         resumed, checkpoint = fresh(name), Checkpoint(tmp_path / "checkpoint", seconds=0)
-        resumed_history = train(resumed, x, y, epochs=stop, checkpoint=checkpoint, **OPTIONS)
+        resumed_history = train(
+            resumed, x, y, recipe(epochs=stop, **OPTIONS), checkpoint=checkpoint
+        )
         assert checkpoint.path.exists()
     assert resumed_history == history
     assert_same_state(resumed, ours, rtol=0, atol=0)
@@ -92,7 +94,7 @@ def test_train_draws_a_new_seeded_order_every_epoch_with_shuffle(name: str) -> N
     x, y = rows()
     ours, again, by_hand = fresh(name), fresh(name), fresh(name)
     for network in (ours, again):
-        train(network, x, y, epochs=2, **OPTIONS | {"shuffle": True, "seed": 9})
+        train(network, x, y, recipe(epochs=2, **OPTIONS | {"shuffle": True, "seed": 9}))
     generator = torch.Generator().manual_seed(9)
     for _ in range(2):
         order = torch.randperm(ROWS, generator=generator)
@@ -108,7 +110,7 @@ def test_train_stops_at_a_nan_loss_and_predicts_class_0(name: str, shuffle: bool
     x = x.clone()
     x[12, 0, 8, 8] = torch.nan
     network = fresh(name)
-    (last,) = train(network, x, y, epochs=4, **OPTIONS | {"shuffle": shuffle})
+    (last,) = train(network, x, y, recipe(epochs=4, **OPTIONS | {"shuffle": shuffle}))
     assert math.isnan(last.train_loss)
     assert 0 <= last.train_accuracy <= 1
     assert network.eval()(x).isnan().all()
@@ -118,7 +120,7 @@ def test_train_counts_the_rows_after_a_nan_loss_as_class_0() -> None:
     x, y = torch.ones(400, 1, 2, 2), (torch.arange(400) + 3) % 4
     x[0] = torch.nan  # the first of 400 batches; the loop looks for NaN now and then
     network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4))
-    (last,) = train(network, x, y, epochs=2, **OPTIONS | {"batch_size": 1})
+    (last,) = train(network, x, y, recipe(epochs=2, **OPTIONS | {"batch_size": 1}))
     assert math.isnan(last.train_loss)
     assert math.isnan(last.last_batch_loss)
     assert last.train_accuracy == 0.25
@@ -128,11 +130,11 @@ def test_train_goes_on_after_an_infinite_loss_and_sets_overflowed_weights_to_nan
     network: Any = nn.Sequential(nn.Flatten(), nn.Linear(1, 2))
     network[1].weight.data = torch.tensor([[3e38], [-3e38]])
     x, y = torch.ones(2, 1, 1, 1), torch.tensor([1, 1])
-    history = train(network, x, y, epochs=3, **OPTIONS)
+    history = train(network, x, y, recipe(epochs=3, **OPTIONS))
     assert [epoch.train_loss for epoch in history] == [math.inf] * 3
     assert network[1].weight.isfinite().all()
     network[1].weight.data /= 1e28
-    (last,) = train(network, 1e10 * x, y, epochs=1, **OPTIONS | {"lr": 1e30})  # one step
+    (last,) = train(network, 1e10 * x, y, recipe(epochs=1, **OPTIONS | {"lr": 1e30}))  # one step
     assert math.isfinite(last.train_loss)
     assert network[1].weight.isnan().all()
 
@@ -140,8 +142,8 @@ def test_train_goes_on_after_an_infinite_loss_and_sets_overflowed_weights_to_nan
 def test_train_with_bf16_rounds_products_and_keeps_weights_float32() -> None:
     exact, rounded = fresh("no_bias").float(), fresh("no_bias").float()
     x, y = rows()
-    train(exact, x.float(), y, epochs=2, **OPTIONS)
-    train(rounded, x.float(), y, epochs=2, precision="bf16", **OPTIONS)
+    train(exact, x.float(), y, recipe(epochs=2, **OPTIONS))
+    train(rounded, x.float(), y, recipe(epochs=2, precision="bf16", **OPTIONS))
     assert_same_state(exact, rounded, rtol=0.05, atol=0.01)  # also compares the dtypes
     for a, b in zip(exact.parameters(), rounded.parameters(), strict=True):
         assert not torch.equal(a, b)
@@ -149,7 +151,7 @@ def test_train_with_bf16_rounds_products_and_keeps_weights_float32() -> None:
 
 def test_train_prints_one_line_per_epoch_unless_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     for quiet, lines in ((False, 3), (True, 0)):
-        train(fresh("no_bias"), *rows(), epochs=3, quiet=quiet, **OPTIONS)
+        train(fresh("no_bias"), *rows(), recipe(epochs=3, **OPTIONS), quiet=quiet)
         assert len(capsys.readouterr().out.splitlines()) == lines
 
 
@@ -163,7 +165,7 @@ def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(arch: str, lr: fl
     networks, histories = [], list[list[Epoch]]()
     for place in (torch.device("cpu"), device, device):
         network = make_network(arch, (3, 36, 40), 4, seed=0).to(place)
-        histories.append(train(network, x, y, epochs=3, **OPTIONS | {"lr": lr}))
+        histories.append(train(network, x, y, recipe(epochs=3, **OPTIONS | {"lr": lr})))
         networks.append(network.cpu())
     assert str(histories[1]) == str(histories[2])
     assert len(histories[0]) == len(histories[1]) == (3 if lr < 1 else 1)
@@ -175,6 +177,6 @@ def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(arch: str, lr: fl
 def test_train_names_a_batch_size_that_leaves_one_row_to_batchnorm(batch_size: int) -> None:
     x, y = rows()
     network = nn.Sequential(nn.Flatten(), nn.Linear(864, 4), nn.BatchNorm1d(4)).double()
-    train(network, x, y, epochs=1, **OPTIONS)
+    train(network, x, y, recipe(epochs=1, **OPTIONS))
     with pytest.raises(InputError, match=f"batch_size is {batch_size}, .* 23 rows"):
-        train(network, x, y, epochs=1, **OPTIONS | {"batch_size": batch_size})
+        train(network, x, y, recipe(epochs=1, **OPTIONS | {"batch_size": batch_size}))

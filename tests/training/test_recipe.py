@@ -1,0 +1,228 @@
+"""Each option of a recipe, and the pairs that interact, against a plain PyTorch loop."""
+
+import copy
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
+
+from src.cli import InputError
+from src.params import Augment
+from src.training.checkpoint import Checkpoint
+from src.training.loop import train
+from src.training.recipe import augmented, validation_rows
+from tests.zoo import ZOO, recipe
+
+ROWS, CLASSES, SHAPE, EPOCHS, BATCH = 23, 3, (3, 12, 14), 3, 5
+
+
+def rows() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return images with equal channels, and labels of classes that are not equally frequent."""
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(ROWS, 1, *SHAPE[1:], generator=generator, dtype=torch.float64)
+    return x.expand(-1, 3, -1, -1), (torch.arange(ROWS) % 4).clamp(max=2)
+
+
+def fresh(name: str) -> nn.Module:
+    torch.manual_seed(5)
+    return ZOO[name](SHAPE, CLASSES).double()
+
+
+def shifted(image: np.ndarray, down: int, right: int, mirrored: bool) -> np.ndarray:
+    """Move an image (C, H, W) and repeat the pixels at its edges, then mirror it."""
+    n = 3
+    padded = np.pad(image, ((0, 0), (n, n), (n, n)), mode="edge")
+    height, width = image.shape[1:]
+    moved = padded[:, n - down : n - down + height, n - right : n - right + width]
+    return moved[:, :, ::-1] if mirrored else moved
+
+
+def plain_training(
+    network: nn.Module, x: torch.Tensor, y: torch.Tensor, held_out: torch.Tensor, r: Any
+) -> list[tuple[float, float | None]]:
+    """Train as a textbook does, with every option spelled out; return losses by epoch."""
+    kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+    options = {"lr": r.lr, "weight_decay": r.weight_decay}
+    if r.optimizer == "sgd":
+        optimizer: Any = torch.optim.SGD(network.parameters(), momentum=r.momentum, **options)
+    else:
+        optimizer = kinds[r.optimizer](network.parameters(), **options)
+    fitted = (~held_out).nonzero().squeeze(1)
+    weight = None
+    if r.class_weights == "balanced":
+        labels = y[fitted].numpy()
+        of_classes = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
+        weight = torch.from_numpy(of_classes)
+    generator = torch.Generator().manual_seed(r.seed)
+    n_steps = math.ceil(len(fitted) / r.batch_size)
+    history: list[tuple[float, float | None]] = []
+    best = math.inf
+    for epoch in range(r.epochs):
+        order = fitted
+        if r.shuffle:
+            order = fitted[torch.randperm(len(fitted), generator=generator)]
+        losses = []
+        for i, batch in enumerate(order.split(r.batch_size)):
+            images = x[batch]
+            if r.augment != "none":
+                s = r.augment.shift
+                down, right = torch.randint(-s, s + 1, (2, len(batch), 1), generator=generator)
+                mirrored = torch.rand(len(batch), 1, generator=generator) < 0.5
+                moved = [
+                    shifted(image, int(d), int(q), bool(m and r.augment.flip))
+                    for image, d, q, m in zip(images.numpy(), down, right, mirrored, strict=True)
+                ]
+                images = torch.from_numpy(np.stack(moved))
+            if r.schedule == "cosine":
+                done = (epoch * n_steps + i) / (r.epochs * n_steps)
+                optimizer.param_groups[0]["lr"] = r.lr * (1 + math.cos(math.pi * done)) / 2
+            loss = nn.functional.cross_entropy(network(images.contiguous()), y[batch], weight)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item() * len(batch))
+        validation = None
+        if held_out.any():
+            with torch.no_grad():
+                logits = network.eval()(x[held_out].contiguous())
+                validation = nn.functional.cross_entropy(logits, y[held_out], weight).item()
+            network.train()
+            if validation < best:
+                best, weights = validation, copy.deepcopy(network.state_dict())
+        history.append((sum(losses) / len(fitted), validation))
+    if best < math.inf:
+        network.load_state_dict(weights)
+    return history
+
+
+AUGMENT = {"augment": {"shift": 3, "flip": True}}
+RECIPES: dict[str, dict[str, Any]] = {
+    "momentum": {"momentum": 0.9},
+    "weight decay": {"weight_decay": 0.1},
+    "momentum, weight decay, cosine": {"momentum": 0.9, "weight_decay": 0.1, "schedule": "cosine"},
+    "adam": {"optimizer": "adam", "lr": 0.01},
+    "adam, weight decay": {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.1},
+    "adamw, weight decay, cosine": {
+        "optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "schedule": "cosine"},
+    "cosine": {"schedule": "cosine"},
+    "class weights": {"class_weights": "balanced"},
+    "class weights, validation": {"class_weights": "balanced", "validation": 0.3},
+    "shift": {"augment": {"shift": 2, "flip": False}},
+    "flip": {"augment": {"shift": 0, "flip": True}},
+    "augmentation, shuffle": {**AUGMENT, "shuffle": True},
+    "validation": {"validation": 0.3},
+    "validation, shuffle": {"validation": 0.3, "shuffle": True},
+    "validation that gets worse": {"validation": 0.3, "lr": 3.0},
+    "all": {
+        "optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "schedule": "cosine",
+        "class_weights": "balanced", **AUGMENT, "shuffle": True, "validation": 0.3},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["no_bias", "batchnorm_dropout"])  # folded where it can be
+@pytest.mark.parametrize("changes", RECIPES.values(), ids=RECIPES)
+def test_train_with_a_recipe_equals_a_plain_loop_also_when_resumed(
+    tmp_path: Path, name: str, changes: dict[str, Any]
+) -> None:
+    x, y = rows()
+    r = recipe(**{"lr": 0.1, "batch_size": BATCH, "epochs": EPOCHS, "seed": 4, **changes})
+    chosen = validation_rows(r, y.numpy(), None)
+    held_out = torch.zeros(ROWS, dtype=torch.bool) if chosen is None else torch.from_numpy(chosen)
+    expected = fresh(name)
+    losses = plain_training(expected, x, y, held_out, r)
+    ours = fresh(name)
+    options: dict[str, Any] = {"held_out": None if chosen is None else held_out}
+    history = train(ours, x, y, r, **options)
+    for epoch, (loss, validation) in zip(history, losses, strict=True):
+        assert epoch.train_loss == pytest.approx(loss, rel=1e-4)
+        if validation is None:
+            assert epoch.validation_loss is None
+        else:
+            assert epoch.validation_loss == pytest.approx(validation, rel=1e-4)
+    states = dict(ours.state_dict()), dict(expected.state_dict())
+    torch.testing.assert_close(*states, rtol=1e-6, atol=1e-9)
+
+    for _ in range(2):  # the second resumes from the last checkpoint, after two epochs of three
+        resumed, checkpoint = fresh(name), Checkpoint(tmp_path / "checkpoint", seconds=0)
+        again = train(resumed, x, y, r, checkpoint=checkpoint, **options)
+    assert again == history
+    states = dict(resumed.state_dict()), dict(ours.state_dict())
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+HELD_OUT = torch.arange(ROWS) % 3 == 0
+
+
+def test_validation_keeps_the_best_epoch_and_patience_ends_the_training() -> None:
+    x, y = rows()
+    r = recipe(lr=0.5, epochs=12, validation=0.3)
+    losses: list[Any] = [
+        e.validation_loss for e in train(fresh("resnet"), x, y, r, held_out=HELD_OUT)
+    ]
+    waits = [i - int(np.argmin(losses[: i + 1])) for i in range(12)]
+    end = waits.index(2)
+    assert 3 < end < 11  # else the seeds prove nothing
+    kept, at_best = fresh("resnet"), fresh("resnet")
+    patient = r.model_copy(update={"patience": 2})
+    assert len(train(kept, x, y, patient, held_out=HELD_OUT)) == end + 1
+    shorter = r.model_copy(update={"epochs": end - 1})
+    train(at_best, x, y, shorter, held_out=HELD_OUT)
+    torch.testing.assert_close(dict(kept.state_dict()), dict(at_best.state_dict()), rtol=0, atol=0)
+
+
+class Breaking(nn.Module):
+    """A network that learns for seven steps, and then gives NaN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.steps = nn.Linear(504, CLASSES).double(), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.steps += self.training
+        logits: torch.Tensor = self.linear(x.flatten(1))
+        return logits * (torch.nan if self.steps > 7 else 1)
+
+
+def test_validation_keeps_the_best_weights_of_a_run_that_diverges_later() -> None:
+    x, y = rows()
+    network = Breaking()
+    history = train(network, x, y, recipe(epochs=9, validation=0.3), held_out=HELD_OUT)
+    assert [math.isnan(epoch.train_loss) for epoch in history] == [False, False, True]
+    assert all(parameter.isfinite().all() for parameter in network.parameters())
+    without = Breaking()
+    train(without, x, y, recipe(epochs=9))
+    assert all(parameter.isnan().all() for parameter in without.parameters())
+
+
+def test_augmented_moves_each_image_on_its_own_and_keeps_its_values() -> None:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.arange(2 * 6 * 7.0).view(1, 2, 6, 7).repeat(200, 1, 1, 1)
+    found = augmented(images, Augment(shift=1, flip=True), generator)
+    kinds = {tuple(image.flatten().tolist()) for image in found}
+    assert len(kinds) == 3 * 3 * 2
+    assert augmented(images, Augment(shift=0, flip=False), generator).equal(images)
+
+
+def test_validation_rows_are_a_share_of_the_subjects_of_each_class() -> None:
+    subjects = np.repeat(np.arange(40), 3)
+    labels = np.where(subjects < 30, 0, np.where(subjects < 39, 1, 2))  # class 2: one subject
+    order = np.random.default_rng(0).permutation(len(labels))
+    chosen = validation_rows(recipe(validation=0.2), labels[order], subjects[order])
+    assert chosen is not None
+    held_out = {*subjects[order][chosen].tolist()}
+    assert not held_out & {*subjects[order][~chosen].tolist()}
+    assert [sum(labels[3 * s] == k for s in held_out) for k in range(3)] == [6, 2, 0]
+    other = validation_rows(recipe(validation=0.2, seed=1), labels[order], subjects[order])
+    assert other is not None
+    assert not np.array_equal(chosen, other)
+    by_row = validation_rows(recipe(validation=0.5), np.array([0, 0, 0, 0, 1, 1]), None)
+    assert by_row is not None
+    assert by_row.sum() == 3
+    assert validation_rows(recipe(), labels, subjects) is None
+    with pytest.raises(InputError, match="validation"):
+        validation_rows(recipe(validation=0.1), np.array([0, 0, 1, 1]), None)

@@ -1,0 +1,26 @@
+"""A small convolutional network for small images, such as MNIST or digits: from 8 x 8 pixels."""
+
+from torch import nn
+
+from src.cli import InputError
+from src.models.layers import Shape
+
+
+def make_network(image_shape: Shape, n_classes: int) -> nn.Module:
+    channels, height, width = image_shape
+    if min(height, width) < 8:
+        raise InputError(
+            f"small_cnn: images of {height} x {width} pixels are too small, expected at least 8 x 8"
+        )
+    return nn.Sequential(
+        nn.Conv2d(channels, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(64 * (height // 4) * (width // 4), 128),
+        nn.ReLU(),
+        nn.Linear(128, n_classes),
+    )

@@ -75,7 +75,7 @@ def processes_at_once() -> int:
     params = read_params()
     # A container may have fewer cores than the machine; only Linux tells.
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return max(1, cores // max(params.training(name).threads for name in params.models))
+    return max(1, cores // max(params.recipe(name).threads for name in params.models))
 
 
 def wanted_graph(dot: str, names: Iterable[str]) -> dict[str, set[str]]:

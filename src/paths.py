@@ -13,7 +13,10 @@ MODELS = Path("models")
 PLOTS = Path("plots")
 SAMPLE_FIGURE = PLOTS / "sample.png"
 HISTORIES = PLOTS / "history.csv"  # of all models
-COMPARISON = PLOTS / "pairs.csv"
+PAIRS = PLOTS / "pairs.csv"  # on the test rows
+NEW_SUBJECT_PAIRS = PLOTS / "pairs_new_subjects.csv"
+ROC_FIGURE = PLOTS / "roc.png"
+NEW_SUBJECTS_FIGURE = PLOTS / "new_subjects.png"
 LEAKAGE = PLOTS / "leakage.json"
 LEAKAGE_FIGURE = PLOTS / "leakage.png"
 ACCURACY_FIGURE = PLOTS / "accuracy.png"
@@ -54,16 +57,36 @@ def checkpoint(model: str, key: str) -> Path:
     return MODELS / f"{model}.{key}.checkpoint"
 
 
+def folds_checkpoint(model: str, key: str) -> Path:
+    return MODELS / f"{model}.folds.{key}.checkpoint"
+
+
+def folds(model: str) -> Path:
+    return Path(f"data/folds/{model}.csv")
+
+
 def metrics(model: str) -> Path:
     return Path(f"metrics/{model}.json")
+
+
+def new_subject_metrics(model: str) -> Path:
+    return Path(f"metrics/cross_validation/{model}.json")
 
 
 def history(model: str) -> Path:
     return PLOTS / f"history/{model}.csv"
 
 
+def predictions(model: str) -> Path:
+    return PLOTS / f"predictions/{model}.csv"
+
+
 def confusion(model: str) -> Path:
     return PLOTS / f"confusion/{model}.csv"
+
+
+def roc(model: str) -> Path:
+    return PLOTS / f"roc/{model}.csv"
 
 
 def study_runs(study: str, value: object) -> Path:

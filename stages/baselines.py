@@ -1,4 +1,4 @@
-"""Score the majority class and nearest neighbours, and measure how much the split leaks."""
+"""Score baselines that train no network, and measure how much the given split leaks."""
 
 from typing import Any
 
@@ -6,79 +6,129 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src import paths
-from src.cli import InputError, run
-from src.data.splits import absent_classes, fold_of_rows
-from src.evaluation.confidence import Subjects
-from src.evaluation.leakage import CLOSE, describe_leakage, similarity
-from src.evaluation.metrics import score
-from src.evaluation.nearest_neighbours import nearest_of_other_groups
-from src.params import BASELINES, Data, read_params
+from src.cli import run
+from src.data.splits import fold_of_rows
+from src.evaluation.leakage import describe_leakage, same_id_share, similarity
+from src.evaluation.linear import linear_probabilities, mean_images
+from src.evaluation.metrics import negative_label, score, score_new_subjects
+from src.evaluation.nearest_neighbours import Neighbours, affordable, nearest_of_other_groups
+from src.params import read_params
 from src.plotting.leakage import leakage_figure
 from src.plotting.style import save_png
-from src.storage.arrays import read_rows
-from src.storage.dataset import SPLITS, Info, load_split, read_info
-from src.storage.files import REMAKE, write_json
+from src.storage.arrays import take_rows
+from src.storage.dataset import AllRows, load_all, read_info
+from src.storage.files import write_json
+from src.storage.predictions import Predictions, write_predictions
+
+PENALTY_FITS = 25  # of the linear baseline: inner folds of outer folds
 
 
 def main() -> None:
-    data, info = read_params().data, read_info()
-    x, y, subjects = read_all_rows(info)
-    in_test = np.arange(len(y)) >= len(x[0])
-    folds = folds_of_all_rows(y, subjects, data)
-    neighbours = nearest_of_other_groups(x, np.stack([in_test, *folds.values()]).astype(np.int64))
+    params, info = read_params(), read_info()
+    classes, n_classes = info.classes, len(info.classes)
+    negative = negative_label(params.evaluation.negative_class, classes)
+    n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
+    rows = load_all(info)
+    given_groups = rows.in_test.astype(np.int64)
+    folds = fold_of_rows(rows.labels, rows.subjects, n_folds, seed)
+    random_folds = fold_of_rows(rows.labels, None, n_folds, seed)
 
-    majority = np.full(len(y), np.bincount(y[~in_test]).argmax())
-    nearest, *nearest_in_folds = y[neighbours.nearest]
-    test = y[in_test], None if subjects is None else subjects[in_test], info.classes
-    results = {
-        "majority": score(majority[in_test], *test, info.unscored_classes),
-        "nearest_neighbour": score(nearest[in_test], *test, info.unscored_classes),
+    everything = np.arange(len(folds))
+    test = np.flatnonzero(rows.in_test)
+    compared, neighbours = nearest_rows(rows, [given_groups, folds, random_folds])
+    given, of_folds, at_random, _ = np.eye(n_classes)[rows.labels[compared][neighbours.nearest]]
+    in_test = rows.in_test[compared]
+    split = {
+        "majority": predictions(rows, test, majority(rows, given_groups, n_classes)[test]),
+        "nearest_neighbour": predictions(rows, compared[in_test], given[in_test]),
     }
-    left_out = {kind: [*absent_classes(y, fold, info.classes)] for kind, fold in folds.items()}
-    for kind, predicted in zip(folds, nearest_in_folds, strict=True):
-        metrics = score(predicted, y, subjects, info.classes, left_out[kind])
-        results[f"nearest_neighbour_{kind}"] = metrics
+    new_subjects = {
+        "majority": predictions(rows, everything, majority(rows, folds, n_classes), folds),
+        "nearest_neighbour": predictions(rows, compared, of_folds, folds),
+        "linear": linear_predictions(rows, folds, n_classes),
+    }
+    accuracies = {
+        "given": float(split["nearest_neighbour"].correct.mean()),
+        "random": float(predictions(rows, compared, at_random).correct.mean()),
+    }
+    subjects = None if rows.subjects is None else rows.subjects[compared]
     similar = similarity(neighbours, in_test, subjects)
-    leakage = describe_leakage(similar) | {"left_out_on_folds": left_out}
+    agreement = None if subjects is None else same_id_share(neighbours, subjects)
+    leakage = describe_leakage(similar, agreement, accuracies)
 
-    save_png(paths.LEAKAGE_FIGURE, leakage_figure(similar.closeness, similar.same, CLOSE))
+    save_png(
+        paths.LEAKAGE_FIGURE, leakage_figure(similar.closeness, similar.same, params.data.title)
+    )
     write_json(paths.LEAKAGE, leakage)
-    for name in BASELINES:
-        # DVC has no optional out: where there are no such folds, the object is empty.
-        write_json(paths.metrics(name), results[name].to_json() if name in results else {})
-    for name, metrics in results.items():
-        print(f"{name}: accuracy {metrics.accuracy:.4f}")
+    for name, found in split.items():
+        write_json(paths.metrics(name), score(found, classes, negative).to_json())
+    for name, found in new_subjects.items():
+        # DVC has no optional out: where there is no linear baseline, its files are empty.
+        metrics = score_new_subjects(found, classes, negative) if len(found.rows) else None
+        write_json(paths.new_subject_metrics(name), metrics.to_json() if metrics else {})
+        write_predictions(paths.folds(name), found, classes)
+        if metrics:
+            print(f"{name}: accuracy {metrics.accuracy:.4f} by {metrics.by}, in cross-validation")
     print(leakage["sentence"])
 
 
-def read_all_rows(info: Info) -> tuple[list[NDArray[Any]], NDArray[np.int64], Subjects]:
-    """Return the stored rows of train and of test; labels (N,) and subject ids (N,) of both."""
-    sources = [paths.flat_images(split) for split in SPLITS]
-    train, test = x = [read_rows(source, info.image_shape) for source in sources]
-    if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
-        raise InputError(
-            f"{sources[1]}: {test.dtype} rows of {test.shape[1]}, expected {train.dtype} rows of "
-            f"{train.shape[1]}, as in {sources[0]}; {REMAKE}"
-        )
-    splits = [load_split(split, info, scaled=False) for split in SPLITS]
-    ids = [split.subjects for split in splits if split.subjects is not None]
-    labels = np.concatenate([split.labels for split in splits])
-    return x, labels, np.concatenate(ids) if len(ids) == len(splits) else None
+def predictions(
+    rows: AllRows,
+    numbers: NDArray[np.int64],
+    probabilities: NDArray[Any],
+    folds: NDArray[np.int64] | None = None,
+) -> Predictions:
+    """Return the predictions of the rows `numbers` (n,), with probabilities (n, K)."""
+    return Predictions(
+        numbers,
+        None if rows.subjects is None else rows.subjects[numbers],
+        rows.labels[numbers],
+        probabilities.astype(np.float32),
+        None if folds is None else folds[numbers],
+    )
 
 
-def folds_of_all_rows(
-    y: NDArray[np.int64], subjects: Subjects, data: Data
-) -> dict[str, NDArray[np.int64]]:
-    """Return the folds (N,) "random" and, with ids, "subject", where these are possible."""
-    folds = {}
-    for kind, ids in {"random": None, "subject": subjects}.items():
-        if kind == "subject" and ids is None:
-            continue
-        try:
-            folds[kind] = fold_of_rows(y, ids, data.folds, data.seed)
-        except InputError as reason:  # nobody asked for this comparison, so the stage goes on
-            print(f"note: no nearest_neighbour_{kind}: {reason}")
-    return folds
+def majority(rows: AllRows, groups: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
+    """Return, for each row, 1 for the largest class among the rows of other groups: (N, K)."""
+    found = np.zeros((len(groups), n_classes))
+    for group in np.unique(groups):
+        largest = np.bincount(rows.labels[groups != group]).argmax()
+        found[groups == group, largest] = 1
+    return found
+
+
+def nearest_rows(
+    rows: AllRows, groupings: list[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], Neighbours]:
+    """Return rows (n,), and the nearest of these to each, in another group of each grouping.
+
+    In the last grouping, which is added, each row is a group of its own.
+    """
+    n_rows, n_features = len(rows.labels), rows.parts[0].shape[1]
+    compared = affordable(n_rows, n_features)
+    parts = rows.parts
+    if len(compared) < n_rows:
+        print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
+        parts = [take_rows(parts, compared)]
+    groups = np.stack([*(grouping[compared] for grouping in groupings), compared])
+    return compared, nearest_of_other_groups(parts, groups.astype(np.int64))
+
+
+def linear_predictions(rows: AllRows, folds: NDArray[np.int64], n_classes: int) -> Predictions:
+    """Return the linear baseline's predictions, one row per subject and class; none without ids."""
+    if rows.subjects is None:
+        print("note: no linear baseline, which works on the mean image of each subject")
+        return predictions(rows, np.arange(0), np.empty((0, n_classes)), folds)
+    pairs = np.stack([rows.subjects, rows.labels])
+    _, firsts, units = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
+    kept = affordable(len(firsts), PENALTY_FITS * rows.parts[0].shape[1])
+    if len(kept) < len(firsts):
+        print(f"note: the linear baseline is of a seeded sample of {len(kept):,} subjects")
+    chosen = np.flatnonzero(np.isin(units, kept))
+    images = mean_images(rows.parts, chosen, units[chosen])
+    numbers = firsts[kept]
+    found = linear_probabilities(images, rows.labels[numbers], folds[numbers], n_classes)
+    return predictions(rows, numbers, found, folds)
 
 
 if __name__ == "__main__":

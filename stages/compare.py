@@ -1,69 +1,110 @@
-"""Set the models of params.yaml side by side: pictures, tests of each pair, one history of all."""
+"""Set the models of params.yaml side by side, on the given split and on new subjects."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from src import paths
-from src.cli import InputError, run
+from src.cli import run
 from src.evaluation.comparison import Pair, compare_pairs
 from src.evaluation.confidence import interval_name
-from src.evaluation.metrics import Metrics, Prediction, read_baseline
-from src.params import BASELINES, Params, read_params
-from src.plotting.results import accuracy_figure, history_figure, learning_rate_figure
+from src.evaluation.metrics import Metrics, balanced_accuracy_interval, read_metrics
+from src.params import BASELINES, read_params
+from src.plotting.results import (
+    Interval,
+    Panel,
+    history_figure,
+    interval_figure,
+    learning_rate_figure,
+    roc_figure,
+)
 from src.plotting.style import save_png
-from src.storage.dataset import Epoch, read_subjects
+from src.storage.dataset import Epoch, read_info
 from src.storage.files import read_csv, read_json, write_csv
+from src.storage.predictions import Predictions, RocPoint, by_subject, read_predictions
+
+GIVEN_BASELINES = ("majority", "nearest_neighbour")
 
 
 def main() -> None:
-    params = read_params()
-    metrics = {name: read_json(paths.metrics(name), Metrics) for name in params.models}
-    baselines = {
-        name: baseline for name in BASELINES if (baseline := read_baseline(paths.metrics(name)))
-    }
+    params, info = read_params(), read_info()
+    title = params.data.title
     histories = {name: read_csv(paths.history(name), Epoch) for name in params.models}
-    correct = read_correct(params.models)
-    n_rows = len(next(iter(correct.values())))
-    subjects = read_subjects("test", n_rows)
-    interval = interval_name(subjects)
-    pairs = compare_pairs(correct, subjects)
-
     epochs = [(name, *e) for name, history in histories.items() for e in history]
     write_csv(paths.HISTORIES, ("model", *Epoch._fields), epochs)
-    write_csv(paths.COMPARISON, Pair._fields, pairs)
-    by_lr = learning_rate_figure(groups_by_lr(params), metrics, histories, interval)
+    save_png(paths.HISTORY_FIGURE, history_figure(histories, title))
+
+    names = (*params.models, *GIVEN_BASELINES)
+    metrics = {name: read_json(paths.metrics(name), Metrics) for name in names}
+    tests = {
+        name: read_predictions(paths.predictions(name), info.classes) for name in params.models
+    }
+    pairs = write_pairs(paths.PAIRS, tests)
+    test = next(iter(tests.values()))
+    interval = interval_name(test.subjects)
+    accuracies = {n: Interval(m.accuracy, m.ci_low, m.ci_high) for n, m in metrics.items()}
+    figure = interval_figure(
+        [Panel("accuracy", accuracies, metrics["majority"].accuracy)],
+        names,
+        [name for name, found in metrics.items() if found.diverged],
+        BASELINES,
+        f"{title}: accuracy on the given split",
+        f"{len(test.labels)} test rows, with 95 % confidence intervals ({interval})",
+    )
+    save_png(paths.ACCURACY_FIGURE, figure)
+    curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
+    save_png(paths.ROC_FIGURE, roc_figure(curves, f"{title}: ROC on the given split"))
+    by_lr = learning_rate_figure(params.groups_by_lr(), metrics, histories, interval)
     save_png(paths.LEARNING_RATE_FIGURE, by_lr)
-    save_png(paths.ACCURACY_FIGURE, accuracy_figure(metrics, baselines, n_rows, interval))
-    save_png(paths.HISTORY_FIGURE, history_figure(histories))
-    best = sorted(metrics, key=lambda name: -metrics[name].accuracy)[:2]
+    best = sorted(params.models, key=lambda name: -metrics[name].accuracy)[:2]
     print(*(pair.verdict for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")
 
-
-def read_correct(models: Iterable[str]) -> dict[str, NDArray[np.bool_]]:
-    """Return the test rows (N,) that each model gets right; InputError if rows differ."""
-    tables = {name: read_csv(paths.confusion(name), Prediction) for name in models}
-    (first, of_first), *others = tables.items()
-    for name, rows in others:
-        if [row.actual for row in rows] != [row.actual for row in of_first]:
-            raise InputError(
-                f"{paths.confusion(name)}: other test rows than in {paths.confusion(first)}, "
-                "expected the same in the same order; delete both and run 'dvc repro'"
-            )
-    return {
-        name: np.array([row.actual == row.predicted for row in rows])
-        for name, rows in tables.items()
+    new_subjects = {
+        name: found
+        for name in (*params.cross_validation.models, *BASELINES)
+        if (found := read_metrics(paths.new_subject_metrics(name)))
     }
+    folds = {
+        name: by_subject(read_predictions(paths.folds(name), info.classes)) for name in new_subjects
+    }
+    write_pairs(paths.NEW_SUBJECT_PAIRS, {n: f for n, f in folds.items() if n != "majority"})
+    by = new_subjects["majority"].by
+    aucs = {
+        name: Interval(found.auc, found.auc_low, found.auc_high)
+        for name, found in new_subjects.items()
+        if found.auc is not None and found.auc_low is not None and found.auc_high is not None
+    }
+    balanced = {
+        name: Interval(new_subjects[name].balanced_accuracy, *balanced_accuracy_interval(found))
+        for name, found in folds.items()
+    }
+    figure = interval_figure(
+        [
+            Panel("AUC", aucs, 0.5),
+            Panel("balanced accuracy", balanced, new_subjects["majority"].balanced_accuracy),
+        ],
+        list(new_subjects),
+        [name for name, found in new_subjects.items() if found.diverged],
+        BASELINES,
+        f"{title}: on new subjects" if by == "subject" else f"{title}: on new rows",
+        f"cross-validation on {len(folds['majority'].labels)} {by}s, with 95 % bootstrap intervals",
+    )
+    save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 
 
-def groups_by_lr(params: Params) -> list[dict[str, float]]:
-    """Return name and lr of models that differ in lr and in nothing else that decides a result."""
-    groups: defaultdict[object, dict[str, float]] = defaultdict(dict)
-    for name, model in params.models.items():
-        groups[model.arch, model.batch_size, params.training(name)][name] = model.lr
-    return [group for group in groups.values() if len({*group.values()}) > 1]
+def write_pairs(path: Path, found: Mapping[str, Predictions]) -> list[Pair]:
+    """Write and return the tests of each pair of models on the same rows."""
+    first = next(iter(found.values()))
+    same = {
+        name: rows.correct
+        for name, rows in found.items()
+        # A baseline may be of a sample of the rows.
+        if np.array_equal(rows.rows, first.rows) and np.array_equal(rows.labels, first.labels)
+    }
+    pairs = compare_pairs(same, first.subjects)
+    write_csv(path, Pair._fields, pairs)
+    return pairs
 
 
 if __name__ == "__main__":

@@ -9,38 +9,40 @@ import torch
 from src import paths
 from src.cli import model_argument, run
 from src.evaluation.confidence import interval_name
-from src.evaluation.metrics import score
+from src.evaluation.metrics import negative_label, roc_points, score
 from src.evaluation.predict import mean_cross_entropy, predict_logits
 from src.models import make_network
 from src.params import read_params
-from src.storage.dataset import Epoch, load_split, read_info
-from src.storage.files import read_csv, write_csv, write_json
+from src.storage.dataset import load_split, read_info
+from src.storage.files import write_csv, write_json
+from src.storage.predictions import Prediction, Predictions, RocPoint, write_predictions
 from src.storage.weights import load_weights
 from src.training.device import device_name, set_up_device
 
 
 def main() -> None:
-    params = read_params()
+    params, info = read_params(), read_info()
     name = model_argument("evaluate", params.models)
-    info = read_info()
+    negative = negative_label(params.evaluation.negative_class, info.classes)
     test = load_split("test", info)
-    history = read_csv(paths.history(name), Epoch)
-    arch, training = params.models[name].arch, params.training(name)
-    device = set_up_device(training.threads)
-    network = make_network(arch, info.image_shape, len(info.classes), training.seed)
+    arch, recipe = params.models[name].arch, params.recipe(name)
+    device = set_up_device(recipe.threads)
+    network = make_network(arch, info.image_shape, len(info.classes), recipe.seed)
     load_weights(paths.weights(name), network)
 
     started = time.perf_counter()
     logits = predict_logits(network.to(device), torch.from_numpy(test.images))
     seconds = time.perf_counter() - started
-    predicted = logits.argmax(1).numpy()
+    rows = np.arange(len(test.labels))
+    found = Predictions(rows, test.subjects, test.labels, logits.softmax(1).numpy())
     loss = mean_cross_entropy(logits, test.labels)
-    diverged = math.isnan(history[-1].train_loss) or not math.isfinite(loss)
-    of_rows = predicted, test.labels, test.subjects
-    metrics = score(*of_rows, info.classes, info.unscored_classes, loss=loss, diverged=diverged)
+    diverged = not math.isfinite(loss)
+    metrics = score(found, info.classes, negative, loss=loss, diverged=diverged)
     write_json(paths.metrics(name), metrics.to_json())
-    table = np.array(info.classes)[np.stack([test.labels, predicted], axis=1)]
-    write_csv(paths.confusion(name), ("actual", "predicted"), table)
+    write_predictions(paths.predictions(name), found, info.classes)
+    table = np.array(info.classes)[np.stack([test.labels, found.predicted], axis=1)]
+    write_csv(paths.confusion(name), Prediction._fields, table)
+    write_csv(paths.roc(name), RocPoint._fields, roc_points(found, info.classes, negative))
     print(
         f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {metrics.ci_low:.4f} "
         f"to {metrics.ci_high:.4f} ({interval_name(test.subjects)}){', diverged' * diverged}; "

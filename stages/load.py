@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from src import paths
-from src.cli import InputError, run
+from src.cli import run
 from src.data.raw_tensors import Raw, check_pixels, conversions, images_of, read_raw
-from src.data.splits import absent_classes, fold_of_rows
-from src.params import Data, read_params
+from src.params import read_params
 from src.plotting.slices import slice_figure
 from src.plotting.style import save_png
 from src.storage import arrays
@@ -25,7 +24,8 @@ def main() -> None:
     raw = read_raw(Path(data.raw))
     for note in conversions(raw):
         print(f"note: {note}")
-    rows, scored = split_rows(raw, data)
+    train, test = np.split(np.arange(len(raw.labels)), [len(raw.images["train"])])
+    rows = {"train": train, "test": test}
     counts = {
         split: np.bincount(raw.labels[chosen], minlength=len(raw.classes)).tolist()
         for split, chosen in rows.items()
@@ -43,38 +43,11 @@ def main() -> None:
                     write_array(path, chosen.shape, np.int64, [numbers[chosen]])
         info = {
             "image_shape": list(raw.images["train"].shape[1:]), "classes": raw.classes,
-            "scored": scored, "counts": counts, "stored": stored._asdict(),
+            "counts": counts, "stored": stored._asdict(),
         }  # fmt: skip
         write_json(folder / paths.INFO.name, info)
-    train = load_split("train", read_info(), scaled=False)
-    save_png(paths.SAMPLE_FIGURE, slice_figure(train.images, train.labels, raw.classes))
-
-
-def split_rows(raw: Raw, data: Data) -> tuple[dict[str, NDArray[np.int64]], list[str]]:
-    """Return the rows of train and of test, and the classes to score."""
-    y = raw.labels
-    if data.split == "given":
-        train, test = np.split(np.arange(len(y)), [len(raw.images["train"])])
-        return {"train": train, "test": test}, [raw.classes[label] for label in np.unique(y[test])]
-    ids = raw.subjects if data.split == "subject" else None
-    if data.split == "subject" and ids is None:
-        raise InputError(
-            f"params.yaml: data.split is subject, but {data.raw} has no subject ids, expected "
-            "train_subjects.pt and test_subjects.pt there, or another split"
-        )
-    fold = fold_of_rows(y, ids, data.folds, data.seed)
-    absent = absent_classes(y, fold, raw.classes)
-    for name in absent:
-        print(
-            f"warning: not each of {data.folds} folds has rows of class {name} in train and test; "
-            "balanced_accuracy and macro_f1 leave it out in every fold"
-        )
-    order = np.random.default_rng(data.seed)  # batches are rows in stored order
-    rows = {
-        "train": order.permutation(np.flatnonzero(fold != data.fold)),
-        "test": order.permutation(np.flatnonzero(fold == data.fold)),
-    }
-    return rows, [name for name in raw.classes if name not in absent]
+    images, labels, _ = load_split("train", read_info(), scaled=False)
+    save_png(paths.SAMPLE_FIGURE, slice_figure(images, labels, raw.classes, data.title))
 
 
 def write_smallest(folder: Path, raw: Raw, rows: dict[str, NDArray[np.int64]]) -> StorageFormat:

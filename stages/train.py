@@ -14,32 +14,29 @@ from src.storage.weights import save_weights
 from src.training.checkpoint import Checkpoint, fingerprint
 from src.training.device import device_name, set_up_device
 from src.training.loop import train
+from src.training.recipe import validation_rows
 
 
 def main() -> None:
     params = read_params()
     name = model_argument("train", params.models)
-    model, training = params.models[name], params.training(name)
+    arch, recipe = params.models[name].arch, params.recipe(name)
     info = read_info()
     rows = load_split("train", info)
-    device = set_up_device(training.threads)
-    network = make_network(model.arch, info.image_shape, len(info.classes), training.seed)
+    held_out = validation_rows(recipe, rows.labels, rows.subjects)
+    device = set_up_device(recipe.threads)
+    network = make_network(arch, info.image_shape, len(info.classes), recipe.seed)
 
     started = time.perf_counter()
-    values = {"model": model.model_dump(), "training": training.model_dump()}
     data = (paths.INFO, paths.labels("train"), paths.scaled_images("train"))
-    checkpoint = Checkpoint(paths.checkpoint(name, fingerprint(values, data, device)))
+    key = fingerprint({"arch": arch, "recipe": recipe.model_dump()}, data, device)
     history = train(
         network.to(device),
         torch.from_numpy(rows.images),
         torch.from_numpy(rows.labels),
-        lr=model.lr,
-        batch_size=model.batch_size,
-        epochs=training.epochs,
-        shuffle=training.shuffle,
-        seed=training.seed,
-        precision=training.precision,
-        checkpoint=checkpoint,
+        recipe,
+        held_out=None if held_out is None else torch.from_numpy(held_out),
+        checkpoint=Checkpoint(paths.checkpoint(name, key)),
     )
     save_weights(paths.weights(name), network)
     write_csv(paths.history(name), Epoch._fields, history)

@@ -19,10 +19,7 @@ SHARED_SLICES = REPO.parent / "shared/data/mri-slices.zip"
 PARAMS = """\
 data:
   raw: data/raw
-  split: given
-  folds: 2
-  fold: 0
-  seed: 0
+  title: Made-up images
 sample:
   subjects: 8
   slices: 5
@@ -35,6 +32,14 @@ train:
   shuffle: false
   threads: 1
   precision: float32
+  optimizer: sgd
+  momentum: 0
+  weight_decay: 0
+  schedule: constant
+  class_weights: none
+  augment: none
+  validation: 0
+  patience: null
 models:
   small:
     arch: simple_nn2
@@ -52,6 +57,13 @@ models:
     arch: conv_nn2
     lr: 1e30
     batch_size: 4
+evaluation:
+  negative_class: null
+cross_validation:
+  folds: 2
+  seed: 0
+  models:
+    small: simple_nn2
 studies:
   seed:
     models: [conv]
@@ -64,10 +76,14 @@ studies:
     model: small
     values: [4, all]
     seeds: [0, 1]
+  leakage:
+    model: small
+    shares: [0, 100]
+    seeds: [0, 1]
 """
 
 # The same with one small model.
-ONE_MODEL = re.sub(r"  conv:.*(?=studies:)", "", PARAMS, flags=re.DOTALL).replace(
+ONE_MODEL = re.sub(r"  conv:.*(?=evaluation:)", "", PARAMS, flags=re.DOTALL).replace(
     "[conv]", "[small]"
 )
 

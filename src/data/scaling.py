@@ -1,7 +1,7 @@
 """Standardisation by scikit-learn's StandardScaler, over rows that need not fit into memory."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +11,41 @@ from sklearn import config_context
 from sklearn.preprocessing import StandardScaler
 
 from src.cli import InputError
-from src.storage.arrays import pixels, row_slices
-from src.storage.files import REMAKE, write_bytes
+from src.storage.arrays import pixels, row_slices, take_rows, write_array
+from src.storage.files import write_bytes
 
 
-def fit_scaler(stored: NDArray[Any]) -> StandardScaler:
-    """Return the scaler of the stored rows (N, D)."""
+def write_scaled(
+    parts: Sequence[NDArray[Any]], files: Mapping[Path, NDArray[np.int64]]
+) -> StandardScaler:
+    """Write stored rows, scaled as float32, to `files`; return the scaler, fitted on the first.
+
+    parts: stored rows (n, D), numbered through all parts. files: the numbers (m,) of the rows of
+    each file. All goes in chunks, so the rows may be larger than memory.
+    """
     scaler = StandardScaler()
-    with config_context(assume_finite=True):  # `scaled_chunks` names a row that is not
-        for rows in row_slices(len(stored), 4 * stored.shape[1], "fit"):
-            scaler.partial_fit(pixels(stored[rows]))
+    n_features = parts[0].shape[1]
+    fitted = next(iter(files.values()))
+    with config_context(assume_finite=True):  # `_scaled` names a row that is not
+        for chunk in row_slices(len(fitted), 4 * n_features, "fit scaler"):
+            scaler.partial_fit(pixels(take_rows(parts, fitted[chunk])))
+    for path, rows in files.items():
+        write_array(path, (len(rows), n_features), np.float32, _scaled(scaler, parts, rows, path))
     return scaler
 
 
-def scaled_chunks(
-    scaler: StandardScaler, stored: NDArray[Any], source: Path
+def _scaled(
+    scaler: StandardScaler, parts: Sequence[NDArray[Any]], rows: NDArray[np.int64], path: Path
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the scaled rows of the stored rows (N, D) of the file `source`, in chunks.
-
-    InputError if they do not fit the scaler, or a scaled value is beyond float32's range.
-    """
-    if stored.shape[1] != scaler.n_features_in_:
-        found, expected = stored.shape[1], scaler.n_features_in_
-        raise InputError(f"{source}: rows of {found} values, expected {expected}; {REMAKE}")
-    for rows in row_slices(len(stored), 4 * stored.shape[1], f"scale {source.stem}"):
+    """Yield scaled rows in chunks (n, D); InputError if a value is beyond float32's range."""
+    for chunk in row_slices(len(rows), 4 * parts[0].shape[1], f"scale {path.stem}"):
         with config_context(assume_finite=True), np.errstate(all="ignore"):  # checked below
-            scaled = scaler.transform(pixels(stored[rows]))
+            scaled = scaler.transform(pixels(take_rows(parts, rows[chunk])))
         finite = np.isfinite(scaled).all(axis=1)
         if not finite.all():
             raise InputError(
-                f"{source}: row {rows.start + int(finite.argmin())}, scaled, is beyond float32's "
-                "range of 3.4e38; rescale the raw pixels or fix that image"
+                f"{path}: row {chunk.start + int(finite.argmin())} is beyond float32's range of "
+                "3.4e38; rescale the raw pixels or fix that image"
             )
         yield scaled
 

@@ -1,14 +1,17 @@
-"""The 95 % confidence interval of an accuracy."""
+"""95 % confidence intervals over subjects."""
 
+from collections.abc import Callable
 from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap
+from scipy.stats import binomtest
 
-RESAMPLES = 9999
+RESAMPLES = 1999
+BLOCK = 2**22  # weights at a time
 
 Subjects = NDArray[np.int64] | None  # (N,) ids; None where they are unknown
+Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def clustered(subjects: Subjects) -> TypeGuard[NDArray[np.int64]]:
@@ -17,32 +20,39 @@ def clustered(subjects: Subjects) -> TypeGuard[NDArray[np.int64]]:
 
 
 def interval_name(subjects: Subjects) -> str:
-    """Return the name of the method that `confidence_interval` uses for these rows."""
+    """Return the name of the method that `accuracy_interval` uses for these rows."""
     return "bootstrap over subjects" if clustered(subjects) else "Wilson"
 
 
-def confidence_interval(correct: NDArray[np.bool_], subjects: Subjects) -> tuple[float, float]:
+def bootstrap(statistic: Statistic, n_rows: int, subjects: Subjects) -> tuple[float, float]:
+    """Return the percentile bootstrap over subjects (Efron 1979), or over rows without ids.
+
+    statistic: takes weights (n, n_rows), how often each row is in each of n resamples, and returns
+    n values; NaN where it is undefined. All rows of a subject are drawn together. Seeded.
+    """
+    units = subjects if clustered(subjects) else np.arange(n_rows)
+    _, unit_of_row = np.unique(units, return_inverse=True)
+    n_units = int(unit_of_row.max()) + 1
+    rng = np.random.default_rng(0)
+    values: list[float] = []
+    while len(values) < RESAMPLES:
+        n = min(max(1, BLOCK // n_rows), RESAMPLES - len(values))
+        draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=n)
+        values += statistic(draws[:, unit_of_row].astype(np.float64)).tolist()
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def accuracy_interval(correct: NDArray[np.bool_], subjects: Subjects) -> tuple[float, float]:
     """Return the 95 % confidence interval of the accuracy of the rows `correct` (N,).
 
     Slices of one subject are right or wrong together, so with two subjects or more it is the
-    percentile bootstrap over subjects (Efron 1979), seeded. Where all rows are right, or all are
-    wrong, resampling shows no variation: there it is Wilson's score interval (1927) with one draw
-    per subject. Without ids it is Wilson's with one draw per row.
+    bootstrap over subjects. Where all rows are right, or all are wrong, resampling shows no
+    variation: there it is Wilson's score interval (1927) with one draw per subject. Without ids it
+    is Wilson's with one draw per row.
     """
-    draws = subjects if clustered(subjects) else np.arange(len(correct))
-    _, draw_of_row = np.unique(draws, return_inverse=True)
-    right, rows = np.bincount(draw_of_row, correct), np.bincount(draw_of_row)
-    if clustered(subjects) and 0 < right.sum() < len(correct):
-        found = bootstrap(
-            (right, rows),
-            lambda right, rows, axis: right.sum(axis) / rows.sum(axis),
-            paired=True,
-            method="percentile",
-            n_resamples=RESAMPLES,
-            batch=1000,
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-    else:
-        n_right = round(correct.mean() * len(rows))
-        found = binomtest(n_right, len(rows)).proportion_ci(method="wilson")
+    if clustered(subjects) and 0 < correct.sum() < len(correct):
+        return bootstrap(lambda w: w @ correct / w.sum(1), len(correct), subjects)
+    n_draws = len(np.unique(subjects)) if clustered(subjects) else len(correct)
+    found = binomtest(round(correct.mean() * n_draws), n_draws).proportion_ci(method="wilson")
     return float(found.low), float(found.high)

@@ -3,75 +3,209 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_curve
 
-from src.evaluation.confidence import Subjects, confidence_interval
-from src.params import FOLD_BASELINES
+from src.cli import InputError
+from src.evaluation.confidence import accuracy_interval, bootstrap
 from src.storage.files import read_json
+from src.storage.predictions import Predictions, RocPoint, by_subject
 
 Share = Annotated[float, Field(ge=0, le=1)]
+MOST_ROC_POINTS = 200  # of all curves of a model
 
 
 class Metrics(BaseModel):
-    """Figures of the test rows, in the order of the file; one that is None is left out of it."""
+    """Figures in the order of the file; one that is None is left out of it."""
 
     model_config = ConfigDict(frozen=True, strict=True)
     accuracy: Share
     ci_low: Share  # 95 % confidence interval of the accuracy
     ci_high: Share
-    balanced_accuracy: Share | None = None  # this and macro_f1: means over the scored classes
-    macro_f1: Share | None = None
+    balanced_accuracy: Share  # this and macro_f1: means over the scored classes
+    macro_f1: Share
+    auc: Share | None = None  # area under the ROC curve, see `auc`
+    auc_low: Share | None = None  # 95 % confidence interval
+    auc_high: Share | None = None
     loss: FiniteFloat | None = None
     diverged: bool | None = None  # None: a baseline
-    unscored_classes: str | None = None  # names, separated by commas
+    unscored_classes: str | None = None  # see `scored_classes`; separated by commas
+    by: Literal["subject", "row"] | None = None  # what cross-validation counts
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
 
 
-class Prediction(BaseModel):
-    """A row of plots/confusion/M.csv: names of classes."""
-
-    actual: str
-    predicted: str
-
-
 def score(
-    predicted: NDArray[np.int64],
-    labels: NDArray[np.int64],
-    subjects: Subjects,
+    found: Predictions,
     classes: Sequence[str],
-    unscored: Sequence[str] = (),
+    negative: int | None,
     *,
     loss: float | None = None,
     diverged: bool | None = None,
 ) -> Metrics:
-    """Return the metrics of predicted labels (N,) against `labels` (N,).
+    """Return the metrics of predictions, each row counted once.
 
-    The means over classes leave out `unscored`. A loss that is not finite is None: JSON has none.
+    negative: the class against which all others are, or None; see `auc`. A loss that is not finite
+    is None: JSON has none.
     """
-    low, high = confidence_interval(predicted == labels, subjects)
-    scored = [label for label, name in enumerate(classes) if name not in unscored]
+    labels, predicted, scored = found.labels, found.predicted, scored_classes(found)
+    low, high = accuracy_interval(found.correct, found.subjects)
     over = {"labels": scored, "average": "macro", "zero_division": 0.0}
     return Metrics(
         accuracy=float(accuracy_score(labels, predicted)),
         ci_low=low,
         ci_high=high,
-        balanced_accuracy=float(recall_score(labels, predicted, **over)) if scored else None,
-        macro_f1=float(f1_score(labels, predicted, **over)) if scored else None,
+        balanced_accuracy=float(recall_score(labels, predicted, **over)),
+        macro_f1=float(f1_score(labels, predicted, **over)),
+        auc=auc(found, negative),
         loss=loss if loss is not None and math.isfinite(loss) else None,
         diverged=diverged,
-        unscored_classes=", ".join(unscored) or None,
+        unscored_classes=", ".join(n for i, n in enumerate(classes) if i not in scored) or None,
     )
 
 
-def read_baseline(path: Path) -> Metrics | None:
-    """Return the metrics of a baseline; None for one on folds that these data do not allow."""
-    if path.stem in FOLD_BASELINES and not read_json(path, dict):
+def score_new_subjects(
+    folds: Predictions, classes: Sequence[str], negative: int | None, *, is_model: bool = False
+) -> Metrics:
+    """Return the metrics of predictions by cross-validation, each subject counted once.
+
+    The probabilities are averaged over the rows of a subject (of a subject and class, where a
+    subject has rows of several classes). Without subject ids, each row is counted.
+    """
+    found = by_subject(folds)
+    diverged = bool(np.isnan(found.probabilities).any())
+    of_label = found.probabilities[np.arange(len(found.labels)), found.labels]
+    with np.errstate(divide="ignore"):  # a baseline may be certain, and wrong
+        loss = float(-np.log(of_label.astype(np.float64)).mean())
+    metrics = score(found, classes, negative, loss=loss, diverged=diverged if is_model else None)
+    low, high = auc_interval(found, negative) if metrics.auc is not None else (None, None)
+    by = "row" if found.subjects is None else "subject"
+    return metrics.model_copy(update={"auc_low": low, "auc_high": high, "by": by})
+
+
+def negative_label(negative_class: str | None, classes: Sequence[str]) -> int | None:
+    """Return the label of evaluation.negative_class; InputError if no class has that name."""
+    if negative_class is None:
         return None
-    return read_json(path, Metrics)
+    if negative_class not in classes:
+        raise InputError(
+            f"params.yaml: evaluation.negative_class is {negative_class!r}, expected null or "
+            f"one of {', '.join(classes)}"
+        )
+    return classes.index(negative_class)
+
+
+def scored_classes(found: Predictions) -> list[int]:
+    """Return the labels that have rows and that a model could learn.
+
+    On folds, a class with all its rows in one fold has none to learn from when it is predicted.
+    """
+    labels = np.unique(found.labels)
+    if found.folds is not None:
+        folds = found.folds
+        return [k for k in labels.tolist() if len(np.unique(folds[found.labels == k])) > 1]
+    return [int(label) for label in labels]
+
+
+def one_against_rest(
+    found: Predictions, negative: int | None
+) -> list[tuple[int, NDArray[np.bool_], NDArray[np.float32]]]:
+    """Return, per ROC curve: a class, the rows (N,) that are positive, and their scores (N,).
+
+    With `negative`, that is one curve, of any other class against it. Otherwise it is one curve for
+    each scored class, against the rest.
+    """
+    if negative is not None:
+        curves = [(negative, found.labels != negative, -found.probabilities[:, negative])]
+    else:
+        curves = [
+            (label, found.labels == label, found.probabilities[:, label])
+            for label in scored_classes(found)
+        ]
+    return [curve for curve in curves if 0 < curve[1].sum() < len(curve[1])]
+
+
+def auc(found: Predictions, negative: int | None) -> float | None:
+    """Return the area under the ROC curve, the mean over `one_against_rest`.
+
+    None without a curve, or where a probability is NaN.
+    """
+    curves = one_against_rest(found, negative)
+    if not curves or np.isnan(found.probabilities).any():
+        return None
+    once = np.ones((1, len(found.labels)))
+    return float(np.mean([weighted_auc(*curve[1:], once)[0] for curve in curves]))
+
+
+def auc_interval(found: Predictions, negative: int | None) -> tuple[float, float]:
+    """Return the 95 % confidence interval of `auc`: the bootstrap over subjects."""
+    curves = one_against_rest(found, negative)
+
+    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        areas = np.stack([weighted_auc(*curve[1:], weights) for curve in curves])
+        # A resample without a class has no area for it: the mean is over the others.
+        n_known = np.count_nonzero(~np.isnan(areas), axis=0)
+        means: NDArray[np.float64] = np.nansum(areas, axis=0) / np.where(n_known, n_known, np.nan)
+        return means
+
+    return bootstrap(statistic, len(found.labels), found.subjects)
+
+
+def weighted_auc(
+    positive: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the area under the ROC curve for each of n weightings (n, N) of the rows (N,).
+
+    That is the chance that a positive row has a higher score than a negative one, where equal
+    scores count half. NaN where the weights leave no positive or no negative row.
+    """
+    order = np.argsort(scores, kind="stable")
+    _, starts = np.unique(scores[order], return_index=True)  # of the rows with equal scores
+    of_positive = np.add.reduceat(weights[:, order] * positive[order], starts, axis=1)
+    of_negative = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
+    below = of_negative.cumsum(1) - of_negative / 2
+    pairs = of_positive.sum(1) * of_negative.sum(1)
+    with np.errstate(invalid="ignore"):
+        areas: NDArray[np.float64] = (of_positive * below).sum(1) / pairs
+    return areas
+
+
+def balanced_accuracy_interval(found: Predictions) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the balanced accuracy: the bootstrap over subjects."""
+    of_class = [found.labels == label for label in scored_classes(found)]
+
+    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore"):
+            recalls = [(weights @ (rows & found.correct)) / (weights @ rows) for rows in of_class]
+        means: NDArray[np.float64] = np.nanmean(recalls, axis=0)
+        return means
+
+    return bootstrap(statistic, len(found.labels), found.subjects)
+
+
+def roc_points(found: Predictions, classes: Sequence[str], negative: int | None) -> list[RocPoint]:
+    """Return points of the ROC curves, 200 at most."""
+    curves = one_against_rest(found, negative)
+    if np.isnan(found.probabilities).any():
+        return []
+    points = []
+    for label, positive, scores in curves:
+        name = classes[label] if negative is None else f"not {classes[label]}"
+        false, true, _ = roc_curve(positive, scores)
+        kept = np.linspace(
+            0, len(false) - 1, min(len(false), max(2, MOST_ROC_POINTS // len(curves)))
+        )
+        points += [
+            RocPoint(name, float(false[i]), float(true[i])) for i in kept.round().astype(int)
+        ]
+    return points
+
+
+def read_metrics(path: Path) -> Metrics | None:
+    """Return the metrics of a file; None for a baseline that these data do not allow."""
+    return read_json(path, Metrics) if read_json(path, dict) else None

@@ -11,6 +11,19 @@ from sklearn.metrics import pairwise_distances_chunked
 from src.cli import progress
 
 BLOCK_BYTES = 2**27  # of a block of rows as float64
+MOST_WORK = 1e12  # products of two values: about a minute on two cores
+WORK_OF_A_DISTANCE = 500  # what each distance costs beside its products, in products
+
+
+def affordable(n_rows: int, n_features: int) -> NDArray[np.int64]:
+    """Return the rows to compare with each other: all, or a sorted, seeded sample of them.
+
+    The work grows with the square of the rows, and must never hold up a run.
+    """
+    most = int((MOST_WORK / (n_features + WORK_OF_A_DISTANCE)) ** 0.5)
+    if n_rows <= most:
+        return np.arange(n_rows)
+    return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
 
 
 class Neighbours(NamedTuple):  # of N rows in G groupings

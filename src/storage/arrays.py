@@ -5,7 +5,7 @@ H * W where all channels are equal, and uint8 grey levels k stand for pixels k/2
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +52,17 @@ def read_rows(path: Path, image_shape: Shape) -> NDArray[Any]:
             f"{image_shape} of uint8 or float32; {REMAKE}"
         )
     return stored
+
+
+def take_rows(parts: Sequence[NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return a copy of the rows (n,) of `parts`, arrays (m, D) that are numbered through."""
+    taken = np.empty((len(rows), parts[0].shape[1]), parts[0].dtype)
+    first = 0
+    for part in parts:
+        chosen = (first <= rows) & (rows < first + len(part))
+        taken[chosen] = part[rows[chosen] - first]
+        first += len(part)
+    return taken
 
 
 def as_images(stored: NDArray[Any], image_shape: Shape) -> NDArray[Any]:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from src import paths
+from src.cli import InputError
 from src.storage.arrays import as_images, read_numbers, read_rows
-from src.storage.files import read_json
+from src.storage.files import REMAKE, read_json
 
 SPLITS = ("train", "test")
 
@@ -20,20 +21,15 @@ class Info(BaseModel):
 
     image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]  # channels, height, width
     classes: list[str] = Field(min_length=2)  # names in label order
-    scored: list[str]  # the classes over which balanced accuracy and macro F1 are means
     counts: dict[str, list[int]]  # rows by class, of each split
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:
-        if len(set(self.classes)) < len(self.classes) or not set(self.scored) <= {*self.classes}:
-            raise ValueError("expected distinct names in classes, and some of them in scored")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("expected distinct names in classes")
         if not all(name.isprintable() for name in self.classes):
             raise ValueError("expected printable names in classes")
         return self
-
-    @property
-    def unscored_classes(self) -> list[str]:
-        return [name for name in self.classes if name not in self.scored]
 
 
 class Split(NamedTuple):
@@ -45,12 +41,32 @@ class Split(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """A row of plots/history/M.csv; accuracy and losses are of each batch before its own step."""
+    """A row of plots/history/M.csv; train_* are of each batch before its own step."""
 
     epoch: int
     train_loss: float  # mean over the training rows
     last_batch_loss: float  # what the notebook prints
     train_accuracy: float  # NaN logits count as class 0, which is what argmax makes of them
+    validation_loss: float | None = None  # after the epoch; None without validation
+    validation_accuracy: float | None = None
+
+    def in_words(self) -> str:
+        text = f"loss {self.train_loss:.4g}, accuracy {self.train_accuracy:.1%}"
+        if self.validation_loss is not None and self.validation_accuracy is not None:
+            text += f", validation {self.validation_loss:.4g}, {self.validation_accuracy:.1%}"
+        return text
+
+
+class AllRows(NamedTuple):
+    """The rows of train and then of test, numbered through."""
+
+    parts: list[NDArray[Any]]  # of each split (n, D), as `load` stored them, memory-mapped
+    labels: NDArray[np.int64]  # (N,)
+    subjects: NDArray[np.int64] | None  # (N,) ids; None where they are unknown
+
+    @property
+    def in_test(self) -> NDArray[np.bool_]:
+        return np.arange(len(self.labels)) >= len(self.parts[0])
 
 
 def read_info() -> Info:
@@ -63,6 +79,28 @@ def load_split(split: str, info: Info, scaled: bool = True) -> Split:
     images = as_images(read_rows(path, info.image_shape), info.image_shape)
     labels = read_numbers(paths.labels(split), len(images), len(info.classes))
     return Split(images, labels, read_subjects(split, len(images)))
+
+
+def load_all(info: Info) -> AllRows:
+    """Return the rows of both splits."""
+    splits = [load_split(split, info, scaled=False) for split in SPLITS]
+    ids = [split.subjects for split in splits if split.subjects is not None]
+    labels = np.concatenate([split.labels for split in splits])
+    return AllRows(
+        read_stored(info), labels, np.concatenate(ids) if len(ids) == len(splits) else None
+    )
+
+
+def read_stored(info: Info) -> list[NDArray[Any]]:
+    """Return the stored rows (n, D) of train and test; InputError if they are not stored alike."""
+    first, second = (paths.flat_images(split) for split in SPLITS)
+    train, test = (read_rows(path, info.image_shape) for path in (first, second))
+    if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
+        raise InputError(
+            f"{second}: {test.dtype} rows of {test.shape[1]}, expected {train.dtype} rows of "
+            f"{train.shape[1]}, as in {first}; {REMAKE}"
+        )
+    return [train, test]
 
 
 def read_subjects(split: str, n_rows: int) -> NDArray[np.int64] | None:

@@ -3,7 +3,7 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
 from src.cli import InputError
-from src.data.splits import absent_classes, fold_of_rows
+from src.data.splits import fold_of_rows
 
 # 30 subjects of 4 rows: 20 of class 0, 9 of class 1, a single one of class 2.
 SUBJECTS = np.repeat(np.arange(30), 4)
@@ -35,14 +35,13 @@ def test_fold_of_rows_at_random_is_stratified_and_splits_subjects() -> None:
 def test_fold_of_rows_up_to_the_most_folds(subjects: np.ndarray | None, most: int) -> None:
     # At most as many as subjects, or as rows of the largest class.
     assert set(fold_of_rows(Y, subjects, most, seed=0)) == set(range(most))
-    with pytest.raises(InputError, match=rf"(?=.*data\.folds).*\b{most}\b"):
+    with pytest.raises(InputError, match=rf"(?=.*cross_validation\.folds).*\b{most}\b"):
         fold_of_rows(Y, subjects, most + 1, seed=0)
     few = np.repeat([0, 1, 2, 3], [3, 1, 6, 2])  # of which scikit-learn leaves a fold empty
-    with pytest.raises(InputError, match=r"data\.folds"):
+    with pytest.raises(InputError, match=r"cross_validation\.folds"):
         fold_of_rows(np.isin(few, [0, 2]).astype(int), few, 4, seed=0)
 
 
-def test_absent_classes_are_those_that_some_fold_lacks_in_test_or_train() -> None:
-    y, fold = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2]), np.array([0, 1, 2, 0, 1, 1, 2, 2, 2])
-    assert absent_classes(y, fold, ["all", "two folds", "one fold"]) == ["two folds", "one fold"]
-    assert absent_classes(y[:3], fold[:3], ["all", "no rows"]) == ["no rows"]
+def test_fold_of_rows_that_leaves_one_class_to_train_on_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"cross_validation\.folds"):
+        fold_of_rows(np.array([0, 0, 0, 0, 1]), np.array([0, 1, 2, 3, 4]), 2, seed=0)

@@ -4,11 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
+from src import paths
 from src.cli import InputError
-from src.evaluation.confidence import confidence_interval
+from src.data.splits import fold_of_rows
+from src.evaluation import nearest_neighbours
+from src.evaluation.confidence import accuracy_interval
+from src.evaluation.nearest_neighbours import affordable
 from src.params import BASELINES
+from src.storage.predictions import by_subject, read_predictions
 from stages import baselines
 
 TRAIN, CLASSES = 40, ["Ill", "Sane", "Unsure"]
@@ -26,46 +32,78 @@ def flat(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for split, part in (("train", slice(TRAIN)), ("test", slice(TRAIN, None))):
         for name, values in (("x", X), ("y", Y), ("subjects", SUBJECTS)):
             np.save(f"data/flat/{name}_{split}.npy", values[part])
-    info = {"image_shape": [3, 5, 4], "classes": CLASSES, "scored": CLASSES, "counts": {}}
+    info = {"image_shape": [3, 5, 4], "classes": CLASSES, "counts": {}}
     Path("data/flat/info.json").write_text(json.dumps(info))
 
 
-def results() -> tuple[dict[str, Any], ...]:
-    """Run the stage; return the metrics of each baseline, then the leakage."""
-    baselines.main()
-    paths = [*(f"metrics/{name}.json" for name in BASELINES), "plots/leakage.json"]
-    return tuple(json.loads(Path(path).read_text()) for path in paths)
+def read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
 
 
-def test_baselines_show_how_much_leakage_inflates_the_accuracy(
+def test_baselines_on_the_given_split_show_how_much_leakage_inflates_the_accuracy(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    majority, nearest, nearest_random, nearest_subject, leakage = results()
+    baselines.main()
+    majority, nearest = (read(paths.metrics(name)) for name in BASELINES[:2])
     is_most = Y[TRAIN:] == np.bincount(Y[:TRAIN]).argmax()
-    assert majority["accuracy"] == pytest.approx(is_most.mean())
-    intervals = [(found["ci_low"], found["ci_high"]) for found in (majority, nearest_random)]
-    ids = SUBJECTS[TRAIN:], SUBJECTS
-    assert intervals == [*map(confidence_interval, (is_most, np.ones(60, bool)), ids)]
+    assert (majority["accuracy"], majority["auc"]) == (pytest.approx(is_most.mean()), 0.5)
+    interval = accuracy_interval(is_most, SUBJECTS[TRAIN:])
+    assert (majority["ci_low"], majority["ci_high"]) == interval
     knn = KNeighborsClassifier(1).fit(X[:TRAIN].astype(float), Y[:TRAIN])
     assert nearest["accuracy"] == knn.score(X[TRAIN:].astype(float), Y[TRAIN:]) == 1.0
-    assert nearest_subject["accuracy"] < 0.8 < nearest_random["accuracy"] == 1.0
-    assert ("unscored_classes" in nearest, nearest_subject["unscored_classes"]) == (False, "Unsure")
-    assert leakage["left_out_on_folds"] == {"random": [], "subject": ["Unsure"]}
+    leakage = read(paths.LEAKAGE)
     assert leakage["shared_subjects"] == leakage["same_subject_neighbour"] == 1.0
+    assert leakage["nearest_row_of_same_subject"] == 1.0
+    assert leakage["nearest_neighbour_given"] == leakage["nearest_neighbour_random"] == 1.0
     assert leakage["sentence"] in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("ids_known", [True, False])
-def test_baselines_without_folds_by_subject_leave_them_out(ids_known: bool) -> None:
-    if ids_known:
-        params = Path("params.yaml").read_text()
-        Path("params.yaml").write_text(params.replace("folds: 2", "folds: 16"))
-    else:
-        for split in ("train", "test"):
-            Path(f"data/flat/subjects_{split}.npy").unlink()
-    *_, nearest_random, nearest_subject, leakage = results()
-    assert (nearest_random["accuracy"], nearest_subject) == (1.0, {})
-    assert (leakage["leak"], "shared_subjects" in leakage) == (True, ids_known)
+def test_baselines_on_new_subjects_are_on_the_folds_of_the_models() -> None:
+    baselines.main()
+    folds = fold_of_rows(Y, SUBJECTS, 2, seed=0)
+    parts = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in (0, 1)]
+    expected = cross_val_predict(KNeighborsClassifier(1), X.astype(float), Y, cv=parts)
+    found = {name: read_predictions(paths.folds(name), CLASSES) for name in BASELINES}
+    assert found["nearest_neighbour"].predicted.tolist() == expected.tolist()
+    for train, test in parts:
+        assert set(found["majority"].predicted[test]) == {np.bincount(Y[train]).argmax()}
+    linear = found["linear"]
+    assert linear.subjects is not None
+    assert linear.subjects.tolist() == list(range(15))  # one row per subject
+    for name, predictions in found.items():
+        assert predictions.folds is not None
+        np.testing.assert_array_equal(predictions.folds, folds[predictions.rows])
+        metrics = read(paths.new_subject_metrics(name))
+        assert metrics["by"] == "subject"
+        assert metrics["accuracy"] == by_subject(predictions).correct.mean()
+        assert metrics["unscored_classes"] == "Unsure"  # of one subject
+        assert metrics["auc_low"] <= metrics["auc"] <= metrics["auc_high"]
+
+
+def test_baselines_without_ids_have_no_linear_one_and_claim_nothing() -> None:
+    for split in ("train", "test"):
+        Path(f"data/flat/subjects_{split}.npy").unlink()
+    baselines.main()
+    assert read(paths.new_subject_metrics("linear")) == {}
+    assert len(paths.folds("linear").read_text().splitlines()) == 1
+    assert read(paths.new_subject_metrics("nearest_neighbour"))["by"] == "row"
+    assert "shared_subjects" not in read(paths.LEAKAGE)
+
+
+def test_baselines_of_many_rows_compare_a_sample_and_say_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(nearest_neighbours, "MOST_WORK", 40**2 * 520)
+    chosen = affordable(60, 20)
+    assert len(chosen) == len({*chosen.tolist()}) == 40
+    assert chosen.tolist() == sorted(chosen)
+    baselines.main()
+    assert "sample of 40 rows" in capsys.readouterr().out
+    found = read_predictions(paths.folds("nearest_neighbour"), CLASSES)
+    assert found.rows.tolist() == chosen.tolist()
+    assert read(paths.metrics("nearest_neighbour"))["accuracy"] > 0.8
+    assert affordable(10**9, 10**6).size < 40
 
 
 @pytest.mark.parametrize("values", [np.float32(X / 255), np.tile(X, 3)])

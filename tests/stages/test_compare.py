@@ -1,85 +1,99 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from src import paths
 from src.cli import InputError
-from src.params import read_params
+from src.params import BASELINES
+from src.storage.dataset import Epoch
+from src.storage.files import write_csv, write_json
+from src.storage.predictions import Predictions, RocPoint, write_predictions
 from stages import compare
 
-BASELINES = ("majority", "nearest_neighbour", "nearest_neighbour_random")
 MODELS = ("small", "conv", "conv_again", "conv_hot")
-EPOCHS = "epoch,train_loss,last_batch_loss,train_accuracy"
+CLASSES = ["a", "b"]
+METRICS = {"accuracy": 0.5, "ci_low": 0.4, "ci_high": 0.6, "balanced_accuracy": 0.5,
+           "macro_f1": 0.5, "diverged": False}  # fmt: skip
+
+
+def predictions(n_right: int, n_rows: int, *, folds: bool = False) -> Predictions:
+    """Return predictions of rows of class a, of which the first are right."""
+    p = np.where(np.arange(n_rows)[:, None] < n_right, [[0.9, 0.1]], [[0.2, 0.8]])
+    rows, labels = np.arange(n_rows), np.zeros(n_rows, np.int64)
+    labels[-1] = 1
+    return Predictions(rows, rows, labels, p.astype(np.float32), rows % 2 if folds else None)
 
 
 @pytest.fixture
 def results(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Results of four models; each gets one of 14 rows more right than the one before."""
     monkeypatch.chdir(workspace)
-    for folder in ("metrics", "plots/history", "plots/confusion"):
-        Path(folder).mkdir(parents=True)
-    Path("metrics/nearest_neighbour_subject.json").write_text("{}")
-    metrics = {"accuracy": 0.5, "ci_low": 0.4, "ci_high": 0.6, "diverged": False}
-    for place, name in enumerate((*MODELS, *BASELINES, "a_model_of_old_params")):
-        Path(f"metrics/{name}.json").write_text(json.dumps(metrics))
-        history = f"{EPOCHS}\n0,{place},1.5,0.5\n1,nan,1.5,0.5\n"
-        Path(f"plots/history/{name}.csv").write_text(history)
-        rows = ["actual,predicted", *["a,a"] * (5 + place), *["a,b"] * (9 - place)]
-        Path(f"plots/confusion/{name}.csv").write_text("\n".join(rows) + "\n")
+    write_json(paths.INFO, {"image_shape": [1, 2, 2], "classes": CLASSES, "counts": {}})
+    names = (*MODELS, *BASELINES, "a_model_of_old_params")
+    for place, name in enumerate(names):
+        write_json(paths.metrics(name), METRICS)
+        write_json(paths.new_subject_metrics(name), METRICS | {"by": "subject"})
+        write_csv(paths.history(name), Epoch._fields, [Epoch(0, place, 1.5, 0.5)])
+        write_csv(paths.roc(name), RocPoint._fields, [RocPoint("b", 0.5, 0.5)])
+        write_predictions(paths.predictions(name), predictions(5 + place, 14), CLASSES)
+        folds = predictions(3 + place, 20, folds=True)
+        write_predictions(paths.folds(name), folds, CLASSES)
     return workspace
 
 
-def table(path: str) -> list[list[str]]:
-    return [line.split(",") for line in Path(path).read_text().splitlines()][1:]
+def table(path: Path) -> list[list[str]]:
+    return [line.split(",") for line in path.read_text().splitlines()][1:]
 
 
 def test_compare_shows_the_models_of_params_and_no_other(results: Path) -> None:
     compare.main()
-    assert table("plots/history.csv") == [
-        [name, *epoch, "1.5", "0.5"]
-        for place, name in enumerate(MODELS)
-        for epoch in (("0", f"{place}.0"), ("1", "nan"))
+    expected = [
+        [name, "0", f"{place}.0", "1.5", "0.5", "", ""] for place, name in enumerate(MODELS)
     ]
-    pairs = table("plots/pairs.csv")
+    assert table(paths.HISTORIES) == expected
+    pairs = table(paths.PAIRS)
     assert len(pairs) == 6
     assert pairs[2][:4] == ["small", "conv_hot", "0", "3"]
     before = {path.read_bytes() for path in Path("plots").glob("*.png")}
-    assert len(before) == 3
+    assert len(before) == 5
     before_hot, after = Path("params.yaml").read_text().split("  conv_hot:")
-    Path("params.yaml").write_text(before_hot + after[after.index("studies:") :])
+    Path("params.yaml").write_text(before_hot + after[after.index("evaluation:") :])
     compare.main()
-    assert {row[0] for row in table("plots/history.csv")} == set(MODELS[:3])
-    assert not before & {path.read_bytes() for path in Path("plots").glob("*.png")}
+    assert {row[0] for row in table(paths.HISTORIES)} == set(MODELS[:3])
+    changed = before - {path.read_bytes() for path in Path("plots").glob("*.png")}
+    assert len(changed) == 4  # all except new_subjects.png
 
 
-def test_groups_by_lr_holds_models_that_differ_in_nothing_else(results: Path) -> None:
-    text = Path("params.yaml").read_text().replace("batch_size: 5", "batch_size: 4")
-    Path("params.yaml").write_text(text)  # now `small` differs from `conv` in its arch
-    lrs = {"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}
-    assert compare.groups_by_lr(read_params()) == [lrs]
-    hot = "lr: 1e30\n    batch_size: "
-    for other in (f"epochs: 9\n    {hot}4", f"{hot}5"):
-        Path("params.yaml").write_text(text.replace(f"{hot}4", other))
-        assert compare.groups_by_lr(read_params()) == []
-
-
-def test_read_correct_of_models_with_other_test_rows_names_both(results: Path) -> None:
-    Path("plots/confusion/conv.csv").write_text("actual,predicted\n" + "a,a\n" * 13 + "b,b\n")
-    with pytest.raises(InputError, match=r"/conv\.csv.* plots/confusion/small\.csv"):
-        compare.read_correct(MODELS)
+def test_compare_tests_models_and_baselines_on_new_subjects(results: Path) -> None:
+    compare.main()
+    # The majority is left out: it is no rival. `small` is right on 3 of 20 subjects.
+    pairs = [row[:4] for row in table(paths.NEW_SUBJECT_PAIRS)]
+    assert pairs == [
+        ["small", "nearest_neighbour", "0", "5"],
+        ["small", "linear", "0", "6"],
+        ["nearest_neighbour", "linear", "0", "1"],
+    ]
+    sampled = predictions(4, 17, folds=True)
+    write_predictions(paths.folds("nearest_neighbour"), sampled, CLASSES)
+    write_json(paths.new_subject_metrics("linear"), {})  # without subject ids
+    compare.main()
+    assert table(paths.NEW_SUBJECT_PAIRS) == []
 
 
 @pytest.mark.parametrize(
     ("file", "content"),
     [
-        *(("metrics/small.json", "{}"), ("metrics/majority.json", "{}")),
-        ("plots/history/conv.csv", f"{EPOCHS}\n0.5,1,1,1\n"),
-        ("plots/confusion/conv.csv", "true,predicted\na,b\n"),
+        *((paths.metrics("small"), text) for text in ("{}", "no JSON")),
+        (paths.metrics("majority"), "{}"),
+        *((paths.history("conv"), f"{text}\n") for text in ("epoch,loss\n0,1", "epoch")),
+        (paths.predictions("conv"), "row,subject,actual,p_a\n0,,a,1\n"),
+        (paths.folds("small"), "row,subject,actual,p_a,p_b,fold\n0,,c,1,0,0\n"),
+        (paths.new_subject_metrics("small"), json.dumps(METRICS | {"by": "house"})),
     ],
 )
-def test_compare_of_a_bad_input_names_it(results: Path, file: str, content: str) -> None:
-    Path(file).write_text(content)
-    before = {path for path in results.rglob("*") if path.is_file()}
-    with pytest.raises(InputError, match=file):
+def test_compare_of_a_bad_input_names_it(results: Path, file: Path, content: str) -> None:
+    file.write_text(content)
+    with pytest.raises(InputError, match=str(file)):
         compare.main()
-    assert {path for path in results.rglob("*") if path.is_file()} == before

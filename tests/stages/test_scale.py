@@ -6,8 +6,6 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from src import paths
-from src.cli import InputError
-from src.data.scaling import fit_scaler, scaled_chunks
 from src.storage import arrays
 from src.storage.dataset import load_split, read_info
 from stages import load, scale
@@ -41,13 +39,3 @@ def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
             assert saved[name].dtype == np.float64
             expected = getattr(scaler, f"{name}_")
             np.testing.assert_allclose(saved[name], expected, rtol=1e-6, atol=1e-12)
-
-
-def test_scaled_chunks_of_a_misfit_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "CHUNK_BYTES", 5 * 8)  # rows
-    x = np.tile(np.array([[0, 3.4e38]], np.float32), (23, 1))
-    x[17, 1] = -3.4e38
-    with pytest.raises(InputError, match=r"x\.npy: row 17\b"), np.errstate(all="ignore"):
-        list(scaled_chunks(fit_scaler(x), x, Path("x.npy")))
-    with pytest.raises(InputError, match=r"y\.npy"):
-        list(scaled_chunks(fit_scaler(x), x[:, :1], Path("y.npy")))

@@ -39,7 +39,7 @@ def test_train_of_every_network_of_the_zoo_is_one_file_and_six_lines(scaled: Pat
         code = f"from tests.zoo import ZOO\n\nmake_network = ZOO[{name!r}]\n"
         (scaled / f"src/models/my_{name}.py").write_text(code)
         models += f"  {name}:\n    arch: my_{name}\n    lr: 0.1\n    batch_size: 5\n"
-    (scaled / "params.yaml").write_text(PARAMS.replace("studies:", f"{models}studies:"))
+    (scaled / "params.yaml").write_text(PARAMS.replace("evaluation:", f"{models}evaluation:"))
     code = (
         "import sys; from src.cli import run; from stages import train\n"
         f"for sys.argv[1:] in {[[name] for name in ZOO]}: run(train.main)"

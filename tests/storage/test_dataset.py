@@ -9,7 +9,7 @@ from src.cli import InputError
 from src.storage.dataset import load_split, read_info
 from src.storage.files import write_json
 
-INFO = {"image_shape": [3, 2, 5], "classes": ["a", "b", "c"], "scored": ["a", "c"],
+INFO = {"image_shape": [3, 2, 5], "classes": ["a", "b", "c"],
         "counts": {"train": [2, 1, 0], "test": [1, 1, 1]}}  # fmt: skip
 
 
@@ -29,7 +29,6 @@ def test_load_split_gives_images_with_their_labels_and_subjects() -> None:
     np.testing.assert_array_equal(split.images[1, 2], np.arange(10, 20).reshape(2, 5))
     assert split.labels.tolist() == [2, 0, 1]
     assert split.subjects is None
-    assert info.unscored_classes == ["b"]
     np.save(paths.FLAT / "subjects_test.npy", np.array([7, 7, 8]))
     np.testing.assert_equal(load_split("test", info, scaled=False).subjects, [7, 7, 8])
 
@@ -41,7 +40,7 @@ def test_load_split_gives_images_with_their_labels_and_subjects() -> None:
      *(("y_test.npy", y) for y in (np.arange(4), np.arange(3, dtype=np.int32), np.arange(1, 4),
                                    np.arange(-1, 2))),
      *(("info.json", changed) for changed in (
-         {"image_shape": [3, 0, 5]}, {"scored": ["d"]}, {"classes": ["a"]},
+         {"image_shape": [3, 0, 5]}, {"classes": ["a"]},
          {"classes": ["a", "c", "a"]}, {"classes": ["a", "c", "\x1b[2J"]}))],
 )  # fmt: skip
 def test_load_split_of_files_that_do_not_fit_names_one(file: str, content: Any) -> None:

@@ -1,0 +1,95 @@
+"""A linear baseline: logistic regression on the mean image of each subject."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import KernelPCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from src.evaluation.metrics import auc
+from src.storage.arrays import pixels, take_rows
+from src.storage.predictions import Predictions
+
+INNER_FOLDS = 5
+# C of scikit-learn, for images of length 1: a small one is a strong penalty.
+PENALTIES = 10.0 ** np.arange(-2, 3)
+
+Images = NDArray[np.float32]  # (S, D)
+Numbers = NDArray[np.int64]  # (S,)
+
+
+def linear_probabilities(
+    images: Images, labels: Numbers, folds: Numbers, n_classes: int
+) -> NDArray[np.float32]:
+    """Return class probabilities (S, K) of units (S,), those of each fold from the others.
+
+    images: the mean image of each unit. Multinomial logistic regression with balanced class weights
+    on pixels standardised on the other folds. Its weights lie in the space of the training images,
+    so it is fitted in their principal components, which are fewer than the pixels. Inner folds
+    choose the penalty, by the AUC: a loss would ask most for modest probabilities of rare classes.
+    """
+    found = np.zeros((len(labels), n_classes), np.float32)
+    with threadpool_limits(1):  # small matrices: more threads only wait, and add in another order
+        for fold in np.unique(folds):
+            train, test = folds != fold, folds == fold
+            penalty = best_penalty(images[train], labels[train], n_classes)
+            x_train, x_test = components(images[train], images[test])
+            found[test] = probabilities(x_train, labels[train], x_test, n_classes, penalty)
+    return found
+
+
+def mean_images(parts: Sequence[NDArray[Any]], rows: Numbers, units: Numbers) -> Images:
+    """Return the mean image (S, D), as pixels, of the rows of each unit, in order of the units.
+
+    parts: stored rows (n, D), numbered through all parts. rows: (M,) of these; units: (M,) of each.
+    """
+    order = np.argsort(units, kind="stable")
+    rows_of_unit = np.split(rows[order], np.flatnonzero(np.diff(units[order])) + 1)
+    return np.stack([pixels(take_rows(parts, rows)).mean(0) for rows in rows_of_unit])
+
+
+def components(train: Images, test: Images) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the principal components of standardised images, of length 1 on average."""
+    scaler = StandardScaler().fit(train)
+    kernel = KernelPCA(remove_zero_eig=True)
+    x = kernel.fit_transform(scaler.transform(train))
+    length = np.sqrt((x**2).sum(1).mean())
+    return x / length, kernel.transform(scaler.transform(test)) / length
+
+
+def probabilities(
+    x: NDArray[Any], labels: Numbers, x_test: NDArray[Any], n_classes: int, penalty: float
+) -> NDArray[np.float32]:
+    """Return probabilities (m, K), 0 for classes that are not among the labels."""
+    model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000, tol=1e-6)
+    found = np.zeros((len(x_test), n_classes), np.float32)
+    found[:, np.unique(labels)] = model.fit(x, labels).predict_proba(x_test)
+    return found
+
+
+def best_penalty(images: Images, labels: Numbers, n_classes: int) -> float:
+    """Return the C with the highest AUC on inner folds; without any, the strongest penalty."""
+    n_folds = min(INNER_FOLDS, int(np.bincount(labels).max()))
+    if n_folds < 2:
+        return float(PENALTIES[0])
+    found = np.zeros((len(PENALTIES), len(labels), n_classes), np.float32)
+    folds = np.zeros_like(labels)
+    inner = StratifiedKFold(n_folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare classes
+        parts = list(inner.split(images, labels))
+    for number, (train, test) in enumerate(parts):
+        folds[test] = number
+        if len(np.unique(labels[train])) > 1:
+            x_train, x_test = components(images[train], images[test])
+            for place, penalty in enumerate(PENALTIES):
+                of_fold = probabilities(x_train, labels[train], x_test, n_classes, penalty)
+                found[place, test] = of_fold
+    units = np.arange(len(labels))
+    aucs = [auc(Predictions(units, None, labels, p, folds), None) or 0 for p in found]
+    return float(PENALTIES[np.argmax(aucs)])

@@ -1,0 +1,101 @@
+"""Predicted class probabilities of rows, as plots/predictions/M.csv and data/folds/M.csv."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from src.cli import InputError
+from src.storage.files import REMAKE, read_csv, write_csv
+
+
+class Predictions(NamedTuple):
+    """Rows (N,) in any order, of K classes."""
+
+    rows: NDArray[np.int64]  # (N,) numbers in the test set, or through train and test for folds
+    subjects: NDArray[np.int64] | None  # (N,) ids; None where they are unknown
+    labels: NDArray[np.int64]  # (N,) the actual classes
+    probabilities: NDArray[np.float32]  # (N, K); NaN where a run diverged
+    folds: NDArray[np.int64] | None = None  # (N,) in which the row was test
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Return the most likely class (N,); NaN counts as class 0."""
+        predicted: NDArray[np.int64] = self.probabilities.argmax(1)
+        return predicted
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        correct: NDArray[np.bool_] = self.predicted == self.labels
+        return correct
+
+
+class Prediction(NamedTuple):
+    """A row of plots/confusion/M.csv: names of classes."""
+
+    actual: str
+    predicted: str
+
+
+class RocPoint(NamedTuple):
+    """A row of plots/roc/M.csv."""
+
+    name: str  # of the positive class
+    false_positive_rate: float
+    true_positive_rate: float
+
+
+def by_subject(found: Predictions) -> Predictions:
+    """Return one row per subject and class: the mean probabilities of its rows.
+
+    Without subject ids, return the rows as they are.
+    """
+    if found.subjects is None:
+        return found
+    units = np.stack([found.subjects, found.labels])
+    (subjects, labels), firsts, of_row = np.unique(
+        units, axis=1, return_index=True, return_inverse=True
+    )
+    sums = np.zeros((len(subjects), found.probabilities.shape[1]))
+    np.add.at(sums, of_row.ravel(), found.probabilities)
+    means = sums / np.bincount(of_row.ravel())[:, None]
+    folds = None if found.folds is None else found.folds[firsts]  # all of a subject's are equal
+    return Predictions(np.arange(len(subjects)), subjects, labels, means.astype(np.float32), folds)
+
+
+def write_predictions(path: Path, found: Predictions, classes: Sequence[str]) -> None:
+    header = ["row", "subject", "actual", *(f"p_{name}" for name in classes)]
+    nothing = [""] * len(found.rows)
+    columns = [
+        found.rows.tolist(),
+        nothing if found.subjects is None else found.subjects.tolist(),
+        [classes[label] for label in found.labels],
+        *(map(str, column) for column in found.probabilities.T),  # the shortest text of a float32
+    ]
+    if found.folds is not None:
+        header.append("fold")
+        columns.append(found.folds.tolist())
+    write_csv(path, header, zip(*columns, strict=True))
+
+
+def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
+    """Return what `write_predictions` wrote; InputError if it is of other classes."""
+    rows = read_csv(path, dict[str, str | None])
+    label_of = {name: label for label, name in enumerate(classes)}
+    try:
+        columns = {key: [row[key] for row in rows] for key in rows[0]}
+        subjects = [s for s in columns["subject"] if s is not None]
+        probabilities = [columns[f"p_{name}"] for name in classes]
+        return Predictions(
+            np.array(columns["row"], np.int64),
+            np.array(subjects, np.int64) if len(subjects) == len(rows) else None,
+            np.array([label_of[str(name)] for name in columns["actual"]]),
+            np.array(probabilities, np.float32).T,
+            np.array(columns["fold"], np.int64) if "fold" in columns else None,
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"{path}: not predictions of {', '.join(classes)} ({error}); {REMAKE}"
+        ) from None

@@ -1,0 +1,104 @@
+"""Predict every row by a model that never saw its subject: `python -m stages.cross_validate MODEL`.
+
+All rows of the raw folder, train and test, are in folds by subject, or by row where subject ids are
+unknown. Each fold has its own scaler and its own training.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from src import paths
+from src.cli import model_argument, run
+from src.data.scaling import write_scaled
+from src.data.splits import fold_of_rows
+from src.evaluation.predict import predict_logits
+from src.models import make_network
+from src.params import Recipe, read_params
+from src.storage.arrays import as_images, read_array, write_array
+from src.storage.dataset import SPLITS, AllRows, Info, load_all, read_info
+from src.storage.files import remove
+from src.storage.predictions import Predictions, write_predictions
+from src.training.checkpoint import Checkpoint, fingerprint
+from src.training.device import set_up_device
+from src.training.loop import train
+from src.training.recipe import validation_rows
+
+
+def main() -> None:
+    params, info = read_params(), read_info()
+    n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
+    name = model_argument("cross_validate", params.cross_validation.models)
+    arch, recipe = params.models[name].arch, params.recipe(name)
+    rows = load_all(info)
+    fold = fold_of_rows(rows.labels, rows.subjects, n_folds, seed)
+    if rows.subjects is None:
+        print("note: subject ids are unknown: the folds are by row, and may share subjects")
+    device = set_up_device(recipe.threads)
+
+    # A killed run leaves the probabilities of its finished folds, and a checkpoint.
+    data = [paths.INFO, *map(paths.labels, SPLITS), *map(paths.flat_images, SPLITS)]
+    values = {"arch": arch, "recipe": recipe.model_dump(), "folds": n_folds, "seed": seed}
+    work = paths.folds_checkpoint(name, fingerprint(values, data, device))
+    probabilities = np.empty((len(fold), len(info.classes)), np.float32)
+    for number in range(n_folds):
+        finished, test = work / f"fold-{number}.npy", fold == number
+        if not finished.exists():
+            print(f"fold {number + 1} of {n_folds}", flush=True)
+            # Batches are rows in stored order, so the rows are not left as the raw files sort them.
+            order = np.random.default_rng(seed)
+            fitted = order.permutation(np.flatnonzero(~test))
+            checkpoint = Checkpoint(work / f"fold-{number}.checkpoint")
+            of_fold = trained_probabilities(
+                arch, recipe, info, rows, fitted, np.flatnonzero(test), work, device, checkpoint
+            )
+            write_array(finished, of_fold.shape, np.float32, [of_fold])
+        probabilities[test] = read_array(finished)
+    numbers = np.arange(len(fold))
+    found = Predictions(numbers, rows.subjects, rows.labels, probabilities, fold)
+    write_predictions(paths.folds(name), found, info.classes)
+    for finished in paths.MODELS.glob(f"{name}.folds.*.checkpoint"):  # also of other params
+        remove(finished)
+
+
+def trained_probabilities(
+    arch: str,
+    recipe: Recipe,
+    info: Info,
+    rows: AllRows,
+    fitted: NDArray[np.int64],
+    others: NDArray[np.int64],
+    work: Path,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    quiet: bool = False,
+) -> NDArray[np.float32]:
+    """Return the class probabilities (m, K) of the rows `others` (m,), after training on `fitted`.
+
+    The scaled rows are written to the folder `work` and mapped, so they may be larger than memory.
+    """
+    files = {work / "x_fitted.npy": fitted, work / "x_others.npy": others}
+    write_scaled(rows.parts, files)
+    x_fitted, x_others = (
+        torch.from_numpy(as_images(read_array(path), info.image_shape)) for path in files
+    )
+    labels = rows.labels[fitted]
+    subjects = None if rows.subjects is None else rows.subjects[fitted]
+    held_out = validation_rows(recipe, labels, subjects)
+    network = make_network(arch, info.image_shape, len(info.classes), recipe.seed).to(device)
+    train(
+        network,
+        x_fitted,
+        torch.from_numpy(labels),
+        recipe,
+        held_out=None if held_out is None else torch.from_numpy(held_out),
+        checkpoint=checkpoint,
+        quiet=quiet,
+    )
+    return predict_logits(network, x_others).softmax(1).numpy()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from src.cli import InputError
+from src.storage.predictions import Predictions, read_predictions, write_predictions
+
+CLASSES = ["no, none", "y"]  # a comma, as in any CSV
+FOUND = Predictions(
+    np.array([4, 2, 9]),
+    np.array([1, 0, 1]),
+    np.array([1, 0, 1]),
+    np.array([[1 / 3, 2 / 3], [np.nan, np.nan], [1e-9, 1]], np.float32),
+    np.array([0, 1, 0]),
+)
+
+
+@pytest.mark.parametrize(
+    "found", [FOUND, FOUND._replace(subjects=None), FOUND._replace(folds=None)]
+)
+def test_predictions_are_read_back_exactly(tmp_path: Path, found: Predictions) -> None:
+    path = tmp_path / "p.csv"
+    write_predictions(path, found, CLASSES)
+    header = ["row", "subject", "actual", '"p_no', ' none"', "p_y"]
+    assert path.read_text().splitlines()[0].split(",")[:6] == header
+    for name, ours, back in zip(
+        Predictions._fields, found, read_predictions(path, CLASSES), strict=True
+    ):
+        np.testing.assert_equal(back, ours, err_msg=name)
+        assert getattr(back, "dtype", None) == getattr(ours, "dtype", None)
+
+
+def test_predictions_of_other_classes_name_the_file(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.csv", FOUND, CLASSES)
+    for classes in (["y", "n"], ["no, none", "y", "z"]):
+        with pytest.raises(InputError, match=r"p\.csv"):
+            read_predictions(tmp_path / "p.csv", classes)
+
+
+def test_predictions_count_nan_as_class_0() -> None:
+    assert FOUND.predicted.tolist() == [1, 0, 1]
+    assert FOUND.correct.tolist() == [True, True, True]

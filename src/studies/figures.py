@@ -8,7 +8,9 @@ from statistics import mean
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, PercentFormatter
+from scipy.stats import t
 
+from src.studies.dose import LeakageRun
 from src.studies.runs import Run, by_value, mean_and_deviation, numbers
 
 COLOURS = ("tab:blue", "tab:orange")  # one per curve
@@ -75,6 +77,38 @@ def draw_curve(
             label = "one seed or more: never, undefined, or 0"
             mark(x, UNDEFINED, marker="^", color=colour, fillstyle="none", ms=8, label=label)
     axes.plot(*zip(*means, strict=True), color=colour, label=name)
+
+
+def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
+    """Return the accuracy by the share of the test subjects that also train, one point per run.
+
+    The bars are 95 % confidence intervals of the mean over seeds, by Student's t.
+    """
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    labels = {False: "labels as they are", True: "labels permuted over subjects"}
+    for colour, (permuted, label) in zip(COLOURS, labels.items(), strict=True):
+        groups = by_value((run for run in runs if run.permuted is permuted), "share")
+        for share, group in groups.items():
+            found = numbers(group, "accuracy")
+            axes.plot([share] * len(found), found, "o", color=colour, alpha=0.4, markersize=5)
+            _, deviation = mean_and_deviation(found)
+            half = 0.0
+            if deviation is not None:
+                half = t.ppf(0.975, len(found) - 1) * deviation / len(found) ** 0.5
+            axes.errorbar(share, mean(found), half, color=colour, capsize=4, marker="s")
+        means = [mean(numbers(group, "accuracy")) for group in groups.values()]
+        axes.plot(list(groups), means, color=colour, label=label)
+    for share, group in by_value((run for run in runs if not run.permuted), "share").items():
+        axes.plot(share, mean(numbers(group, "majority")), "_", color=GREY, markersize=24)
+    axes.plot([], [], "_", color=GREY, markersize=12, label="the largest class")
+    axes.set(ylim=(0, 1.02), xlabel="share of the test subjects that also have rows in training, %")
+    axes.set_ylabel("accuracy on the same test rows")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=9)
+    axes.set_title(f"{title}: how much leakage inflates the accuracy", parse_math=False)
+    return figure
 
 
 def seed_figure(models: Mapping[str, Sequence[Run]]) -> Figure:

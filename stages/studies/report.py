@@ -17,10 +17,12 @@ MEASURES = {"seed": FIT, "learning_rate": CURVED, "fixed": CURVED, "linear": CUR
 
 
 def main() -> None:
-    studies = read_params().studies
+    params = read_params()
+    studies = params.studies
     claims = read_json(paths.CLAIMS, Claims).claims
     page = render(
         "studies.html.jinja",
+        params=params,
         studies=studies,
         measures=MEASURES,
         values=read_values(),

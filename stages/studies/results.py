@@ -11,8 +11,9 @@ from src.cli import run
 from src.evaluation.comparison import LEVEL, holm
 from src.params import read_params
 from src.plotting.style import save_png
-from src.storage.files import write_csv
-from src.studies.figures import seed_figure, value_figure
+from src.storage.files import read_csv, write_csv
+from src.studies.dose import LeakageRun
+from src.studies.figures import leakage_figure, seed_figure, value_figure
 from src.studies.runs import (
     KEYS,
     Difference,
@@ -31,7 +32,8 @@ SUMMARISED = (
 
 
 def main() -> None:
-    studies = read_params().studies
+    params = read_params()
+    studies = params.studies
     runs = read_studies(studies)
     models = by_value(runs["seed"], "model")
     summaries = [
@@ -44,6 +46,9 @@ def main() -> None:
     accuracies = {name: numbers(group, "held_out_accuracy") for name, group in models.items()}
     write_csv(paths.STUDY_DIFFERENCES, Difference._fields, model_differences(accuracies))
     save_png(paths.STUDY_PLOTS / "seed.png", seed_figure(models))
+    doses = [run for value in (*studies.leakage.shares, "permuted") for run in read_doses(value)]
+    title = f"{params.data.title}, {studies.leakage.model}"
+    save_png(paths.STUDY_PLOTS / "leakage.png", leakage_figure(doses, title))
     rates, sizes = studies.learning_rate.model, studies.batch_size.model
     curves = {rates: runs["learning_rate"]}
     figure = value_figure(curves, "lr", f"learning rate of {rates}")
@@ -51,6 +56,10 @@ def main() -> None:
     curves = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
     figure = value_figure(curves, "batch_size", f"batch size of {sizes}")
     save_png(paths.STUDY_PLOTS / "batch_size.png", figure)
+
+
+def read_doses(value: object) -> list[LeakageRun]:
+    return read_csv(paths.study_runs("leakage", value), LeakageRun, least=0)
 
 
 def summary(runs: Sequence[Run], measure: str) -> tuple[float | None, float | None, int, int, int]:

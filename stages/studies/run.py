@@ -44,27 +44,32 @@ def main() -> None:
     fitted, held_out = study_rows(split, fold == 0)  # the same rows for all runs
     n_rows = len(fitted.y)
     name = value if arguments.study == "seed" else study.model
-    model, training = params.models[name], params.training(name)
-    lr, batch_size = model.lr, min(model.batch_size, n_rows)
+    arch, recipe = params.models[name].arch, params.recipe(name)
+    lr, batch_size = recipe.lr, min(recipe.batch_size, n_rows)
     if arguments.study == "learning_rate":
         lr = value
     if arguments.study == "batch_size":
         file = f"{arguments.lr_rule}-{value}"
         batch_size = n_rows if value == "all" else value
-        lr *= batch_size / model.batch_size if arguments.lr_rule == "linear" else 1
+        lr *= batch_size / recipe.batch_size if arguments.lr_rule == "linear" else 1
     if batch_size > n_rows:
         raise InputError(
             f"params.yaml: studies.batch_size.values: {batch_size}, expected up to {n_rows}, or all"
         )
 
-    device = set_up_device(training.threads)
-    recipe = training.model_dump(include={"epochs", "shuffle", "precision"})
-    recipe |= {"lr": lr, "batch_size": batch_size, "quiet": True}
+    device = set_up_device(recipe.threads)
     steps, curvature = math.ceil(n_rows / batch_size), arguments.study != "seed"
     rows = []
     for seed in study.seeds:
-        network = make_network(model.arch, info.image_shape, len(info.classes), seed).to(device)
-        training_of_seed = partial(train, seed=seed, **recipe)
+        network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
+        changes = {
+            "lr": lr,
+            "batch_size": batch_size,
+            "seed": seed,
+            "validation": 0,
+            "patience": None,
+        }
+        training_of_seed = partial(train, recipe=recipe.model_copy(update=changes), quiet=True)
         measures = measured_training(network, fitted, held_out, training_of_seed, steps, curvature)
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
         rows.append(list(run_.model_dump().values()))

@@ -48,19 +48,20 @@ def measured(name: str, size: int | str) -> dict[str, float | str]:
     import torch._dynamo  # torch.optim does so at its first step: 90 MB, which are not training's
 
     params, info = read_params(), read_info()
-    model, training = params.models[name], params.training(name)
-    device = set_up_device(training.threads)
+    arch, recipe = params.models[name].arch, params.recipe(name)
+    device = set_up_device(recipe.threads)
     split = load_split("train", info)
     mapped = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
     n_rows = len(mapped.y)
     batch_size = n_rows if size == "all" else min(int(size), n_rows)
-    recipe = training.model_dump(include={"shuffle", "seed", "precision"})
-    recipe |= {"lr": LR, "batch_size": batch_size, "quiet": True}
+    recipe = recipe.model_copy(
+        update={"lr": LR, "batch_size": batch_size, "validation": 0, "patience": None}
+    )
 
     def seconds(epochs: int, rows: Rows) -> float:
-        network = make_network(model.arch, info.image_shape, len(info.classes), 0).to(device)
+        network = make_network(arch, info.image_shape, len(info.classes), 0).to(device)
         started = time.perf_counter()
-        train(network, *rows, epochs=epochs, **recipe)
+        train(network, *rows, recipe.model_copy(update={"epochs": epochs}), quiet=True)
         return time.perf_counter() - started
 
     rows = take(mapped, torch.arange(n_rows))  # in memory: pages of a mapped file count too

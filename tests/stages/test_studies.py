@@ -17,10 +17,12 @@ from src.storage.dataset import load_split, read_info
 from src.storage.files import read_csv, read_json, write_csv
 from src.studies.claims import Claims, Throughput
 from src.studies.curvature import loss_and_accuracy
+from src.studies.dose import LeakageRun
 from src.studies.runs import Run, Summary
 from src.training.loop import train
 from stages.studies.results import model_differences
 from tests.conftest import PARAMS, call_stage, write_raw
+from tests.zoo import recipe
 
 Stage = Callable[..., None]
 
@@ -47,7 +49,7 @@ def test_run_of_a_learning_rate_trains_each_seed_on_rows_not_held_out(stage: Sta
     assert not set(rows.subjects[chosen]) & set(rows.subjects[~chosen])
     x, y = torch.from_numpy(rows.images[~chosen]), torch.from_numpy(rows.labels[~chosen])
     network = make_network("simple_nn2", (3, 36, 40), 3, seed=1)
-    train(network, x, y, lr=0.01, batch_size=5, epochs=2, shuffle=False, seed=1)
+    train(network, x, y, recipe(lr=0.01, batch_size=5, epochs=2, seed=1))
     loss, accuracy = loss_and_accuracy(network, x, y)
     assert second.train_loss == pytest.approx(loss, rel=1e-5)
     assert (second.rows, second.held_out_rows) == (len(y), chosen.sum())
@@ -73,12 +75,30 @@ def test_run_of_all_rows_takes_one_step_per_epoch_and_a_rate_in_proportion(stage
         (("run", "seed", "small"), "studies.seed.models"),
         (("run", "batch_size", "10000"), "studies.batch_size.values"),
         (("results",), "studies/runs/seed/conv.csv"),
+        (("leakage", "50"), "studies.leakage.shares"),
     ],
 )
 def test_stage_names_what_is_wrong(stage: Stage, arguments: list[str], named: str) -> None:
     Path("params.yaml").write_text(PARAMS.replace("[4, all]", "[4, 10000, all]"))
     with pytest.raises(InputError, match=named):
         stage(*arguments)
+
+
+def test_leakage_trains_and_tests_the_same_numbers_of_rows_at_every_dose(stage: Stage) -> None:
+    doses = {}
+    for value in ("0", "100", "permuted"):
+        stage("leakage", value)
+        doses[value] = read_csv(paths.study_runs("leakage", value), LeakageRun)
+        assert [run.seed for run in doses[value]] == [0, 1]
+    sizes = [[(run.rows, run.test_rows) for run in runs] for runs in doses.values()]
+    assert sizes[0] == sizes[1] == sizes[2]
+    assert [runs[0].share for runs in doses.values()] == [0, 100, 100]
+    assert [runs[0].permuted for runs in doses.values()] == [False, False, True]
+    assert doses["0"] != doses["100"]
+    for path in Path("data/flat").glob("subjects_*"):
+        path.unlink()
+    stage("leakage", "100")
+    assert read_csv(paths.study_runs("leakage", "100"), LeakageRun, least=0) == []
 
 
 def test_tables_pictures_and_claims_follow_from_the_runs(stage: Stage) -> None:
@@ -94,6 +114,8 @@ def test_tables_pictures_and_claims_follow_from_the_runs(stage: Stage) -> None:
     for place, change in changes.items():
         changed = [list(row.model_copy(update=change).model_dump().values()) for row in rows]
         write_csv(paths.study_runs(*place.split("/")), list(Run.model_fields), changed)
+    for value in ("0", "100", "permuted"):
+        stage("leakage", value)
     for name in ("throughput", "results", "claims"):
         stage(name)
     speeds = read_json(paths.THROUGHPUT, Throughput).runs
@@ -107,7 +129,7 @@ def test_tables_pictures_and_claims_follow_from_the_runs(stage: Stage) -> None:
     assert (gap.runs, gap.without, gap.diverged) == (2, 0, 0)
     assert summary["seed", "conv", "sharpness"].without == 2
     assert ("seed", "gone", "gap") not in summary
-    for picture in ("learning_rate", "batch_size", "seed"):
+    for picture in ("learning_rate", "batch_size", "seed", "leakage"):
         assert (paths.STUDY_PLOTS / f"{picture}.png").stat().st_size > 10_000
     assert len(read_json(paths.CLAIMS, Claims).claims) == 26
 

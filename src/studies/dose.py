@@ -1,0 +1,60 @@
+"""How much leakage inflates a score: the same test, with more and more of its subjects in training.
+
+One fifth of the subjects are the test subjects. A random half of the rows of each is the test; the
+other half can join the training rows, in exchange for as many rows of other subjects. So every dose
+is scored on the same rows and trains on the same number of rows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+Rows = NDArray[np.int64]
+
+
+class LeakageRun(BaseModel):
+    """A row of studies/runs/leakage/*.csv: one training with one seed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    seed: int  # of the test subjects, of the rows, of the training
+    share: int  # per cent of the test subjects that also train
+    permuted: bool  # whether each subject has the label of a random one: there is nothing to learn
+    rows: int  # trained on
+    test_rows: int
+    accuracy: float  # by row
+    ci_low: float  # 95 % confidence interval, see metrics/*.json
+    ci_high: float
+    balanced_accuracy: float
+    majority: float  # accuracy of the largest class of the training rows
+
+
+def divide(
+    subjects: Rows, test_subjects: Rows, share: int, rng: np.random.Generator
+) -> tuple[Rows, Rows]:
+    """Return the numbers of the rows to train on (n,) and of the test rows (m,).
+
+    subjects: (N,) ids of all rows. share: per cent of `test_subjects` that also train.
+    """
+    shuffled = rng.permutation(len(subjects))
+    of_test = np.isin(subjects[shuffled], test_subjects)
+    # Every second row of a subject, in random order, is a test row.
+    ids, place = np.unique(subjects[shuffled], return_inverse=True)
+    counts = np.zeros(len(ids), np.int64)
+    second = np.empty(len(shuffled), np.bool_)
+    for i, subject in enumerate(place):
+        second[i] = counts[subject] % 2
+        counts[subject] += 1
+    test = shuffled[of_test & ~second]
+    leaking = rng.permutation(test_subjects)[: round(share / 100 * len(test_subjects))]
+    joined = shuffled[of_test & second & np.isin(subjects[shuffled], leaking)]
+    others = shuffled[~of_test]
+    return rng.permutation(np.concatenate([others[len(joined) :], joined])), test
+
+
+def permuted_labels(labels: Rows, subjects: Rows, rng: np.random.Generator) -> Rows:
+    """Return labels (N,) in which all rows of a subject have the label of a random subject."""
+    _, firsts, place = np.unique(subjects, return_index=True, return_inverse=True)
+    shuffled: Rows = rng.permutation(labels[firsts])[place]
+    return shuffled

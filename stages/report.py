@@ -1,7 +1,9 @@
-"""Write the report: what the data are, what the models learned, and how far to trust it."""
+"""Write the report: what a new subject would see, what the models learned, and from what."""
 
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -9,58 +11,81 @@ from pydantic import BaseModel
 from src import paths
 from src.cli import run
 from src.evaluation.comparison import Pair
-from src.evaluation.metrics import Metrics, Prediction, read_baseline
+from src.evaluation.metrics import Metrics, read_metrics
 from src.params import BASELINES, read_params
 from src.reporting.page import render
 from src.storage.dataset import SPLITS, read_info
 from src.storage.files import read_csv, read_json, write_bytes
+from src.storage.predictions import Prediction
 
-MEASURES = [key for key in Metrics.model_fields if key != "unscored_classes"]
+NOT_IN_TABLES = ("unscored_classes", "by")
 PICTURES = (
-    *(paths.SAMPLE_FIGURE, paths.LEAKAGE_FIGURE, paths.ACCURACY_FIGURE),
-    *(paths.HISTORY_FIGURE, paths.LEARNING_RATE_FIGURE),
+    *(paths.NEW_SUBJECTS_FIGURE, paths.ACCURACY_FIGURE, paths.ROC_FIGURE, paths.LEAKAGE_FIGURE),
+    *(paths.HISTORY_FIGURE, paths.LEARNING_RATE_FIGURE, paths.SAMPLE_FIGURE),
 )
 
 
 class Leakage(BaseModel):
-    """What plots/leakage.json holds; the shares are left out where they are unknown."""
+    """What plots/leakage.json holds; a share is left out where it is unknown."""
 
     sentence: str
     shared_subjects: float | None = None
     same_subject_neighbour: float | None = None
-    closest_twentieth: float | None = None
+    nearest_row_of_same_subject: float | None = None
+    nearest_neighbour_given: float
+    nearest_neighbour_random: float
 
 
 def main() -> None:
     params, info = read_params(), read_info()
-    metrics = {name: read_json(paths.metrics(name), Metrics) for name in params.models}
-    best = max(metrics, key=lambda name: metrics[name].accuracy)
-    for name in BASELINES:
-        if baseline := read_baseline(paths.metrics(name)):
-            metrics[name] = baseline
-    pairs = read_csv(paths.COMPARISON, Pair, least=0)
-    by_subject = any(pair.by_subject is not None for pair in pairs)
+    models, baselines = tuple(params.models), ("majority", "nearest_neighbour")
+    given = {name: read_json(paths.metrics(name), Metrics) for name in (*models, *baselines)}
+    new = {
+        name: found
+        for name in (*params.cross_validation.models, *BASELINES)
+        if (found := read_metrics(paths.new_subject_metrics(name)))
+    }
     page = render(
         "report.html.jinja",
         params=params,
-        best=best,
-        metrics=metrics,
+        given=given,
+        best=max(models, key=lambda name: given[name].accuracy),
+        new=new,
+        by=new["majority"].by,
+        best_new=max(new, key=lambda name: new[name].auc or 0),
+        tables={"given": table(given), "new": table(new)},
         leakage=read_json(paths.LEAKAGE, Leakage),
         info=info,
         class_counts=list(
             zip(info.classes, *(info.counts[split] for split in SPLITS), strict=True)
         ),
-        measures=MEASURES,
-        scores=[(name, *map(vars(found).get, MEASURES)) for name, found in metrics.items()],
-        by_subject=by_subject,
-        pairs=[[cell for cell in pair if cell is not None] for pair in pairs],
-        confusion={name: confusion_rows(name, info.classes) for name in params.models},
+        pairs={
+            "given": read_pairs(paths.PAIRS),
+            "new": read_pairs(paths.NEW_SUBJECT_PAIRS),
+        },
+        confusion={name: confusion_rows(name, info.classes) for name in models},
         pictures={path.stem: path.read_bytes() for path in PICTURES},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
         versions=[(name, version(name)) for name in ("torch", "scikit-learn", "dvc")],
     )
     write_bytes(paths.REPORT, page)
     print(f"wrote {paths.REPORT}")
+
+
+def table(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
+    """Return header and rows of a table of metrics, without the columns that are empty."""
+    columns = [
+        key
+        for key in Metrics.model_fields
+        if key not in NOT_IN_TABLES and any(getattr(m, key) is not None for m in metrics.values())
+    ]
+    rows = [(name, *(getattr(m, key) for key in columns)) for name, m in metrics.items()]
+    return {"header": ["", *columns], "rows": rows}
+
+
+def read_pairs(path: Path) -> list[list[Any]]:
+    """Return the rows of a table of pairs, without the column of p by subject if that is empty."""
+    return [[cell for cell in pair if cell is not None] for pair in read_csv(path, Pair, least=0)]
 
 
 def confusion_rows(model: str, classes: list[str]) -> list[tuple[Any, ...]]:

@@ -9,12 +9,11 @@ from src.plotting.style import BLUE, ORANGE
 
 
 def leakage_figure(
-    closeness: NDArray[np.float64], same: NDArray[np.bool_] | None, threshold: float
+    closeness: NDArray[np.float64], same: NDArray[np.bool_] | None, title: str
 ) -> Figure:
     """Return the histogram of `closeness` (n,) of the test rows; values of NaN are left out.
 
     same: (n,), whether the nearest training row is of the same subject, shown as two colours.
-    Where it is None, a line shows the `threshold` below which closeness means a leak.
     """
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -23,12 +22,11 @@ def leakage_figure(
     bins = np.linspace(0, top, 41).tolist()
     if same is None:
         axes.hist(closeness[known], bins, color=BLUE, label="test rows")
-        axes.axvline(threshold, color="black", linestyle="--", label="close enough for a leak")
     else:
         groups = [closeness[known & same], closeness[known & ~same]]
         label = [f"nearest training row is of {whose} subject" for whose in ("the same", "another")]
         axes.hist(groups, bins, stacked=True, color=[ORANGE, BLUE], label=label)
-    axes.set_title("How similar is each test row to a training row?")
+    axes.set_title(f"{title}: how similar is each test row to a training row?", parse_math=False)
     axes.set_xlabel("distance to the nearest training row / median distance to the other test rows")
     axes.set(ylabel="test rows", xlim=(0, 1.02 * top))
     axes.margins(y=0.35)  # room for the legend

@@ -1,4 +1,4 @@
-"""The picture of the data: the notebook's slice, and one slice of each class."""
+"""The picture of the data: the notebook's row, and one image of each class."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,22 +8,37 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 NOTEBOOK_ROW = 500
-MOST = 11  # slices; more of them are too small to see
-WIDTH = 2.3  # inches per slice
+MOST = 11  # images; more of them are too small to see
+WIDTH = 2.3  # inches per image
 
 
-def slice_figure(images: NDArray[Any], labels: NDArray[np.int64], classes: Sequence[str]) -> Figure:
-    """Return channel 0 of training row 500 (or of the last), then of the first row of each class.
+def slice_figure(
+    images: NDArray[Any], labels: NDArray[np.int64], classes: Sequence[str], title: str
+) -> Figure:
+    """Return training row 500 (or the last), then the first row of each class.
 
-    images: (N, C, H, W) uint8 or float32; labels: (N,) int64.
+    images: (N, C, H, W) uint8 or float32; three different channels are shown as a colour, else
+    channel 0. labels: (N,) int64.
     """
     _, firsts = np.unique(labels, return_index=True)
     rows = [min(NOTEBOOK_ROW, len(images) - 1), *firsts][:MOST]
+    in_colour = images.shape[1] == 3 and images.strides[1] != 0
     height = WIDTH * min(3, images.shape[2] / images.shape[3])
     figure = Figure(figsize=(WIDTH * len(rows), height + 0.6), layout="constrained")
     for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
-        axes.imshow(images[row, 0], cmap="cividis")
+        image = as_colours(images[row]) if in_colour else images[row, 0]
+        axes.imshow(image, cmap="cividis")
         axes.set_title(f"row {row}:\n{classes[labels[row]]}", fontsize=9, parse_math=False)
         axes.axis("off")
-    figure.suptitle("Training slices: one row, then one of each class", fontsize=11)
+    text = f"{title}: one training row, then one of each class"
+    figure.suptitle(text, fontsize=11, parse_math=False)
     return figure
+
+
+def as_colours(image: NDArray[Any]) -> NDArray[Any]:
+    """Return an image (3, H, W) as (H, W, 3); other numbers than bytes are stretched to 0 to 1."""
+    colours = image.transpose(1, 2, 0)
+    if colours.dtype == np.uint8:
+        return colours
+    low, high = float(colours.min()), float(colours.max())
+    return (colours - low) / ((high - low) or 1.0)

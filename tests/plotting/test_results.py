@@ -6,38 +6,70 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.plotting.results import accuracy_figure, history_figure, learning_rate_figure
+from src.plotting.results import (
+    Interval,
+    Panel,
+    history_figure,
+    interval_figure,
+    learning_rate_figure,
+    roc_figure,
+)
 from src.plotting.style import save_png
 from src.storage.dataset import Epoch
+from src.storage.predictions import RocPoint
 
 METRICS = {
     "good": SimpleNamespace(accuracy=0.7, ci_low=0.6, ci_high=0.9, diverged=False),
     "hot": SimpleNamespace(accuracy=0.1, ci_low=0.05, ci_high=0.2, diverged=True),
 }
-BASELINES = {"majority": SimpleNamespace(accuracy=0.5, ci_low=0.4, ci_high=0.6, diverged=None)}
 
 
-def test_accuracy_figure_shows_each_interval_and_names_divergence() -> None:
-    axes: Any
-    (axes,) = accuracy_figure(METRICS, BASELINES, 1279, "Wilson").axes
-    assert [text.get_text() for text in axes.texts] == ["70.0%", "10.0% diverged", "50.0%"]
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["good", "hot", "majority"]
-    assert all(part in axes.get_xlabel() for part in ("1279", "Wilson"))
-    lines = [(*line.get_xdata(), *line.get_ydata()) for line in axes.lines]
-    for place, row in enumerate([*METRICS.values(), *BASELINES.values()]):
-        assert (row.ci_low, row.ci_high, place, place) in lines
-        assert (row.accuracy, place) in lines
-    assert (0.5, 0.5, 0, 1) in lines  # at the majority class, over the whole height
+def test_interval_figure_shows_each_interval_and_names_divergence() -> None:
+    aucs = {"good": Interval(0.7, 0.6, 0.9), "majority": Interval(0.5, 0.4, 0.6)}
+    panels = [Panel("AUC", aucs, 0.5), Panel("accuracy", {"hot": Interval(0.1, 0.0, 0.2)}, 0.3)]
+    names = ["good", "hot", "majority"]
+    figure: Any = interval_figure(panels, names, ["hot"], ["majority"], "Digits: new", "by row")
+    left, right = figure.axes
+    assert [text.get_text() for text in left.texts] == ["0.700", "- diverged", "0.500"]
+    assert [text.get_text() for text in right.texts] == ["-", "0.100 diverged", "-"]
+    assert [text.get_text() for text in left.get_yticklabels()] == names
+    assert (figure.get_suptitle(), "by row" in figure.get_supxlabel()) == ("Digits: new", True)
+    lines = [(*line.get_xdata(), *line.get_ydata()) for line in left.lines]
+    for place, found in ((0, aucs["good"]), (2, aucs["majority"])):
+        assert (found.low, found.high, place, place) in lines
+        assert (found.value, place) in lines
+    assert (0.5, 0.5, 0, 1) in lines  # the constant answer, over the whole height
+
+
+def test_roc_figure_draws_each_class_and_names_divergence() -> None:
+    points = [RocPoint(name, *xy) for name in "ab" for xy in ((0.0, 0.0), (0.2, 0.7), (1.0, 1.0))]
+    figure: Any = roc_figure({"good": points, "hot": []}, "Digits: ROC")
+    good, hot = figure.axes
+    assert [list(line.get_ydata()) for line in good.lines[1:]] == [[0.0, 0.7, 1.0]] * 2
+    assert (good.get_title(), hot.get_title()) == ("good", "hot: diverged")
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
 def test_history_figure_marks_divergence_above_the_losses() -> None:
-    good = [Epoch(0, 1.2, 1, 0.5), Epoch(1, 0.3, 1, 0.6)]
+    good = [Epoch(0, 1.2, 1, 0.5, 1.1, 0.4), Epoch(1, 0.3, 1, 0.6, 0.9, 0.7)]
     hot = [Epoch(0, 1e29, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
-    figure: Any = history_figure({"good": good, "hot": hot})
+    figure: Any = history_figure({"good": good, "hot": hot}, "Digits")
     loss, accuracy = figure.axes
     assert 1.2 < loss.get_ylim()[1] < 1e5  # the loss of 1e29 does not flatten the others
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["good", "hot, diverged"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "good",
+        "good, validation",
+        "hot, diverged",
+    ]
+    dashed = [
+        [*line.get_ydata()]
+        for axes in figure.axes
+        for line in axes.lines
+        if line.get_linestyle() == "--"
+    ]
+    assert dashed == [[1.1, 0.9], [0.4, 0.7]]
     above, inside = (line for line in (*loss.lines, *accuracy.lines) if line.get_marker() == "X")
     assert (above.get_xdata(), above.get_ydata()[0] > 1) == ([1], True)  # in heights of the panel
     assert (inside.get_xdata(), inside.get_ydata()) == ([1], [0.4])
@@ -63,5 +95,5 @@ def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan()
 def test_save_png_of_extreme_losses_repeats(tmp_path: Path, losses: list[float]) -> None:
     histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)]}
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
-        save_png(path, history_figure(histories))
+        save_png(path, history_figure(histories, "Digits"))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

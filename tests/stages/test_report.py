@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from src import paths
+from src.evaluation.comparison import Pair
 from src.params import BASELINES
 from src.storage.files import write_bytes, write_csv, write_json
 from stages import report
 from stages.studies import report as studies_report
 
 MODELS = ("small", "conv", "conv_again", "conv_hot")  # of the params in tests/conftest.py
-PICTURES = ("sample", "leakage", "accuracy", "history", "learning_rate")
+PICTURES = (
+    *("new_subjects", "accuracy", "roc", "leakage"),
+    *("history", "learning_rate", "sample"),
+)
 CLASSES = ("<Ill>", "Sane", "Unsure")
 
 
@@ -32,38 +36,49 @@ def table(page: str, caption: str) -> dict[str, list[str]]:
 
 def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
     counts = {"train": [5, 6, 7], "test": [3, 1, 0]}
-    info = {"image_shape": [3, 8, 9], "classes": CLASSES, "scored": CLASSES[:2], "counts": counts}
-    write_json(paths.INFO, info)
+    write_json(paths.INFO, {"image_shape": [3, 8, 9], "classes": CLASSES, "counts": counts})
     for place, name in enumerate((*MODELS, *BASELINES)):
         share = 0.5 + place / 100
-        of_model = {"loss": 1e-5, "diverged": False} if name in MODELS else {}
         found = {"accuracy": share, "ci_low": share - 0.1, "ci_high": share + 0.1}
-        write_json(paths.metrics(name), found | of_model)
-    write_json(paths.metrics("nearest_neighbour_subject"), {})  # these data have no such folds
-    write_json(paths.LEAKAGE, {"sentence": "<They leak.>", "closest_twentieth": 0.2})
+        found |= {"balanced_accuracy": 0.4, "macro_f1": 0.3, "auc": share + 0.2}
+        of_model = {"loss": 1e-5, "diverged": False} if name in MODELS else {}
+        write_json(paths.metrics(name), found | of_model | {"unscored_classes": "Unsure"})
+        aucs = {"auc_low": share, "auc_high": share + 0.3, "by": "subject"}
+        write_json(paths.new_subject_metrics(name), found | aucs)
+    write_json(paths.new_subject_metrics("linear"), {})  # these data allow none
+    shares = {"nearest_neighbour_given": 0.2, "nearest_neighbour_random": 0.25}
+    write_json(paths.LEAKAGE, {"sentence": "<They leak.>", **shares})
     predicted = [("<Ill>", "<Ill>"), *[("<Ill>", "Sane")] * 3, ("Sane", "Unsure")]
     for name in MODELS:
         write_csv(paths.confusion(name), ("actual", "predicted"), predicted)
-    columns = ("a", "b", "only_a", "only_b", "mcnemar", "by_subject", "verdict")
-    write_csv(paths.COMPARISON, columns, [("small", "conv", 3, 5, 0.5, 0.25, "as good")])
+    pair = Pair("small", "conv", 3, 5, 0.5, 0.25, "as good")
+    write_csv(paths.PAIRS, Pair._fields, [pair])
+    write_csv(paths.NEW_SUBJECT_PAIRS, Pair._fields, [pair._replace(b="majority")])
     for name in PICTURES:
         write_bytes(paths.PLOTS / f"{name}.png", name.encode())
 
     report.main()
     page = paths.REPORT.read_text()
-    best, leakage = re.findall(r'<p class="lead">(.*?)</p>', page)
-    shares = ["0.5300", "0.4300", "0.6300", "0.5400", "0.5500"]
-    assert re.findall(r"\d\.\d+|conv_\w+", best) == ["conv_hot", *shares]
-    assert leakage == "&lt;They leak.&gt;"
-    assert "18 training and 4 test rows of 3 x 8 x 9" in page
+    assert "<title>Made-up images: report</title>" in page
+    new, given = re.findall(r'<p class="lead">(.*?)</p>', page)
+    # Of small, majority and nearest_neighbour, the last has the highest AUC.
+    expected = ["nearest neighbour", "0.7500", "0.5500", "0.8500", "0.4000", "0.5", "0.4000"]
+    assert re.findall(r"\d\.\d+|nearest neighbour", new) == expected
+    assert re.findall(r"\d\.\d+|conv_\w+", given) == ["conv_hot", "0.5300"]
+    assert given.endswith("&lt;They leak.&gt;")
+    assert "18 training and 4 test rows" in page
     assert "leave out Unsure." in page
     assert table(page, "Rows by class")["Sane"] == ["6", "1"]
-    assert list(table(page, "Similarity").values())[1:] == [["0.2000"]]
-    scores = table(page, "Metrics")
-    assert list(scores) == ["", *MODELS, *BASELINES[:3]]
-    assert scores["conv"] == ["0.5100", "0.4100", "0.6100", "-", "-", "1.0e-05", "no"]
-    pair = table(page, "Pairs of models")["small"]
-    assert pair == ["conv", "3", "5", "0.5000", "0.2500", "as good"]
+    assert list(table(page, "Similarity").values())[1:] == [["0.2000"], ["0.2500"]]
+    scores = table(page, "Given split")
+    assert list(scores) == ["", *MODELS, *BASELINES[:2]]
+    assert scores["conv"] == [
+        *("0.5100", "0.4100", "0.6100", "0.4000", "0.3000", "0.7100", "1.0e-05", "no")
+    ]
+    assert list(table(page, "Cross-validation")) == ["", "small", *BASELINES[:2]]
+    assert table(page, "Pairs: subjects")["small"][0] == "majority"
+    of_models = table(page, "Pairs of models")["small"]
+    assert of_models == ["conv", "3", "5", "0.5000", "0.2500", "as good"]
     ill, sane, unsure = (table(page, "conv: test rows")[name] for name in CLASSES)
     assert (ill, sane) == (["1", "3", "0", "0.2500"], ["0", "0", "1", "0.0000"])
     assert unsure == ["0", "0", "0", "-"]
@@ -73,11 +88,16 @@ def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
     assert re.findall(r'<img src="data:image/png;base64,(.*?)"', page) == data
     assert not re.search(r'(src|href)="(?!data:|#)', page)  # one file
 
-    paths.COMPARISON.write_text(paths.COMPARISON.read_text().replace("0.25", ""))  # no subject ids
+    write_csv(paths.PAIRS, Pair._fields, [pair._replace(by_subject=None)])  # no subject ids
+    # Now no two models differ only in the learning rate.
+    text = paths.PARAMS.read_text().replace("lr: 1e30\n", "lr: 0.01\n")
+    paths.PARAMS.write_text(text)
     report.main()
-    header, pair = table(paths.REPORT.read_text(), "Pairs of models").values()
-    assert len(header) == len(pair)
-    assert pair == ["conv", "3", "5", "0.5000", "as good"]
+    page = paths.REPORT.read_text()
+    header, row = table(page, "Pairs of models").values()
+    assert len(header) == len(row)
+    assert row == ["conv", "3", "5", "0.5000", "as good"]
+    assert b64encode(b"learning_rate").decode() not in page
 
 
 def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> None:
@@ -112,5 +132,5 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     assert second["B"][1] == "R. Would decide: W"
     assert table(page, "Speed")["4"] == ["100", "22", "CPU"]
     assert table(page, "Pairs of models")["small"] == ["conv", "0.5000", "0.7500", "0.1250", "no"]
-    links = [f"plots/{name}.png" for name in ("seed", "learning_rate", "batch_size")]
+    links = [f"plots/{name}.png" for name in ("leakage", "seed", "learning_rate", "batch_size")]
     assert re.findall(r'src="(.*?)"', page) == links

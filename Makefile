@@ -15,17 +15,13 @@ STUDIES := studies/dvc.yaml
 run: $(SETUP) ## set up, run the pipeline, show the metrics
 	python -m scripts.repro report
 	dvc repro
+	@python -m scripts.results
 	@echo
-	dvc metrics show
-	@echo
-	@echo "ci_low, ci_high: 95 % confidence interval of the accuracy;" \
-		"$$(test -f data/flat/subjects_test.npy && echo 'bootstrap over subjects' || echo Wilson)"
-	@python -c 'import json; print(json.load(open("plots/leakage.json"))["sentence"])'
 	@echo "Next: open plots/report.html; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
 	@echo "      In a new terminal, first: . .venv/bin/activate"
 
 studies: $(SETUP) ## measure what seeds, learning rates and batch sizes do: studies/
-	python -m scripts.repro $(addprefix $(STUDIES):,seed learning_rate batch_size)
+	python -m scripts.repro $(addprefix $(STUDIES):,leakage seed learning_rate batch_size)
 	dvc repro $(STUDIES)
 
 benchmark: run ## compare with the notebook's recipe on the CPU, six to twelve minutes

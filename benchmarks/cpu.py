@@ -237,8 +237,8 @@ def all_six(params: Params, result: dict[str, Any]) -> dict[str, float]:
     steps, beside = result["milliseconds per step"], result["train conv_nn4"]["seconds"]
     seconds: dict[str, list[float]] = {recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)}
     for name in reversed(params.models):  # as scripts.repro starts them
-        batch_size = params.models[name].batch_size
-        n_steps = params.training(name).epochs * -(-rows_that_fit()["train"] // batch_size)
+        recipe_ = params.recipe(name)
+        n_steps = recipe_.epochs * -(-rows_that_fit()["train"] // recipe_.batch_size)
         times = steps[name if name in steps else "conv_nn2"]
         for recipe, of_all in seconds.items():
             if recipe == "plain":
@@ -327,8 +327,8 @@ def dvc_overhead() -> dict[str, float]:
 
 def one_change(params: Params, result: dict[str, Any]) -> dict[str, float]:
     """Compare conv_nn2 trained and evaluated again with the notebook's recipe from the top."""
-    steps = -(-rows_that_fit()["train"] // params.models["conv_nn2"].batch_size)
-    steps *= params.training("conv_nn2").epochs
+    steps = -(-rows_that_fit()["train"] // params.recipe("conv_nn2").batch_size)
+    steps *= params.recipe("conv_nn2").epochs
     ours = steps * result["milliseconds per step"]["conv_nn2"]["ours"] / 1000
     ours += result["train conv_nn4"]["seconds"] + result["evaluate conv_nn2"]["seconds"]
     ours += result["dvc"]["dvc repro"]

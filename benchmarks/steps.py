@@ -40,11 +40,11 @@ def main() -> None:
 
 def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float:
     """Return the median step after the warm-up; on a GPU, where the host runs ahead, the mean."""
-    model = read_params().models[name]
-    info = read_info()
+    params, info = read_params(), read_info()
+    arch, model = params.models[name].arch, params.recipe(name)
     rows = load_split("train", info)
     x, y = torch.from_numpy(rows.images), torch.from_numpy(rows.labels)
-    network = make_network(model.arch, info.image_shape, len(info.classes), seed=0).to(device)
+    network = make_network(arch, info.image_shape, len(info.classes), seed=0).to(device)
     if recipe == "ours":
         x, y = to_device_if_it_fits(x, device), y.to(device)
         folded = fold(network, x)

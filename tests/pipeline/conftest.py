@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 
-# Small enough to run often: 8 subjects, the six models on one epoch, one run of each study, since
-# each `dvc` resolves all of them.
+# Small enough to run often: 8 subjects, the seven models on one epoch, two folds, one run of each
+# study, since each `dvc` resolves all of them.
 SMALL = {
     "subjects: 60": "subjects: 8",
     "slices: 20 ": "slices: 5 ",
     "height: 64 ": "height: 36 ",
     "width: 56": "width: 36",
     "epochs: 10": "epochs: 1",
+    "epochs: 8": "epochs: 1",
+    "folds: 5": "folds: 2",
+    "validation: 0.2": "validation: 0.5",
+    "shares: [0, 25, 50, 75, 100]      # per cent\n    seeds: [0, 1, 2, 3, 4]": (
+        "shares: [100]\n    seeds: [0]"
+    ),
     "models: [simple_nn2, conv_nn2]\n    seeds: [0, 1, 2, 3, 4]": (
         "models: [simple_nn2]\n    seeds: [0]"
     ),
@@ -26,6 +32,7 @@ SMALL = {
     "values: [1, 5, 15, 100, all]": "values: [all]",
     "seeds: [0, 1, 2, 3, 4]": "seeds: [0]",
 }
+STUDIES = ("leakage", "seed", "learning_rate", "batch_size")
 RESULTS = ("dvc.lock", "metrics/", "plots/", "studies/")
 
 
@@ -148,7 +155,7 @@ def clone(finished: Clone, tmp_path: Path) -> Clone:
 def studied(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a clone after `make studies`, committed; tests that change it take a copy."""
     clone = finished.copy(tmp_path_factory.mktemp("studied") / "clone")
-    studies = [f"studies/dvc.yaml:{study}" for study in ("seed", "learning_rate", "batch_size")]
+    studies = [f"studies/dvc.yaml:{study}" for study in STUDIES]
     clone.run("python", "-m", "scripts.repro", *studies)
     clone.repro("studies/dvc.yaml")
     clone.commit("studies")

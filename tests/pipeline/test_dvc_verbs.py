@@ -52,7 +52,7 @@ def test_another_clone_has_the_same_bytes_and_nothing_to_do(finished: Clone, fre
 def test_exp_run_apply_save_and_show(fresh: Clone) -> None:
     before = (fresh.folder / NAME).read_bytes()
     aside = ("dvc", "exp", "run", "--temp", "-n")
-    fresh.run(*aside, "split", "-S", "data.split=subject", "baselines")
+    fresh.run(*aside, "negative", "-S", "evaluation.negative_class=NonDemented", "baselines")
     fresh.run(*aside, "a", "-S", "models.simple_nn2.lr=0.003")
     assert (fresh.folder / NAME).read_bytes() == before
     quiet(fresh, "dvc", "exp", "apply", "a")
@@ -64,8 +64,8 @@ def test_exp_run_apply_save_and_show(fresh: Clone) -> None:
     rows = csv.DictReader(fresh.run("dvc", "exp", "show", "--csv").splitlines())
     shown = {row["Experiment"] or row["rev"]: row for row in rows}
     assert [shown[name]["models.simple_nn2.lr"] for name in "abc"] == ["0.003", "0.003", "0.001"]
-    accuracy = "metrics/nearest_neighbour.json:accuracy"
-    assert shown["split"][accuracy] != shown["workspace"][accuracy]
+    negative = [shown[name]["evaluation.negative_class"] for name in ("negative", "workspace")]
+    assert negative[0] == "NonDemented" != negative[1]
 
 
 def test_push_then_pull_in_another_clone(fresh: Clone, tmp_path: Path) -> None:

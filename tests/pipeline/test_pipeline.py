@@ -8,11 +8,12 @@ import vl_convert
 
 from tests.pipeline.conftest import Clone
 
-MODELS = ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "conv_nn3", "conv_nn4"]
-BASELINES = ["majority", *(f"nearest_neighbour{of}" for of in ("", "_random", "_subject"))]
+MODELS = ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "conv_nn3", "conv_nn4", "resnet"]
+CROSS_VALIDATED = ["simple_nn2", "resnet"]
 STAGES = [
     *("sample", "load", "baselines", "scale", "compare", "report"),
     *(f"{stage}@{name}" for stage in ("train", "evaluate") for name in MODELS),
+    *(f"{stage}@{name}" for stage in ("cross_validate", "summarise") for name in CROSS_VALIDATED),
 ]
 
 
@@ -44,10 +45,13 @@ def test_repro_of_a_changed_model_trains_it_alone_and_set_back_nothing(clone: Cl
 
 
 def test_status_after_a_new_architecture_names_the_new_stages_only(clone: Clone) -> None:
-    code = "from src.models.simple_nn2 import make_network as make_network\n"
+    code = (
+        "from math import prod\n\nfrom torch import nn\n\n\ndef make_network(shape, n_classes):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), n_classes))\n"
+    )
     (clone.folder / "src/models/my_net.py").write_text(code)
     new = "  a_new_arch:\n    arch: my_net\n    lr: 0.1\n    batch_size: 5\n"
-    clone.edit("params.yaml", "\nstudies:", f"{new}\nstudies:")
+    clone.edit("params.yaml", "\nevaluation:", f"{new}\nevaluation:")
     stale = json.loads(clone.run("dvc", "status", "--json"))
     main = {stage for stage in stale if not stage.startswith("studies/")}
     assert main == {"train@a_new_arch", "evaluate@a_new_arch", "compare", "report"}
@@ -58,13 +62,17 @@ def test_status_after_a_new_architecture_names_the_new_stages_only(clone: Clone)
         assert {row["model"] for row in csv.DictReader(history)} == {*MODELS, "a_new_arch"}
 
 
-def test_metrics_show_fits_a_terminal(finished: Clone) -> None:
-    header, *rows = finished.run("dvc", "metrics", "show").splitlines()
-    assert {"Path", "accuracy", "ci_low", "ci_high", "macro_f1", "loss"} <= {*header.split()}
-    files = {f"metrics/{name}.json" for name in (*MODELS, *BASELINES)}
+def test_results_are_two_tables_that_fit_120_columns(finished: Clone) -> None:
+    lines = finished.run("python", "-m", "scripts.results").splitlines()
+    assert max(map(len, lines)) <= 120
+    first = [line.split()[0] for line in lines if line]
+    baselines = ["majority", "nearest_neighbour"]
+    names = [*CROSS_VALIDATED, *baselines, "linear", *MODELS, *baselines]
+    assert [name for name in first if name in names] == names
+    rows = finished.run("dvc", "metrics", "show").splitlines()[1:]
+    shown = [f"cross_validation/{name}" for name in (*CROSS_VALIDATED, *baselines, "linear")]
+    files = {f"metrics/{name}.json" for name in (*MODELS, *baselines, *shown)}
     assert {row.split()[0] for row in rows} == files
-    # The last column lists class names, which so few subjects leave out of a mean.
-    assert len(header.partition("unscored_classes")[0].rstrip()) <= 123
 
 
 def test_plots_show_draws_all_models_in_one_chart(finished: Clone) -> None:
@@ -72,8 +80,12 @@ def test_plots_show_draws_all_models_in_one_chart(finished: Clone) -> None:
     for chart in ("plots/history.csv", "Training accuracy of all models"):
         svg = vl_convert.vegalite_to_svg(plots[chart][0]["content"])
         assert all(name in svg for name in MODELS)
-    files = [f"plots/confusion/{name}.csv" for name in MODELS]
-    pictures = ("sample", "leakage", "accuracy", "learning_rate", "history")
+    roc = vl_convert.vegalite_to_svg(plots["plots/roc/conv_nn2.csv"][0]["content"])
+    assert "NonDemented" in roc
+    files = [f"plots/{kind}/{name}.csv" for kind in ("confusion", "roc") for name in MODELS]
+    pictures = (
+        *("sample", "leakage", "accuracy", "learning_rate", "history", "new_subjects", "roc"),
+    )
     assert {*files, *(f"plots/{picture}.png" for picture in pictures)} <= plots.keys()
 
 

@@ -58,7 +58,8 @@ def checkpoint(model: str, key: str) -> Path:
 
 
 def folds_checkpoint(model: str, key: str) -> Path:
-    return MODELS / f"{model}.folds.{key}.checkpoint"
+    # No model's name begins with "_": a training of the model may run beside, and removes its own.
+    return MODELS / f"_folds.{model}.{key}.checkpoint"
 
 
 def folds(model: str) -> Path:

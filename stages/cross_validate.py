@@ -59,7 +59,9 @@ def main() -> None:
     numbers = np.arange(len(fold))
     found = Predictions(numbers, rows.subjects, rows.labels, probabilities, fold)
     write_predictions(paths.folds(name), found, info.classes)
-    for finished in paths.MODELS.glob(f"{name}.folds.*.checkpoint"):  # also of other params
+    for finished in paths.MODELS.glob(
+        paths.folds_checkpoint(name, "*").name
+    ):  # also of other params
         remove(finished)
 
 

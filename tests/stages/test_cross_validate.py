@@ -109,15 +109,17 @@ def test_cross_validate_resumes_after_its_finished_folds(
     call_stage(flat, "cross_validate", "small")
     whole = read_predictions(flat / paths.folds("small"), CLASSES)
     assert capsys.readouterr().out.count("fold ") == 2
-    assert not list(flat.glob("models/*"))
+    assert not list(flat.glob("models/_*"))
     shutil.rmtree(flat / "data/folds")
     (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
     with pytest.raises(OSError, match="folds"):
         call_stage(flat, "cross_validate", "small")
-    (work,) = flat.glob("models/small.folds.*.checkpoint")
+    (work,) = flat.glob(str(paths.folds_checkpoint("small", "*")))
     kept = np.load(work / "fold-1.npy")
     np.save(work / "fold-1.npy", kept[:, ::-1])  # shows that it is not made again
     (work / "fold-0.npy").unlink()
+    call_stage(flat, "scale")
+    call_stage(flat, "train", "small")  # it removes checkpoints of its own, and no other
     (flat / "data/folds").unlink()
     capsys.readouterr()
     call_stage(flat, "cross_validate", "small")
@@ -126,7 +128,7 @@ def test_cross_validate_resumes_after_its_finished_folds(
     expected = whole.probabilities.copy()
     expected[whole.folds == 1] = kept[:, ::-1]
     np.testing.assert_array_equal(resumed.probabilities, expected)
-    assert not list(flat.glob("models/*"))
+    assert not list(flat.glob("models/_*"))
 
 
 def test_cross_validate_without_ids_says_that_folds_are_by_row(

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-RESAMPLES = 1999
+RESAMPLES, FEWEST_RESAMPLES = 1999, 200
+MOST_WEIGHTS = 2**24  # of all resamples: with many rows, fewer resamples are as exact
 BLOCK = 2**22  # weights at a time
 
 Subjects = NDArray[np.int64] | None  # (N,) ids; None where they are unknown
@@ -35,8 +36,9 @@ def bootstrap(statistic: Statistic, n_rows: int, subjects: Subjects) -> tuple[fl
     n_units = int(unit_of_row.max()) + 1
     rng = np.random.default_rng(0)
     values: list[float] = []
-    while len(values) < RESAMPLES:
-        n = min(max(1, BLOCK // n_rows), RESAMPLES - len(values))
+    n_resamples = min(RESAMPLES, max(FEWEST_RESAMPLES, MOST_WEIGHTS // n_rows))
+    while len(values) < n_resamples:
+        n = min(max(1, BLOCK // n_rows), n_resamples - len(values))
         draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=n)
         values += statistic(draws[:, unit_of_row].astype(np.float64)).tolist()
     low, high = np.nanpercentile(values, [2.5, 97.5])

@@ -101,6 +101,8 @@ def validation_rows(
     for label in np.unique(labels[firsts]):
         of_class = ids[labels[firsts] == label]
         n_held_out = min(round(recipe.validation * len(of_class)), len(of_class) - 1)
+        if not n_held_out:
+            print(f"note: validation has no row of class {label}, of which there are too few")
         chosen += order.permutation(of_class)[:n_held_out].tolist()
     if not chosen:
         raise InputError(

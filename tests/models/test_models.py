@@ -40,7 +40,10 @@ def test_make_network_of_every_file_takes_another_shape_and_number_of_classes(ar
     assert network(torch.zeros(2, 1, 40, 44)).shape == (2, 3)
 
 
-@pytest.mark.parametrize(("arch", "smallest"), [("conv_nn1", 16), ("conv_nn2", 36)])
+@pytest.mark.parametrize(
+    ("arch", "smallest"),
+    [("conv_nn1", 16), ("conv_nn2", 36), ("resnet", 16), ("small_cnn", 8)],
+)
 def test_make_network_takes_the_smallest_image_and_names_its_size(arch: str, smallest: int) -> None:
     make_network(arch, (1, smallest, smallest + 1), 2, seed=0)
     with pytest.raises(InputError, match=f"{smallest} x {smallest}"):
@@ -83,3 +86,12 @@ def test_make_network_keeps_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(0)))
     assert [module.training for module in network] == [False, True, True, True, True]
     assert network[1].num_batches_tracked == 0
+
+
+def test_resnet_is_small_and_averages_large_images() -> None:
+    network = make_network("resnet", SLICES, 4, seed=0)
+    assert 100_000 < sum(parameter.numel() for parameter in network.parameters()) < 500_000
+    x = torch.randn(2, *SLICES, generator=torch.Generator().manual_seed(0))
+    averaged = nn.functional.avg_pool2d(x, 2)  # 176 pixels become 88
+    small = make_network("resnet", (3, 104, 88), 4, seed=0)
+    torch.testing.assert_close(network.eval()(x), small.eval()(averaged))

@@ -17,7 +17,7 @@ SMALL = {
     "height: 64 ": "height: 36 ",
     "width: 56": "width: 36",
     "epochs: 10": "epochs: 1",
-    "epochs: 8": "epochs: 1",
+    "epochs: 6": "epochs: 1",
     "folds: 5": "folds: 2",
     "validation: 0.2": "validation: 0.5",
     "shares: [0, 25, 50, 75, 100]      # per cent\n    seeds: [0, 1, 2, 3, 4]": (

@@ -21,6 +21,7 @@ def two_models(repo: Path, folder: Path) -> Clone:
     clone = new_clone(repo, folder)
     params = yaml.safe_load((folder / "params.yaml").read_text())
     params["models"] = {name: params["models"][name] for name in MODELS}
+    params["cross_validation"]["models"] = {MODELS[0]: MODELS[0]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     clone.commit("two models")
     return clone

@@ -111,7 +111,7 @@ def test_repro_after_a_kill_in_each_kind_of_stage_ends_in_the_same_bytes(
     clone = two_models(repo, tmp_path / "clone")
     interrupt = signum == signal.SIGINT
     half_written = 0
-    for stage in ("sample", "load", "scale", "train@simple_nn2", "compare"):
+    for stage in ("sample", "load", "train@simple_nn2", "cross_validate@simple_nn2", "compare"):
         for moment, who in (
             (Repro.starts, "both" if interrupt else "dvc"),
             (Repro.writes, "both" if interrupt else "stage"),

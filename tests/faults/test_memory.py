@@ -45,6 +45,8 @@ def test_stages_on_the_real_slices_take_little_memory(tmp_path: Path, shared_sli
         # A batch of 100 takes 1.7 GB at least; how much more depends on the CPU's convolutions.
         (["stages.train", "conv_nn1"], "data/scaled/x_train.npy", 3 * GB),
         (["stages.evaluate", "conv_nn1"], "data/scaled/x_test.npy", 2 * GB),
+        # It maps the scaled rows of a fold, which take at most as much as those of the split.
+        (["stages.cross_validate", "simple_nn2"], "data/*/x_*.npy", 2 * GB),
     ):
         # A file that is mapped as private memory counts as data, though nothing is written there
         # and its pages stay the file's.

@@ -36,7 +36,7 @@ test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 # On a processor with AMX or AVX512 this takes other code of PyTorch, oneDNN and MKL.
 test-cpu: $(SETUP) ## the tests of src again, with the instructions of an older processor
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
-		python -m pytest $(PARALLEL) $(addprefix --ignore=tests/,pipeline faults stages scripts)
+		python -m pytest $(PARALLEL) $(addprefix tests/,training data evaluation models studies storage)
 
 test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
 	python -m pytest $(PARALLEL) -m slow

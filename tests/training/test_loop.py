@@ -38,10 +38,10 @@ def rows(equal: bool = True, constant: bool = True) -> tuple[torch.Tensor, torch
 
 
 def plain_training(
-    network: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int
+    network: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int, lr: float = 0.1
 ) -> tuple[list[list[float]], list[float]]:
     """Train as the notebook does: log-softmax, and cross-entropy, which applies it again."""
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
     losses, accuracies = list[list[float]](), list[float]()
     for _ in range(epochs):
         losses.append([])

@@ -40,7 +40,7 @@ def main() -> None:
     tests = {
         name: read_predictions(paths.predictions(name), info.classes) for name in params.models
     }
-    pairs = write_pairs(paths.PAIRS, tests)
+    pairs = write_pairs(paths.PAIRS, tests, "row")
     test = next(iter(tests.values()))
     interval = interval_name(test.subjects)
     accuracies = {n: Interval(m.accuracy, m.ci_low, m.ci_high) for n, m in metrics.items()}
@@ -68,8 +68,9 @@ def main() -> None:
     folds = {
         name: by_subject(read_predictions(paths.folds(name), info.classes)) for name in new_subjects
     }
-    write_pairs(paths.NEW_SUBJECT_PAIRS, {n: f for n, f in folds.items() if n != "majority"})
-    by = new_subjects["majority"].by
+    by = new_subjects["majority"].by or "row"
+    rivals = {name: found for name, found in folds.items() if name != "majority"}
+    write_pairs(paths.NEW_SUBJECT_PAIRS, rivals, by)
     aucs = {
         name: Interval(found.auc, found.auc_low, found.auc_high)
         for name, found in new_subjects.items()
@@ -93,7 +94,7 @@ def main() -> None:
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 
 
-def write_pairs(path: Path, found: Mapping[str, Predictions]) -> list[Pair]:
+def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> list[Pair]:
     """Write and return the tests of each pair of models on the same rows."""
     first = next(iter(found.values()))
     same = {
@@ -102,7 +103,7 @@ def write_pairs(path: Path, found: Mapping[str, Predictions]) -> list[Pair]:
         # A baseline may be of a sample of the rows.
         if np.array_equal(rows.rows, first.rows) and np.array_equal(rows.labels, first.labels)
     }
-    pairs = compare_pairs(same, first.subjects)
+    pairs = compare_pairs(same, first.subjects, unit)
     write_csv(path, Pair._fields, pairs)
     return pairs
 

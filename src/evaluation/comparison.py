@@ -24,8 +24,12 @@ class Pair(NamedTuple):
     verdict: str
 
 
-def compare_pairs(correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects) -> list[Pair]:
+def compare_pairs(
+    correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects, unit: str = "row"
+) -> list[Pair]:
     """Return two-sided tests of each pair of models, from the rows (N,) that each gets right.
+
+    unit: what a row is, for the verdicts.
 
     mcnemar: McNemar's exact test (1947) on the rows that only one of the two gets right. It takes
     rows as independent. by_subject: the paired permutation test of scipy.stats. It swaps the two
@@ -40,7 +44,7 @@ def compare_pairs(correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects) 
     if clustered(subjects):
         by_subject = holm([_swap_subjects(*rows, subjects) for rows in only])
     return [
-        Pair(a, b, *count, p, q, in_words(a, b, *count, p, q))
+        Pair(a, b, *count, p, q, in_words(a, b, *count, p, q, unit))
         for (a, b), count, p, q in zip(pairs, counts, mcnemar, by_subject, strict=True)
     ]
 
@@ -71,14 +75,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def in_words(
-    a: str, b: str, only_a: int, only_b: int, mcnemar: float, by_subject: float | None
+    a: str, b: str, only_a: int, only_b: int, mcnemar: float, by_subject: float | None, unit: str
 ) -> str:
     """Return one sentence about a pair; it goes by subject where these are known."""
     more = abs(only_a - only_b)
     if not more:
-        return f"{a} and {b} are right on equally many rows"
+        return f"{a} and {b} are right on equally many {unit}s"
     better, worse = (a, b) if only_a > only_b else (b, a)
     p, how = (mcnemar, "") if by_subject is None else (by_subject, " by subject")
     found = "more than chance explains" if p < LEVEL else "which may be chance"
-    rows = f"{more} row{'s' * (more > 1)}"
-    return f"{better} is right on {rows} more than {worse}, {found} (p = {p:.2g}{how})"
+    units = f"{more} {unit}{'s' * (more > 1)}"
+    return f"{better} is right on {units} more than {worse}, {found} (p = {p:.2g}{how})"

@@ -1,5 +1,4 @@
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
@@ -56,5 +55,7 @@ def test_holm_equals_its_definition() -> None:
         (("a", "b", 9, 2, 0.9, 0.0499), ["more than chance"]),
     ],
 )
-def test_in_words_names_the_better_model_and_chance(pair: Any, parts: list[str]) -> None:
-    assert all(part in in_words(*pair) for part in parts)
+def test_in_words_names_the_better_model_and_chance(
+    pair: tuple[str, str, int, int, float, float | None], parts: list[str]
+) -> None:
+    assert all(part in in_words(*pair, unit="row") for part in parts)

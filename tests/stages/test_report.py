@@ -62,8 +62,8 @@ def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
     assert "<title>Made-up images: report</title>" in page
     new, given = re.findall(r'<p class="lead">(.*?)</p>', page)
     # Of small, majority and nearest_neighbour, the last has the highest AUC.
-    expected = ["nearest neighbour", "0.7500", "0.5500", "0.8500", "0.4000", "0.5", "0.4000"]
-    assert re.findall(r"\d\.\d+|nearest neighbour", new) == expected
+    expected = ["nearest_neighbour", "0.7500", "0.5500", "0.8500", "0.4000", "0.5", "0.4000"]
+    assert re.findall(r"\d\.\d+|nearest_neighbour", new) == expected
     assert re.findall(r"\d\.\d+|conv_\w+", given) == ["conv_hot", "0.5300"]
     assert given.endswith("&lt;They leak.&gt;")
     assert "18 training and 4 test rows" in page

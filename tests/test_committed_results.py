@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from scripts.results import print_table
+from src.evaluation.metrics import read_metrics
+from src.params import BASELINES, read_params
+
 
 def history(repo: Path, name: str) -> list[float]:
     with (repo / "plots/history.csv").open() as file:
@@ -35,3 +39,30 @@ def test_the_page_on_real_slices_says_what_the_claims_say(repo: Path) -> None:
     for of_sample, of_real in zip(sample, real, strict=True):
         row = (of_sample["claim"], of_sample["verdict"], of_real["verdict"])
         assert "| {} | {} | {} |".format(*row) in page
+
+
+def test_the_tables_in_readme_are_those_of_the_committed_metrics(
+    repo: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = read_params(repo / "params.yaml")
+    for folder, names in (
+        ("metrics/cross_validation", (*params.cross_validation.models, *BASELINES)),
+        ("metrics", (*params.models, *BASELINES[:2])),
+    ):
+        found = {name: read_metrics(repo / folder / f"{name}.json") for name in names}
+        print_table("", found)
+    rows = [line for line in capsys.readouterr().out.splitlines() if line]
+    assert len(rows) == 2 + len(params.cross_validation.models) + len(params.models) + 5
+    readme = (repo / "README.md").read_text()
+    assert [row for row in rows if row not in readme] == []
+
+
+def test_the_dose_of_leakage_in_the_docs_is_that_of_the_committed_runs(repo: Path) -> None:
+    page = (repo / "docs/evaluation.md").read_text()
+    shares = read_params(repo / "params.yaml").studies.leakage.shares
+    for value in (*shares, "permuted"):
+        with (repo / f"studies/runs/leakage/{value}.csv").open() as file:
+            accuracies = [float(row["accuracy"]) for row in csv.DictReader(file)]
+        low, high = min(accuracies), max(accuracies)
+        mean = sum(accuracies) / len(accuracies)
+        assert f"| {mean:.3f} | {low:.3f} to {high:.3f} |" in page

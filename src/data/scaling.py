@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,12 @@ def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
     """
     copies = n_features // scaler.n_features_in_
     statistics = {"mean": scaler.mean_, "var": scaler.var_, "scale": scaler.scale_}
-    tiled = {name: np.tile(values, copies) for name, values in statistics.items()}
+    arrays = {name: np.tile(values, copies) for name, values in statistics.items()}
+    arrays["n_samples"] = np.array(scaler.n_samples_seen_, np.float64)
     data = io.BytesIO()
-    np.savez(data, allow_pickle=False, **tiled, n_samples=np.float64(scaler.n_samples_seen_))
+    with ZipFile(data, "w") as archive:  # the headers of np.savez differ between Pythons
+        for name, values in arrays.items():
+            member = io.BytesIO()
+            np.save(member, values, allow_pickle=False)
+            archive.writestr(ZipInfo(f"{name}.npy"), member.getvalue())
     write_bytes(path, data.getvalue())

@@ -1,11 +1,12 @@
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
 from src.cli import InputError
-from src.data.scaling import write_scaled
+from src.data.scaling import save_scaler, write_scaled
 from src.storage import arrays
 
 RNG = np.random.default_rng(0)
@@ -38,3 +39,14 @@ def test_write_scaled_names_the_file_and_row_of_a_value_beyond_float32(tmp_path:
     with pytest.raises(InputError, match=r"b\.npy: row 1 "):
         write_scaled([x], files)
     assert not (tmp_path / "b.npy").exists()
+
+
+def test_save_scaler_writes_headers_that_do_not_depend_on_the_python(tmp_path: Path) -> None:
+    scaler = StandardScaler().fit(np.arange(6.0).reshape(3, 2))
+    save_scaler(tmp_path / "scaler.npz", scaler, 6)
+    with ZipFile(tmp_path / "scaler.npz") as archive:
+        headers = {(info.extract_version, info.date_time) for info in archive.infolist()}
+    assert headers == {(20, (1980, 1, 1, 0, 0, 0))}
+    with np.load(tmp_path / "scaler.npz", allow_pickle=False) as saved:
+        assert saved["mean"].tolist() == [2, 3] * 3
+        assert saved["n_samples"] == 3

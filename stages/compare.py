@@ -55,7 +55,7 @@ def main() -> None:
     save_png(paths.ACCURACY_FIGURE, figure)
     curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
     save_png(paths.ROC_FIGURE, roc_figure(curves, f"{title}: ROC on the given split"))
-    by_lr = learning_rate_figure(params.groups_by_lr(), metrics, histories, interval)
+    by_lr = learning_rate_figure(params.groups_by_lr(), metrics, histories, interval, title)
     save_png(paths.LEARNING_RATE_FIGURE, by_lr)
     best = sorted(params.models, key=lambda name: -metrics[name].accuracy)[:2]
     print(*(pair.verdict for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")

@@ -136,6 +136,7 @@ def learning_rate_figure(
     metrics: Mapping[str, Metrics],
     histories: Mapping[str, Sequence[Epoch]],
     interval: str,
+    title: str,
 ) -> Figure:
     """Return accuracy and final training loss against the learning rate, one colour per group.
 
@@ -167,7 +168,9 @@ def learning_rate_figure(
         text = f"without a finite loss: {', '.join(without_loss)}"
         bottom.set_title(textwrap.fill(text, 100), fontsize=9, color=VERMILION)
     top.set_title(
-        f"Models that differ only in the learning rate\nline: 95 % confidence interval ({interval})"
+        f"{title}: models that differ only in the learning rate\n"
+        f"line: 95 % confidence interval ({interval})",
+        parse_math=False,
     )
     top.set(ylim=(0, 1), ylabel="test accuracy", xscale="log")
     top.yaxis.set_major_formatter(PercentFormatter(1))

@@ -27,10 +27,11 @@ PANELS = {  # measure: title, scale
 }
 
 
-def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str) -> Figure:
+def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str, title: str) -> Figure:
     """Return six measures against `key` ("lr" or "batch_size"), one colour per curve."""
     figure = Figure(figsize=(10, 10.5), layout="constrained")
-    figure.suptitle(f"By {label}: one point per run, lines through the means over seeds")
+    text = f"{title}, by {label}: one point per run, lines through the means over seeds"
+    figure.suptitle(text, parse_math=False)
     panels = figure.subplots(3, 2, sharex=True).ravel()
     for axes, (measure, (title, scale)) in zip(panels, PANELS.items(), strict=True):
         axes.set(title=title, xscale="log")
@@ -111,7 +112,7 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
     return figure
 
 
-def seed_figure(models: Mapping[str, Sequence[Run]]) -> Figure:
+def seed_figure(models: Mapping[str, Sequence[Run]], title: str) -> Figure:
     """Return held-out accuracy and training loss of every seed, one row per model."""
     names = list(models)[::-1]  # matplotlib counts from the bottom
     figure = Figure(figsize=(10, 1.9 + 0.7 * len(names)), layout="constrained")
@@ -135,5 +136,6 @@ def seed_figure(models: Mapping[str, Sequence[Run]]) -> Figure:
     left.xaxis.set_major_formatter(PercentFormatter(1))
     right.set(xscale="log", xlabel="training loss (log scale)")
     right.margins(x=0.3)  # room for the text
-    figure.suptitle("One point per run; bar: mean ± standard deviation; cross: diverged")
+    text = f"{title}: one point per run; bar: mean ± standard deviation; cross: diverged"
+    figure.suptitle(text, parse_math=False)
     return figure

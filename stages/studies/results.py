@@ -33,7 +33,7 @@ SUMMARISED = (
 
 def main() -> None:
     params = read_params()
-    studies = params.studies
+    studies, title = params.studies, params.data.title
     runs = read_studies(studies)
     models = by_value(runs["seed"], "model")
     summaries = [
@@ -45,16 +45,16 @@ def main() -> None:
     write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries)
     accuracies = {name: numbers(group, "held_out_accuracy") for name, group in models.items()}
     write_csv(paths.STUDY_DIFFERENCES, Difference._fields, model_differences(accuracies))
-    save_png(paths.STUDY_PLOTS / "seed.png", seed_figure(models))
+    save_png(paths.STUDY_PLOTS / "seed.png", seed_figure(models, title))
     doses = [run for value in (*studies.leakage.shares, "permuted") for run in read_doses(value)]
-    title = f"{params.data.title}, {studies.leakage.model}"
-    save_png(paths.STUDY_PLOTS / "leakage.png", leakage_figure(doses, title))
+    dose_title = f"{title}, {studies.leakage.model}"
+    save_png(paths.STUDY_PLOTS / "leakage.png", leakage_figure(doses, dose_title))
     rates, sizes = studies.learning_rate.model, studies.batch_size.model
     curves = {rates: runs["learning_rate"]}
-    figure = value_figure(curves, "lr", f"learning rate of {rates}")
+    figure = value_figure(curves, "lr", f"learning rate of {rates}", title)
     save_png(paths.STUDY_PLOTS / "learning_rate.png", figure)
     curves = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
-    figure = value_figure(curves, "batch_size", f"batch size of {sizes}")
+    figure = value_figure(curves, "batch_size", f"batch size of {sizes}", title)
     save_png(paths.STUDY_PLOTS / "batch_size.png", figure)
 
 

@@ -80,14 +80,16 @@ def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan()
         "good": [Epoch(0, 3.0, 1, 0.5), Epoch(1, 0.2, 1, 0.5)],
         "hot": [Epoch(0, math.nan, 1, 0.5)],
     }
-    figure: Any = learning_rate_figure([{"good": 1e-8, "hot": 10.0}], METRICS, histories, "Wilson")
+    figure: Any = learning_rate_figure(
+        [{"good": 1e-8, "hot": 10.0}], METRICS, histories, "Wilson", "Digits"
+    )
     top, bottom = figure.axes
     lines = [(*line.get_xdata(), *line.get_ydata()) for line in (*top.lines, *bottom.lines)]
     accuracies = [(1e-8, 1e-8, 0.6, 0.9), (1e-8, 0.7), (10, 10, 0.05, 0.2), (10, 0.1)]
     assert [line for line in lines if np.isfinite(line).all()] == [*accuracies, (1e-8, 0.2)]
     assert "hot (lr 10)" in bottom.get_title()
     assert [text.get_text() for text in top.texts] == ["good", "hot\ndiverged"]
-    without_groups = learning_rate_figure([], METRICS, {}, "Wilson")
+    without_groups = learning_rate_figure([], METRICS, {}, "Wilson", "Digits")
     assert (without_groups.get_figheight() < 1.5, len(without_groups.texts)) == (True, 1)
 
 

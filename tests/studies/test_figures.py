@@ -19,7 +19,7 @@ def drawn(axes: Axes, **style: str) -> list[list[float]]:
 
 def test_value_figure_draws_every_run_and_marks_divergence() -> None:
     runs = by_rate(diverged=lambda lr, _: lr == 1.0, train_loss=lambda lr, s: (1 + s) / lr)
-    figure = value_figure({"net": runs}, "lr", "learning rate")
+    figure = value_figure({"net": runs}, "lr", "learning rate", "Digits")
     loss = figure.axes[0]
     assert [len(x) for x in drawn(loss, marker="o")] == [5, 5, 5]
     assert drawn(loss, marker="X") == [[1.0]]
@@ -31,7 +31,7 @@ def test_value_figure_draws_every_run_and_marks_divergence() -> None:
 
 def test_value_figure_marks_sizes_of_the_notebook_and_sets_two_curves_apart() -> None:
     runs = [made_up(batch_size=size) for size in (1, 5, 15, 100, 960)]
-    panel = value_figure({"a": runs, "b": runs}, "batch_size", "batch size").axes[0]
+    panel = value_figure({"a": runs, "b": runs}, "batch_size", "batch size", "Digits").axes[0]
     assert {x[0] for x in drawn(panel, linestyle=":")} == {5, 15, 100}
     assert len({x[0] for x in drawn(panel, marker="o")}) == 10
 
@@ -42,7 +42,7 @@ def test_value_figure_marks_runs_without_a_number_at_the_top() -> None:
         noise_scale_end=lambda *_: nan,
         sharpness=lambda lr, seed: 0.0 if (lr, seed) == (0.1, 3) else 5.0,
     )
-    axes = value_figure({"net": runs}, "lr", "learning rate").axes
+    axes = value_figure({"net": runs}, "lr", "learning rate", "Digits").axes
     panels = dict(zip(PANELS, axes, strict=True))
     found = {measure: drawn(panels[measure], marker="^") for measure in PANELS}
     assert found["epochs_to_90"] == [[0.001], [0.01]]
@@ -53,7 +53,7 @@ def test_value_figure_marks_runs_without_a_number_at_the_top() -> None:
 
 def test_seed_figure_draws_every_seed_with_mean_and_deviation() -> None:
     models = {"a": [made_up(s) for s in SEEDS], "b": [made_up(0, diverged=True, train_loss=nan)]}
-    left, right = seed_figure(models).axes
+    left, right = seed_figure(models, "Digits").axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"]
     assert sum(len(x) for x in drawn(left, marker="o")) == 5
     assert "0.702 ± 0.0016" in [text.get_text() for text in left.texts]

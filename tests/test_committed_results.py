@@ -66,3 +66,14 @@ def test_the_dose_of_leakage_in_the_docs_is_that_of_the_committed_runs(repo: Pat
         low, high = min(accuracies), max(accuracies)
         mean = sum(accuracies) / len(accuracies)
         assert f"| {mean:.3f} | {low:.3f} to {high:.3f} |" in page
+
+
+def test_the_figures_of_new_subjects_on_real_slices_are_those_of_the_result_files(
+    repo: Path,
+) -> None:
+    pages = [(repo / f"docs/{name}.md").read_text() for name in ("real-slices", "evaluation")]
+    for name in (*BASELINES, "simple_nn2", "resnet"):
+        m = read_metrics(repo / f"docs/real-slices/cross_validation/{name}.json")
+        assert m
+        accuracy, auc = f"{m.accuracy:.3f} ({m.ci_low:.3f} to {m.ci_high:.3f})", f"{m.auc:.3f} ("
+        assert all(f"| {name} | {accuracy} | {m.balanced_accuracy:.3f} | {auc}" in p for p in pages)

@@ -47,7 +47,7 @@ def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float
     network = make_network(arch, info.image_shape, len(info.classes), seed=0).to(device)
     if recipe == "ours":
         x, y = to_device_if_it_fits(x, device), y.to(device)
-        folded = fold(network, x)
+        folded = fold(network, x, model)
         assert folded is not None  # the notebook's networks can be folded
         optimizer = torch.optim.SGD(folded.parameter_groups(model.lr), lr=model.lr, fused=True)
         step = training_step(folded, optimizer)

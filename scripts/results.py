@@ -1,14 +1,15 @@
 """Print the results in two short tables: new subjects, and the given split."""
 
-import json
 import textwrap
 
 from src import paths
 from src.cli import run
+from src.evaluation.leakage import Leakage
 from src.evaluation.metrics import Metrics, read_metrics
 from src.params import BASELINES, read_params
+from src.storage.files import read_json
 
-ROW = "{:24} {:>24} {:>9} {:>9} {:>24} {:>8}".format
+ROW = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}".format  # a longer name is cut
 
 
 def main() -> None:
@@ -20,8 +21,7 @@ def main() -> None:
     by = next((found.by for found in new.values() if found), "row")
     print_table(f"New {by}s: {params.cross_validation.folds} folds of all rows", new)
     print_table("Given split: test rows", given)
-    sentence = json.loads(paths.LEAKAGE.read_bytes())["sentence"]
-    print(f"\n{textwrap.fill(sentence, 110)}")
+    print(f"\n{textwrap.fill(read_json(paths.LEAKAGE, Leakage).sentence, 110)}")
 
 
 def print_table(title: str, metrics: dict[str, Metrics | None]) -> None:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import TextIOWrapper
 from typing import NoReturn
 
@@ -45,6 +46,12 @@ def run(main: Callable[[], None]) -> None:
 def printable(text: str) -> str:
     """Return `text` in one line; a name from a file may hold what steers a terminal."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+
+
+@cache
+def say_once(line: str) -> None:
+    """Print the line the first time only: a process may train the same network many times."""
+    print(line, flush=True)
 
 
 @contextmanager

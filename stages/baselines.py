@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from src import paths
 from src.cli import run
 from src.data.splits import fold_of_rows
-from src.evaluation.leakage import describe_leakage, same_id_share, similarity
+from src.evaluation.leakage import Ids, closeness_of, describe_leakage, same_id_share
 from src.evaluation.linear import linear_probabilities, mean_images
 from src.evaluation.metrics import negative_label, score, score_new_subjects
 from src.evaluation.nearest_neighbours import Neighbours, affordable, nearest_of_other_groups
@@ -47,19 +47,22 @@ def main() -> None:
         "nearest_neighbour": predictions(rows, compared, of_folds, folds),
         "linear": linear_predictions(rows, folds, n_classes),
     }
-    accuracies = {
-        "given": float(split["nearest_neighbour"].correct.mean()),
-        "random": float(predictions(rows, compared, at_random).correct.mean()),
-    }
-    subjects = None if rows.subjects is None else rows.subjects[compared]
-    similar = similarity(neighbours, in_test, subjects)
-    agreement = None if subjects is None else same_id_share(neighbours, subjects)
-    leakage = describe_leakage(similar, agreement, accuracies)
-
-    save_png(
-        paths.LEAKAGE_FIGURE, leakage_figure(similar.closeness, similar.same, params.data.title)
+    given_accuracy, random_accuracy = (
+        float(found.correct.mean())
+        for found in (split["nearest_neighbour"], predictions(rows, compared, at_random))
     )
-    write_json(paths.LEAKAGE, leakage)
+    closeness = closeness_of(neighbours, 0)[in_test]
+    same = ids = None
+    if rows.subjects is not None:
+        of_compared = rows.subjects[compared]
+        same = (of_compared[neighbours.nearest[0]] == of_compared)[in_test]
+        shared = np.isin(rows.subjects[test], rows.subjects[~rows.in_test])
+        ids = Ids(float(shared.mean()), float(same.mean()), same_id_share(neighbours, of_compared))
+    sampled = len(compared) if len(compared) < len(folds) else None
+    leakage = describe_leakage(ids, given_accuracy, random_accuracy, sampled)
+
+    save_png(paths.LEAKAGE_FIGURE, leakage_figure(closeness, same, params.data.title))
+    write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
     for name, found in split.items():
         write_json(paths.metrics(name), score(found, classes, negative).to_json())
     for name, found in new_subjects.items():
@@ -69,7 +72,7 @@ def main() -> None:
         write_predictions(paths.folds(name), found, classes)
         if metrics:
             print(f"{name}: accuracy {metrics.accuracy:.4f} by {metrics.by}, in cross-validation")
-    print(leakage["sentence"])
+    print(leakage.sentence)
 
 
 def predictions(
@@ -104,10 +107,9 @@ def nearest_rows(
 
     In the last grouping, which is added, each row is a group of its own.
     """
-    n_rows, n_features = len(rows.labels), rows.parts[0].shape[1]
-    compared = affordable(n_rows, n_features)
     parts = rows.parts
-    if len(compared) < n_rows:
+    compared = affordable(parts[0].shape[1], rows.in_test, rows.subjects)
+    if len(compared) < len(rows.labels):
         print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
         parts = [take_rows(parts, compared)]
     groups = np.stack([*(grouping[compared] for grouping in groupings), compared])
@@ -121,7 +123,7 @@ def linear_predictions(rows: AllRows, folds: NDArray[np.int64], n_classes: int) 
         return predictions(rows, np.arange(0), np.empty((0, n_classes)), folds)
     pairs = np.stack([rows.subjects, rows.labels])
     _, firsts, units = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
-    kept = affordable(len(firsts), PENALTY_FITS * rows.parts[0].shape[1])
+    kept = affordable(PENALTY_FITS * rows.parts[0].shape[1], rows.in_test[firsts])
     if len(kept) < len(firsts):
         print(f"note: the linear baseline is of a seeded sample of {len(kept):,} subjects")
     chosen = np.flatnonzero(np.isin(units, kept))

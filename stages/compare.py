@@ -33,10 +33,11 @@ def main() -> None:
     histories = {name: read_csv(paths.history(name), Epoch) for name in params.models}
     epochs = [(name, *e) for name, history in histories.items() for e in history]
     write_csv(paths.HISTORIES, ("model", *Epoch._fields), epochs)
-    save_png(paths.HISTORY_FIGURE, history_figure(histories, title))
 
     names = (*params.models, *GIVEN_BASELINES)
     metrics = {name: read_json(paths.metrics(name), Metrics) for name in names}
+    diverged = [name for name, found in metrics.items() if found.diverged]
+    save_png(paths.HISTORY_FIGURE, history_figure(histories, diverged, title))
     tests = {
         name: read_predictions(paths.predictions(name), info.classes) for name in params.models
     }
@@ -47,18 +48,20 @@ def main() -> None:
     figure = interval_figure(
         [Panel("accuracy", accuracies, metrics["majority"].accuracy)],
         names,
-        [name for name, found in metrics.items() if found.diverged],
+        diverged,
         BASELINES,
         f"{title}: accuracy on the given split",
         f"{len(test.labels)} test rows, with 95 % confidence intervals ({interval})",
     )
     save_png(paths.ACCURACY_FIGURE, figure)
     curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
-    save_png(paths.ROC_FIGURE, roc_figure(curves, f"{title}: ROC on the given split"))
+    save_png(paths.ROC_FIGURE, roc_figure(curves, diverged, f"{title}: ROC on the given split"))
     by_lr = learning_rate_figure(params.groups_by_lr(), metrics, histories, interval, title)
     save_png(paths.LEARNING_RATE_FIGURE, by_lr)
     best = sorted(params.models, key=lambda name: -metrics[name].accuracy)[:2]
-    print(*(pair.verdict for pair in pairs if {pair.a, pair.b} == set(best)), sep="\n")
+    for pair in pairs:
+        if {pair.a, pair.b} == set(best):
+            print(pair.verdict)
 
     new_subjects = {
         name: found
@@ -97,12 +100,12 @@ def main() -> None:
 def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> list[Pair]:
     """Write and return the tests of each pair of models on the same rows."""
     first = next(iter(found.values()))
-    same = {
-        name: rows.correct
-        for name, rows in found.items()
-        # A baseline may be of a sample of the rows.
-        if np.array_equal(rows.rows, first.rows) and np.array_equal(rows.labels, first.labels)
-    }
+    same = {}
+    for name, rows in found.items():
+        if np.array_equal(rows.rows, first.rows) and np.array_equal(rows.labels, first.labels):
+            same[name] = rows.correct
+        else:
+            print(f"note: {name} is not compared in {path}: it scores only a sample of the {unit}s")
     pairs = compare_pairs(same, first.subjects, unit)
     write_csv(path, Pair._fields, pairs)
     return pairs

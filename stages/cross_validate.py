@@ -18,7 +18,7 @@ from src.evaluation.predict import predict_logits
 from src.models import make_network
 from src.params import Recipe, read_params
 from src.storage.arrays import as_images, read_array, write_array
-from src.storage.dataset import SPLITS, AllRows, Info, load_all, read_info
+from src.storage.dataset import SPLITS, AllRows, Info, label_files, load_all, read_info
 from src.storage.files import remove
 from src.storage.predictions import Predictions, write_predictions
 from src.training.checkpoint import Checkpoint, fingerprint
@@ -39,7 +39,7 @@ def main() -> None:
     device = set_up_device(recipe.threads)
 
     # A killed run leaves the probabilities of its finished folds, and a checkpoint.
-    data = [paths.INFO, *map(paths.labels, SPLITS), *map(paths.flat_images, SPLITS)]
+    data = [*label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
     values = {"arch": arch, "recipe": recipe.model_dump(), "folds": n_folds, "seed": seed}
     work = paths.folds_checkpoint(name, fingerprint(values, data, device))
     probabilities = np.empty((len(fold), len(info.classes)), np.float32)
@@ -59,10 +59,8 @@ def main() -> None:
     numbers = np.arange(len(fold))
     found = Predictions(numbers, rows.subjects, rows.labels, probabilities, fold)
     write_predictions(paths.folds(name), found, info.classes)
-    for finished in paths.MODELS.glob(
-        paths.folds_checkpoint(name, "*").name
-    ):  # also of other params
-        remove(finished)
+    for old in paths.MODELS.glob(paths.folds_checkpoint(name, "*").name):  # also of other params
+        remove(old)
 
 
 def trained_probabilities(
@@ -88,7 +86,7 @@ def trained_probabilities(
     )
     labels = rows.labels[fitted]
     subjects = None if rows.subjects is None else rows.subjects[fitted]
-    held_out = validation_rows(recipe, labels, subjects)
+    held_out = validation_rows(recipe, labels, subjects, info.classes)
     network = make_network(arch, info.image_shape, len(info.classes), recipe.seed).to(device)
     train(
         network,

@@ -6,11 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from src import paths
 from src.cli import run
 from src.evaluation.comparison import Pair
+from src.evaluation.leakage import Leakage
 from src.evaluation.metrics import Metrics, read_metrics
 from src.params import BASELINES, read_params
 from src.reporting.page import render
@@ -23,17 +22,6 @@ PICTURES = (
     *(paths.NEW_SUBJECTS_FIGURE, paths.ACCURACY_FIGURE, paths.ROC_FIGURE, paths.LEAKAGE_FIGURE),
     *(paths.HISTORY_FIGURE, paths.LEARNING_RATE_FIGURE, paths.SAMPLE_FIGURE),
 )
-
-
-class Leakage(BaseModel):
-    """What plots/leakage.json holds; a share is left out where it is unknown."""
-
-    sentence: str
-    shared_subjects: float | None = None
-    same_subject_neighbour: float | None = None
-    nearest_row_of_same_subject: float | None = None
-    nearest_neighbour_given: float
-    nearest_neighbour_random: float
 
 
 def main() -> None:

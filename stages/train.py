@@ -8,7 +8,7 @@ from src import paths
 from src.cli import model_argument, run
 from src.models import make_network
 from src.params import read_params
-from src.storage.dataset import Epoch, load_split, read_info
+from src.storage.dataset import Epoch, label_files, load_split, read_info
 from src.storage.files import remove, write_csv
 from src.storage.weights import save_weights
 from src.training.checkpoint import Checkpoint, fingerprint
@@ -23,12 +23,12 @@ def main() -> None:
     arch, recipe = params.models[name].arch, params.recipe(name)
     info = read_info()
     rows = load_split("train", info)
-    held_out = validation_rows(recipe, rows.labels, rows.subjects)
+    held_out = validation_rows(recipe, rows.labels, rows.subjects, info.classes)
     device = set_up_device(recipe.threads)
     network = make_network(arch, info.image_shape, len(info.classes), recipe.seed)
 
     started = time.perf_counter()
-    data = (paths.INFO, paths.labels("train"), paths.scaled_images("train"))
+    data = [*label_files("train"), paths.scaled_images("train")]
     key = fingerprint({"arch": arch, "recipe": recipe.model_dump()}, data, device)
     history = train(
         network.to(device),

@@ -10,21 +10,24 @@ from src.cli import InputError
 
 
 def fold_of_rows(
-    y: NDArray[np.int64], subjects: NDArray[np.int64] | None, n_folds: int, seed: int
+    y: NDArray[np.int64],
+    subjects: NDArray[np.int64] | None,
+    n_folds: int,
+    seed: int,
+    source: str = "params.yaml: cross_validation.folds",
 ) -> NDArray[np.int64]:
     """Return the fold (N,) in which each row is test, from labels (N,) and subject ids (N,).
 
     With ids, scikit-learn's StratifiedGroupKFold: all rows of a subject are in one fold. Without,
-    StratifiedKFold. InputError if there are more folds than the rows or subjects can fill, or if
-    the rows outside a fold are of one class.
+    StratifiedKFold. InputError, which starts with `source`, if there are more folds than the rows
+    or subjects can fill, if the rows outside a fold are of one class, or if each class has all its
+    rows in one fold.
     """
     most, of = int(np.bincount(y).max()), "rows of the largest class"
     if subjects is not None and len(np.unique(subjects)) < most:
         most, of = len(np.unique(subjects)), "subjects in all"
     if n_folds > most:
-        raise InputError(
-            f"params.yaml: cross_validation.folds is {n_folds}, expected at most {most}, the {of}"
-        )
+        raise InputError(f"{source}: {n_folds} folds, expected at most {most}, the number of {of}")
     splitter = StratifiedKFold if subjects is None else StratifiedGroupKFold
     folds = splitter(n_folds, shuffle=True, random_state=seed)
     fold = np.empty(len(y), np.int64)
@@ -32,8 +35,13 @@ def fold_of_rows(
         for number, (train, test) in enumerate(folds.split(y, y, subjects)):
             if not len(test) or len(np.unique(y[train])) < 2:
                 raise InputError(
-                    f"params.yaml: cross_validation.folds is {n_folds}, but one fold has no rows, "
-                    "or leaves only one class to train on; use fewer folds"
+                    f"{source}: {n_folds} folds, but one fold has no rows, or leaves only one "
+                    "class to train on; use fewer folds"
                 )
             fold[test] = number
+    if all(len(np.unique(fold[y == label])) == 1 for label in np.unique(y)):
+        raise InputError(
+            f"{source}: no class has rows in two folds, so none can be scored; expected a class "
+            "with two subjects or more"
+        )
     return fold

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 RESAMPLES, FEWEST_RESAMPLES = 1999, 200
-MOST_WEIGHTS = 2**24  # of all resamples: with many rows, fewer resamples are as exact
+MOST_WEIGHTS = 2**24  # of all resamples: with many rows fewer are drawn, to take seconds
 BLOCK = 2**22  # weights at a time
 
 Subjects = NDArray[np.int64] | None  # (N,) ids; None where they are unknown

@@ -4,32 +4,32 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from src.evaluation.confidence import Subjects
 from src.evaluation.nearest_neighbours import Neighbours
 
 ALIKE = 0.5  # of the typical distance: rows nearer than that look alike
 DOUBTFUL = 0.5  # share of rows that look like another row of their own subject
 
 
-class Similarity(NamedTuple):  # of n test rows
-    closeness: NDArray[np.float64]  # (n,), distance to the nearest training row / typical distance
-    shared: NDArray[np.bool_] | None  # (n,), its subject also has training rows
-    same: NDArray[np.bool_] | None  # (n,), its nearest training row is of its subject
+class Leakage(BaseModel):
+    """What plots/leakage.json holds; a figure that is None is left out of it."""
+
+    sentence: str
+    nearest_neighbour_given: float  # its accuracy on the given split
+    nearest_neighbour_random: float  # and on random folds of all rows
+    sampled_rows: int | None = None  # how many it compared; None: all
+    shared_subjects: float | None = None  # share of test rows of subjects with training rows
+    same_subject_neighbour: float | None = None  # share whose nearest training row is of theirs
+    nearest_row_of_same_subject: float | None = None  # see `same_id_share`
 
 
-def similarity(
-    neighbours: Neighbours, in_test: NDArray[np.bool_], subjects: Subjects
-) -> Similarity:
-    """Return the similarity of the rows `in_test` (N,), which is grouping 0 of `neighbours`."""
-    closeness = closeness_of(neighbours, 0)[in_test]
-    if subjects is None:
-        return Similarity(closeness, None, None)
-    return Similarity(
-        closeness,
-        np.isin(subjects[in_test], subjects[~in_test]),
-        subjects[neighbours.nearest[0, in_test]] == subjects[in_test],
-    )
+class Ids(NamedTuple):
+    """What subject ids say of the given split."""
+
+    shared: float  # share of the test rows whose subject also has training rows
+    same: float  # share of the test rows whose nearest training row is of their subject
+    agreement: tuple[float, float] | None  # see `same_id_share`
 
 
 def closeness_of(neighbours: Neighbours, grouping: int) -> NDArray[np.float64]:
@@ -59,38 +59,44 @@ def same_id_share(
     return float(same[several].mean()), float(alike[several].mean())
 
 
-def describe_leakage(
-    found: Similarity, ids_agree: tuple[float, float] | None, accuracies: dict[str, float]
-) -> dict[str, Any]:
-    """Return the content of plots/leakage.json: shares of the test rows, and a `sentence`.
+def describe_leakage(ids: Ids | None, given: float, random: float, sampled: int | None) -> Leakage:
+    """Return the figures of leakage with one sentence about them.
 
-    accuracies: of the nearest neighbour, on the "given" split and on "random" folds. With subject
-    ids, leakage is certain. Without ids nothing is claimed: the two accuracies are all there is.
+    ids: None where they are unknown. given, random: accuracies of the nearest neighbour.
+
+    With subject ids, leakage is certain. Without ids nothing is claimed: the two accuracies are all
+    there is.
     """
-    shares = {f"nearest_neighbour_{kind}": value for kind, value in accuracies.items()}
-    of_neighbour = ", ".join(
-        f"{value:.0%} on {'the given split' if kind == 'given' else 'random folds'}"
-        for kind, value in accuracies.items()
-    )
-    if found.shared is None or found.same is None:
-        return shares | {
-            "sentence": "Subject ids are unknown, so nobody can tell whether the test rows are of "
-            f"new subjects. Nearest neighbour, which learns nothing, is right on {of_neighbour}."
-        }
-    shared, same = float(found.shared.mean()), float(found.same.mean())
-    shares |= {"shared_subjects": shared, "same_subject_neighbour": same}
-    sentence = (
-        f"Leakage: {shared:.0%} of the test rows are of subjects that also have training rows, "
-        f"and the nearest training row of {same:.0%} is of the same subject, so test accuracy "
-        "says little about new subjects."
-        if shared > 0
-        else "No leakage: no subject has rows in both train and test."
-    )
-    if ids_agree is not None:
-        shares["nearest_row_of_same_subject"], alike = ids_agree
-        if alike > DOUBTFUL > ids_agree[0]:
+    among = f" among a sample of {sampled:,} rows" if sampled else ""
+    figures: dict[str, Any] = {
+        "nearest_neighbour_given": given, "nearest_neighbour_random": random,
+        "sampled_rows": sampled,
+    }  # fmt: skip
+    if ids is None:
+        sentence = (
+            "Subject ids are unknown, so nobody can tell whether the test rows are of new subjects."
+            f" Nearest neighbour{among}, which learns nothing, is right on {given:.0%} on the given"
+            f" split, {random:.0%} on random folds."
+        )
+        return Leakage(sentence=sentence, **figures)
+    figures |= {"shared_subjects": ids.shared, "same_subject_neighbour": ids.same}
+    sentence = "No leakage: no subject has rows in both train and test."
+    if ids.shared > 0:
+        sentence = (
+            f"Leakage: {_percent(ids.shared)} of the test rows are of subjects that also have "
+            f"training rows, and the nearest training row{among} of {_percent(ids.same)} is of the "
+            "same subject, so test accuracy says little about new subjects."
+        )
+    if ids.agreement is not None:
+        agree, alike = ids.agreement
+        figures["nearest_row_of_same_subject"] = agree
+        if alike > DOUBTFUL > agree:
             sentence += (
                 f" But the subject ids may be wrong: most rows look like another row, and for only "
-                f"{ids_agree[0]:.0%} that row is of the same subject."
+                f"{agree:.0%} that row is of the same subject."
             )
-    return shares | {"sentence": sentence}
+    return Leakage(sentence=sentence, **figures)
+
+
+def _percent(share: float) -> str:
+    return "less than 1%" if 0 < share < 0.01 else f"{share:.0%}"

@@ -15,15 +15,28 @@ MOST_WORK = 1e12  # products of two values: about a minute on two cores
 WORK_OF_A_DISTANCE = 500  # what each distance costs beside its products, in products
 
 
-def affordable(n_rows: int, n_features: int) -> NDArray[np.int64]:
+def affordable(
+    n_features: int, in_test: NDArray[np.bool_], units: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """Return the rows to compare with each other: all, or a sorted, seeded sample of them.
 
-    The work grows with the square of the rows, and must never hold up a run.
+    The work grows with the square of the rows, and must never hold up a run. units: (N,) subjects,
+    which are sampled whole; None: each row is one. The sample has the same share of those with rows
+    in train, in test, and in both.
     """
+    n_rows = len(in_test)
     most = int((MOST_WORK / (n_features + WORK_OF_A_DISTANCE)) ** 0.5)
     if n_rows <= most:
         return np.arange(n_rows)
-    return np.sort(np.random.default_rng(0).choice(n_rows, most, replace=False))
+    _, unit = np.unique(np.arange(n_rows) if units is None else units, return_inverse=True)
+    kind = 2 * (np.bincount(unit, in_test) > 0) + (np.bincount(unit, ~in_test) > 0)
+    rng = np.random.default_rng(0)
+    chosen: list[int] = []
+    for each in np.unique(kind):
+        of_kind = np.flatnonzero(kind == each)
+        n_chosen = max(1, len(of_kind) * most // n_rows)
+        chosen += rng.choice(of_kind, n_chosen, replace=False).tolist()
+    return np.flatnonzero(np.isin(unit, chosen))
 
 
 class Neighbours(NamedTuple):  # of N rows in G groupings

@@ -64,7 +64,9 @@ def interval_figure(
     return figure
 
 
-def roc_figure(curves: Mapping[str, Sequence[RocPoint]], title: str) -> Figure:
+def roc_figure(
+    curves: Mapping[str, Sequence[RocPoint]], diverged: Container[str], title: str
+) -> Figure:
     """Return the ROC curves of each model, one small panel per model, one line per class."""
     n_columns = min(4, len(curves))
     n_rows = -(-len(curves) // n_columns)
@@ -80,43 +82,49 @@ def roc_figure(curves: Mapping[str, Sequence[RocPoint]], title: str) -> Figure:
             of_name = [point for point in points if point.name == name]
             x = [point.false_positive_rate for point in of_name]
             axes.plot(x, [point.true_positive_rate for point in of_name], color=colour, label=name)
-        axes.set_title(model if points else f"{model}: diverged", fontsize=9)
+        without = ": diverged" if model in diverged else ": no curve"
+        axes.set_title(model if points else model + without, fontsize=9)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     handles, labels = grid[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", fontsize=9)
+    legend = {"title": "positive class", "fontsize": 9, "title_fontsize": 9}
+    figure.legend(handles, labels, loc="outside right upper", **legend)
     figure.suptitle(title, parse_math=False)
     figure.supxlabel("false positive rate", fontsize=9)
     figure.supylabel("true positive rate", fontsize=9)
     return figure
 
 
-def history_figure(histories: Mapping[str, Sequence[Epoch]], title: str) -> Figure:
+def history_figure(
+    histories: Mapping[str, Sequence[Epoch]], diverged: Container[str], title: str
+) -> Figure:
     """Return loss and accuracy of each model by epoch: training, and dashed validation.
 
-    A cross marks a run that diverged. It has no loss at its end, so its cross is above the panel.
+    A cross marks a training that ended without a loss, above the panel. Where an earlier epoch was
+    kept by validation, the model itself did not diverge.
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss, accuracy = figure.subplots(2, 1, sharex=True)
     above = 1.0  # in heights of the panel
     for colour, (name, rows) in zip(PALETTE * len(histories), histories.items(), strict=False):
         epochs = [row.epoch for row in rows]
-        diverged = math.isnan(rows[-1].train_loss)
+        without_loss = math.isnan(rows[-1].train_loss)
         line: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4}
         loss.plot(epochs, [row.train_loss for row in rows], **line)
-        label = "" if diverged else name
+        label = "" if without_loss else name
         accuracy.plot(epochs, [row.train_accuracy for row in rows], **line, label=label)
         if rows[0].validation_loss is not None:
             line |= {"linestyle": "--", "markersize": 0}
             loss.plot(epochs, [row.validation_loss for row in rows], **line)
             values = [row.validation_accuracy for row in rows]
             accuracy.plot(epochs, values, **line, label=f"{name}, validation")
-        if diverged:
+        if without_loss:
             above += 0.06
             cross: dict[str, Any] = {"color": VERMILION, "mec": colour, "markersize": 9}
             heights = loss.get_xaxis_transform()
             loss.plot(epochs[-1], above, "X", **cross, transform=heights, clip_on=False)
             last = rows[-1].train_accuracy
-            accuracy.plot(epochs[-1], last, "X", **cross, label=f"{name}, diverged")
+            end = "diverged" if name in diverged else "loss of NaN after the epoch kept"
+            accuracy.plot(epochs[-1], last, "X", **cross, label=f"{name}, {end}")
     loss.set(yscale="log", ylabel="loss (log scale)")
     loss.margins(y=0.02)
     if loss.get_ylim()[1] > HIGHEST_LOSS:  # the first loss of a run that diverges can be 1e29

@@ -1,5 +1,6 @@
 """data/flat: what the rows are (info.json), and the rows of one split; a row of a history."""
 
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -101,6 +102,12 @@ def read_stored(info: Info) -> list[NDArray[Any]]:
             f"{train.shape[1]}, as in {first}; {REMAKE}"
         )
     return [train, test]
+
+
+def label_files(*splits: str) -> list[Path]:
+    """Return the files that say what the rows of `splits` are, subject ids only if known."""
+    found = [path(split) for split in splits for path in (paths.labels, paths.subjects)]
+    return [paths.INFO, *(path for path in found if path.exists())]
 
 
 def read_subjects(split: str, n_rows: int) -> NDArray[np.int64] | None:

@@ -45,9 +45,8 @@ class Checkpoint:
         """Write the state, unless the last write is less than `seconds` ago."""
         if time.monotonic() - self.written < self.seconds:
             return
-        weights = network.state_dict()
         state = {
-            "network": weights,
+            "network": network.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule and schedule.state_dict(),
             "order": generator.get_state(),
@@ -56,9 +55,8 @@ class Checkpoint:
             "history": [list(row) for row in history],
             "best": best,
         }
-        n_bytes = sum(tensor.nbytes for tensor in weights.values())
         try:
-            with replacing(self.path, n_bytes) as partial, partial.open("wb") as file:
+            with replacing(self.path, bytes_of(state)) as partial, partial.open("wb") as file:
                 torch.save(state, file)
         except InputError as no_room:  # the training can do without
             print(f"note: no checkpoint: {no_room}", flush=True)
@@ -102,6 +100,18 @@ class Checkpoint:
             print(f"note: {self.path}: damaged ({error}), so training starts from zero")
             return None
         return state
+
+
+def bytes_of(state: Any) -> int:
+    """Return the bytes of all tensors in nested dicts and lists."""
+    match state:
+        case torch.Tensor():
+            return state.nbytes
+        case dict():
+            return sum(map(bytes_of, state.values()))
+        case list():
+            return sum(map(bytes_of, state))
+    return 0
 
 
 def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.device) -> str:

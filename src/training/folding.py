@@ -4,7 +4,6 @@
 """
 
 import copy
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -12,26 +11,23 @@ import torch
 from torch import nn
 from torch.nn.modules.module import _has_any_global_hook
 
+from src.cli import say_once
+from src.params import Recipe
+from src.training.recipe import is_plain_sgd
+
 CHUNK_ROWS = 256
 EXACT = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
 
 
-def fold(network: nn.Module, x: torch.Tensor) -> "FoldedNetwork | None":
-    """Return `network` folded for the training rows x (N, C, H, W), or None and a line why not.
-
-    Exact only for plain SGD: without momentum, weight decay and adaptive steps.
-    """
-    if reason := reason_not_to_fold(network):
+def fold(network: nn.Module, x: torch.Tensor, recipe: Recipe) -> "FoldedNetwork | None":
+    """Return `network` folded for the training rows x (N, C, H, W), or None and a line why not."""
+    plain = is_plain_sgd(recipe)
+    reason = reason_not_to_fold(network) if plain else "its recipe is not plain SGD"
+    if reason:
         say_once(f"note: trains the network as it is, without folding: {reason}")
         return None
     assert isinstance(network, nn.Sequential)
     return FoldedNetwork(network, x)
-
-
-@cache
-def say_once(line: str) -> None:
-    """Print the line the first time: a study trains the same network with many seeds."""
-    print(line, flush=True)
 
 
 def reason_not_to_fold(network: nn.Module) -> str | None:

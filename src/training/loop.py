@@ -20,7 +20,6 @@ from src.training.recipe import (
     augmented,
     class_weights,
     cross_entropy,
-    is_plain_sgd,
     make_optimizer,
     make_schedule,
 )
@@ -61,8 +60,9 @@ def train(
     n_rows = len(y) if fitted is None else len(fitted)
     n_steps = -(-n_rows // recipe.batch_size)
     check_last_batch(network, x, n_rows, recipe.batch_size)
+    check_shift(recipe, x)
 
-    folded = fold(network, x) if is_plain_sgd(recipe) else None
+    folded = fold(network, x, recipe)
     if folded is None:
         trained: nn.Module = network
         optimizer = make_optimizer(recipe, network.parameters())
@@ -70,7 +70,7 @@ def train(
         trained, x = folded, x[:, : folded.channels]
         optimizer = torch.optim.SGD(folded.parameter_groups(recipe.lr), lr=recipe.lr, fused=True)
     schedule = make_schedule(recipe, optimizer, recipe.epochs * n_steps)
-    weights = class_weights(recipe, y if fitted is None else y[fitted])
+    weights = class_weights(recipe, y if fitted is None else y[fitted], int(y.max()) + 1)
     step = training_step(trained, optimizer, recipe.precision, weights)
     if folded is not None and device.type == "cuda":
         step = graphed(step, folded)
@@ -234,6 +234,16 @@ def check_last_batch(network: nn.Module, x: torch.Tensor, n_rows: int, batch_siz
             f"params.yaml: batch_size is {batch_size}, so the last batch of {n_rows} rows is one "
             f"row: {' '.join(str(error).split())}; take another batch_size"
         ) from None
+
+
+def check_shift(recipe: Recipe, x: torch.Tensor) -> None:
+    """Raise InputError if augmentation can shift an image out of itself."""
+    least = min(x.shape[2:])
+    if recipe.augment != "none" and recipe.augment.shift >= least:
+        raise InputError(
+            f"params.yaml: augment.shift is {recipe.augment.shift} pixels, expected less than the "
+            f"{least} of an image"
+        )
 
 
 @torch.no_grad()

@@ -1,6 +1,6 @@
 """What a recipe of params.yaml adds to plain SGD on all rows, in stored order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from src.cli import InputError
+from src.cli import InputError, say_once
 from src.params import Augment, Recipe
 
 
@@ -39,14 +39,14 @@ def is_plain_sgd(recipe: Recipe) -> bool:
     return recipe.augment == "none" and all(getattr(recipe, k) == v for k, v in plain.items())
 
 
-def class_weights(recipe: Recipe, labels: torch.Tensor) -> torch.Tensor | None:
-    """Return the weight of each class, N / (classes with rows * its rows); None for none.
+def class_weights(recipe: Recipe, labels: torch.Tensor, n_classes: int) -> torch.Tensor | None:
+    """Return the weight (K,) of each class, N / (classes with rows * its rows); None for none.
 
     These are the "balanced" weights of scikit-learn's compute_class_weight.
     """
     if recipe.class_weights == "none":
         return None
-    counts = labels.bincount()
+    counts = labels.bincount(minlength=n_classes)
     return len(labels) / ((counts > 0).sum() * counts.clamp(min=1))
 
 
@@ -84,7 +84,10 @@ def augmented(images: torch.Tensor, augment: Augment, generator: torch.Generator
 
 
 def validation_rows(
-    recipe: Recipe, labels: NDArray[np.int64], subjects: NDArray[np.int64] | None
+    recipe: Recipe,
+    labels: NDArray[np.int64],
+    subjects: NDArray[np.int64] | None,
+    classes: Sequence[str],
 ) -> NDArray[np.bool_] | None:
     """Return which of the rows (N,) are held out for validation; None if none is wanted.
 
@@ -102,7 +105,7 @@ def validation_rows(
         of_class = ids[labels[firsts] == label]
         n_held_out = min(round(recipe.validation * len(of_class)), len(of_class) - 1)
         if not n_held_out:
-            print(f"note: validation has no row of class {label}, of which there are too few")
+            say_once(f"note: validation has no row of {classes[label]}, of which are too few")
         chosen += order.permutation(of_class)[:n_held_out].tolist()
     if not chosen:
         raise InputError(

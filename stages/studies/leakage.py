@@ -46,7 +46,7 @@ def main() -> None:
     for seed in study.seeds if rows.subjects is not None else ():
         assert rows.subjects is not None
         rng = np.random.default_rng(seed)
-        fold = fold_of_rows(rows.labels, rows.subjects, TEST_FOLDS, seed)
+        fold = fold_of_rows(rows.labels, rows.subjects, TEST_FOLDS, seed, "the leakage study")
         fitted, test = divide(rows.subjects, np.unique(rows.subjects[fold == 0]), share, rng)
         used = rows
         if permuted:

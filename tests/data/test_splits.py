@@ -45,3 +45,9 @@ def test_fold_of_rows_up_to_the_most_folds(subjects: np.ndarray | None, most: in
 def test_fold_of_rows_that_leaves_one_class_to_train_on_is_an_error() -> None:
     with pytest.raises(InputError, match=r"cross_validation\.folds"):
         fold_of_rows(np.array([0, 0, 0, 0, 1]), np.array([0, 1, 2, 3, 4]), 2, seed=0)
+
+
+def test_fold_of_rows_without_a_class_in_two_folds_names_its_source() -> None:
+    y = np.repeat([0, 1, 2, 3], 3)  # each class is one subject
+    with pytest.raises(InputError, match="a study"):
+        fold_of_rows(y, y, 2, 0, "a study")

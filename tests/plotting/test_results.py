@@ -43,18 +43,23 @@ def test_interval_figure_shows_each_interval_and_names_divergence() -> None:
 
 def test_roc_figure_draws_each_class_and_names_divergence() -> None:
     points = [RocPoint(name, *xy) for name in "ab" for xy in ((0.0, 0.0), (0.2, 0.7), (1.0, 1.0))]
-    figure: Any = roc_figure({"good": points, "hot": []}, "Digits: ROC")
-    good, hot = figure.axes
+    figure: Any = roc_figure({"good": points, "hot": [], "alone": []}, ["hot"], "Digits: ROC")
+    good, hot, alone = figure.axes
     assert [list(line.get_ydata()) for line in good.lines[1:]] == [[0.0, 0.7, 1.0]] * 2
     assert (good.get_title(), hot.get_title()) == ("good", "hot: diverged")
+    assert "diverged" not in alone.get_title()  # its test rows are of one class
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
 
 
 def test_history_figure_marks_divergence_above_the_losses() -> None:
+    kept = history_figure(
+        {"hot": [Epoch(0, 1, 1, 0.5, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]}, [], ""
+    )
+    assert not any("diverged" in text.get_text() for text in kept.legends[0].get_texts())
     good = [Epoch(0, 1.2, 1, 0.5, 1.1, 0.4), Epoch(1, 0.3, 1, 0.6, 0.9, 0.7)]
     hot = [Epoch(0, 1e29, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
-    figure: Any = history_figure({"good": good, "hot": hot}, "Digits")
+    figure: Any = history_figure({"good": good, "hot": hot}, ["hot"], "Digits")
     loss, accuracy = figure.axes
     assert 1.2 < loss.get_ylim()[1] < 1e5  # the loss of 1e29 does not flatten the others
     (legend,) = figure.legends
@@ -97,5 +102,5 @@ def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan()
 def test_save_png_of_extreme_losses_repeats(tmp_path: Path, losses: list[float]) -> None:
     histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)]}
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
-        save_png(path, history_figure(histories, "Digits"))
+        save_png(path, history_figure(histories, ["hot"], "Digits"))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

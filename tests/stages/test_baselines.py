@@ -95,15 +95,38 @@ def test_baselines_of_many_rows_compare_a_sample_and_say_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(nearest_neighbours, "MOST_WORK", 40**2 * 520)
-    chosen = affordable(60, 20)
-    assert len(chosen) == len({*chosen.tolist()}) == 40
-    assert chosen.tolist() == sorted(chosen)
+    in_test = np.arange(60) >= TRAIN
+    chosen = affordable(20, in_test, SUBJECTS)
+    assert 20 < len(chosen) <= 41
+    assert not set(SUBJECTS[chosen]) & set(np.delete(SUBJECTS, chosen))  # whole subjects
     baselines.main()
-    assert "sample of 40 rows" in capsys.readouterr().out
+    assert f"sample of {len(chosen)} rows" in capsys.readouterr().out
+    leakage = read(paths.LEAKAGE)
+    assert leakage["sampled_rows"] == len(chosen)
+    assert leakage["shared_subjects"] == 1.0
     found = read_predictions(paths.folds("nearest_neighbour"), CLASSES)
     assert found.rows.tolist() == chosen.tolist()
     assert read(paths.metrics("nearest_neighbour"))["accuracy"] > 0.8
-    assert affordable(10**9, 10**6).size < 40
+
+
+@pytest.mark.parametrize("n_test", [1, 50, 9999])
+def test_affordable_has_rows_of_train_and_of_test(n_test: int) -> None:
+    in_test = np.arange(10_000) < n_test
+    chosen = affordable(10**7, in_test)  # about 300 rows
+    assert len(chosen) < 320
+    assert 0 < in_test[chosen].sum() < len(chosen)
+
+
+@pytest.mark.parametrize("n_shared", [0, 1])
+def test_baselines_count_shared_subjects_of_all_rows(
+    n_shared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest_neighbours, "MOST_WORK", 30**2 * 520)
+    ids = np.arange(20) + 100
+    ids[:n_shared] = SUBJECTS[0]
+    np.save("data/flat/subjects_test.npy", ids)
+    baselines.main()
+    assert read(paths.LEAKAGE)["shared_subjects"] == n_shared / 20
 
 
 @pytest.mark.parametrize("values", [np.float32(X / 255), np.tile(X, 3)])

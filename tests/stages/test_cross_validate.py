@@ -94,7 +94,7 @@ def test_cross_validate_scales_and_trains_each_fold_on_its_own_rows(flat: Path) 
             torch.from_numpy(np.tile(scaler.transform(X[rows] / 255), 3)).float().view(-1, 3, 2, 2)
             for rows in (order, test)
         )
-        held_out = validation_rows(recipe, Y[order], SUBJECTS[order])
+        held_out = validation_rows(recipe, Y[order], SUBJECTS[order], CLASSES)
         assert held_out is not None
         network = make_network("simple_nn2", (3, 2, 2), 2, recipe.seed)
         train(network, x, torch.from_numpy(Y[order]), recipe, held_out=torch.from_numpy(held_out))
@@ -129,6 +129,19 @@ def test_cross_validate_resumes_after_its_finished_folds(
     expected[whole.folds == 1] = kept[:, ::-1]
     np.testing.assert_array_equal(resumed.probabilities, expected)
     assert not list(flat.glob("models/_*"))
+
+
+def test_cross_validate_after_a_change_of_ids_uses_no_older_fold(
+    flat: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
+    with pytest.raises(OSError, match="folds"):
+        call_stage(flat, "cross_validate", "small")
+    (flat / "data/folds").unlink()
+    np.save(flat / "data/flat/subjects_test.npy", SUBJECTS[N_TRAIN:][::-1].copy())
+    capsys.readouterr()
+    call_stage(flat, "cross_validate", "small")
+    assert capsys.readouterr().out.count("fold ") == 2
 
 
 def test_cross_validate_without_ids_says_that_folds_are_by_row(

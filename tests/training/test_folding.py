@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn.utils import weight_norm
 
+from src.cli import say_once
 from src.models import make_network
-from src.training import folding
 from src.training.folding import FoldedNetwork, active_features, fold, reason_not_to_fold
-from tests.zoo import ZOO
+from tests.zoo import ZOO, recipe
 
 SHAPE, ROWS, BATCH = (3, 36, 40), 23, 5
 
@@ -45,7 +45,7 @@ def test_folded_network_equals_plain(arch: str, equal: bool, constant: bool, lr:
     start = copy.deepcopy(network.state_dict())
     x = images(equal, constant, torch.float64)
     take_steps(plain, torch.optim.SGD(plain.parameters(), lr=lr), x, steps=30)
-    folded = fold(network, x)
+    folded = fold(network, x, recipe())
     assert folded is not None
     optimizer = torch.optim.SGD(folded.parameter_groups(lr), lr=lr, fused=True)
     take_steps(folded, optimizer, x, steps=30)
@@ -81,10 +81,19 @@ def test_folded_network_with_a_weight_not_finite_gives_the_plain_logits(value: f
 @pytest.mark.parametrize("name", [name for name in ZOO if name != "no_bias"])
 def test_fold_says_once_why_not(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     network = ZOO[name](SHAPE, 4)
-    folding.say_once.cache_clear()
+    say_once.cache_clear()
     for _ in range(2):  # two seeds of a study
-        assert fold(network, images(equal=True, constant=True)) is None
+        assert fold(network, images(equal=True, constant=True), recipe()) is None
     assert capsys.readouterr().out.count(str(reason_not_to_fold(network))) == 1
+
+
+def test_fold_says_that_another_recipe_is_trained_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    say_once.cache_clear()
+    network = make_network("simple_nn2", SHAPE, 4, seed=0)
+    assert fold(network, images(equal=True, constant=True), recipe(momentum=0.9)) is None
+    assert "SGD" in capsys.readouterr().out
 
 
 CHANGES: dict[str, Callable[[Any], object]] = {

@@ -18,6 +18,8 @@ from src.training.loop import train
 from src.training.recipe import augmented, validation_rows
 from tests.zoo import ZOO, recipe
 
+NAMES = ["a", "b", "c", "d"]
+
 ROWS, CLASSES, SHAPE, EPOCHS, BATCH = 23, 3, (3, 12, 14), 3, 5
 
 
@@ -131,7 +133,7 @@ def test_train_with_a_recipe_equals_a_plain_loop_also_when_resumed(
 ) -> None:
     x, y = rows()
     r = recipe(**{"lr": 0.1, "batch_size": BATCH, "epochs": EPOCHS, "seed": 4, **changes})
-    chosen = validation_rows(r, y.numpy(), None)
+    chosen = validation_rows(r, y.numpy(), None, NAMES)
     held_out = torch.zeros(ROWS, dtype=torch.bool) if chosen is None else torch.from_numpy(chosen)
     expected = fresh(name)
     losses = plain_training(expected, x, y, held_out, r)
@@ -212,17 +214,32 @@ def test_validation_rows_are_a_share_of_the_subjects_of_each_class() -> None:
     subjects = np.repeat(np.arange(40), 3)
     labels = np.where(subjects < 30, 0, np.where(subjects < 39, 1, 2))  # class 2: one subject
     order = np.random.default_rng(0).permutation(len(labels))
-    chosen = validation_rows(recipe(validation=0.2), labels[order], subjects[order])
+    chosen = validation_rows(recipe(validation=0.2), labels[order], subjects[order], NAMES)
     assert chosen is not None
     held_out = {*subjects[order][chosen].tolist()}
     assert not held_out & {*subjects[order][~chosen].tolist()}
     assert [sum(labels[3 * s] == k for s in held_out) for k in range(3)] == [6, 2, 0]
-    other = validation_rows(recipe(validation=0.2, seed=1), labels[order], subjects[order])
+    other = validation_rows(recipe(validation=0.2, seed=1), labels[order], subjects[order], NAMES)
     assert other is not None
     assert not np.array_equal(chosen, other)
-    by_row = validation_rows(recipe(validation=0.5), np.array([0, 0, 0, 0, 1, 1]), None)
+    by_row = validation_rows(recipe(validation=0.5), np.array([0, 0, 0, 0, 1, 1]), None, NAMES)
     assert by_row is not None
     assert by_row.sum() == 3
-    assert validation_rows(recipe(), labels, subjects) is None
+    assert validation_rows(recipe(), labels, subjects, NAMES) is None
     with pytest.raises(InputError, match="validation"):
-        validation_rows(recipe(validation=0.1), np.array([0, 0, 1, 1]), None)
+        validation_rows(recipe(validation=0.1), np.array([0, 0, 1, 1]), None, NAMES)
+
+
+def test_train_balances_classes_where_the_last_one_is_only_held_out() -> None:
+    y = torch.tensor([0, 0, 1, 2])
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    r = recipe(class_weights="balanced", validation=0.2, epochs=1, batch_size=2)
+    (epoch,) = train(network, torch.ones(4, 1, 2, 2), y, r, held_out=y == 2)
+    assert epoch.validation_loss is not None
+
+
+def test_train_refuses_a_shift_out_of_the_image() -> None:
+    r = recipe(augment={"shift": 2, "flip": False})
+    network = nn.Sequential(nn.Flatten(), nn.Linear(6, 2))
+    with pytest.raises(InputError, match=r"augment\.shift"):
+        train(network, torch.ones(4, 1, 3, 2), torch.tensor([0, 1, 0, 1]), r)

@@ -174,6 +174,10 @@ class CrossValidation(Group):
     models: dict[str, str]  # name: arch, as under `models`; DVC cannot look the arch up
 
 
+class Export(Group):
+    model: str  # a name under `models`
+
+
 class Studies(Group):
     seed: SeedStudy
     learning_rate: LearningRateStudy
@@ -188,6 +192,7 @@ class Params(Group):
     models: Annotated[dict[str, Model], Field(min_length=1)]
     evaluation: Evaluation
     cross_validation: CrossValidation
+    export: Export
     studies: Studies
 
     @field_validator("models")
@@ -220,20 +225,22 @@ class Params(Group):
                 raise ValueError(f"models: {name[:60]}: {arch[:60]}, expected {expected}")
         return value
 
-    @field_validator("studies")
+    @field_validator("export", "studies")
     @classmethod
-    def _studies_are_of_models(cls, studies: Studies, info: ValidationInfo) -> Studies:
+    def _are_of_models(cls, group: Any, info: ValidationInfo) -> Any:
         known = info.data.get("models")
-        named = {f"seed.models: {name[:60]!r}": name for name in studies.seed.models}
-        for key in ("learning_rate", "batch_size", "leakage"):
-            name = getattr(studies, key).model
-            named[f"{key}.model: {name[:60]!r}"] = name
-        for found, name in named.items():
+        named = [("model", group.model)] if isinstance(group, Export) else []
+        if isinstance(group, Studies):
+            named = [("seed.models", name) for name in group.seed.models]
+            for key in ("learning_rate", "batch_size", "leakage"):
+                named.append((f"{key}.model", getattr(group, key).model))
+        for key, name in named:
             if known is not None and name not in known:  # None: the error is in the models
                 raise ValueError(
-                    f"{found} is not a model, expected a name under `models`: {', '.join(known)}"
+                    f"{key}: {name[:60]!r} is not a model, expected a name under `models`: "
+                    f"{', '.join(known)}"
                 )
-        return studies
+        return group
 
     def groups_by_lr(self) -> list[dict[str, float]]:
         """Return name and lr of models that differ in lr and in nothing else."""

@@ -10,6 +10,7 @@ SCALER = Path("data/scaler.npz")
 INFO = FLAT / "info.json"
 
 MODELS = Path("models")
+EXPORT = MODELS / "export"
 PLOTS = Path("plots")
 SAMPLE_FIGURE = PLOTS / "sample.png"
 HISTORIES = PLOTS / "history.csv"  # of all models

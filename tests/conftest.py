@@ -64,6 +64,8 @@ cross_validation:
   seed: 0
   models:
     small: simple_nn2
+export:
+  model: small
 studies:
   seed:
     models: [conv]

@@ -104,7 +104,12 @@ MERGES = ALIASES.replace("[a]", "{a: 1}").replace("[*", "{<<: [*").replace("]\n"
         (MODELS, "models: {}\n", "models is {}"),
         ("seeds: [0, 1]", "seeds: []", "studies.seed.seeds is []"),
         ("models: [conv]", "models: [con]", "studies: seed.models: 'con'"),
-        ("model: small", "model: smal", "studies: learning_rate.model: 'smal'"),
+        ("model: small", "model: smal", "export: model: 'smal'"),
+        (
+            "model: small\n    values: [0.01",
+            "model: smal\n    values: [0.01",
+            "studies: learning_rate.model: 'smal'",
+        ),
         ("[0.01, 1e30]", "[1, 1.0]", "studies.learning_rate.values: 1 occurs 2 times"),
         ("[0.01, 1e30]", "[0]", "studies.learning_rate.values.0 is 0 (int)"),
         ("[4, all]", "[4, every]", "studies.batch_size.values.1 is 'every' (str)"),

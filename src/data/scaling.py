@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from src.cli import InputError
 from src.storage.arrays import pixels, row_slices, take_rows, write_array
-from src.storage.files import write_bytes
+from src.storage.files import REMAKE, write_bytes
 
 
 def write_scaled(
@@ -67,3 +67,21 @@ def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
             np.save(member, values, allow_pickle=False)
             archive.writestr(ZipInfo(f"{name}.npy"), member.getvalue())
     write_bytes(path, data.getvalue())
+
+
+def read_scaler(
+    path: Path, image_shape: tuple[int, int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return mean and scale (C, H, W) of `save_scaler`; InputError if it is of other images."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            mean, scale = (
+                arrays[key].astype(np.float32).reshape(image_shape) for key in ("mean", "scale")
+            )
+    except OSError:
+        raise
+    except Exception as error:  # random bytes can raise many kinds in zipfile and NumPy
+        raise InputError(
+            f"{path}: not a scaler of images {image_shape} ({error}); {REMAKE}"
+        ) from None
+    return mean, scale

@@ -1,4 +1,4 @@
-"""HTML pages, each from a Jinja template of this folder that holds its prose."""
+"""Pages, each from a Jinja template of this folder that holds its prose."""
 
 from base64 import b64encode
 from pathlib import Path
@@ -8,10 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def render(template: str, **values: Any) -> bytes:
-    """Return the page of `template`, a file name, as UTF-8; all text in `values` is escaped."""
+    """Return the page of `template`, a file name, as UTF-8; in HTML, all text is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
+        autoescape=".html" in template,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,0 +1,209 @@
+"""Predict the classes of images with a trained model.
+
+MODEL is a name in params.yaml, or an export folder. FILE is an image, a folder of images, or a .pt
+tensor of images as in a raw folder.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from src.cli import InputError, OneLineParser, printable, progress, run
+from src.data.image_folder import read_image
+from src.data.raw_tensors import read_tensor
+from src.export.onnx_file import BATCH, Answers, Described, onnx_session
+from src.params import read_params
+from src.storage.arrays import pixels
+from src.storage.dataset import read_info
+from src.storage.files import read_csv, read_json, write_csv
+from src.training.device import set_up_device
+from stages.export import with_scaler
+
+Shape = tuple[int, int, int]  # channels, height, width
+Named = tuple[str, NDArray[np.float32]]  # a file as given, or FILE:ROW; its pixels (C, H, W)
+
+
+class Trained(NamedTuple):
+    classes: list[str]  # in label order
+    image_shape: tuple[int, int, int]  # channels, height, width
+    answers: Callable[[NDArray[np.float32]], Answers]  # of pixels (n, C, H, W), n at most BATCH
+
+
+class SubjectOfFile(NamedTuple):
+    file: str  # as it is predicted: a path, or FILE.pt:ROW
+    subject: str
+
+
+def main() -> None:
+    arguments = parsed()
+    model = load_trained(arguments.model)
+    files = list_files(arguments.file)
+    names, found = predict(model, files, arguments.resize)
+    probabilities = found.probabilities
+    for name, row in zip(names, probabilities, strict=True):
+        print(in_words(name, row, model.classes))
+    if arguments.subjects:
+        ids = np.array(subjects_of(names, arguments.subjects))
+        for subject in np.unique(ids):
+            rows = probabilities[ids == subject]
+            print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), model.classes))
+    if found.far.any():
+        first = int(found.far.argmax())
+        print(
+            f"warning: {found.far.sum()} of {len(names)} images lie far outside the training rows, "
+            f"such as {printable(names[first])}: mean {found.mean[first]:.2f}, deviation "
+            f"{found.deviation[first]:.2f} after scaling, expected about 0 and 1; are they on the "
+            "same scale?"
+        )
+    if arguments.csv:
+        predicted = np.array(model.classes)[probabilities.argmax(1)]
+        columns = (names, predicted, *(map(str, column) for column in probabilities.T))
+        header = ["file", "predicted", *(f"p_{name}" for name in model.classes)]
+        write_csv(arguments.csv, header, zip(*columns, strict=True))
+
+
+def parsed() -> Namespace:
+    parser = OneLineParser(prog="python -m scripts.predict", description=__doc__)
+    option = parser.add_argument
+    option("model", help="a name in params.yaml, or an export folder")
+    option("file", nargs="+", help="an image, a folder of images, or a .pt tensor")
+    option("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
+    option("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images")
+    option("--subjects", type=Path, help="CSV with columns file, subject: also one line each")
+    return parser.parse_args()
+
+
+def predict(
+    model: Trained, files: Sequence[Path], size: Sequence[int] | None
+) -> tuple[list[str], Answers]:
+    """Return the names of all images (n,) in `files`, and what the model says of them."""
+    names: list[str] = []
+    answers: list[Answers] = []
+    with progress(len(files), "predict", "file") as advance:
+        images = read_inputs(files, model.image_shape, size, advance)
+        while batch := list(islice(images, BATCH)):
+            names += [name for name, _ in batch]
+            answers.append(model.answers(np.stack([image for _, image in batch])))
+    return names, Answers(*map(np.concatenate, zip(*answers, strict=True)))
+
+
+def in_words(name: str, probabilities: NDArray[np.float32], classes: Sequence[str]) -> str:
+    most = classes[int(probabilities.argmax())]
+    each = ", ".join(f"{c} {p:.3f}" for c, p in zip(classes, probabilities, strict=True))
+    return printable(f"{name}: {most} ({each})")
+
+
+def load_trained(model: str) -> Trained:
+    """Return a model of params.yaml by its name, or that of an export folder."""
+    folder = Path(model)
+    return _from_export(folder) if folder.is_dir() else _from_pipeline(model)
+
+
+def _from_pipeline(name: str) -> Trained:
+    params, info = read_params(), read_info()
+    if name not in params.models:
+        raise InputError(
+            f"{name}: not a model of params.yaml and not an export folder, expected one of "
+            f"{', '.join(params.models)}"
+        )
+    device = set_up_device(params.recipe(name).threads)
+    network = with_scaler(name, params, info).to(device)
+
+    @torch.inference_mode()
+    def answers(images: NDArray[np.float32]) -> Answers:
+        found = network(torch.from_numpy(images).to(device))
+        return Answers(*(values.cpu().numpy() for values in found))
+
+    return Trained(info.classes, info.image_shape, answers)
+
+
+def _from_export(folder: Path) -> Trained:
+    described = read_json(folder / "model.json", Described)
+    session = onnx_session(folder / "model.onnx")
+
+    def answers(images: NDArray[np.float32]) -> Answers:
+        return Answers(*session.run(None, {"image": images}))
+
+    return Trained(described.classes, described.input.shape, answers)
+
+
+def list_files(sources: Sequence[str]) -> list[Path]:
+    """Return the files that `sources` name, and the images in their folders, sorted by name."""
+    suffixes = Image.registered_extensions()
+    files: list[Path] = []
+    for source in map(Path, sources):
+        if not source.exists():
+            raise InputError(f"{source}: no such file or folder")
+        inside = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in suffixes]
+        if source.is_dir() and not inside:
+            raise InputError(f"{source}: no image in this folder")
+        files += inside if source.is_dir() else [source]
+    return files
+
+
+def read_inputs(
+    files: Sequence[Path],
+    image_shape: Shape,
+    size: Sequence[int] | None,
+    advance: Callable[[int], None],
+) -> Iterator[Named]:
+    """Yield all images of `files` as pixels of `image_shape`; InputError for one of another size.
+
+    size: height and width to which images, but not tensors, are resized. advance: is called after
+    each file.
+    """
+    for path in files:
+        if path.suffix == ".pt":
+            yield from _rows(path, image_shape)
+        else:
+            yield str(path), _image(path, image_shape, size)
+        advance(1)
+
+
+def _rows(path: Path, image_shape: Shape) -> Iterator[Named]:
+    images = read_tensor(path)
+    if images.shape[1:] != image_shape:
+        raise InputError(
+            f"{path}: a tensor of shape {tuple(images.shape)}, expected images (N, "
+            f"{', '.join(map(str, image_shape))}), as the model was trained on"
+        )
+    for row, image in enumerate(images):  # as `load` reads them: a grey level k of uint8 is k/255
+        values = image.numpy() if image.dtype == torch.uint8 else image.float().numpy()
+        yield f"{path}:{row}", pixels(values)
+
+
+def _image(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArray[np.float32]:
+    image = read_image(path)
+    channels, height, width = image_shape
+    if channels == 1 and (image == image[:1]).all():
+        image = image[:1]
+    if len(image) != channels:
+        raise InputError(f"{path}: a colour image, expected {channels} channels; convert it")
+    if image.shape[1:] != (height, width):
+        raise InputError(
+            f"{path}: {image.shape[1]} x {image.shape[2]} pixels, expected {height} x {width} as "
+            f"in training; crop it, or rescale it with --resize {height} {width}"
+        )
+    return pixels(image)
+
+
+def subjects_of(names: Sequence[str], table: Path) -> list[str]:
+    """Return the subject of each file (n,) by a CSV; InputError if a file is not in it."""
+    subjects = {row.file: row.subject for row in read_csv(table, SubjectOfFile)}
+    if missing := [name for name in names if name not in subjects]:
+        raise InputError(
+            f"{table}: no row for {len(missing)} of {len(names)} files, such as {missing[0]}; "
+            "expected columns file and subject, with each file as given"
+        )
+    return [subjects[name] for name in names]
+
+
+if __name__ == "__main__":
+    run(main)

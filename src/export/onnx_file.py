@@ -1,0 +1,110 @@
+"""A trained network with its scaler, as an ONNX file with the same bytes in every folder."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+from torch import nn
+
+from src.cli import InputError
+from src.storage.files import REMAKE
+
+BATCH = 16  # images at a time, as `evaluate` takes them: another size could change a last digit
+FARTHEST_MEAN, LEAST_DEVIATION, MOST_DEVIATION = 2.0, 0.1, 4.0  # of scaled training rows: 0 and 1
+
+
+class Answers(NamedTuple):
+    """What a model says of n images."""
+
+    probabilities: NDArray[np.float32]  # (n, K)
+    mean: NDArray[np.float32]  # (n,) of each scaled image; 0 over all training rows
+    deviation: NDArray[np.float32]  # (n,) likewise; 1 over all training rows
+
+    @property
+    def far(self) -> NDArray[np.bool_]:
+        """Return which images (n,) lie far outside the training rows."""
+        near = (abs(self.mean) < FARTHEST_MEAN) & (self.deviation < MOST_DEVIATION)
+        return ~(near & (self.deviation > LEAST_DEVIATION))
+
+
+class WithScaler(nn.Module):
+    """A network that takes pixels and gives what `Answers` holds."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, network: nn.Module, mean: torch.Tensor, scale: torch.Tensor) -> None:
+        """mean, scale: (C, H, W) float32, of the training pixels."""
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        scaled = (image - self.mean) / self.scale  # as scikit-learn does it with float32 rows
+        values = scaled.flatten(1)
+        mean = values.mean(1)
+        deviation = ((values - mean[:, None]) ** 2).mean(1).sqrt()
+        return self.network(scaled).softmax(1), mean, deviation
+
+
+class Input(BaseModel):
+    shape: tuple[int, int, int]
+
+
+class Described(BaseModel):
+    """What is read back of an export's model.json."""
+
+    classes: list[str] = Field(min_length=2)
+    input: Input
+
+
+def onnx_bytes(network: WithScaler, image_shape: tuple[int, int, int]) -> bytes:
+    """Return the ONNX model of `network`: from `image` (N, C, H, W) float32 to three outputs.
+
+    These are `probabilities` (N, K), and `mean` and `deviation` (N,) of each scaled image.
+    """
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it reports each package that could add operators
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of PyTorch about its own code
+            program = torch.onnx.export(
+                network,
+                (torch.zeros(2, *image_shape),),
+                input_names=["image"],
+                output_names=["probabilities", "mean", "deviation"],
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                dynamo=True,
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+    assert program is not None
+    model = program.model_proto
+    # These hold stack traces with the absolute paths of this folder.
+    parts = [model, model.graph, *model.graph.node, *model.graph.value_info]
+    for part in (*parts, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
+
+
+def onnx_session(path: Path) -> onnxruntime.InferenceSession:
+    """Return the ONNX file, ready to run on one thread of the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(path.read_bytes(), options)
+    except OSError:
+        raise
+    except Exception as error:  # onnxruntime has a class per kind of fault
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a whole ONNX model ({text}); {REMAKE}") from None

@@ -1,0 +1,106 @@
+"""Write a model for use elsewhere: an ONNX file with its scaler, and what is known of it."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src import paths
+from src.cli import InputError, run
+from src.data.scaling import read_scaler
+from src.evaluation.leakage import Leakage
+from src.evaluation.metrics import read_metrics
+from src.export.onnx_file import BATCH, WithScaler, onnx_bytes, onnx_session
+from src.models import make_network
+from src.params import Params, read_params
+from src.reporting.page import render
+from src.storage.arrays import pixels
+from src.storage.dataset import Info, load_split, read_info
+from src.storage.files import read_json, replacing, write_bytes, write_json
+from src.storage.predictions import read_predictions
+from src.storage.weights import load_weights
+
+TOLERANCE = 1e-4  # of a probability, between ONNX and PyTorch
+PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
+INTENDED_USE = (
+    "Research and teaching. Not a medical device: do not use it to diagnose or treat anybody."
+)
+
+
+def main() -> None:
+    params, info = read_params(), read_info()
+    name = params.export.model
+    with replacing(paths.EXPORT) as folder:
+        folder.mkdir()
+        model = folder / "model.onnx"
+        write_bytes(model, onnx_bytes(with_scaler(name, params, info), info.image_shape))
+        largest = largest_difference(name, info, model)
+        if not largest <= TOLERANCE:
+            raise InputError(
+                f"{paths.EXPORT / model.name}: a probability of a test row differs from PyTorch's "
+                f"by {largest:.2g}, expected at most {TOLERANCE:g}; export another model"
+            )
+        described = description(name, params, info)
+        write_json(folder / "model.json", described)
+        sentence = read_json(paths.LEAKAGE, Leakage).sentence
+        write_bytes(folder / "card.md", render("card.md.jinja", leakage=sentence, **described))
+    print(f"{name}: ONNX and PyTorch differ by at most {largest:.1g} on the test rows")
+
+
+def with_scaler(name: str, params: Params, info: Info) -> WithScaler:
+    """Return the trained network of a model of params.yaml, in eval mode, with its scaler."""
+    arch = params.models[name].arch
+    network = make_network(arch, info.image_shape, len(info.classes), params.recipe(name).seed)
+    load_weights(paths.weights(name), network)
+    if not all(parameter.isfinite().all() for parameter in network.parameters()):
+        raise InputError(f"{paths.weights(name)}: NaN, since the training diverged; lower its lr")
+    scaler = read_scaler(paths.SCALER, info.image_shape)
+    return WithScaler(network, *map(torch.from_numpy, scaler)).eval()
+
+
+def largest_difference(name: str, info: Info, model: Path) -> float:
+    """Return the largest difference of a probability of a test row from `evaluate`'s."""
+    expected = read_predictions(paths.predictions(name), info.classes).probabilities
+    session, images = onnx_session(model), load_split("test", info, scaled=False).images
+    differences = []
+    for start in range(0, len(images), BATCH):
+        batch = slice(start, start + BATCH)
+        found, *_ = session.run(["probabilities"], {"image": pixels(images[batch])})
+        differences.append(abs(found - expected[batch]).max())
+    return float(np.max(differences))
+
+
+def description(name: str, params: Params, info: Info) -> dict[str, Any]:
+    """Return what is known of the model: the content of model.json."""
+    train = load_split("train", info, scaled=False).images
+    found = {
+        "given_split": read_metrics(paths.metrics(name)),
+        "new_subjects": read_metrics(paths.new_subject_metrics(name))
+        if name in params.cross_validation.models
+        else None,
+    }
+    return {
+        "name": name,
+        "title": params.data.title,
+        "classes": info.classes,
+        "input": {
+            "name": "image",
+            "dtype": "float32",
+            "shape": info.image_shape,
+            "range": [float(pixels(np.asarray(f(train)))) for f in (np.min, np.max)],
+        },
+        "training": {
+            "arch": params.models[name].arch,
+            "rows": len(train),
+            "recipe": params.recipe(name).model_dump(),
+        },
+        "metrics": {split: metrics.to_json() for split, metrics in found.items() if metrics},
+        "intended_use": INTENDED_USE,
+        "versions": {package: version(package) for package in PACKAGES},
+    }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -2,26 +2,33 @@
 
 `dvc repro` runs one stage at a time. This runs `dvc repro --single-item STAGE` for several stages
 at once, each as soon as those that it depends on are up to date. The results are the same bytes.
+If DASK_SCHEDULER_ADDRESS is set, trainings run on the workers of that Dask scheduler.
 """
 
 import asyncio
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from src.cli import InputError, OneLineParser, run
 from src.params import read_params
+from src.storage.files import write_bytes
 
 # What DVC says of locks on which even --wait-for-lock does not wait.
 BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
+# The stages that may run on another machine: all that train.
+TRAINS = re.compile(r"(train|cross_validate)@|studies/dvc.yaml:\w+@")
+NO_MEMORY = "not enough memory"  # as src/cli.py says it
 CHATTER = re.compile(  # lines of DVC that say nothing about the result
     r"$|> |Running stage |(Updating|Generating) lock file |To (track|enable) |\tgit add |\tdvc "
     r"|Use `dvc push`|.* didn't change, skipping$|Data and pipelines are up to date"
@@ -45,29 +52,128 @@ async def repro(names: Iterable[str]) -> None:
         for signum in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
             if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup wants it
                 asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
-    slots = asyncio.Semaphore(processes_at_once())
     graph = wanted_graph("\n".join(await output("dag", "--dot")), names)
+    ended: dict[str, str] = {}
+    if os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        sent = {stage: deps for stage, deps in graph.items() if TRAINS.match(stage)}
+        inputs = ancestors(graph, sent) - set(sent)
+        ended = await bring({stage: deps for stage, deps in graph.items() if stage in inputs}, {})
+        able = [stage for stage in sent if not ancestors(graph, [stage]) & late(ended)]
+        ended |= await send(able, sorted(set().union(*sent.values())))
+    ended = await bring(graph, ended)
+    if late(ended):
+        text = ", ".join(f"{stage} ({ended[stage]})" for stage in graph if stage in late(ended))
+        raise InputError(f"not up to date: {text}; see above")
+    if "done" not in ended.values():
+        print("all of it is up to date")
+
+
+def late(ended: Mapping[str, str]) -> set[str]:
+    return {stage for stage, end in ended.items() if end in ("failed", "not run")}
+
+
+async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[str, str]:
+    """Bring all stages of `graph` up to date on this machine; return how each ended.
+
+    before: the ends that are known. A stage runs when those that it depends on are up to date.
+    """
+    if not graph:
+        return {}
     changed = json.loads((await output("status", "--json", *graph))[-1])
+    places: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    for place in places_to_run():
+        places.put_nowait(place)
+    n_places, alone = places.qsize(), asyncio.Lock()
     tasks: dict[str, asyncio.Task[str]] = {}
 
-    async def bring(stage: str) -> str:
-        before = {await tasks[dep] for dep in graph[stage]}
-        if before & {"failed", "not run"}:
+    async def end_of(stage: str) -> str:
+        deps = {await tasks[dep] for dep in graph[stage]}
+        if deps & {"failed", "not run"}:
             return "not run"
-        if stage not in changed and "done" not in before:
-            return "up to date"
-        async with slots:
-            return "done" if await run_stage(stage) else "failed"
+        if before.get(stage) == "failed":
+            return "failed"
+        if stage not in changed and "done" not in deps:
+            return before.get(stage, "up to date")
+        place = await places.get()
+        end = await run_stage(stage, place)
+        places.put_nowait(place)
+        if end == "no memory":  # other stages took it: once more, without them
+            async with alone:
+                taken = [await places.get() for _ in range(n_places)]
+                print(f"{stage}: again, alone", flush=True)
+                end = await run_stage(stage, taken[0])
+                for place in taken:
+                    places.put_nowait(place)
+        return "failed" if end == "no memory" else end
 
     async with asyncio.TaskGroup() as group:
         for stage in reversed(graph):  # people put slow models last: these start first
-            tasks[stage] = group.create_task(bring(stage))
-    ended = {stage: tasks[stage].result() for stage in graph}
-    if "failed" in ended.values():
-        late = [f"{stage} ({end})" for stage, end in ended.items() if end in ("failed", "not run")]
-        raise InputError(f"not up to date: {', '.join(late)}; see above")
-    if "done" not in ended.values():
-        print("all of it is up to date")
+            tasks[stage] = group.create_task(end_of(stage))
+    return {stage: tasks[stage].result() for stage in graph}
+
+
+async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
+    """Bring `stages` up to date on the workers of a Dask scheduler; return how each ended.
+
+    inputs: the stages whose outs they read, which are up to date here. What an earlier run left in
+    the run cache, here or in the DVC remote, is restored and not sent.
+    """
+    from src.cluster import run_on_workers  # Dask takes a second to import
+
+    if not await dvc("push", "--quiet", *inputs, show=print):
+        raise InputError(
+            "dvc push: failed; workers get their data from a DVC remote: `dvc remote add --default`"
+        )
+    changed = json.loads((await output("status", "--json", *stages))[-1])
+    wanted = [stage for stage in stages if stage in changed]
+    restored = await restore(wanted)
+    wanted = [stage for stage in wanted if stage not in restored]
+    ended = dict.fromkeys(restored, "done")
+    if not wanted:
+        return ended
+    answers = await run_on_workers(wanted, inputs, partial(print, flush=True))
+    cache = Path((await output("cache", "dir"))[-1])
+    for stage, answer in answers.items():
+        if answer.end == "failed":
+            print("\n".join(f"{stage}: {line}" for line in answer.text.splitlines()), flush=True)
+        for md5, content in answer.files.items():
+            write_bytes(cache / "files/md5" / md5[:2] / md5[2:], content)
+    back = await restore([stage for stage, answer in answers.items() if answer.end == "done"])
+    print(f"{'stage':32} {'worker':28} seconds")
+    for stage, answer in answers.items():
+        ended[stage] = "done" if stage in back else "failed"
+        if answer.end == "done" and stage not in back:
+            print(f"{stage}: the worker ran it on other inputs than those here", flush=True)
+        print(f"{stage:32} {answer.where:28} {answer.seconds:.0f}")
+    return ended
+
+
+async def restore(stages: Sequence[str]) -> list[str]:
+    """Check out the results of `stages` that the run cache has; return the names of these."""
+    if not stages:
+        return []
+    await dvc("fetch", "--run-cache", "--quiet", *stages, show=lambda _: None)  # of the remote
+    dry = "\n".join(await output("repro", "--single-item", "--dry", *stages))
+    cached = [stage for stage in stages if f"Stage '{stage}' is cached" in dry]
+    if cached:
+        await output("repro", "--single-item", *cached)
+    return cached
+
+
+def places_to_run() -> list[dict[str, str]]:
+    """Return, for each stage that may run at a time, what it adds to the environment.
+
+    That is one per GPU, each seeing no other, or one per core. CUDA_VISIBLE_DEVICES is respected.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = [] if visible is None else [gpu for gpu in visible.split(",") if gpu not in ("", "-1")]
+    if visible is None and shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+        done = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        gpus = done.stdout.split() if done.returncode == 0 else []
+    if gpus:
+        return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus]
+    return [{}] * processes_at_once()
 
 
 def processes_at_once() -> int:
@@ -89,20 +195,37 @@ def wanted_graph(dot: str, names: Iterable[str]) -> dict[str, set[str]]:
         if not stages:
             known = ", ".join(dict.fromkeys(stage.partition("@")[0] for stage in graph))
             raise InputError(f"{name}: no such stage, expected one of {known}")
-        while stages:
-            wanted |= stages
-            stages = set().union(*(graph[stage] for stage in stages)) - wanted
+        wanted |= ancestors(graph, stages)
     return {stage: deps for stage, deps in graph.items() if stage in wanted}
 
 
-async def run_stage(stage: str) -> bool:
-    """Run one stage, whose deps are up to date, and print what it prints; return its success."""
+def ancestors(graph: Mapping[str, set[str]], stages: Iterable[str]) -> set[str]:
+    """Return `stages` and all that they depend on."""
+    found, wanted = set[str](), set(stages)
+    while wanted:
+        found |= wanted
+        wanted = set().union(*(graph[stage] for stage in wanted)) - found
+    return found
+
+
+async def run_stage(stage: str, place: Mapping[str, str]) -> str:
+    """Run one stage, whose deps are up to date, and print what it prints.
+
+    Return "done", "failed", or "no memory", which may be because of the stages beside it.
+    """
     show = partial(print, f"{stage}:", flush=True)
     show("started")
-    started = time.perf_counter()
-    done = await dvc("repro", "--single-item", stage, show=show)
+    started, lines = time.perf_counter(), list[str]()
+
+    def both(line: str) -> None:
+        lines.append(line)
+        show(line)
+
+    done = await dvc("repro", "--single-item", stage, show=both, place=place)
     show(f"{'done in' if done else 'failed after'} {time.perf_counter() - started:.0f} s")
-    return done
+    if done:
+        return "done"
+    return "no memory" if any(NO_MEMORY in line for line in lines) else "failed"
 
 
 async def output(*arguments: str) -> list[str]:
@@ -113,12 +236,17 @@ async def output(*arguments: str) -> list[str]:
     return lines
 
 
-async def dvc(*arguments: str, show: Callable[[str], object]) -> bool:
+async def dvc(
+    *arguments: str, show: Callable[[str], object], place: Mapping[str, str] | None = None
+) -> bool:
     """Run a DVC command, waiting for DVC's locks; show its lines; return whether it succeeded.
+
+    place: what its environment has in addition.
 
     An exception here, such as that of a signal, ends all that the command has started.
     """
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(place or {})}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     waited = False
     while True:
         busy = False
@@ -126,7 +254,7 @@ async def dvc(*arguments: str, show: Callable[[str], object]) -> bool:
         # outs are lost, while another process hashes gigabytes.
         process = await asyncio.create_subprocess_exec(
             *("dvc", "--wait-for-lock", *arguments), stdout=PIPE, stderr=STDOUT, limit=2**20,
-            start_new_session=True, env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True, env=environment,
         )  # fmt: skip
         try:
             assert process.stdout

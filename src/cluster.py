@@ -1,0 +1,184 @@
+"""Stages on other machines: Dask says where, Git carries the code, a DVC remote the data.
+
+Each worker has a clone of its own, so no DVC lock and no file is shared. A result comes back
+through DVC's run cache. Its key is the hash of all that a stage reads, so a worker with other code,
+data or params cannot hand in anything.
+"""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distributed import Client, KilledWorker
+
+from src.cli import InputError
+
+REF = "refs/mri-stages/workspace"
+SMALL = 2**20  # bytes of a file that comes back with the answer
+
+
+class Answer(NamedTuple):
+    """What a worker made of a stage."""
+
+    end: str  # "done", "failed", or "refused": this worker cannot do it, another one may
+    where: str  # the worker's address
+    seconds: float
+    text: str  # what it printed, or why it refused
+    files: dict[str, bytes]  # small outs by their MD5: DVC pushes none that is not cached
+
+
+async def run_on_workers(
+    stages: Sequence[str], inputs: Sequence[str], show: Callable[[str], None]
+) -> dict[str, Answer]:
+    """Run each stage on a worker of the Dask scheduler at DASK_SCHEDULER_ADDRESS.
+
+    inputs: the stages whose outs they read, which are up to date here and in the DVC remote. What a
+    stage wrote is in the remote afterwards. A worker that refuses a stage gets no further one.
+    """
+    code, refused = workspace_bundle(), set[str]()
+    try:
+        client = await Client(asynchronous=True, timeout=30)
+    except (OSError, ValueError) as error:  # also asyncio.TimeoutError
+        raise InputError(f"DASK_SCHEDULER_ADDRESS: no Dask scheduler answers ({error})") from None
+    async with client:
+        try:
+            await client.wait_for_workers(1, timeout=60)
+        except TimeoutError:
+            raise InputError(
+                "DASK_SCHEDULER_ADDRESS: its scheduler has no worker after 60 s; start one with "
+                "`dask worker ADDRESS --nthreads 1`"
+            ) from None
+
+        async def ask(stage: str) -> Answer:
+            attempt = 0
+            while True:
+                known = set(await client.nthreads())
+                if not known - refused:
+                    return Answer("failed", "", 0, "no worker is left that can run it", {})
+                future = client.submit(
+                    run_stage_of_clone(), code, stage, list(inputs), version("torch"),
+                    key=f"{stage} {hashlib.sha256(code).hexdigest()[:8]} {attempt}",
+                    workers=sorted(known - refused) if refused else None,
+                )  # fmt: skip
+                try:
+                    answer = Answer(*await future)
+                except KilledWorker:
+                    return Answer("failed", "", 0, "each worker that ran it died", {})
+                if answer.end != "refused":
+                    show(f"{stage}: {answer.end} on {answer.where} in {answer.seconds:.0f} s")
+                    return answer
+                if answer.where not in refused:
+                    show(f"{answer.where}: gets no stage: {answer.text}")
+                refused.add(answer.where)
+                attempt += 1
+
+        answers = dict(zip(stages, await asyncio.gather(*map(ask, stages)), strict=True))
+        for stage, answer in answers.items():
+            if answer.end == "failed" and "not enough memory" in answer.text:
+                show(f"{stage}: again, alone")
+                answers[stage] = await ask(stage)
+    return answers
+
+
+def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
+    """Return the function that a worker calls.
+
+    It is nested, so that Dask sends its code: a worker need not have this module.
+    """
+
+    def run_stage(
+        code: bytes, stage: str, inputs: list[str], torch_version: str
+    ) -> tuple[Any, ...]:
+        """Run the stage in a clone of `code`, beside the worker's other files."""
+        import os
+        import subprocess
+        import sys
+        import time
+        from importlib.metadata import version
+        from pathlib import Path
+
+        import yaml
+        from distributed import get_worker
+
+        worker = get_worker()
+        started = time.monotonic()
+        folder = Path(worker.local_directory)
+        clone, bundle = folder / "clone", folder / "code.bundle"
+        clone.mkdir(exist_ok=True)
+        bundle.write_bytes(code)
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+        def answer(
+            end: str, text: str = "", files: dict[str, bytes] | None = None
+        ) -> tuple[Any, ...]:
+            return end, worker.address, time.monotonic() - started, text, files or {}
+
+        def fails(*command: str) -> str:
+            done = subprocess.run(
+                command, cwd=clone, env={**os.environ, "PATH": path}, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+            return done.stdout.strip() or "no output" if done.returncode else ""
+
+        if worker.state.nthreads != 1:
+            return answer("refused", f"{worker.state.nthreads} threads; start it with --nthreads 1")
+        if version("torch") != torch_version:
+            found = f"torch {version('torch')}, expected {torch_version} as on the head"
+            return answer("refused", f"{found}; install requirements.lock there")
+        cache = folder.parent / "mri-stages-cache"  # kept, and shared by the workers of a machine
+        for command in (
+            ["git", "init", "--quiet"],
+            ["git", "fetch", "--quiet", str(bundle), "refs/mri-stages/workspace"],
+            ["git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"],
+            ["dvc", "cache", "dir", "--local", str(cache)],
+            ["dvc", "pull", *inputs],
+        ):
+            if text := fails(*command):
+                last = text.splitlines()[-1]
+                return answer("refused", f"`{' '.join(command[:2])}` failed there: {last}")
+        if text := fails("dvc", "repro", "--pull", "--single-item", stage):
+            return answer("failed", text)
+        if text := fails("dvc", "push", "--run-cache", stage):
+            return answer("refused", f"`dvc push` failed there: {text.splitlines()[-1]}")
+        file, _, name = stage.rpartition(":")
+        lock = clone / Path(file).with_suffix(".lock") if file else clone / "dvc.lock"
+        outs = yaml.safe_load(lock.read_text())["stages"][name].get("outs", [])
+        files = {
+            out["md5"]: (clone / out["path"]).read_bytes()
+            for out in outs
+            if out["size"] < 2**20 and not out["md5"].endswith(".dir")
+        }
+        return answer("done", files=files)
+
+    return run_stage
+
+
+def workspace_bundle() -> bytes:
+    """Return all files that Git does not ignore, as a Git bundle of one commit without history."""
+    with tempfile.TemporaryDirectory() as folder:
+        env = {**os.environ, "GIT_INDEX_FILE": f"{folder}/index"}  # the user's index stays as it is
+        for role in ("AUTHOR", "COMMITTER"):  # the same files give the same commit
+            env |= {f"GIT_{role}_NAME": "mri-stages", f"GIT_{role}_EMAIL": "none"}
+            env[f"GIT_{role}_DATE"] = "2000-01-01T00:00:00Z"
+
+        def git(*arguments: str) -> str:
+            command = ["git", *arguments]
+            done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True)
+            if done.returncode:
+                raise InputError(f"git {arguments[0]}: failed; workers get the code through Git")
+            return done.stdout.strip()
+
+        git("add", "--all")
+        commit = git("commit-tree", git("write-tree"), "-m", "workspace")
+        git("update-ref", REF, commit)
+        try:
+            git("bundle", "create", "--quiet", f"{folder}/bundle", REF)
+        finally:
+            git("update-ref", "-d", REF)
+        return Path(folder, "bundle").read_bytes()

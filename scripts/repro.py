@@ -87,13 +87,13 @@ async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[s
     tasks: dict[str, asyncio.Task[str]] = {}
 
     async def end_of(stage: str) -> str:
+        if stage in before:
+            return before[stage]
         deps = {await tasks[dep] for dep in graph[stage]}
         if deps & {"failed", "not run"}:
             return "not run"
-        if before.get(stage) == "failed":
-            return "failed"
         if stage not in changed and "done" not in deps:
-            return before.get(stage, "up to date")
+            return "up to date"
         place = await places.get()
         end = await run_stage(stage, place)
         places.put_nowait(place)
@@ -115,10 +115,10 @@ async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[s
 async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
     """Bring `stages` up to date on the workers of a Dask scheduler; return how each ended.
 
-    inputs: the stages whose outs they read, which are up to date here. What an earlier run left in
-    the run cache, here or in the DVC remote, is restored and not sent.
+    inputs: the stages whose outs they read, which are up to date here. What the run cache here has
+    of an earlier run is restored and not sent.
     """
-    from src.cluster import run_on_workers  # Dask takes a second to import
+    from src.cluster import run_on_workers, workspace_bundle  # Dask takes a second to import
 
     if not await dvc("push", "--quiet", *inputs, show=print):
         raise InputError(
@@ -126,38 +126,31 @@ async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
         )
     changed = json.loads((await output("status", "--json", *stages))[-1])
     wanted = [stage for stage in stages if stage in changed]
-    restored = await restore(wanted)
-    wanted = [stage for stage in wanted if stage not in restored]
-    ended = dict.fromkeys(restored, "done")
     if not wanted:
-        return ended
-    answers = await run_on_workers(wanted, inputs, partial(print, flush=True))
+        return {}
+    dry = "\n".join(await output("repro", "--single-item", "--dry", *wanted))
+    cached = [stage for stage in wanted if f"Stage '{stage}' is cached" in dry]
+    if cached:
+        await output("repro", "--single-item", *cached)
+    ended = dict.fromkeys(cached, "done")
+    wanted = [stage for stage in wanted if stage not in cached]
+    code = workspace_bundle()
+    answers = await run_on_workers(code, wanted, inputs, partial(print, flush=True))
+    if workspace_bundle() != code:
+        raise InputError("files changed while the workers ran; run it again to get their results")
     cache = Path((await output("cache", "dir"))[-1])
     for stage, answer in answers.items():
+        ended[stage] = "failed" if answer.end == "failed" else "done"
         if answer.end == "failed":
             print("\n".join(f"{stage}: {line}" for line in answer.text.splitlines()), flush=True)
         for md5, content in answer.files.items():
             write_bytes(cache / "files/md5" / md5[:2] / md5[2:], content)
-    back = await restore([stage for stage, answer in answers.items() if answer.end == "done"])
+    if done := [stage for stage, answer in answers.items() if answer.end != "failed"]:
+        await output("repro", "--pull", "--single-item", *done)  # from the run cache
     print(f"{'stage':32} {'worker':28} seconds")
     for stage, answer in answers.items():
-        ended[stage] = "done" if stage in back else "failed"
-        if answer.end == "done" and stage not in back:
-            print(f"{stage}: the worker ran it on other inputs than those here", flush=True)
-        print(f"{stage:32} {answer.where:28} {answer.seconds:.0f}")
+        print(f"{stage:32} {answer.where:28} {answer.seconds:7.0f}")
     return ended
-
-
-async def restore(stages: Sequence[str]) -> list[str]:
-    """Check out the results of `stages` that the run cache has; return the names of these."""
-    if not stages:
-        return []
-    await dvc("fetch", "--run-cache", "--quiet", *stages, show=lambda _: None)  # of the remote
-    dry = "\n".join(await output("repro", "--single-item", "--dry", *stages))
-    cached = [stage for stage in stages if f"Stage '{stage}' is cached" in dry]
-    if cached:
-        await output("repro", "--single-item", *cached)
-    return cached
 
 
 def places_to_run() -> list[dict[str, str]]:

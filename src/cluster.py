@@ -26,7 +26,7 @@ SMALL = 2**20  # bytes of a file that comes back with the answer
 class Answer(NamedTuple):
     """What a worker made of a stage."""
 
-    end: str  # "done", "failed", or "refused": this worker cannot do it, another one may
+    end: str  # "done", "restored" from the run cache, "failed", or "refused" by this worker only
     where: str  # the worker's address
     seconds: float
     text: str  # what it printed, or why it refused
@@ -34,16 +34,16 @@ class Answer(NamedTuple):
 
 
 async def run_on_workers(
-    stages: Sequence[str], inputs: Sequence[str], show: Callable[[str], None]
+    code: bytes, stages: Sequence[str], inputs: Sequence[str], show: Callable[[str], None]
 ) -> dict[str, Answer]:
     """Run each stage on a worker of the Dask scheduler at DASK_SCHEDULER_ADDRESS.
 
-    inputs: the stages whose outs they read, which are up to date here and in the DVC remote. What a
-    stage wrote is in the remote afterwards. A worker that refuses a stage gets no further one.
+    code: the `workspace_bundle`. inputs: the stages whose outs they read, which are in the DVC
+    remote, as all that the stages wrote is afterwards. A worker that refuses a stage gets no other.
     """
-    code, refused = workspace_bundle(), set[str]()
+    refused = set[str]()
     try:
-        client = await Client(asynchronous=True, timeout=30)
+        client = await Client(asynchronous=True)
     except (OSError, ValueError) as error:  # also asyncio.TimeoutError
         raise InputError(f"DASK_SCHEDULER_ADDRESS: no Dask scheduler answers ({error})") from None
     async with client:
@@ -119,12 +119,15 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
         ) -> tuple[Any, ...]:
             return end, worker.address, time.monotonic() - started, text, files or {}
 
-        def fails(*command: str) -> str:
-            done = subprocess.run(
-                command, cwd=clone, env={**os.environ, "PATH": path}, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-            return done.stdout.strip() or "no output" if done.returncode else ""
+        def call(*command: str) -> tuple[bool, str]:
+            try:
+                done = subprocess.run(
+                    command, cwd=clone, env={**os.environ, "PATH": path}, text=True,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+            except OSError as error:
+                return False, str(error)
+            return done.returncode == 0, done.stdout.strip() or "no output"
 
         if worker.state.nthreads != 1:
             return answer("refused", f"{worker.state.nthreads} threads; start it with --nthreads 1")
@@ -139,12 +142,15 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
             ["dvc", "cache", "dir", "--local", str(cache)],
             ["dvc", "pull", *inputs],
         ):
-            if text := fails(*command):
+            well, text = call(*command)
+            if not well:
                 last = text.splitlines()[-1]
                 return answer("refused", f"`{' '.join(command[:2])}` failed there: {last}")
-        if text := fails("dvc", "repro", "--pull", "--single-item", stage):
-            return answer("failed", text)
-        if text := fails("dvc", "push", "--run-cache", stage):
+        well, made = call("dvc", "repro", "--pull", "--single-item", stage)
+        if not well:
+            return answer("failed", made)
+        well, text = call("dvc", "push", "--run-cache", stage)
+        if not well:
             return answer("refused", f"`dvc push` failed there: {text.splitlines()[-1]}")
         file, _, name = stage.rpartition(":")
         lock = clone / Path(file).with_suffix(".lock") if file else clone / "dvc.lock"
@@ -154,7 +160,7 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
             for out in outs
             if out["size"] < 2**20 and not out["md5"].endswith(".dir")
         }
-        return answer("done", files=files)
+        return answer("done" if "Running stage" in made else "restored", made, files)
 
     return run_stage
 

@@ -8,14 +8,15 @@ corrected for their number: without any effect, one trend in twenty passes by ch
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from statistics import mean, median
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 from scipy.stats import spearmanr
 
-from src.studies.runs import Run, Runs, by_value, mean_and_deviation
+from src.studies.runs import Run, by_value, mean_and_deviation
 
 VERDICTS = {True: "holds", False: "does not hold", None: "not decided here"}
 P = 0.05
@@ -34,10 +35,15 @@ MEASURES = {
     "steps_to_90": "steps to 90 % training accuracy (never: more than any)",
 }
 
-Direction = Literal["rises", "falls"]
-Groups = Mapping[float, Sequence[Any]]  # the runs at each value of the study
-Values = Mapping[float, Sequence[float]]  # a measure of each of these runs
+CONDITIONS: dict[str, Callable[[Run], bool]] = {
+    "learn": lambda run: not run.diverged and run.train_loss < LEARNS * run.constant_loss,
+    "do not diverge": lambda run: not run.diverged,
+}
+
+Studies = Mapping[str, Sequence[Any]]  # runs by study, see `KEYS`; "throughput": a `Speed` each
+Groups = Mapping[float, Sequence[Any]]  # the runs at each value of a study
 Finding = tuple[bool | None, dict[str, Any]]  # whether the claim holds (None: undecided); figures
+Judgement = tuple[str, Finding, str]  # the rule in words; the finding; what would decide it
 
 
 class Speed(BaseModel):
@@ -59,7 +65,7 @@ class Claim(BaseModel):
     rule: str
     figures: dict[str, Any]
     verdict: str
-    would_decide: str | None = None  # what would decide a claim that is not decided here
+    would_decide: str | None = None  # of a claim that is not decided here
 
 
 class Claims(BaseModel):
@@ -68,71 +74,121 @@ class Claims(BaseModel):
     claims: list[Claim]
 
 
-class Evidence(NamedTuple):
-    runs: Runs
-    speeds: list[Speed]
-
-
-class Rule(NamedTuple):
-    text: str
-    judge: Callable[[Evidence], Finding]
-    would_decide: str
-
-
-def verdicts(evidence: Evidence) -> Claims:
+def verdicts(studies: Studies) -> Claims:
     rows = []
-    for question, claims in CLAIMS.items():
-        for claim, rule in claims.items():
-            holds, figures = rule.judge(evidence)
-            row = Claim(
-                question=question, claim=claim, rule=rule.text, figures=figures,
-                verdict=VERDICTS[holds], would_decide=rule.would_decide if holds is None else None,
-            )  # fmt: skip
-            rows.append(row)
+    for claim, (judge, *arguments) in CLAIMS.items():
+        rule, (holds, figures), would_decide = judge(studies, *arguments)
+        row = Claim(
+            question="Q1" if "learning rate" in claim else "Q2",
+            claim=claim,
+            rule=rule,
+            figures=figures,
+            verdict=VERDICTS[holds],
+            would_decide=would_decide if holds is None else None,
+        )
+        rows.append(row)
     return Claims(claims=rows)
 
 
-# What the rules share.
+def with_rate(studies: Studies, measure: str, direction: str, among: str = "learn") -> Judgement:
+    groups = that_all(among, studies["learning_rate"], "lr")
+    rule = f"Over the learning rates that {among}: {MEASURES[measure]} {direction} with the rate"
+    return rule, trend(groups, measure, direction), f"two rates or more that {among}"
 
 
-def converges(run: Run) -> bool:
-    return not run.diverged
+def with_size(studies: Studies, measure: str, direction: str) -> Judgement:
+    held, figures = [], {}
+    for study in ("fixed", "linear"):
+        groups = that_all("learn", studies[study], "batch_size")
+        holds, figures[study] = trend(groups, measure, direction)
+        held.append(holds)
+    rule = (
+        "Over the batch sizes that learn, at a fixed learning rate and at one in proportion alike: "
+        f"{MEASURES[measure]} {direction} with the size"
+    )
+    finding = None if None in held else all(held), figures
+    return rule, finding, "two batch sizes or more that learn"
 
 
-def learns(run: Run) -> bool:
-    return converges(run) and run.train_loss < LEARNS * run.constant_loss
+def of_speed(studies: Studies, place: str = "") -> Judgement:
+    """Judge the speeds; with a place, only those measured on a GPU."""
+    groups = by_value(studies["throughput"], "batch_size")
+    holds, figures = trend(groups, "images_per_second", "rises")
+    figures = {"device": devices(studies), **figures}
+    would_decide = "two batch sizes or more"
+    if place:
+        holds = None if figures["device"] == "CPU" else holds
+        command = "`dvc repro -f -s studies/dvc.yaml:study_throughput`, then `make studies`"
+        would_decide = f"on a machine with a GPU, {command}"
+    rule = f"Over all batch sizes, side by side in one run{place}: images per second rises with the"
+    return f"{rule} size", (holds, figures), would_decide
 
 
-def where_all(condition: Callable[[Run], bool], runs: Sequence[Run], key: str) -> Groups:
-    """Return the runs by value, without the values at which a seed does not meet the condition."""
-    return {v: group for v, group in by_value(runs, key).items() if all(map(condition, group))}
+def of_memory(studies: Studies) -> Judgement:
+    """Judge by the ends alone: small batches need less than the allocator's own variation."""
+    groups = by_value(studies["throughput"], "batch_size")
+    peaks = {size: [run.peak_memory_mb for run in group] for size, group in groups.items()}
+    holds = min(peaks[max(peaks)]) > max(peaks[min(peaks)]) if len(peaks) > 1 else None
+    figures = {"device": devices(studies), "by_value": summaries(peaks)}
+    rule = (
+        "Side by side in one run: every run of the largest batch size has a higher peak of memory "
+        "than every run of the smallest (changed after a first look: by rank over all sizes, the "
+        "verdict differed from run to run)"
+    )
+    return rule, (holds, figures), "two batch sizes or more"
 
 
-def best_rate(runs: Sequence[Run]) -> float | None:
-    """Return the rate of the lowest training loss (of its median seed) that never diverged."""
-    groups = where_all(converges, runs, "lr")
-    losses = {lr: median(run.train_loss for run in group) for lr, group in groups.items()}
-    return min(losses, key=losses.__getitem__, default=None)
+def devices(studies: Studies) -> str:
+    return ", ".join(sorted({speed.device for speed in studies["throughput"]}))
 
 
-def measured(groups: Groups, measure: str) -> Values:
-    if measure == "seed_variation":
-        return {value: distances_from_median(group) for value, group in groups.items()}
-    return {value: [getattr(run, measure) for run in group] for value, group in groups.items()}
+def only_above_best(studies: Studies, words: str, event: Callable[[Run], bool]) -> Judgement:
+    runs = studies["learning_rate"]
+    best = best_rate(runs)
+    shares = {lr: mean(map(event, group)) for lr, group in by_value(runs, "lr").items()}
+    most = [lr for lr, share in shares.items() if share > 0.5]
+    decided = best is not None and best < max(shares)
+    holds = bool(most) and min(most) > best if decided else None
+    figures = {"best_rate": best, "share": {f"{lr:g}": s for lr, s in shares.items()}}
+    rule = (
+        "At some learning rate above the best (that of the lowest training loss, the median over "
+        "seeds; it was the mean, which one seed that got stuck could move), and at none up to it, "
+        f"most seeds {words}"
+    )
+    return rule, (holds, figures), "a rate above the best one"
 
 
-def distances_from_median(runs: Sequence[Any]) -> list[float]:
-    accuracies = [run.held_out_accuracy for run in runs]
-    return [abs(a - median(accuracies)) if len(runs) > 1 else np.nan for a in accuracies]
+def below_best_stuck(studies: Studies) -> Judgement:
+    runs = studies["learning_rate"]
+    best, left, shares = best_rate(runs), {}, {}
+    for lr, group in by_value(runs, "lr").items():
+        group = [run for run in group if not run.diverged and run.gradient_start > 0]
+        if best is not None and lr < best and group:
+            lengths = [run.gradient_end / run.gradient_start for run in group]
+            above = [run.train_loss > run.constant_loss for run in group]
+            left[f"{lr:g}"] = rounded(mean(lengths))
+            shares[f"{lr:g}"] = mean(a and b < STUCK for a, b in zip(above, lengths, strict=True))
+    figures = {"best_rate": best, "gradient_left": left, "share_stuck": shares}
+    holds = max(shares.values()) > 0.5 if shares else None
+    rule = (
+        "At some learning rate below the best, most seeds end above a constant answer's loss with a"
+        f" gradient under {STUCK:g} of its length before training: still, rather than slow"
+    )
+    return rule, (holds, figures), "a rate below the best one"
 
 
-def trend(values: Values, direction: Direction) -> Finding:
+def not_measured(_: Studies, why: str, would_decide: str) -> Judgement:
+    return f"None: {why}", (None, {}), would_decide
+
+
+def trend(groups: Groups, measure: str, direction: str) -> Finding:
     """Judge whether the measure rises or falls with the value: Spearman's rho, p < 0.05.
 
     Undecided with fewer than two values, or with fewer than five points, of which no order is rare
     enough.
     """
-    figures: dict[str, Any] = {"by_value": summary(values)}
+    values = {value: measured(group, measure) for value, group in groups.items()}
+    figures: dict[str, Any] = {"by_value": summaries(values)}
     points = [(x, y) for x, found in values.items() for y in found if not np.isnan(y)]
     if len({x for x, _ in points}) < 2 or len(points) < 5:
         return None, figures
@@ -144,8 +200,28 @@ def trend(values: Values, direction: Direction) -> Finding:
     return bool(p < P and (rho > 0) == (direction == "rises")), figures
 
 
-def summary(values: Values) -> dict[str, dict[str, float]]:
-    """Return, by value: mean, sd and number of the finite measures; how many runs are without."""
+def measured(runs: Sequence[Any], measure: str) -> list[float]:
+    if measure != "seed_variation":
+        return [getattr(run, measure) for run in runs]
+    accuracies = [run.held_out_accuracy for run in runs]
+    return [abs(a - median(accuracies)) if len(runs) > 1 else np.nan for a in accuracies]
+
+
+def that_all(among: str, runs: Sequence[Run], key: str) -> Groups:
+    """Return the runs by value, without the values at which a seed does not meet the condition."""
+    groups = by_value(runs, key).items()
+    return {value: group for value, group in groups if all(map(CONDITIONS[among], group))}
+
+
+def best_rate(runs: Sequence[Run]) -> float | None:
+    """Return the rate of the lowest training loss (of its median seed) that never diverged."""
+    groups = that_all("do not diverge", runs, "lr")
+    losses = {lr: median(run.train_loss for run in group) for lr, group in groups.items()}
+    return min(losses, key=losses.__getitem__, default=None)
+
+
+def summaries(values: Mapping[float, Sequence[float]]) -> dict[str, dict[str, float]]:
+    """Return, by value: mean, sd and number of the finite measures; how many are not finite."""
     found = {}
     for value, measures in values.items():
         finite = [y for y in measures if np.isfinite(y)]
@@ -161,167 +237,55 @@ def rounded(value: float) -> float:
     return value if isinstance(value, int) else float(f"{value:.4g}")
 
 
-# The rules. Each function returns the rule in words and the function that judges by it.
-
-
-def with_rate(measure: str, direction: Direction, among: str = "learn") -> Rule:
-    def judge(evidence: Evidence) -> Finding:
-        condition = {"learn": learns, "do not diverge": converges}[among]
-        groups = where_all(condition, evidence.runs["learning_rate"], "lr")
-        return trend(measured(groups, measure), direction)
-
-    text = f"Over the learning rates that {among}: {MEASURES[measure]} {direction} with the rate"
-    return Rule(text, judge, f"two rates or more that {among}")
-
-
-def with_size(measure: str, direction: Direction) -> Rule:
-    def judge(evidence: Evidence) -> Finding:
-        held, figures = [], {}
-        for study in ("fixed", "linear"):
-            groups = where_all(learns, evidence.runs[study], "batch_size")
-            holds, figures[study] = trend(measured(groups, measure), direction)
-            held.append(holds)
-        return None if None in held else all(held), figures
-
-    text = (
-        "Over the batch sizes that learn, at a fixed learning rate and at one in proportion alike: "
-        f"{MEASURES[measure]} {direction} with the size"
-    )
-    return Rule(text, judge, "two batch sizes or more that learn")
-
-
-def of_speed(only_gpu: bool = False) -> Rule:
-    def judge(evidence: Evidence) -> Finding:
-        device = devices(evidence.speeds)
-        groups = by_value(evidence.speeds, "batch_size")
-        holds, figures = trend(measured(groups, "images_per_second"), "rises")
-        return None if only_gpu and device == "CPU" else holds, {"device": device, **figures}
-
-    text = "Over all batch sizes, side by side in one run{}: images per second rises with the size"
-    if not only_gpu:
-        return Rule(text.format(""), judge, "two batch sizes or more")
-    command = "`dvc repro -f -s studies/dvc.yaml:study_throughput`, then `make studies`"
-    return Rule(text.format(" on a GPU"), judge, f"on a machine with a GPU, {command}")
-
-
-def of_memory() -> Rule:
-    """Judge by the ends alone: small batches need less than the allocator's own variation."""
-
-    def judge(evidence: Evidence) -> Finding:
-        peaks = measured(by_value(evidence.speeds, "batch_size"), "peak_memory_mb")
-        figures = {"device": devices(evidence.speeds), "by_value": summary(peaks)}
-        if len(peaks) < 2:
-            return None, figures
-        smallest, *_, largest = peaks.values()
-        return min(largest) > max(smallest), figures
-
-    text = (
-        "Side by side in one run: every run of the largest batch size has a higher peak of memory "
-        "than every run of the smallest (changed after a first look: by rank over all sizes, the "
-        "verdict differed from run to run)"
-    )
-    return Rule(text, judge, "two batch sizes or more")
-
-
-def devices(speeds: Sequence[Speed]) -> str:
-    return ", ".join(sorted({speed.device for speed in speeds}))
-
-
-def only_above_best(words: str, event: Callable[[Run], bool]) -> Rule:
-    def judge(evidence: Evidence) -> Finding:
-        runs = evidence.runs["learning_rate"]
-        best = best_rate(runs)
-        shares = {lr: mean(map(event, group)) for lr, group in by_value(runs, "lr").items()}
-        figures = {"best_rate": best, "share": {f"{lr:g}": s for lr, s in shares.items()}}
-        if best is None or max(shares) == best:
-            return None, figures
-        most = [lr for lr, share in shares.items() if share > 0.5]
-        return bool(most) and min(most) > best, figures
-
-    text = (
-        "At some learning rate above the best (that of the lowest training loss, the median over "
-        "seeds; it was the mean, which one seed that got stuck could move), and at none up to it, "
-        f"most seeds {words}"
-    )
-    return Rule(text, judge, "a rate above the best one")
-
-
-def below_best_stuck() -> Rule:
-    def gradient_left(run: Run) -> float:
-        return run.gradient_end / run.gradient_start
-
-    def stuck(run: Run) -> bool:
-        return run.train_loss > run.constant_loss and gradient_left(run) < STUCK
-
-    def judge(evidence: Evidence) -> Finding:
-        runs = evidence.runs["learning_rate"]
-        best = best_rate(runs)
-        below = [
-            run
-            for run in runs
-            if best is not None and run.lr < best and converges(run) and run.gradient_start > 0
-        ]
-        groups = {f"{lr:g}": group for lr, group in by_value(below, "lr").items()}
-        left = {lr: rounded(mean(map(gradient_left, group))) for lr, group in groups.items()}
-        shares = {lr: mean(map(stuck, group)) for lr, group in groups.items()}
-        figures = {"best_rate": best, "gradient_left": left, "share_stuck": shares}
-        return max(shares.values()) > 0.5 if shares else None, figures
-
-    text = (
-        "At some learning rate below the best, most seeds end above a constant answer's loss with a"
-        f" gradient under {STUCK:g} of its length before training: still, rather than slow"
-    )
-    return Rule(text, judge, "a rate below the best one")
-
-
-def not_measured(why: str, would_decide: str) -> Rule:
-    return Rule(f"None: {why}", lambda _: (None, {}), would_decide)
-
-
-CONVERGE = "do not diverge"
 OVERSHOOTS = "see an epoch's loss above that before training, or NaN"
 OSCILLATES = "see the loss turn from falling to rising or back twice or more"
-MINIMA = not_measured(
+MINIMA = (
     "no measure here tells a minimum that holds a run from a slope on which it is slow",
     "runs that get stuck at a low rate, trained on from there at that rate and at a higher one: "
     "how many of them reach a lower loss only with the higher rate",
 )
-SHALLOW = not_measured(
+SHALLOW = (
     "the study is of one network",
     "the same study of a deeper network (studies.learning_rate.model: simple_nn1): whether the "
     "highest rate that learns is lower there",
 )
-CLAIMS: dict[str, dict[str, Rule]] = {
-    "Q1": {
-        "A higher learning rate converges faster": with_rate("epochs_to_90", "falls"),
-        "A higher learning rate escapes local minima": MINIMA,
-        "A higher learning rate suits shallow networks": SHALLOW,
-        "A higher learning rate overshoots": only_above_best(OVERSHOOTS, lambda r: r.overshoots),
-        "A higher learning rate oscillates": only_above_best(OSCILLATES, lambda r: r.turns >= 2),
-        "A higher learning rate diverges": only_above_best("diverge", lambda r: r.diverged),
-        "A higher learning rate generalises worse": with_rate("held_out_accuracy", "falls"),
-        "A lower learning rate is stable and steady": with_rate("largest_rise", "rises", CONVERGE),
-        "A lower learning rate generalises better": with_rate("held_out_accuracy", "falls"),
-        "A lower learning rate needs more iterations": with_rate("steps_to_90", "falls", CONVERGE),
-        "A lower learning rate gets stuck": below_best_stuck(),
-        "A lower learning rate is sensitive to initialisation": with_rate(
-            "seed_variation", "falls", CONVERGE
-        ),
-    },
-    "Q2": {
-        "A larger batch trains faster on a GPU": of_speed(only_gpu=True),
-        "A larger batch has less noisy gradients": with_size("noise_to_signal", "falls"),
-        "A larger batch vectorises better": of_speed(),
-        "A larger batch needs more memory": of_memory(),
-        "A larger batch overfits": with_size("gap", "rises"),
-        "A larger batch generalises worse": with_size("held_out_accuracy", "falls"),
-        "A larger batch ends in sharp minima": with_size("sharpness", "rises"),
-        "A smaller batch generalises better": with_size("held_out_accuracy", "falls"),
-        "A smaller batch saves memory": of_memory(),
-        "A smaller batch explores more": with_size("distance", "falls"),
-        "A smaller batch has noisier gradients": with_size("noise_to_signal", "falls"),
-        "A smaller batch converges more slowly": with_size("epochs_to_90", "falls"),
-        "A smaller batch needs more steps": with_size("steps_to_90", "falls"),
-        "A smaller batch uses the hardware worse": of_speed(),
-    },
+CLAIMS: dict[str, tuple[Any, ...]] = {  # claim: the function that judges it, its arguments
+    "A higher learning rate converges faster": (with_rate, "epochs_to_90", "falls"),
+    "A higher learning rate escapes local minima": (not_measured, *MINIMA),
+    "A higher learning rate suits shallow networks": (not_measured, *SHALLOW),
+    "A higher learning rate overshoots": (only_above_best, OVERSHOOTS, attrgetter("overshoots")),
+    "A higher learning rate oscillates": (only_above_best, OSCILLATES, lambda run: run.turns >= 2),
+    "A higher learning rate diverges": (only_above_best, "diverge", attrgetter("diverged")),
+    "A higher learning rate generalises worse": (with_rate, "held_out_accuracy", "falls"),
+    "A lower learning rate is stable and steady": (
+        with_rate,
+        "largest_rise",
+        "rises",
+        "do not diverge",
+    ),
+    "A lower learning rate generalises better": (with_rate, "held_out_accuracy", "falls"),
+    "A lower learning rate needs more iterations": (
+        with_rate,
+        "steps_to_90",
+        "falls",
+        "do not diverge",
+    ),
+    "A lower learning rate gets stuck": (below_best_stuck,),
+    "A lower learning rate is sensitive to initialisation": (
+        *(with_rate, "seed_variation", "falls", "do not diverge"),
+    ),
+    "A larger batch trains faster on a GPU": (of_speed, " on a GPU"),
+    "A larger batch has less noisy gradients": (with_size, "noise_to_signal", "falls"),
+    "A larger batch vectorises better": (of_speed,),
+    "A larger batch needs more memory": (of_memory,),
+    "A larger batch overfits": (with_size, "gap", "rises"),
+    "A larger batch generalises worse": (with_size, "held_out_accuracy", "falls"),
+    "A larger batch ends in sharp minima": (with_size, "sharpness", "rises"),
+    "A smaller batch generalises better": (with_size, "held_out_accuracy", "falls"),
+    "A smaller batch saves memory": (of_memory,),
+    "A smaller batch explores more": (with_size, "distance", "falls"),
+    "A smaller batch has noisier gradients": (with_size, "noise_to_signal", "falls"),
+    "A smaller batch converges more slowly": (with_size, "epochs_to_90", "falls"),
+    "A smaller batch needs more steps": (with_size, "steps_to_90", "falls"),
+    "A smaller batch uses the hardware worse": (of_speed,),
 }

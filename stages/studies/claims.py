@@ -4,13 +4,13 @@ from src import paths
 from src.cli import run
 from src.params import read_params
 from src.storage.files import read_json, write_json
-from src.studies.claims import Evidence, Throughput, verdicts
+from src.studies.claims import Throughput, verdicts
 from src.studies.runs import read_studies
 
 
 def main() -> None:
-    runs = read_studies(read_params().studies)
-    found = verdicts(Evidence(runs, read_json(paths.THROUGHPUT, Throughput).runs))
+    speeds = read_json(paths.THROUGHPUT, Throughput).runs
+    found = verdicts({**read_studies(read_params().studies), "throughput": speeds})
     write_json(paths.CLAIMS, found.model_dump())
     for claim in found.claims:
         print(f"{claim.question} {claim.claim}: {claim.verdict}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from src.studies.claims import Claim, Evidence, Speed, verdicts
+from src.studies.claims import Claim, Speed, verdicts
 from src.studies.runs import Run
 from tests.studies.made_up import by_rate, by_size
 
@@ -18,8 +18,8 @@ def rows(
     linear: Sequence[Run] = (),
     speeds: Sequence[Speed] = (),
 ) -> dict[str, Claim]:
-    runs = {"learning_rate": [*rates], "fixed": [*fixed], "linear": [*(linear or fixed)]}
-    return {row.claim: row for row in verdicts(Evidence(runs, [*speeds])).claims}
+    studies = {"learning_rate": rates, "fixed": fixed, "linear": linear or fixed}
+    return {row.claim: row for row in verdicts({**studies, "throughput": speeds}).claims}
 
 
 def changed(runs: list[Run], lr: float, seeds: int = 5, **measures: Any) -> list[Run]:

@@ -5,17 +5,16 @@ other half can join the training rows, in exchange for as many rows of other sub
 is scored on the same rows and trains on the same number of rows.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
 Rows = NDArray[np.int64]
 
 
-class LeakageRun(BaseModel):
+class LeakageRun(NamedTuple):
     """A row of studies/runs/leakage/*.csv: one training with one seed."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     seed: int  # of the test subjects, of the rows, of the training
@@ -40,12 +39,11 @@ def divide(
     shuffled = rng.permutation(len(subjects))
     of_test = np.isin(subjects[shuffled], test_subjects)
     # Every second row of a subject, in random order, is a test row.
-    ids, place = np.unique(subjects[shuffled], return_inverse=True)
-    counts = np.zeros(len(ids), np.int64)
-    second = np.empty(len(shuffled), np.bool_)
-    for i, subject in enumerate(place):
-        second[i] = counts[subject] % 2
-        counts[subject] += 1
+    _, place, counts = np.unique(subjects[shuffled], return_inverse=True, return_counts=True)
+    nth = np.empty_like(place)  # of its subject's rows
+    firsts = np.cumsum(counts) - counts
+    nth[np.argsort(place, kind="stable")] = np.arange(len(place)) - np.repeat(firsts, counts)
+    second = nth % 2 == 1
     test = shuffled[of_test & ~second]
     leaking = rng.permutation(test_subjects)[: round(share / 100 * len(test_subjects))]
     joined = shuffled[of_test & second & np.isin(subjects[shuffled], leaking)]
@@ -56,5 +54,4 @@ def divide(
 def permuted_labels(labels: Rows, subjects: Rows, rng: np.random.Generator) -> Rows:
     """Return labels (N,) in which all rows of a subject have the label of a random subject."""
     _, firsts, place = np.unique(subjects, return_index=True, return_inverse=True)
-    shuffled: Rows = rng.permutation(labels[firsts])[place]
-    return shuffled
+    return np.asarray(rng.permutation(labels[firsts])[place])

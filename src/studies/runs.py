@@ -7,6 +7,7 @@ rows, but never their labels.)
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from itertools import pairwise
 from statistics import mean, stdev
 from typing import Any, NamedTuple, TypeVar
@@ -19,7 +20,7 @@ from torch import nn
 
 from src import paths
 from src.params import Studies
-from src.storage.dataset import Split
+from src.storage.dataset import Epoch, Split
 from src.storage.files import read_csv
 from src.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
 
@@ -121,7 +122,7 @@ def measured_training(
     network: nn.Module,
     fitted: Rows,
     held_out: Rows,
-    train: Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Any]],
+    train: Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Epoch]],
     steps_per_epoch: int,
     curvature: bool,
 ) -> dict[str, Any]:
@@ -129,31 +130,15 @@ def measured_training(
 
     `train` trains the network in place and returns its epochs (train_loss, train_accuracy).
     """
-    device = next(network.parameters()).device
-    few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
-    sample = [part.to(device) for part in take(fitted, torch.from_numpy(few))]
-
-    def noise(when: str) -> dict[str, float]:
-        found = gradient_noise(network, *sample)
-        return {f"gradient_{when}": found.gradient_norm, f"noise_scale_{when}": found.scale}
-
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    start_loss, _ = loss_and_accuracy(network, *fitted)
-    measures: dict[str, Any] = noise("start") if curvature else {}
-    first = flat(network.parameters()).detach()
-
-    for module, mode in modes.items():  # part of a network may be frozen in eval mode
-        module.training = mode
+    first = deepcopy(network).eval()
+    start_loss, _ = loss_and_accuracy(first, *fitted)
     epochs = train(network, *fitted)
-
     network.eval()
     train_loss, train_accuracy = loss_and_accuracy(network, *fitted)
     held_out_loss, held_out_accuracy = loss_and_accuracy(network, *held_out)
     shares = fitted.y.bincount().double() / len(fitted.y)
     diverged = not train_loss < DIVERGED * start_loss  # NaN is not less
-    history = [(epoch.train_loss, epoch.train_accuracy) for epoch in epochs]
-    measures |= history_measures(history, start_loss, steps_per_epoch) | {
+    measures = {
         "rows": len(fitted.y),
         "held_out_rows": len(held_out.y),
         "constant_loss": float(-torch.xlogy(shares, shares).sum()),
@@ -164,45 +149,58 @@ def measured_training(
         "held_out_accuracy": held_out_accuracy,
         "gap": train_accuracy - held_out_accuracy,
         "diverged": diverged,
+        **history_measures(epochs, start_loss, steps_per_epoch),
     }
+    ends = {"start": first}
     if not diverged:
-        measures["distance"] = float((flat(network.parameters()).detach() - first).double().norm())
-    if curvature and not diverged:
-        measures |= noise("end")
-        measures["sharpness"] = sharpness(network, *(part[:SHARPNESS_ROWS] for part in sample))
+        ends["end"] = network
+        last, start = (flat(of.parameters()).detach() for of in (network, first))
+        measures["distance"] = float((last - start).double().norm())
+    if curvature:
+        few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
+        device = next(network.parameters()).device
+        sample = [part.to(device) for part in take(fitted, torch.from_numpy(few))]
+        for when, of in ends.items():
+            noise = gradient_noise(of, *sample)
+            measures[f"gradient_{when}"] = noise.gradient_norm
+            measures[f"noise_scale_{when}"] = noise.scale
+        if not diverged:
+            measures["sharpness"] = sharpness(network, *(part[:SHARPNESS_ROWS] for part in sample))
     return measures
 
 
 def history_measures(
-    history: Sequence[tuple[float, float]], start_loss: float, steps_per_epoch: int
+    epochs: Sequence[Epoch], start_loss: float, steps_per_epoch: int
 ) -> dict[str, float]:
     """Return what the loss and accuracy of each epoch show; all but overshoots skip NaN and inf."""
-    finite = [loss for loss, _ in history if math.isfinite(loss)]
+    losses = [epoch.train_loss for epoch in epochs]
+    finite = [loss for loss in losses if math.isfinite(loss)]
     changes = [after - before for before, after in pairwise(finite)]
-    reached = (epoch for epoch, (_, accuracy) in enumerate(history, 1) if accuracy >= TARGET)
-    epochs = next(reached, math.inf)
+    reached = (n for n, epoch in enumerate(epochs, 1) if epoch.train_accuracy >= TARGET)
+    epochs_to_90 = next(reached, math.inf)
     return {
         "best_loss": min(finite, default=math.nan),
-        "epochs_to_90": epochs,
-        "steps_to_90": epochs * steps_per_epoch,
+        "epochs_to_90": epochs_to_90,
+        "steps_to_90": epochs_to_90 * steps_per_epoch,
         "largest_rise": max([0.0, *changes]),
-        "overshoots": any(not loss <= start_loss for loss, _ in history),
+        "overshoots": any(not loss <= start_loss for loss in losses),
         "turns": sum((a > 0) != (b > 0) for a, b in pairwise(changes)),
     }
 
 
 def read_studies(studies: Studies) -> Runs:
     """Return the runs that params.yaml names, in its order; InputError if a file is missing."""
+
+    def read(study: str, values: Iterable[object]) -> list[Run]:
+        files = [paths.study_runs(study, value) for value in values]
+        return [run for file in files for run in read_csv(file, Run)]
+
     sizes = studies.batch_size.values
-    values: dict[str, tuple[str, Iterable[object]]] = {
-        "seed": ("seed", studies.seed.models),
-        "learning_rate": ("learning_rate", studies.learning_rate.values),
-        "fixed": ("batch_size", [f"fixed-{size}" for size in sizes]),
-        "linear": ("batch_size", [f"linear-{size}" for size in sizes]),
-    }
     return {
-        name: [run for value in named for run in read_csv(paths.study_runs(study, value), Run)]
-        for name, (study, named) in values.items()
+        "seed": read("seed", studies.seed.models),
+        "learning_rate": read("learning_rate", studies.learning_rate.values),
+        "fixed": read("batch_size", [f"fixed-{size}" for size in sizes]),
+        "linear": read("batch_size", [f"linear-{size}" for size in sizes]),
     }
 
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from src import paths
-from src.cli import InputError, OneLineParser, run
+from src.cli import OneLineParser, run
 from src.data.splits import fold_of_rows
 from src.evaluation.metrics import score
 from src.params import read_params
@@ -22,25 +22,21 @@ from src.training.device import set_up_device
 from stages.cross_validate import trained_probabilities
 
 TEST_FOLDS = 5  # one of them is test
+SCORES = {"accuracy", "ci_low", "ci_high", "balanced_accuracy"}
 
 
 def main() -> None:
     params, info = read_params(), read_info()
     study = params.studies.leakage
     parser = OneLineParser(prog="python -m stages.studies.leakage")
-    parser.add_argument("value", help="one of studies.leakage.shares in params.yaml, or permuted")
+    shares = [*map(str, study.shares), "permuted"]
+    parser.add_argument("value", metavar="studies.leakage.shares", choices=shares)
     value = parser.parse_args().value
-    if value not in (*map(str, study.shares), "permuted"):
-        raise InputError(
-            f"params.yaml: studies.leakage.shares has no {value!r}, expected one of "
-            f"{', '.join(map(str, study.shares))}, or permuted"
-        )
     permuted = value == "permuted"
     share = 100 if permuted else int(value)
-    rows = load_all(info)
     arch, recipe = params.models[study.model].arch, params.recipe(study.model)
     device = set_up_device(recipe.threads)
-    found = []
+    rows, found = load_all(info), []
     if rows.subjects is None:
         print("note: without subject ids there is nothing to measure")
     for seed in study.seeds if rows.subjects is not None else ():
@@ -48,26 +44,22 @@ def main() -> None:
         rng = np.random.default_rng(seed)
         fold = fold_of_rows(rows.labels, rows.subjects, TEST_FOLDS, seed, "the leakage study")
         fitted, test = divide(rows.subjects, np.unique(rows.subjects[fold == 0]), share, rng)
-        used = rows
-        if permuted:
-            used = rows._replace(labels=permuted_labels(rows.labels, rows.subjects, rng))
+        labels = permuted_labels(rows.labels, rows.subjects, rng) if permuted else rows.labels
+        used = rows._replace(labels=labels)
         of_seed = recipe.model_copy(update={"seed": seed})
         with TemporaryDirectory() as work:
             probabilities = trained_probabilities(
                 arch, of_seed, info, used, fitted, test, Path(work), device, quiet=True
             )
-        labels = used.labels[test]
-        scored = Predictions(test, rows.subjects[test], labels, probabilities)
-        metrics = score(scored, info.classes, None)
-        majority = np.bincount(used.labels[fitted]).argmax()
-        run_ = LeakageRun(
-            model=study.model, seed=seed, share=share, permuted=permuted, rows=len(fitted),
-            test_rows=len(test), majority=float((labels == majority).mean()),
-            **metrics.model_dump(include={"accuracy", "ci_low", "ci_high", "balanced_accuracy"}),
-        )  # fmt: skip
-        found.append(list(run_.model_dump().values()))
-        print(f"seed {seed}: accuracy {run_.accuracy:.1%}", flush=True)
-    write_csv(paths.study_runs("leakage", value), list(LeakageRun.model_fields), found)
+        scored = Predictions(test, rows.subjects[test], labels[test], probabilities)
+        majority = float((labels[test] == np.bincount(labels[fitted]).argmax()).mean())
+        scores = score(scored, info.classes, None).model_dump(include=SCORES)
+        sizes = {"rows": len(fitted), "test_rows": len(test)}
+        found.append(
+            LeakageRun(study.model, seed, share, permuted, **sizes, **scores, majority=majority)
+        )
+        print(f"seed {seed}: accuracy {scores['accuracy']:.1%}", flush=True)
+    write_csv(paths.study_runs("leakage", value), LeakageRun._fields, found)
 
 
 if __name__ == "__main__":

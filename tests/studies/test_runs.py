@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.storage.dataset import Split
+from src.storage.dataset import Epoch, Split
 from src.studies.runs import (
     Rows,
     by_value,
@@ -101,7 +101,8 @@ def test_measured_training_diverges_at_ten_times_the_loss(bias: float, diverged:
     ],
 )
 def test_history_measures_by_hand(history: list[Any], expected: tuple[float, ...]) -> None:
-    found = tuple(history_measures(history, start_loss=1.2, steps_per_epoch=10).values())
+    epochs = [Epoch(n, loss, loss, accuracy) for n, (loss, accuracy) in enumerate(history, 1)]
+    found = tuple(history_measures(epochs, start_loss=1.2, steps_per_epoch=10).values())
     assert found == pytest.approx(expected, nan_ok=True)
 
 

@@ -5,9 +5,9 @@ rows in parts, so that memory is bounded by the weights and not by the rows. A p
 where equal channels are not (stride 0): a forward of a user may use `view`.
 """
 
+import math
 from collections.abc import Iterable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,29 +31,19 @@ def loss_and_accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> t
     return float(loss), float((logits.argmax(1) == y).double().mean())
 
 
-class GradientNoise(NamedTuple):
-    """Unbiased estimates of the gradient G over infinitely many rows and of its noise."""
+def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
+    """Return the length of the gradient over the rows, and its simple noise scale in rows.
 
-    squared_gradient: float  # |G|^2; below 0 where the noise outweighs it
-    variance: float  # tr(Sigma): of the gradient of a single row, summed over the weights
-    gradient_norm: float  # of the gradient over the rows at hand
-
-    @property
-    def scale(self) -> float:
-        """Return B_simple = tr(Sigma) / |G|^2, in rows; NaN where |G|^2 is not positive."""
-        return self.variance / self.squared_gradient if self.squared_gradient > 0 else np.nan
-
-
-def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> GradientNoise:
-    """Return the simple noise scale of McCandlish et al. 2018 (arXiv:1812.06162), appendix A.1.
-
-    Takes N >= 2 rows in random order. Compares the gradients of batches of b rows with that of all
+    The scale is tr(Sigma) / |G|^2 of McCandlish et al. 2018 (arXiv:1812.06162), appendix A.1: the
+    variance of a single row's gradient over the squared gradient of infinitely many rows. Takes
+    N >= 2 rows in random order, and compares the gradients of batches of b rows with that of all
     B rows (the last rows, which fill no batch, are left out):
 
         |G|^2     = (B |G_B|^2 - b |G_b|^2) / (B - b)
         tr(Sigma) = (|G_b|^2 - |G_B|^2) / (1/b - 1/B)
 
-    with |G_b|^2 the mean over the batches.
+    with |G_b|^2 the mean over the batches. NaN where the noise outweighs |G|^2, which is then not
+    positive.
     """
     small = min(SMALL_BATCH, len(x) // 2)
     batches = len(x) // small
@@ -66,11 +56,9 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> Grad
         squares += float(gradient @ gradient) / batches
         total += gradient / batches
     mean_square = float(total @ total)
-    return GradientNoise(
-        (large * mean_square - small * squares) / (large - small),
-        (squares - mean_square) / (1 / small - 1 / large),
-        mean_square**0.5,
-    )
+    squared_gradient = (large * mean_square - small * squares) / (large - small)
+    variance = (squares - mean_square) / (1 / small - 1 / large)
+    return mean_square**0.5, variance / squared_gradient if squared_gradient > 0 else math.nan
 
 
 def trained(network: nn.Module) -> list[nn.Parameter]:
@@ -85,24 +73,19 @@ def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     """Return the largest (not the largest in size) eigenvalue of the Hessian of the mean loss.
 
     By scipy's eigsh (Lanczos, ARPACK), to a relative 1e-3, from products of the Hessian with
-    vectors (Pearlmutter 1994: the gradient of gradient times vector). It is not invariant: the same
-    function written with rescaled weights has another sharpness (Dinh et al. 2017,
-    arXiv:1703.04933). And it vanishes with the loss: rows that are fitted with certainty give no
-    curvature. So compare it only between equal networks, and read it beside their losses.
+    vectors. Compare it only between equal networks, and beside their losses: the same function
+    written with rescaled weights has another sharpness (Dinh et al. 2017, arXiv:1703.04933), and
+    rows that are fitted with certainty give no curvature.
     """
     size = sum(parameter.numel() for parameter in trained(network))
     product = partial(hessian_product, network, x, y)
     start = np.random.default_rng(0).standard_normal(size, np.float32)
     if not product(start).any():
         return 0.0  # a flat point, where ARPACK has nothing to start from
+    hessian = LinearOperator((size, size), matvec=product, dtype=np.float32)
+    vectors = min(LANCZOS_VECTORS, size)
     (largest,) = eigsh(
-        LinearOperator((size, size), matvec=product, dtype=np.float32),
-        k=1,
-        which="LA",
-        v0=start,
-        ncv=min(LANCZOS_VECTORS, size),
-        tol=1e-3,
-        return_eigenvectors=False,
+        hessian, k=1, which="LA", v0=start, ncv=vectors, tol=1e-3, return_eigenvectors=False
     )
     return float(largest)
 
@@ -110,7 +93,10 @@ def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
 def hessian_product(
     network: nn.Module, x: torch.Tensor, y: torch.Tensor, vector: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the Hessian of the mean cross-entropy times `vector` (number of weights,)."""
+    """Return the Hessian of the mean cross-entropy times `vector` (number of weights,).
+
+    It is the gradient of gradient times vector (Pearlmutter 1994).
+    """
     parameters = trained(network)
     direction = torch.from_numpy(vector.reshape(-1).copy()).to(parameters[0].device)
     total = torch.zeros_like(direction)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from statistics import mean
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, PercentFormatter
@@ -39,7 +40,7 @@ def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str, titl
             groups = by_value(runs, key)
             draw_curve(axes, groups, measure, name, i)
             for value in groups.keys() & set(NOTEBOOK[key]):
-                axes.axvline(value, color=GREY, linestyle=":", label="a value of the notebook")
+                axes.axvline(value, color=GREY, linestyle=":", label="the notebook's values")
         axes.margins(y=0.22)  # room for the marks at the top
         axes.grid(alpha=0.3)
         if scale == "linear":
@@ -87,20 +88,16 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
     """
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
-    labels = {False: "labels as they are", True: "labels permuted over subjects"}
-    for colour, (permuted, label) in zip(COLOURS, labels.items(), strict=True):
-        groups = by_value((run for run in runs if run.permuted is permuted), "share")
-        for share, group in groups.items():
+    for permuted, label in enumerate(("labels as they are", "labels permuted over subjects")):
+        colour, means = COLOURS[permuted], {}
+        for share, group in by_value((r for r in runs if r.permuted == permuted), "share").items():
             found = numbers(group, "accuracy")
             axes.plot([share] * len(found), found, "o", color=colour, alpha=0.4, markersize=5)
-            _, deviation = mean_and_deviation(found)
-            half = 0.0
-            if deviation is not None:
-                half = t.ppf(0.975, len(found) - 1) * deviation / len(found) ** 0.5
-            axes.errorbar(share, mean(found), half, color=colour, capsize=4, marker="s")
-        means = [mean(numbers(group, "accuracy")) for group in groups.values()]
-        axes.plot(list(groups), means, color=colour, label=label)
-    for share, group in by_value((run for run in runs if not run.permuted), "share").items():
+            means[share], deviation = mean(found), np.std(found, ddof=1) if len(found) > 1 else 0
+            ends = t.interval(0.95, len(found) - 1, means[share], deviation / len(found) ** 0.5)
+            axes.plot([share] * 2, np.clip(ends, 0, 1), "_-", color=colour, markersize=9)
+        axes.plot(list(means), list(means.values()), "s-", color=colour, label=label)
+    for share, group in by_value((r for r in runs if not r.permuted), "share").items():
         axes.plot(share, mean(numbers(group, "majority")), "_", color=GREY, markersize=24)
     axes.plot([], [], "_", color=GREY, markersize=12, label="the largest class")
     axes.set(ylim=(0, 1.02), xlabel="share of the test subjects that also have rows in training, %")
@@ -108,7 +105,7 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", fontsize=9)
-    axes.set_title(f"{title}: how much leakage inflates the accuracy", parse_math=False)
+    axes.set_title(f"{title}: accuracy when test subjects also train", parse_math=False)
     return figure
 
 

@@ -161,9 +161,8 @@ def measured_training(
         device = next(network.parameters()).device
         sample = [part.to(device) for part in take(fitted, torch.from_numpy(few))]
         for when, of in ends.items():
-            noise = gradient_noise(of, *sample)
-            measures[f"gradient_{when}"] = noise.gradient_norm
-            measures[f"noise_scale_{when}"] = noise.scale
+            norm, scale = gradient_noise(of, *sample)
+            measures |= {f"gradient_{when}": norm, f"noise_scale_{when}": scale}
         if not diverged:
             measures["sharpness"] = sharpness(network, *(part[:SHARPNESS_ROWS] for part in sample))
     return measures

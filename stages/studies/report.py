@@ -1,6 +1,8 @@
 """Write the page of the studies: seeds, learning rates, batch sizes and the notebook's claims."""
 
-from collections import defaultdict
+from collections.abc import Iterable
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from src import paths
@@ -17,42 +19,38 @@ MEASURES = {"seed": FIT, "learning_rate": CURVED, "fixed": CURVED, "linear": CUR
 
 
 def main() -> None:
-    params = read_params()
-    studies = params.studies
     claims = read_json(paths.CLAIMS, Claims).claims
+    speeds = read_json(paths.THROUGHPUT, Throughput).runs
     page = render(
         "studies.html.jinja",
-        params=params,
-        studies=studies,
+        params=read_params(),
         measures=MEASURES,
-        values=read_values(),
+        values=tables(read_csv(paths.STUDY_SUMMARY, Summary)),
         differences=read_csv(paths.STUDY_DIFFERENCES, Difference, least=0),
         throughput=[
             (row.batch_size, round(row.images_per_second), round(row.peak_memory_mb), row.device)
-            for row in read_json(paths.THROUGHPUT, Throughput).runs
+            for row in speeds
         ],
         verdicts=[claim.verdict for claim in claims],
-        claims={q: [claim_row(c) for c in claims if c.question == q] for q in ("Q1", "Q2")},
+        claims={q: [cells(c) for c in claims if c.question == q] for q in ("Q1", "Q2")},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
     )
     write_bytes(paths.STUDY_REPORT, page)
     print(f"wrote {paths.STUDY_REPORT}")
 
 
-def read_values() -> dict[str, list[tuple[Any, ...]]]:
+def tables(summaries: Iterable[Summary]) -> dict[str, list[tuple[Any, ...]]]:
     """Return the rows of each study's table: a value, its measures, how many runs diverged."""
-    found: defaultdict[tuple[str, str], dict[str, Summary]] = defaultdict(dict)
-    for row in read_csv(paths.STUDY_SUMMARY, Summary):
-        found[row.study, str(row.value)][row.measure] = row
-    tables: dict[str, list[tuple[Any, ...]]] = {study: [] for study in MEASURES}
-    for (study, value), of in found.items():
-        rows = [of[measure] for measure in MEASURES[study]]
-        cells = (spread(row.mean, row.sd, row.without) for row in rows)
-        tables[study].append((value, *cells, rows[0].diverged))
-    return tables
+    found: dict[str, list[tuple[Any, ...]]] = {study: [] for study in MEASURES}
+    for (study, value), rows in groupby(summaries, attrgetter("study", "value")):
+        of = {row.measure: row for row in rows}
+        measures = [of[measure] for measure in MEASURES[study]]
+        texts = (spread(row.mean, row.sd, row.without) for row in measures)
+        found[study].append((str(value), *texts, measures[0].diverged))
+    return found
 
 
-def claim_row(claim: Claim) -> tuple[str, ...]:
+def cells(claim: Claim) -> tuple[str, ...]:
     rule = claim.rule + (f". Would decide: {claim.would_decide}" if claim.would_decide else "")
     return claim.claim, claim.verdict, rule, as_text(claim.figures)[1:-1]
 
@@ -61,9 +59,7 @@ def spread(mean: float | None, sd: float | None, without: int) -> str:
     """Return mean ± standard deviation, and how many runs have no number, if any."""
     if mean is None:
         return "-"
-    text = f"{mean:.3g}"
-    if sd is not None:
-        text += f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd:.2g}"
+    text = f"{mean:.3g}" + ("" if sd is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{sd:.2g}")
     return f"{text} ({without} without)" if without else text
 
 

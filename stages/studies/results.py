@@ -17,7 +17,7 @@ from src.studies.figures import leakage_figure, seed_figure, value_figure
 from src.studies.runs import (
     KEYS,
     Difference,
-    Run,
+    Runs,
     Summary,
     by_value,
     mean_and_deviation,
@@ -36,37 +36,37 @@ def main() -> None:
     studies, title = params.studies, params.data.title
     runs = read_studies(studies)
     models = by_value(runs["seed"], "model")
-    summaries = [
-        Summary(study, value, measure, *summary(group, measure))
-        for study, key in KEYS.items()
-        for value, group in by_value(runs[study], key).items()
-        for measure in SUMMARISED
-    ]
-    write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries)
     accuracies = {name: numbers(group, "held_out_accuracy") for name, group in models.items()}
+    write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries(runs))
     write_csv(paths.STUDY_DIFFERENCES, Difference._fields, model_differences(accuracies))
-    save_png(paths.STUDY_PLOTS / "seed.png", seed_figure(models, title))
-    doses = [run for value in (*studies.leakage.shares, "permuted") for run in read_doses(value)]
-    dose_title = f"{title}, {studies.leakage.model}"
-    save_png(paths.STUDY_PLOTS / "leakage.png", leakage_figure(doses, dose_title))
+    files = [paths.study_runs("leakage", v) for v in (*studies.leakage.shares, "permuted")]
+    doses = [run for file in files for run in read_csv(file, LeakageRun, least=0)]
     rates, sizes = studies.learning_rate.model, studies.batch_size.model
-    curves = {rates: runs["learning_rate"]}
-    figure = value_figure(curves, "lr", f"learning rate of {rates}", title)
-    save_png(paths.STUDY_PLOTS / "learning_rate.png", figure)
-    curves = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
-    figure = value_figure(curves, "batch_size", f"batch size of {sizes}", title)
-    save_png(paths.STUDY_PLOTS / "batch_size.png", figure)
+    by_rate = {rates: runs["learning_rate"]}
+    by_size = {
+        "fixed learning rate": runs["fixed"],
+        "in proportion to the batch": runs["linear"],
+    }
+    figures = {
+        "seed": seed_figure(models, title),
+        "leakage": leakage_figure(doses, f"{title}, {studies.leakage.model}"),
+        "learning_rate": value_figure(by_rate, "lr", f"learning rate of {rates}", title),
+        "batch_size": value_figure(by_size, "batch_size", f"batch size of {sizes}", title),
+    }
+    for name, figure in figures.items():
+        save_png(paths.STUDY_PLOTS / f"{name}.png", figure)
 
 
-def read_doses(value: object) -> list[LeakageRun]:
-    return read_csv(paths.study_runs("leakage", value), LeakageRun, least=0)
-
-
-def summary(runs: Sequence[Run], measure: str) -> tuple[float | None, float | None, int, int, int]:
-    """Return mean, sd, runs with a number, runs without one, and how many of all diverged."""
-    found = numbers(runs, measure)
-    diverged = sum(run.diverged for run in runs)
-    return *mean_and_deviation(found), len(found), len(runs) - len(found), diverged
+def summaries(runs: Runs) -> list[Summary]:
+    found = []
+    for study, key in KEYS.items():
+        for value, group in by_value(runs[study], key).items():
+            diverged = sum(run.diverged for run in group)
+            for measure in SUMMARISED:
+                finite = numbers(group, measure)
+                counts = len(finite), len(group) - len(finite), diverged
+                found.append(Summary(study, value, measure, *mean_and_deviation(finite), *counts))
+    return found
 
 
 def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[Difference]:

@@ -59,18 +59,13 @@ def main() -> None:
 
     device = set_up_device(recipe.threads)
     steps, curvature = math.ceil(n_rows / batch_size), arguments.study != "seed"
+    changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
     rows = []
     for seed in study.seeds:
         network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
-        changes = {
-            "lr": lr,
-            "batch_size": batch_size,
-            "seed": seed,
-            "validation": 0,
-            "patience": None,
-        }
-        training_of_seed = partial(train, recipe=recipe.model_copy(update=changes), quiet=True)
-        measures = measured_training(network, fitted, held_out, training_of_seed, steps, curvature)
+        of_seed = recipe.model_copy(update={**changes, "seed": seed})
+        training = partial(train, recipe=of_seed, quiet=True)
+        measures = measured_training(network, fitted, held_out, training, steps, curvature)
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
         rows.append(list(run_.model_dump().values()))
         print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)

@@ -8,6 +8,7 @@ corrected for their number: without any effect, one trend in twenty passes by ch
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from statistics import mean, median
 from typing import Any
@@ -59,7 +60,8 @@ class Throughput(BaseModel):
     runs: list[Speed]
 
 
-class Claim(BaseModel):
+@dataclass(frozen=True)
+class Claim:
     question: str
     claim: str
     rule: str
@@ -68,7 +70,8 @@ class Claim(BaseModel):
     would_decide: str | None = None  # of a claim that is not decided here
 
 
-class Claims(BaseModel):
+@dataclass(frozen=True)
+class Claims:
     """What studies/claims.json holds."""
 
     claims: list[Claim]
@@ -77,17 +80,11 @@ class Claims(BaseModel):
 def verdicts(studies: Studies) -> Claims:
     rows = []
     for claim, (judge, *arguments) in CLAIMS.items():
+        question = "Q1" if "learning rate" in claim else "Q2"
         rule, (holds, figures), would_decide = judge(studies, *arguments)
-        row = Claim(
-            question="Q1" if "learning rate" in claim else "Q2",
-            claim=claim,
-            rule=rule,
-            figures=figures,
-            verdict=VERDICTS[holds],
-            would_decide=would_decide if holds is None else None,
-        )
-        rows.append(row)
-    return Claims(claims=rows)
+        open_question = would_decide if holds is None else None
+        rows.append(Claim(question, claim, rule, figures, VERDICTS[holds], open_question))
+    return Claims(rows)
 
 
 def with_rate(studies: Studies, measure: str, direction: str, among: str = "learn") -> Judgement:

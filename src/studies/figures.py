@@ -93,8 +93,9 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
         for share, group in by_value((r for r in runs if r.permuted == permuted), "share").items():
             found = numbers(group, "accuracy")
             axes.plot([share] * len(found), found, "o", color=colour, alpha=0.4, markersize=5)
-            means[share], deviation = mean(found), np.std(found, ddof=1) if len(found) > 1 else 0
-            ends = t.interval(0.95, len(found) - 1, means[share], deviation / len(found) ** 0.5)
+            means[share], (_, deviation) = mean(found), mean_and_deviation(found)
+            half = t.ppf(0.975, len(found) - 1) * (deviation or 0) / len(found) ** 0.5
+            ends = means[share] - half, means[share] + half
             axes.plot([share] * 2, np.clip(ends, 0, 1), "_-", color=colour, markersize=9)
         axes.plot(list(means), list(means.values()), "s-", color=colour, label=label)
     for share, group in by_value((r for r in runs if not r.permuted), "share").items():

@@ -20,7 +20,7 @@ from torch import nn
 
 from src import paths
 from src.params import Studies
-from src.storage.dataset import Epoch, Split
+from src.storage.dataset import Epoch
 from src.storage.files import read_csv
 from src.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
 
@@ -106,16 +106,11 @@ class Rows(NamedTuple):
     y: torch.Tensor  # (N,) int64
 
 
-def study_rows(split: Split, held_out: NDArray[np.bool_]) -> tuple[Rows, Rows]:
-    """Return the rows to train on and those held out (N,), both in memory."""
-    rows = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
-    return take(rows, torch.from_numpy(~held_out)), take(rows, torch.from_numpy(held_out))
-
-
-def take(rows: Rows, chosen: torch.Tensor) -> Rows:
-    """Return a copy of the chosen rows; equal channels, of stride 0, are copied once."""
+def take(rows: Rows, chosen: NDArray[Any]) -> Rows:
+    """Return a copy in memory of the chosen rows; equal channels, of stride 0, are copied once."""
     once = rows.x[:, :1] if rows.x.stride(1) == 0 else rows.x
-    return Rows(once[chosen].expand(-1, *rows.x.shape[1:]), rows.y[chosen])
+    x = once[torch.from_numpy(chosen)].expand(-1, *rows.x.shape[1:])
+    return Rows(x, rows.y[torch.from_numpy(chosen)])
 
 
 def measured_training(
@@ -159,7 +154,7 @@ def measured_training(
     if curvature:
         few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
         device = next(network.parameters()).device
-        sample = [part.to(device) for part in take(fitted, torch.from_numpy(few))]
+        sample = [part.to(device) for part in take(fitted, few)]
         for when, of in ends.items():
             norm, scale = gradient_noise(of, *sample)
             measures |= {f"gradient_{when}": norm, f"noise_scale_{when}": scale}

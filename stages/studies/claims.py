@@ -1,5 +1,7 @@
 """Judge the notebook's claims by the rules in src/studies/claims.py -> studies/claims.json."""
 
+from dataclasses import asdict
+
 from src import paths
 from src.cli import run
 from src.params import read_params
@@ -11,7 +13,7 @@ from src.studies.runs import read_studies
 def main() -> None:
     speeds = read_json(paths.THROUGHPUT, Throughput).runs
     found = verdicts({**read_studies(read_params().studies), "throughput": speeds})
-    write_json(paths.CLAIMS, found.model_dump())
+    write_json(paths.CLAIMS, asdict(found))
     for claim in found.claims:
         print(f"{claim.question} {claim.claim}: {claim.verdict}")
 

@@ -8,6 +8,8 @@ is measured. The rule `linear` sets lr in proportion to the batch size, from the
 import math
 from functools import partial
 
+import torch
+
 from src import paths
 from src.cli import InputError, OneLineParser, run
 from src.data.splits import fold_of_rows
@@ -15,7 +17,7 @@ from src.models import make_network
 from src.params import read_params
 from src.storage.dataset import load_split, read_info
 from src.storage.files import write_csv
-from src.studies.runs import Run, measured_training, study_rows
+from src.studies.runs import Rows, Run, measured_training, take
 from src.training.device import set_up_device
 from src.training.loop import train
 
@@ -33,15 +35,14 @@ def main() -> None:
     key = "models" if arguments.study == "seed" else "values"
     values = {str(value): value for value in getattr(study, key)}  # named as DVC names them
     if arguments.value not in values:
-        raise InputError(
-            f"params.yaml: studies.{arguments.study}.{key} has no {arguments.value!r}, expected "
-            f"one of {', '.join(values)}"
-        )
+        lacks = f"studies.{arguments.study}.{key} in params.yaml has no {arguments.value!r}"
+        parser.error(f"{lacks}, expected one of {', '.join(values)}")
     value, file = values[arguments.value], arguments.value
 
     split = load_split("train", info)
+    rows = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
     fold = fold_of_rows(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
-    fitted, held_out = study_rows(split, fold == 0)  # the same rows for all runs
+    fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs
     n_rows = len(fitted.y)
     name = value if arguments.study == "seed" else study.model
     arch, recipe = params.models[name].arch, params.recipe(name)
@@ -60,16 +61,16 @@ def main() -> None:
     device = set_up_device(recipe.threads)
     steps, curvature = math.ceil(n_rows / batch_size), arguments.study != "seed"
     changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
-    rows = []
+    found = []
     for seed in study.seeds:
         network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
         of_seed = recipe.model_copy(update={**changes, "seed": seed})
         training = partial(train, recipe=of_seed, quiet=True)
         measures = measured_training(network, fitted, held_out, training, steps, curvature)
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
-        rows.append(list(run_.model_dump().values()))
+        found.append(list(run_.model_dump().values()))
         print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)
-    write_csv(paths.study_runs(arguments.study, file), list(Run.model_fields), rows)
+    write_csv(paths.study_runs(arguments.study, file), list(Run.model_fields), found)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+import numpy as np
 import torch
 
 from src import paths
@@ -27,48 +28,47 @@ LR = 1e-8  # the time does not depend on it, and at this one no size diverges
 
 def main() -> None:
     study = read_params().studies.batch_size
-    sizes = [size for _ in range(ROUNDS) for size in study.values]
+    sizes = [*study.values] * ROUNDS
     # A new process for every measurement: a peak of memory cannot be taken back, and in a forked
     # process, pages that are no longer shared would count.
-    context = multiprocessing.get_context("spawn")
-    runs = []
+    context, runs = multiprocessing.get_context("spawn"), []
     with (
-        ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool,
+        ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool,
         progress(len(sizes), "throughput", "run") as advance,
     ):
-        for run_ in pool.map(measured, [study.model] * len(sizes), sizes):
+        for run_ in pool.map(measured, sizes):
             runs.append(run_)
             advance(1)
     write_json(paths.THROUGHPUT, {"model": study.model, "runs": runs})
 
 
-def measured(name: str, size: int | str) -> dict[str, float | str]:
+def measured(size: int | str) -> dict[str, float | str]:
     """Return images_per_second without the set-up, and peak_memory_mb, by which training raised
     the peak of the process (on a GPU: of PyTorch)."""
     import torch._dynamo  # torch.optim does so at its first step: 90 MB, which are not training's
 
     params, info = read_params(), read_info()
+    name = params.studies.batch_size.model
     arch, recipe = params.models[name].arch, params.recipe(name)
     device = set_up_device(recipe.threads)
     split = load_split("train", info)
-    mapped = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
-    n_rows = len(mapped.y)
+    n_rows = len(split.labels)
     batch_size = n_rows if size == "all" else min(int(size), n_rows)
-    recipe = recipe.model_copy(
-        update={"lr": LR, "batch_size": batch_size, "validation": 0, "patience": None}
-    )
+    changes = {"lr": LR, "batch_size": batch_size, "validation": 0, "patience": None}
+    # In memory: pages of a mapped file count too.
+    mapped = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
+    rows = take(mapped, np.arange(n_rows))
 
-    def seconds(epochs: int, rows: Rows) -> float:
+    def seconds(epochs: int) -> float:
         network = make_network(arch, info.image_shape, len(info.classes), 0).to(device)
         started = time.perf_counter()
-        train(network, *rows, recipe.model_copy(update={"epochs": epochs}), quiet=True)
+        train(network, *rows, recipe.model_copy(update={**changes, "epochs": epochs}), quiet=True)
         return time.perf_counter() - started
 
-    rows = take(mapped, torch.arange(n_rows))  # in memory: pages of a mapped file count too
     before = peak_memory(device)
-    seconds(1, rows)  # the first of full size also asks for memory
-    set_up, epochs = seconds(1, rows), 1  # and one epoch
-    while (took := seconds(1 + epochs, rows) - set_up) < SECONDS and epochs < MOST_EPOCHS:
+    seconds(1)  # the first of full size also asks for memory
+    set_up, epochs = seconds(1), 1  # and one epoch
+    while (took := seconds(1 + epochs) - set_up) < SECONDS and epochs < MOST_EPOCHS:
         epochs *= 4
     return {
         "batch_size": batch_size,

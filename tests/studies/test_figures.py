@@ -1,9 +1,11 @@
 from math import inf, nan
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 
-from src.studies.figures import PANELS, seed_figure, value_figure
+from src.studies.dose import LeakageRun
+from src.studies.figures import PANELS, leakage_figure, seed_figure, value_figure
 from tests.studies.made_up import SEEDS, by_rate, made_up
 
 
@@ -58,3 +60,18 @@ def test_seed_figure_draws_every_seed_with_mean_and_deviation() -> None:
     assert sum(len(x) for x in drawn(left, marker="o")) == 5
     assert "0.702 ± 0.0016" in [text.get_text() for text in left.texts]
     assert len(drawn(right, marker="X")) == 1
+
+
+def test_leakage_figure_draws_an_interval_of_the_mean_within_0_and_1() -> None:
+    scores = {0: (0.0, 0.1, 0.2), 50: (0.3, 0.4, 0.5), 100: (0.8, 0.9, 1.0)}
+    runs = [
+        LeakageRun("net", 0, share, False, 80, 20, accuracy, 0, 1, accuracy, majority=0.5)
+        for share, accuracies in scores.items()
+        for accuracy in accuracies
+    ]
+    (axes,) = leakage_figure([*runs, runs[0]._replace(permuted=True)], "Digits").axes
+    lines = [line for line in axes.lines if (line.get_marker(), line.get_linestyle()) == ("_", "-")]
+    half = 4.303 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
+    expected = [(0, 0.1 + half), (0.4 - half, 0.4 + half), (0.9 - half, 1)]
+    for line, interval in zip(lines, [*expected, (nan, nan)], strict=True):  # one seed has none
+        assert np.asarray(line.get_ydata()) == pytest.approx(interval, abs=1e-3, nan_ok=True)

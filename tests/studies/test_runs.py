@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.storage.dataset import Epoch, Split
+from src.storage.dataset import Epoch
 from src.studies.runs import (
     Rows,
     by_value,
@@ -15,22 +15,22 @@ from src.studies.runs import (
     mean_and_deviation,
     measured_training,
     numbers,
-    study_rows,
+    take,
 )
 from tests.evaluation.test_predict import Views
 from tests.studies.made_up import made_up
 
 
-def test_study_rows_divides_all_rows_and_keeps_equal_channels_once() -> None:
+def test_take_copies_the_chosen_rows_and_keeps_equal_channels_once() -> None:
     once, labels = np.arange(200, dtype=np.float32).reshape(200, 1, 1, 1), np.arange(200) % 3
     images = np.lib.stride_tricks.as_strided(once, (200, 3, 1, 1), (4, 0, 4, 4))
-    chosen = labels == 1
-    fitted, held_out = study_rows(Split(images, labels, None), chosen)
-    assert fitted.x.stride(1) == 0
-    assert fitted.x.untyped_storage().nbytes() == 4 * len(fitted.y)
-    for rows, where in ((fitted, ~chosen), (held_out, chosen)):
-        np.testing.assert_array_equal(rows.x.numpy(), images[where])
-        np.testing.assert_array_equal(rows.y.numpy(), labels[where])
+    rows = Rows(torch.from_numpy(images), torch.from_numpy(labels))
+    for chosen in (labels == 1, np.array([7, 0, 7])):
+        found = take(rows, chosen)
+        assert found.x.stride(1) == 0
+        assert found.x.untyped_storage().nbytes() == 4 * len(found.y)
+        np.testing.assert_array_equal(found.x.numpy(), images[chosen])
+        np.testing.assert_array_equal(found.y.numpy(), labels[chosen])
 
 
 def measured(bias: float, curvature: bool = True) -> dict[str, Any]:

@@ -35,10 +35,10 @@ MEASURES = {
     "sharpness": "sharpness at the end",
     "steps_to_90": "steps to 90 % training accuracy (never: more than any)",
 }
-
+LEARN, CONVERGE = "learn", "do not diverge"
 CONDITIONS: dict[str, Callable[[Run], bool]] = {
-    "learn": lambda run: not run.diverged and run.train_loss < LEARNS * run.constant_loss,
-    "do not diverge": lambda run: not run.diverged,
+    LEARN: lambda run: not run.diverged and run.train_loss < LEARNS * run.constant_loss,
+    CONVERGE: lambda run: not run.diverged,
 }
 
 Studies = Mapping[str, Sequence[Any]]  # runs by study, see `KEYS`; "throughput": a `Speed` each
@@ -87,7 +87,7 @@ def verdicts(studies: Studies) -> Claims:
     return Claims(rows)
 
 
-def with_rate(studies: Studies, measure: str, direction: str, among: str = "learn") -> Judgement:
+def with_rate(studies: Studies, measure: str, direction: str, among: str = LEARN) -> Judgement:
     groups = that_all(among, studies["learning_rate"], "lr")
     rule = f"Over the learning rates that {among}: {MEASURES[measure]} {direction} with the rate"
     return rule, trend(groups, measure, direction), f"two rates or more that {among}"
@@ -96,7 +96,7 @@ def with_rate(studies: Studies, measure: str, direction: str, among: str = "lear
 def with_size(studies: Studies, measure: str, direction: str) -> Judgement:
     held, figures = [], {}
     for study in ("fixed", "linear"):
-        groups = that_all("learn", studies[study], "batch_size")
+        groups = that_all(LEARN, studies[study], "batch_size")
         holds, figures[study] = trend(groups, measure, direction)
         held.append(holds)
     rule = (
@@ -212,7 +212,7 @@ def that_all(among: str, runs: Sequence[Run], key: str) -> Groups:
 
 def best_rate(runs: Sequence[Run]) -> float | None:
     """Return the rate of the lowest training loss (of its median seed) that never diverged."""
-    groups = that_all("do not diverge", runs, "lr")
+    groups = that_all(CONVERGE, runs, "lr")
     losses = {lr: median(run.train_loss for run in group) for lr, group in groups.items()}
     return min(losses, key=losses.__getitem__, default=None)
 
@@ -254,22 +254,12 @@ CLAIMS: dict[str, tuple[Any, ...]] = {  # claim: the function that judges it, it
     "A higher learning rate oscillates": (only_above_best, OSCILLATES, lambda run: run.turns >= 2),
     "A higher learning rate diverges": (only_above_best, "diverge", attrgetter("diverged")),
     "A higher learning rate generalises worse": (with_rate, "held_out_accuracy", "falls"),
-    "A lower learning rate is stable and steady": (
-        with_rate,
-        "largest_rise",
-        "rises",
-        "do not diverge",
-    ),
+    "A lower learning rate is stable and steady": (with_rate, "largest_rise", "rises", CONVERGE),
     "A lower learning rate generalises better": (with_rate, "held_out_accuracy", "falls"),
-    "A lower learning rate needs more iterations": (
-        with_rate,
-        "steps_to_90",
-        "falls",
-        "do not diverge",
-    ),
+    "A lower learning rate needs more iterations": (with_rate, "steps_to_90", "falls", CONVERGE),
     "A lower learning rate gets stuck": (below_best_stuck,),
     "A lower learning rate is sensitive to initialisation": (
-        *(with_rate, "seed_variation", "falls", "do not diverge"),
+        *(with_rate, "seed_variation", "falls", CONVERGE),
     ),
     "A larger batch trains faster on a GPU": (of_speed, " on a GPU"),
     "A larger batch has less noisy gradients": (with_size, "noise_to_signal", "falls"),

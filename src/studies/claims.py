@@ -198,10 +198,12 @@ def trend(groups: Groups, measure: str, direction: str) -> Finding:
 
 
 def measured(runs: Sequence[Any], measure: str) -> list[float]:
-    if measure != "seed_variation":
-        return [getattr(run, measure) for run in runs]
-    accuracies = [run.held_out_accuracy for run in runs]
-    return [abs(a - median(accuracies)) if len(runs) > 1 else np.nan for a in accuracies]
+    if measure == "noise_to_signal":
+        return [run.noise_scale_end / run.batch_size for run in runs]
+    if measure == "seed_variation":
+        middle = median(run.held_out_accuracy for run in runs) if len(runs) > 1 else np.nan
+        return [abs(run.held_out_accuracy - middle) for run in runs]
+    return [getattr(run, measure) for run in runs]
 
 
 def that_all(among: str, runs: Sequence[Run], key: str) -> Groups:

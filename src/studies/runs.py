@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from torch import nn
 
 from src import paths
@@ -37,8 +37,6 @@ T = TypeVar("T")
 
 class Run(BaseModel):
     """One row. Losses are mean cross-entropies in nats; NaN: not measured."""
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     seed: int
@@ -67,11 +65,6 @@ class Run(BaseModel):
     gradient_end: float = math.nan
     noise_scale_end: float = math.nan
     sharpness: float = math.nan  # see `sharpness`, also for its limits
-
-    @property
-    def noise_to_signal(self) -> float:
-        """The variance of a step's gradient over its squared length."""
-        return self.noise_scale_end / self.batch_size
 
 
 Runs = dict[str, list[Run]]  # of each study in KEYS

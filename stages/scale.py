@@ -6,7 +6,7 @@ import numpy as np
 
 from src import paths
 from src.cli import run
-from src.data.scaling import save_scaler, write_scaled
+from src.data.scaling import save_scaler, scale_warnings, write_scaled
 from src.params import read_params
 from src.storage.dataset import SPLITS, read_info, read_stored
 
@@ -17,7 +17,10 @@ def main() -> None:
     stored = read_stored(info)
     train, test = np.split(np.arange(sum(map(len, stored))), [len(stored[0])])
     files = dict(zip(map(paths.scaled_images, SPLITS), (train, test), strict=True))
-    save_scaler(paths.SCALER, write_scaled(stored, files), prod(info.image_shape))
+    scaler = write_scaled(stored, files)
+    save_scaler(paths.SCALER, scaler, prod(info.image_shape))
+    for warning in scale_warnings(scaler, stored[1]):
+        print(warning)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +12,26 @@ from src.storage.dataset import load_split, read_info
 from stages import load, scale
 from tests.conftest import write_raw
 
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def here(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the place of the raw folder, with the workspace as the current folder."""
+    monkeypatch.chdir(workspace)
+    return workspace / "data/raw"
+
 
 @pytest.mark.parametrize("offset", [0, 1e-4])  # stored as uint8, and as float32
 @pytest.mark.parametrize(("n_train", "n_chunk"), [(23, 1), (23, 7), (5121, 100)])
 def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch, n_train: int, n_chunk: int, offset: float
+    here: Path, monkeypatch: pytest.MonkeyPatch, n_train: int, n_chunk: int, offset: float
 ) -> None:
-    monkeypatch.chdir(workspace)
-    raw = workspace / "data/raw"
-    write_raw(raw, n_train, 14, (3, 6, 5))
-    images = {split: torch.load(raw / f"{split}_data.pt") for split in ("train", "test")}
+    write_raw(here, n_train, 14, (3, 6, 5))
+    images = {split: torch.load(here / f"{split}_data.pt") for split in ("train", "test")}
     images["train"][:, :, :, :2] = images["train"][:1, :, :, :2]  # constant columns
     images["train"][3, :, :, 0] += offset  # almost constant ones
-    torch.save(images["train"], raw / "train_data.pt")
+    torch.save(images["train"], here / "train_data.pt")
     monkeypatch.setattr(arrays, "CHUNK_BYTES", n_chunk * 4 * 6 * 5)
     load.main()
     scale.main()
@@ -39,3 +47,32 @@ def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
             assert saved[name].dtype == np.float64
             expected = getattr(scaler, f"{name}_")
             np.testing.assert_allclose(saved[name], expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_test", [1, 14])
+@pytest.mark.parametrize(
+    ("split", "factor", "offset", "warned"),
+    [
+        *(("test", 1, 0, False), ("test", 1.1, 0, False)),
+        *((split, 3.3, -1.5, True) for split in ("train", "test")),  # normalised
+        *((split, 2.1, -1, True) for split in ("train", "test")),
+        *((split, 0, 0, True) for split in ("train", "test")),
+        ("test", 1, 1, True),
+    ],
+)
+def test_scale_warns_of_test_rows_on_another_scale(
+    here: Path, capsys: Capture, n_test: int, split: str, factor: float, offset: float, warned: bool
+) -> None:
+    write_raw(here, n_test=n_test)
+    path = here / f"{split}_data.pt"
+    torch.save(offset + factor * torch.load(path), path)
+    load.main()
+    capsys.readouterr()
+    scale.main()
+    said = capsys.readouterr().out
+    assert said.count("test_data.pt") == warned
+    if warned:
+        sets = [torch.load(here / f"{split}_data.pt") for split in ("test", "train")]
+        expected = [value for x in sets for value in (x.mean(), x.std(correction=0))]
+        found = [float(number) for number in re.findall(r"-?\d[\d.]*", said)]
+        np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from src import paths
 from src.cli import run
-from src.data.raw_tensors import Raw, check_pixels, conversions, images_of, read_raw
+from src.data.raw_tensors import Raw, check_pixels, images_of, read_raw
 from src.params import read_params
 from src.plotting.slices import slice_figure
 from src.plotting.style import save_png
@@ -22,8 +22,8 @@ from src.storage.files import replacing, write_json
 def main() -> None:
     data = read_params().data
     raw = read_raw(Path(data.raw))
-    for note in conversions(raw):
-        print(f"note: {note}")
+    for note in raw.notes:
+        print(note)
     train, test = np.split(np.arange(len(raw.labels)), [len(raw.images["train"])])
     rows = {"train": train, "test": test}
     counts = {

@@ -5,8 +5,6 @@ Its files may come from anywhere: they are read as data, never as code, and chec
 
 import json
 import os
-import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from src.cli import InputError
+from src.data import checks
+from src.data.tensor_file import read_tensor
+from src.storage.arrays import pixels
 from src.storage.dataset import SPLITS
 from src.storage.files import replacing, write_bytes
 
@@ -25,7 +26,6 @@ INTEGERS = (
 )
 PIXELS = (torch.float32, torch.float64, torch.float16, torch.bfloat16, *INTEGERS)
 BySplit = Mapping[str, NDArray[np.int64]]
-EXPECTED = "expected a tensor written by torch.save(tensor, path)"
 
 
 class Raw(NamedTuple):
@@ -36,6 +36,7 @@ class Raw(NamedTuple):
     labels: NDArray[np.int64]  # of all rows, 0 to K - 1
     subjects: NDArray[np.int64] | None  # of all rows; None where they are unknown
     classes: list[str]  # K names in label order
+    notes: list[str]  # lines on what was converted, and on what is likely a mistake
 
     def place(self, row: int, kind: str) -> str:
         """Return the file of this kind that holds `row`, and the row's number in it."""
@@ -48,17 +49,21 @@ def read_raw(folder: Path) -> Raw:
     """Return the content of `folder`, checked except for the pixels' values (`check_pixels`)."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected the raw tensors (param data.raw)")
-    images = {split: _images(folder / f"{split}_data.pt") for split in SPLITS}
-    labels, subjects = _numbers(folder, "labels", images), None
+    notes: list[str] = []
+    images = {split: _images(folder / f"{split}_data.pt", notes) for split in SPLITS}
+    labels, subjects = _numbers(folder, "labels", images, notes), None
     if any(os.path.lexists(folder / f"{split}_subjects.pt") for split in SPLITS):
-        subjects = _numbers(folder, "subjects", images)
-    raw = Raw(folder, images, labels, subjects, _classes(folder, labels[: len(images["train"])]))
+        subjects = _numbers(folder, "subjects", images, notes)
+    train_labels = labels[: len(images["train"])]
+    raw = Raw(folder, images, labels, subjects, _classes(folder, train_labels), notes)
     _check_together(raw)
+    checks.scales(folder / "test_data.pt", images["train"], images["test"])
+    notes += checks.order_warnings(folder / "train_labels.pt", train_labels)
     return raw
 
 
 def images_of(raw: Raw, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the images (n, C, H, W) of `rows` (n,) as float32; whole numbers stay as they are.
+    """Return the images (n, C, H, W) of `rows` (n,) as float32; uint8 levels k become k/255.
 
     Float32 rows that follow each other in one file are a view of it.
     """
@@ -66,8 +71,8 @@ def images_of(raw: Raw, rows: NDArray[np.int64]) -> NDArray[np.float32]:
     if (np.diff(rows) != 1).any() or first < n_train <= last:
         return np.concatenate([images_of(raw, row) for row in np.split(rows, len(rows))])
     split, start = ("train", first) if last < n_train else ("test", first - n_train)
-    images = raw.images[split][start : start + len(rows)]
-    return images.resolve_neg().float().numpy()
+    images = raw.images[split][start : start + len(rows)].resolve_neg()
+    return pixels(images.numpy()) if images.dtype == torch.uint8 else images.float().numpy()
 
 
 def check_pixels(chunk: NDArray[np.float32], raw: Raw, rows: NDArray[np.int64]) -> None:
@@ -78,16 +83,6 @@ def check_pixels(chunk: NDArray[np.float32], raw: Raw, rows: NDArray[np.int64]) 
             f"{raw.place(rows[finite.argmin()], 'data')} holds NaN, infinity or a number beyond "
             "float32's range of 3.4e38, expected finite pixels; rescale or remove that image"
         )
-
-
-def conversions(raw: Raw) -> list[str]:
-    """Return what becomes of pixels that are not float32, one line per file."""
-    return [
-        f"{raw.folder / f'{split}_data.pt'}: pixels of {images.dtype} are read as float32"
-        + (", a grey level k as k, not k/255" if images.dtype in INTEGERS else "")
-        for split, images in raw.images.items()
-        if images.dtype != torch.float32
-    ]
 
 
 def save_tensor(path: Path, tensor: torch.Tensor) -> None:
@@ -108,33 +103,58 @@ def save_labels(
             save_tensor(folder / f"{split}_subjects.pt", torch.from_numpy(subjects[split]))
 
 
-def _images(path: Path) -> torch.Tensor:
+def _images(path: Path, notes: list[str]) -> torch.Tensor:
     images = read_tensor(path)
+    if images.ndim == 3:
+        notes.append(f"note: {path}: {tuple(images.shape)} is read as images of one channel")
+        images = images[:, None]
     if images.dtype not in PIXELS or images.ndim != 4 or 0 in images.shape:
         raise InputError(
             f"{path}: {images.dtype} of shape {tuple(images.shape)}, expected float32 of shape "
             "(images, channels, height, width), none of them 0"
         )
+    checks.axes(path, images)
+    if images.dtype == torch.uint8:
+        notes.append(f"note: {path}: grey levels k of uint8 are read as k/255")
+    elif images.dtype != torch.float32:
+        level = ", a grey level k as k, not k/255" if images.dtype in INTEGERS else ""
+        notes.append(f"note: {path}: pixels of {images.dtype} are read as float32{level}")
     return images
 
 
-def _numbers(folder: Path, kind: str, images: Mapping[str, torch.Tensor]) -> NDArray[np.int64]:
+def _numbers(
+    folder: Path, kind: str, images: Mapping[str, torch.Tensor], notes: list[str]
+) -> NDArray[np.int64]:
     """Return the labels or subjects of all rows, saved as integers of any size, (N,) or (N, 1)."""
     found = []
     for split in SPLITS:
         path, n_rows = folder / f"{split}_{kind}.pt", len(images[split])
         numbers = read_tensor(path)
+        if kind == "labels" and numbers.dtype in (*PIXELS, torch.bool):
+            numbers = _label_numbers(path, numbers, notes)
         if numbers.dtype not in INTEGERS or numbers.shape not in ((n_rows,), (n_rows, 1)):
             found_here = f"{numbers.dtype} of shape {tuple(numbers.shape)}"
-            raise InputError(f"{path}: {found_here}, expected int64 of shape ({n_rows},)")
+            raise InputError(f"{path}: {found_here}, expected whole numbers of shape ({n_rows},)")
         found.append(numbers.flatten().resolve_neg().to(torch.int64).numpy())
     return np.concatenate(found)
+
+
+def _label_numbers(path: Path, labels: torch.Tensor, notes: list[str]) -> torch.Tensor:
+    """Return labels as integers, if they are whole numbers."""
+    checks.not_one_hot(path, labels)
+    whole = labels.to(torch.int64)
+    if labels.is_floating_point() and (whole == labels).all():
+        notes.append(f"note: {path}: labels of {labels.dtype} are read as whole numbers")
+        return whole
+    return labels
 
 
 def _classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
     path = folder / "classes.json"
     if not os.path.lexists(path):  # a broken link is meant to be something, and is an error
-        highest = int(train_labels.max())
+        lowest, highest = int(train_labels.min()), int(train_labels.max())
+        if lowest >= 1:
+            raise checks.late_start(folder / "train_labels.pt", lowest)
         if not 1 <= highest < len(train_labels):
             raise InputError(
                 f"{folder / 'train_labels.pt'}: labels up to {highest} in {len(train_labels)} rows,"
@@ -161,6 +181,9 @@ def _check_together(raw: Raw) -> None:
     train, test = (tuple(raw.images[split].shape[1:]) for split in SPLITS)
     if train != test:
         raise InputError(f"{raw.folder}: images of {train} in train and {test} in test_data.pt")
+    for split, labels in zip(SPLITS, np.split(raw.labels, [len(raw.images["train"])]), strict=True):
+        if labels.min() == 1 and labels.max() == len(raw.classes):
+            raise checks.late_start(raw.folder / f"{split}_labels.pt", 1)
     known = (raw.labels >= 0) & (raw.labels < len(raw.classes))
     if not known.all():
         row = int(known.argmin())
@@ -168,43 +191,3 @@ def _check_together(raw: Raw) -> None:
             f"{raw.place(row, 'labels')} has the label {raw.labels[row]}, expected 0 to "
             f"{len(raw.classes) - 1}, the last of the {len(raw.classes)} classes"
         )
-
-
-def read_tensor(path: Path) -> torch.Tensor:
-    """Return the dense tensor that torch.save wrote to `path`, memory-mapped; else InputError."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, {EXPECTED}")
-    try:
-        in_zip = zipfile.is_zipfile(path)  # the format before PyTorch 1.6 cannot be mapped
-        sizes = _sizes_in_zip(path) if in_zip else None
-        with warnings.catch_warnings(action="ignore"):  # of kinds of tensor that are refused below
-            tensor = torch.load(path, map_location="cpu", weights_only=True, mmap=in_zip)
-    except (InputError, OSError):
-        raise
-    except Exception:  # of any kind after random bytes; torch's text recommends to run the code
-        raise InputError(f"{path}: damaged, or holds more than numbers, {EXPECTED}") from None
-    if not isinstance(tensor, torch.Tensor):
-        raise InputError(f"{path}: holds a {type(tensor).__name__}, {EXPECTED}")
-    _check_storage(path, tensor, sizes)
-    return tensor.detach()
-
-
-def _sizes_in_zip(path: Path) -> list[int]:
-    """Return the bytes of each record of values in torch's zip, which compresses nothing."""
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-    if any(m.compress_type or m.compress_size != m.file_size for m in members):  # 0 is stored
-        raise InputError(f"{path}: a compressed zip, {EXPECTED}")
-    return [m.file_size for m in members if "/data/" in m.filename]
-
-
-def _check_storage(path: Path, tensor: torch.Tensor, sizes: list[int] | None) -> None:
-    """Raise InputError unless `tensor` is dense, and stored whole in the zip's records `sizes`."""
-    if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
-        raise InputError(f"{path}: a sparse, nested or meta tensor, expected a dense one")
-    stored = tensor.untyped_storage().nbytes()
-    # torch maps as many bytes as the tensor has, also where its record in the zip is shorter.
-    if sizes not in (None, [stored]):
-        raise InputError(f"{path}: a zip that another program changed, {EXPECTED}")
-    if tensor.nbytes > max(2**30, 1000 * stored):
-        raise InputError(f"{path}: {stored} bytes as {tensor.nbytes}; save x.contiguous()")

@@ -6,7 +6,8 @@ import pickle
 import random
 import re
 import zipfile
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.preprocessing import StandardScaler
+from torch.utils.data import Subset, TensorDataset
 
 from src.cli import InputError
-from src.data.raw_tensors import check_pixels, conversions, images_of, read_raw, read_tensor
+from src.data.raw_tensors import check_pixels, images_of, read_raw
+from src.data.tensor_file import read_tensor
+from src.storage.dataset import SPLITS
 from tests.conftest import write_raw
 
 Make = Callable[[torch.Tensor], Any]
@@ -51,7 +56,6 @@ def rewritten(path: Path, change: Callable[[str, bytes], bytes], method: int = 0
     ("make", "note"),
     [
         *((torch.Tensor.double, "float64"), (torch.Tensor.bfloat16, "bfloat16")),
-        (lambda x: (x * 255).to(torch.uint16), "uint16 .*not k/255"),
         *((torch.nn.Parameter, None), (torch._neg_view, None)),
         (lambda x: x.transpose(2, 3).contiguous().transpose(2, 3), None),
     ],
@@ -62,8 +66,24 @@ def test_read_raw_of_pixels_notes_their_dtype(folder: Path, make: Make, note: st
     raw = read_raw(folder)
     expected = images.detach().to(torch.float32).resolve_neg().numpy()
     np.testing.assert_array_equal(images_of(raw, np.arange(23)), expected)
-    found = [re.search(f"train_data.pt: .*{note}", line) is not None for line in conversions(raw)]
+    found = [re.search(f"train_data.pt: .*{note}", line) is not None for line in raw.notes]
     assert found == ([True] if note else [])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "unit", "note"), [("uint8", 255, "k/255"), ("uint16", 1, "not k/255")]
+)
+def test_images_of_whole_numbers_are_shares_only_of_uint8(
+    folder: Path, dtype: str, unit: int, note: str
+) -> None:
+    levels = {split: (255 * torch.load(folder / f"{split}_data.pt")).round() for split in SPLITS}
+    for split, x in levels.items():
+        torch.save(x.to(getattr(torch, dtype)), folder / f"{split}_data.pt")
+    raw = read_raw(folder)
+    np.testing.assert_array_equal(images_of(raw, np.arange(23)), levels["train"] / unit)
+    for split, line in zip(SPLITS, raw.notes, strict=True):
+        assert f"{split}_data.pt" in line
+        assert note in line
 
 
 def test_read_tensor_of_files_saved_on_a_gpu_or_by_an_old_pytorch(folder: Path) -> None:
@@ -89,7 +109,7 @@ def test_read_raw_of_any_integers_gives_int64_of_all_rows(folder: Path) -> None:
 def test_read_raw_without_optional_files_names_classes_by_label(folder: Path) -> None:
     for file in ("classes.json", "train_subjects.pt", "test_subjects.pt"):
         (folder / file).unlink()
-    assert read_raw(folder)[3:] == (None, ["0", "1", "2"])
+    assert read_raw(folder)[3:] == (None, ["0", "1", "2"], [])
     for highest in (0, 23):  # of one class, and damaged
         torch.save(torch.tensor([0] * 22 + [highest]), folder / "train_labels.pt")
         assert "train_labels.pt" in refusal(folder)
@@ -97,6 +117,129 @@ def test_read_raw_without_optional_files_names_classes_by_label(folder: Path) ->
     assert len(read_raw(folder).classes) == 23
     (folder / "classes.json").symlink_to("gone")
     assert "classes.json" in refusal(folder)
+
+
+def change(folder: Path, make: Make, kind: str, splits: Sequence[str] = SPLITS) -> None:
+    """Save what `make` makes of the tensors of this kind."""
+    for split in splits:
+        path = folder / f"{split}_{kind}.pt"
+        torch.save(make(torch.load(path)), path)
+
+
+def grey_levels(x: torch.Tensor) -> torch.Tensor:
+    return (x * 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "named"),
+    [
+        (grey_levels, torch.Tensor.float, ["float32", "uint8", "/ 255"]),
+        (torch.Tensor.float, grey_levels, ["float32", "uint8", "/ 255"]),
+        (torch.Tensor.long, grey_levels, ["int64", "uint8"]),
+        (lambda x: x * 255, torch.Tensor.float, ["0 to 1,", "0 to 255 ", "/ 255"]),
+        (torch.Tensor.double, lambda x: 3 + x / 255, ["3 to 3.004", "0 to 1 "]),
+    ],
+)
+def test_read_raw_of_sets_on_different_scales(
+    folder: Path, train: Make, test: Make, named: list[str]
+) -> None:
+    change(folder, train, "data", ["train"])
+    change(folder, test, "data", ["test"])
+    message = refusal(folder)
+    assert [word for word in ["test_data.pt", *named] if word not in message] == []
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_read_raw_of_channels_last(folder: Path, channels: int) -> None:
+    change(folder, lambda x: x[:, :channels].permute(0, 2, 3, 1).contiguous(), "data")
+    message = refusal(folder)
+    assert "train_data.pt" in message
+    assert "N x H x W x C" in message
+    assert "x.permute(0, 3, 1, 2)" in message
+
+
+def test_read_raw_without_a_channel_axis_reads_one_channel(folder: Path) -> None:
+    x = torch.load(folder / "train_data.pt")
+    change(folder, lambda x: x[:, 0].clone(), "data")
+    raw = read_raw(folder)
+    np.testing.assert_array_equal(images_of(raw, np.arange(23)), x[:, :1])
+    assert ["train_data.pt" in raw.notes[0], "test_data.pt" in raw.notes[1]] == [True, True]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_read_raw_of_labels_from_1(folder: Path, named: bool) -> None:
+    (folder / "classes.json").write_text('["a", "b", "c", "d"]')
+    change(folder, lambda y: y + 1, "labels")
+    assert set(read_raw(folder).labels) == {1, 2, 3}
+    if named:
+        (folder / "classes.json").write_text('["a", "b", "c"]')
+    else:
+        (folder / "classes.json").unlink()
+    assert "train_labels.pt: labels start at 1; subtract 1" in refusal(folder)
+    change(folder, lambda y: y - 1, "labels", ["train"])
+    assert "test_labels.pt: labels start at 1; subtract 1" in refusal(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.float16])
+def test_read_raw_of_one_hot_labels(folder: Path, dtype: torch.dtype) -> None:
+    change(folder, lambda y: torch.nn.functional.one_hot(y).to(dtype), "labels", ["test"])
+    message = refusal(folder)
+    assert "test_labels.pt" in message
+    assert "argmax(1)" in message
+
+
+def test_read_raw_of_float_labels_takes_whole_numbers_alone(folder: Path) -> None:
+    labels = read_raw(folder).labels
+    change(folder, torch.Tensor.half, "labels", ["test"])
+    raw = read_raw(folder)
+    assert raw.labels.tolist() == labels.tolist()
+    assert [("test_labels.pt" in note, "float16" in note) for note in raw.notes] == [(True, True)]
+    for wrong in (0.5, float("nan"), 1e30):
+        torch.save(torch.tensor([0.0, 1.0, wrong]).repeat(8)[:23], folder / "train_labels.pt")
+        assert "train_labels.pt" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "warned"),
+    [
+        *((lambda y: y.sort().values, True), (lambda y: y.sort(descending=True).values, True)),
+        (lambda y: (torch.arange(23) + 6) // 12, True),
+        (lambda y: y[torch.randperm(23, generator=torch.manual_seed(0))], False),
+        (lambda y: torch.eye(23)[20].long(), False),  # one row of another class
+    ],
+)
+def test_read_raw_of_training_rows_sorted_by_class_warns(
+    folder: Path, make: Make, warned: bool
+) -> None:
+    change(folder, make, "labels", ["train"])
+    change(folder, lambda y: y.sort().values, "labels", ["test"])  # this order trains nothing
+    notes = read_raw(folder).notes
+    assert ["train_labels.pt" in n and "train.shuffle" in n for n in notes] == [True] * warned
+
+
+@pytest.mark.parametrize(
+    ("make", "class_name", "instead"),
+    [
+        (lambda x: TensorDataset(x, x), "TensorDataset", "dataset.tensors[0]"),
+        (lambda x: Subset(TensorDataset(x, x), range(9)), "Subset", "torch.stack"),
+        (lambda x: x.numpy(), "numpy.ndarray", "torch.from_numpy(x)"),
+        (lambda x: {"x": x.numpy()}, "numpy.ndarray", "torch.from_numpy(x)"),
+        (lambda x: list(x.numpy().flatten()[:3]), "numpy.dtype", "torch.tensor(x)"),
+        (list, "list", "torch.stack(x)"),
+        (lambda x: (x, x), "tuple", "x[0]"),
+        (lambda x: {"x": x}, "dict", "x[KEY]"),
+        (lambda x: OrderedDict(x=x), "OrderedDict", "x[KEY]"),
+        (lambda x: StandardScaler().fit(np.eye(2)), "sklearn.preprocessing", "its tensor alone"),
+        (lambda x: [Canary(), x], "posix.system", "tensor"),
+    ],
+)
+@pytest.mark.parametrize("file", ["train_data.pt", "test_labels.pt"])
+def test_read_raw_of_another_object_names_its_class(
+    folder: Path, file: str, make: Make, class_name: str, instead: str
+) -> None:
+    torch.save(make(torch.load(folder / file)), folder / file)
+    message = refusal(folder)
+    assert [word for word in (file, class_name, instead) if word not in message] == []
 
 
 class Canary:
@@ -111,7 +254,7 @@ class Canary:
 @pytest.mark.parametrize(
     "make",
     [
-        lambda x: {"x": x}, lambda x: {"weight": [x, Canary()]}, lambda x: x.to_sparse(),
+        lambda x: {"weight": [x, Canary()]}, lambda x: x.to_sparse(),
         lambda x: torch.nested.nested_tensor([x.view(-1)[:n] for n in (3, 5)], layout=torch.jagged),
         lambda x: x.to("meta"), lambda x: x.bool(), lambda x: x[:0], lambda x: x[None],
         lambda x: x.flatten()[:1].reshape([1] * x.ndim).expand([1000] * x.ndim),

@@ -1,0 +1,89 @@
+"""Faults of a raw folder that would train without an error, and score wrongly.
+
+What is certain is refused; what is only likely is a warning. The pixels' scale is checked here as
+far as it is certain, and in the stage `scale` as far as it is likely.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from src.cli import InputError
+
+# Of the typical ranges of train and test. Shares are 255 times as narrow as grey levels. Of one
+# kind of data (sample, digits, real slices), a single row or subject had at most 1.5 times.
+MAX_RATIO = 100
+
+
+def axes(path: Path, images: torch.Tensor) -> None:
+    """Raise InputError if `images`, of four axes, have their channels last."""
+    if images.shape[3] <= 4 < min(images.shape[1:3]):
+        raise InputError(
+            f"{path}: shape {tuple(images.shape)} is N x H x W x C, expected N x C x H x W; save "
+            "x.permute(0, 3, 1, 2)"
+        )
+
+
+def scales(path: Path, train: torch.Tensor, test: torch.Tensor) -> None:
+    """Raise InputError naming `path`, the file of `test`, if the scales are certainly different."""
+    found = ""
+    if _kind(train.dtype) != _kind(test.dtype):
+        found = f"pixels of {test.dtype}, but of {train.dtype}"
+    else:
+        (low, high), (test_low, test_high) = _typical_range(train), _typical_range(test)
+        narrow, wide = sorted((high - low, test_high - test_low))
+        if 0 < MAX_RATIO * narrow < wide:
+            found = f"pixels {test_low:.4g} to {test_high:.4g}, but {low:.4g} to {high:.4g}"
+    if found:
+        raise InputError(
+            f"{path}: {found} in train_data.pt, expected one scale; save both as uint8 grey levels "
+            "or both as float32, for example x / 255"
+        )
+
+
+def _kind(dtype: torch.dtype) -> str:
+    return "float" if dtype.is_floating_point else "uint8" if dtype == torch.uint8 else "integer"
+
+
+def _typical_range(images: torch.Tensor) -> list[float]:
+    """Return the median over rows of their lowest and of their highest pixel, of at most 50 rows.
+
+    A median, so that one damaged image does not decide; few rows, as all would take a whole pass.
+    """
+    rows = np.linspace(0, len(images) - 1, min(len(images), 50)).astype(int)
+    ends = [torch.stack(images[row].resolve_neg().double().aminmax()) for row in rows]
+    return torch.stack(ends).median(dim=0).values.tolist()
+
+
+def not_one_hot(path: Path, labels: torch.Tensor) -> None:
+    """Raise InputError if each row of `labels` holds shares of classes, which sum to 1."""
+    if labels.ndim == 2 and labels.shape[1] > 1:
+        shares = labels.double()
+        if (shares >= 0).all() and ((shares.sum(dim=1) - 1).abs() < 1e-3).all():
+            raise InputError(
+                f"{path}: {labels.dtype} of shape {tuple(labels.shape)} is one-hot, expected the "
+                "class numbers; save x.float().argmax(1)"
+            )
+
+
+def late_start(path: Path, lowest: int) -> InputError:
+    """Return the error for labels that do not start at 0."""
+    return InputError(
+        f"{path}: labels start at {lowest}; subtract {lowest} (expected 0 to K - 1 for K classes), "
+        "or name one class more in classes.json"
+    )
+
+
+def order_warnings(path: Path, labels: NDArray[np.int64]) -> list[str]:
+    """Return a warning if the training labels (N,) are sorted by class, or nearly so."""
+    n_rows, changes = len(labels), np.count_nonzero(np.diff(labels))
+    expected = n_rows * (1 - ((np.bincount(labels) / n_rows) ** 2).sum())  # in random order
+    if changes >= expected / 5:
+        return []
+    return [
+        f"warning: {path}: rows are sorted by class, or nearly ({changes} changes of class in "
+        f"{n_rows} rows), and training takes rows in stored order; shuffle them before you save, "
+        "or set train.shuffle: true"
+    ]

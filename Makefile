@@ -1,6 +1,6 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run studies benchmark benchmark-gpu test test-cpu test-faults lint lock audit clean help
+.PHONY: run studies benchmark benchmark-gpu test test-cpu test-faults test-gpu lint lock audit clean help
 
 PYTHON ?= python3
 # DVC starts its stages as `python`. make 3.81, which Apple ships, looks up a command in its own PATH
@@ -40,6 +40,9 @@ test-cpu: $(SETUP) ## the tests of src again, with the instructions of an older 
 
 test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
 	python -m pytest $(PARALLEL) -m slow
+
+test-gpu: $(SETUP) ## the tests that need a GPU
+	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} python -m pytest -m gpu tests/training
 
 lint: $(SETUP) ## ruff and mypy
 	ruff check .

@@ -13,13 +13,14 @@ from pathlib import Path
 import torch
 
 from benchmarks.cpu import ROUNDS, machine, measured, start_steps, step_ms, workspace
+from src.training.device import has_gpu
 
 RESULTS = Path(__file__).parent / "results/gpu.json"
 STEPS = {"simple_nn1": 50, "simple_nn2": 300, "conv_nn1": 50, "conv_nn2": 300}
 
 
 def main() -> None:
-    if not torch.cuda.is_available():
+    if not has_gpu():
         sys.exit("error: no CUDA device here, expected one; `make benchmark` measures the CPU")
     result = {"gpu": torch.cuda.get_device_name(), "cuda": torch.version.cuda, **machine()}
     with tempfile.TemporaryDirectory() as name:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from src.cli import InputError, OneLineParser, printable, progress, run
 from src.data.image_folder import read_image
-from src.data.raw_tensors import read_tensor
+from src.data.tensor_file import read_tensor
 from src.export.onnx_file import BATCH, Answers, Described, onnx_session
 from src.params import read_params
 from src.storage.arrays import pixels

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+# Every stage of a test would take a part of the GPU for itself. `make test-gpu` names one.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
 import torch
 
 REPO = Path(__file__).resolve().parents[1]

@@ -4,12 +4,16 @@ import ctypes
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
 from torch import nn
+
+from src.cli import InputError
 
 Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -28,7 +32,28 @@ def set_up_device(threads: int) -> torch.device:
     torch.backends.cudnn.allow_tf32 = False  # cuDNN's own default is True
     torch.set_num_threads(threads)
     keep_freed_memory()
-    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda:0" if has_gpu() else "cpu")
+
+
+@cache
+def has_gpu() -> bool:
+    """Return whether PyTorch can compute on a GPU here; a note says why a card cannot be used.
+
+    An older driver, a card that this build has no kernels for, and a card that another process has
+    for itself all look usable until the first kernel runs.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            if torch.cuda.is_available():
+                torch.zeros(1, device="cuda:0").add_(1).item()
+                return True
+            reasons = [str(warning.message) for warning in caught]
+        except RuntimeError as error:
+            reasons = [str(error)]
+    if reasons:
+        print(f"note: no GPU is used: {' '.join(reasons[0].split())[:200]}", flush=True)
+    return False
 
 
 def device_name(device: torch.device) -> str:
@@ -36,12 +61,21 @@ def device_name(device: torch.device) -> str:
 
 
 @contextmanager
-def tf32(enabled: bool) -> Iterator[None]:
-    """Let a GPU multiply float32 with 10 bits of mantissa in place of 23; a CPU never does."""
+def multiplying_in(precision: str) -> Iterator[None]:
+    """Let a GPU multiply float32 with 10 bits of mantissa in place of 23, unless it is float32.
+
+    Under bf16 that is for the products that stay in float32. A CPU never does it. InputError for
+    bf16 on a GPU that has none.
+    """
+    if precision == "bf16" and has_gpu() and torch.cuda.get_device_capability() < (8, 0):
+        raise InputError(
+            f"params.yaml: precision is bf16, which {torch.cuda.get_device_name()} lacks, expected "
+            "float32"
+        )
     switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [switch.allow_tf32 for switch in switches]
     for switch in switches:
-        switch.allow_tf32 = enabled and torch.cuda.is_available()  # also a switch of some CPUs
+        switch.allow_tf32 = precision != "float32" and has_gpu()  # also a switch of some CPUs
     try:
         yield
     finally:
@@ -92,17 +126,20 @@ def graphed(step: Step, module: nn.Module) -> Step:
         int, tuple[torch.cuda.CUDAGraph, list[torch.Tensor], tuple[torch.Tensor, ...]]
     ] = {}
 
+    # One stream for all: cuBLAS keeps a workspace for each. A stream that another training shares
+    # would not do: destroying a graph drops a workspace that the other's graph uses.
+    stream = torch.cuda.Stream()
+
     def capture(*inputs: torch.Tensor) -> None:
         held = [tensor.clone() for tensor in inputs]
         state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(3):  # cuDNN and cuBLAS set themselves up
                 step(*held)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, stream=stream):
             outputs = step(*held)
         module.load_state_dict(state)
         graphs[len(held[0])] = graph, held, outputs

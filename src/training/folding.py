@@ -27,7 +27,11 @@ def fold(network: nn.Module, x: torch.Tensor, recipe: Recipe) -> "FoldedNetwork 
         say_once(f"note: trains the network as it is, without folding: {reason}")
         return None
     assert isinstance(network, nn.Sequential)
-    return FoldedNetwork(network, x)
+    on_gpu = next(network.parameters()).is_cuda
+    # For float32 without TF32, cuDNN's kernels for channels_last are the slower ones.
+    contiguous = on_gpu and recipe.precision == "float32"
+    layout = torch.contiguous_format if contiguous else torch.channels_last
+    return FoldedNetwork(network, x, layout)
 
 
 def reason_not_to_fold(network: nn.Module) -> str | None:
@@ -72,13 +76,18 @@ class FoldedNetwork(nn.Module):
       linear layer, and the gradient of its weights is 0: it is left out.
     - Pooling comes before ReLU, which then works on a quarter of the values: the largest of
       rectified values is the largest value, rectified.
-    - Convolutions run in channels_last, their fastest layout on a CPU.
+    - Convolutions run in their fastest layout, which is channels_last on a CPU.
 
     All layers except the first share their parameters with `network`; `unfold` writes back the
     first.
     """
 
-    def __init__(self, network: nn.Sequential, x: torch.Tensor) -> None:
+    def __init__(
+        self,
+        network: nn.Sequential,
+        x: torch.Tensor,
+        layout: torch.memory_format = torch.channels_last,
+    ) -> None:
         """Fold for all training rows x (N, C, H, W); equal channels have a stride of 0."""
         super().__init__()
         self.copies = x.shape[1] if x.stride(1) == 0 else 1
@@ -100,13 +109,14 @@ class FoldedNetwork(nn.Module):
         else:
             self.first = folded_conv(first, self.start)
         self.rest = nn.Sequential(*pooling_before_relu(layers))
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layout = layout
+        self.to(memory_format=layout)  # type: ignore[call-overload]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (n, K) of images (n, C, H, W)."""
         rows = images[:, : self.channels]
         if self.active is None:
-            rows = rows.contiguous(memory_format=torch.channels_last)
+            rows = rows.contiguous(memory_format=self.layout)
         else:
             rows = rows.flatten(1).index_select(1, self.active)
         logits: torch.Tensor = self.rest(self.first(rows))
@@ -126,10 +136,12 @@ class FoldedNetwork(nn.Module):
         weight = self.first.weight
         weight = weight.t() if isinstance(self.first, FoldedLinear) else weight.flatten(1)
         move = (weight - self.start) / self.copies
-        if self.active is None:
-            self.original += move[:, None]
-        else:
-            self.original[:, :, self.active] += move[:, None]
+        if self.active is not None:  # a gather, since a GPU sorts for `original[active] += move`
+            n_features = self.original.shape[2]
+            place = torch.full((n_features,), move.shape[1], device=move.device)
+            place[self.active] = torch.arange(move.shape[1], device=move.device)
+            move = nn.functional.pad(move, (0, 1)).index_select(1, place)
+        self.original += move[:, None]
 
 
 def folded_conv(conv: nn.Conv2d, weight: torch.Tensor) -> nn.Conv2d:

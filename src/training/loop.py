@@ -14,7 +14,7 @@ from src.models import evaluating
 from src.params import Recipe
 from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
-from src.training.device import Step, graphed, tf32, to_device_if_it_fits
+from src.training.device import Step, graphed, multiplying_in, to_device_if_it_fits
 from src.training.folding import fold
 from src.training.recipe import (
     augmented,
@@ -81,7 +81,7 @@ def train(
         rows, best = checkpoint.restore(trained, optimizer, schedule, generator)
         history = [Epoch(*row) for row in rows]
     with (
-        tf32(recipe.precision == "tf32"),
+        multiplying_in(recipe.precision),
         tqdm(
             total=recipe.epochs * n_steps, initial=len(history) * n_steps, disable=None
         ) as progress,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from src.training.device import set_up_device, tf32, to_device_if_it_fits
+from src.training.device import has_gpu, multiplying_in, set_up_device, to_device_if_it_fits
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -25,6 +25,7 @@ def test_set_up_device_sets_threads_and_deterministic_algorithms() -> None:
 def test_tf32_is_off_again_afterwards_and_stays_off_on_a_cpu() -> None:
     matmul = torch.backends.cuda.matmul
     before = matmul.allow_tf32
-    with tf32(True):
-        assert matmul.allow_tf32 == torch.cuda.is_available()
+    for precision in ("float32", "tf32", "bf16"):
+        with multiplying_in(precision):
+            assert matmul.allow_tf32 == (has_gpu() and precision != "float32")
     assert matmul.allow_tf32 == before

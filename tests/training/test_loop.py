@@ -13,7 +13,7 @@ from src.models import make_network
 from src.params import ARCHITECTURES
 from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint
-from src.training.device import set_up_device
+from src.training.device import has_gpu, set_up_device
 from src.training.loop import train
 from tests.zoo import ZOO, recipe
 
@@ -155,7 +155,8 @@ def test_train_prints_one_line_per_epoch_unless_quiet(capsys: pytest.CaptureFixt
         assert len(capsys.readouterr().out.splitlines()) == lines
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_gpu(), reason="no CUDA device here")
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 @pytest.mark.parametrize("lr", [0.01, 1e30])
 def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(arch: str, lr: float) -> None:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import vl_convert
@@ -93,3 +95,11 @@ def charts(output: str) -> dict[str, Any]:
     """Return the charts by name; a line before them may say that no study has run."""
     data: dict[str, Any] = json.loads(output.splitlines()[-1])["data"]
     return data
+
+
+def test_the_lines_of_docs_notebook_run(repo: Path, finished: Clone) -> None:
+    text = (repo / "docs/notebook.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    code += '\nassert abs(accuracy - metrics.loc["simple_nn2", "accuracy"]) < 1e-9'
+    code += '\nassert set(history["model"]) == set(recipes.index) == set(params.models)\n'
+    finished.run("python", "-c", code)

@@ -13,16 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from src.cli import InputError, OneLineParser, printable, progress, run
-from src.data.image_folder import read_image
+from src.data.image_folder import SUFFIXES, read_image
+from src.data.subject_ids import subjects_in
 from src.data.tensor_file import read_tensor
 from src.export.onnx_file import BATCH, Answers, Described, onnx_session
 from src.params import read_params
 from src.storage.arrays import pixels
 from src.storage.dataset import read_info
-from src.storage.files import read_csv, read_json, write_csv
+from src.storage.files import read_json, write_csv
 from src.training.device import set_up_device
 from stages.export import with_scaler
 
@@ -36,11 +36,6 @@ class Trained(NamedTuple):
     answers: Callable[[NDArray[np.float32]], Answers]  # of pixels (n, C, H, W), n at most BATCH
 
 
-class SubjectOfFile(NamedTuple):
-    file: str  # as it is predicted: a path, or FILE.pt:ROW
-    subject: str
-
-
 def main() -> None:
     arguments = parsed()
     model = load_trained(arguments.model)
@@ -50,7 +45,7 @@ def main() -> None:
     for name, row in zip(names, probabilities, strict=True):
         print(in_words(name, row, model.classes))
     if arguments.subjects:
-        ids = np.array(subjects_of(names, arguments.subjects))
+        ids = np.array(subjects_in(names, arguments.subjects))
         for subject in np.unique(ids):
             rows = probabilities[ids == subject]
             print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), model.classes))
@@ -136,12 +131,11 @@ def _from_export(folder: Path) -> Trained:
 
 def list_files(sources: Sequence[str]) -> list[Path]:
     """Return the files that `sources` name, and the images in their folders, sorted by name."""
-    suffixes = Image.registered_extensions()
     files: list[Path] = []
     for source in map(Path, sources):
         if not source.exists():
             raise InputError(f"{source}: no such file or folder")
-        inside = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in suffixes]
+        inside = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES]
         if source.is_dir() and not inside:
             raise InputError(f"{source}: no image in this folder")
         files += inside if source.is_dir() else [source]
@@ -180,7 +174,7 @@ def _rows(path: Path, image_shape: Shape) -> Iterator[Named]:
 
 
 def _image(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArray[np.float32]:
-    image = read_image(path)
+    image = read_image(path, size=size)
     channels, height, width = image_shape
     if channels == 1 and (image == image[:1]).all():
         image = image[:1]
@@ -192,17 +186,6 @@ def _image(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArra
             f"in training; crop it, or rescale it with --resize {height} {width}"
         )
     return pixels(image)
-
-
-def subjects_of(names: Sequence[str], table: Path) -> list[str]:
-    """Return the subject of each file (n,) by a CSV; InputError if a file is not in it."""
-    subjects = {row.file: row.subject for row in read_csv(table, SubjectOfFile)}
-    if missing := [name for name in names if name not in subjects]:
-        raise InputError(
-            f"{table}: no row for {len(missing)} of {len(names)} files, such as {missing[0]}; "
-            "expected columns file and subject, with each file as given"
-        )
-    return [subjects[name] for name in names]
 
 
 if __name__ == "__main__":

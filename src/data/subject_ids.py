@@ -1,13 +1,16 @@
-"""Subject ids, derived from the file names of the public image set."""
+"""Subject ids of an image set: by a pattern, by a table, or from the public set's file names."""
 
+import csv
 import re
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from src.cli import InputError
 from src.data.image_folder import ImageFile
+from src.storage.dataset import SPLITS
 
 TRAIN_NAME = r"(\D*)(0|[1-9]\d{0,8})\.\w+"
 TEST_NAME = r"([1-9]\d{0,5})(?: \(([1-9]\d{0,5})\))?\.\w+"
@@ -18,25 +21,68 @@ class NoSubjects(Exception):
 
 
 def subject_ids(
-    files: Mapping[str, Sequence[ImageFile]], classes: Sequence[str]
-) -> dict[str, NDArray[np.int64]]:
-    """Return the subject of each file of train and test, counted from 0 through all classes.
+    files: Sequence[ImageFile], classes: Sequence[str], pattern: str | None, table: Path | None
+) -> NDArray[np.int64]:
+    """Return the subject of each file (N,), numbered from 0 through all classes.
 
-    `files`: of train and test, by class, as `list_images` returns them. NoSubjects if unknown.
+    By `table`, by `pattern`, or by the public set's names: NoSubjects if they are not such names.
     """
-    ids: dict[str, list[int]] = {split: [] for split in files}
-    n_known = 0
-    by_class = {split: groupby(files[split], key=lambda file: file.label) for split in files}
-    for name in classes:
-        names = [[file.path.name for file in next(by_class[split])[1]] for split in files]
+    names = [file.name for file in files]
+    if not table and not pattern:
+        return _public_ids(files, classes)
+    ids = subjects_in(names, table) if table else subjects_by(names, str(pattern))
+    return np.unique(ids, return_inverse=True)[1].astype(np.int64)
+
+
+def subjects_by(names: Sequence[str], pattern: str) -> list[str]:
+    """Return the first group of `pattern`, a regular expression, in each name; else InputError."""
+    try:
+        matches = [re.search(pattern, name) for name in names]
+        ids = [match and match[1] for match in matches]
+    except (re.error, IndexError) as error:
+        raise InputError(f"--subject-pattern {pattern}: {error}, expected a (group)") from None
+    return _of_all(names, ids, f"--subject-pattern {pattern}")
+
+
+def subjects_in(names: Sequence[str], table: Path) -> list[str]:
+    """Return the subject of each name in `table`, a CSV of columns file, subject; or InputError."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as lines:  # Excel begins with a BOM
+            rows = {(row["file"], row["subject"]) for row in csv.DictReader(lines)}
+    except (KeyError, ValueError, csv.Error) as error:
+        raise InputError(f"{table}: {error}, expected a CSV of columns file, subject") from None
+    ids = dict(rows)
+    if len(ids) < len(rows):
+        raise InputError(f"{table}: {len(rows) - len(ids)} files have two subjects, expected one")
+    return _of_all(names, [ids.get(name) for name in names], str(table))
+
+
+def _of_all(names: Sequence[str], ids: Sequence[str | None], origin: str) -> list[str]:
+    missing = [name for name, subject in zip(names, ids, strict=True) if not subject]
+    if missing:
+        raise InputError(
+            f"{origin}: no subject for {len(missing)} of {len(names)} files, such as {missing[0]}"
+        )
+    return [subject for subject in ids if subject]
+
+
+def _public_ids(files: Sequence[ImageFile], classes: Sequence[str]) -> NDArray[np.int64]:
+    if not all(file.split for file in files):
+        raise NoSubjects("the set has no test folder")
+    ids, n_known = np.zeros(len(files), np.int64), 0
+    for label, name in enumerate(classes):
+        rows = [
+            [i for i, file in enumerate(files) if (file.split, file.label) == (split, label)]
+            for split in SPLITS
+        ]
+        names = [[files[i].name.split("/")[-1] for i in of_split] for of_split in rows]
         try:
-            numbers = class_subjects(*names)
+            train, test = class_subjects(*names)
         except NoSubjects as reason:
             raise NoSubjects(f"{name}: {reason}") from None
-        for split, of_split in zip(files, numbers, strict=True):
-            ids[split] += [n_known + number for number in of_split]
-        n_known += 1 + max(map(max, numbers))
-    return {split: np.array(numbers) for split, numbers in ids.items()}
+        ids[rows[0] + rows[1]] = n_known + np.array(train + test)
+        n_known += 1 + max(train + test)
+    return ids
 
 
 def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int], list[int]]:
@@ -50,21 +96,15 @@ def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int]
     0 to N - 1, each name occur once, and train and test together fill subjects x slices. Only the
     last slice may have gaps, and only if no train image is of it, so that no gap shifts a number.
     """
-    test_places = [(int(s), int(k or 1)) for s, k in _matched(TEST_NAME, test)]
+    places = [(int(s), int(k or 1)) for s, k in _matched(TEST_NAME, test)]
     prefixes, digits = zip(*_matched(TRAIN_NAME, train), strict=True)
     numbers = [int(number) for number in digits]
-    if len(set(prefixes)) > 1:
-        raise NoSubjects("train files have names of several kinds")
-    if sorted(numbers) != list(range(len(train))):
+    if len(set(prefixes)) > 1 or sorted(numbers) != list(range(len(train))):
         raise NoSubjects("train files are not numbered from 0 without a gap")
-    taken = set(test_places)
-    if len(taken) < len(test_places):
-        raise NoSubjects("two test files have the same slice and subject")
-    slices, subjects = (max(column) for column in zip(*test_places, strict=True))
-    if len({subject for _, subject in taken}) < 2:
-        raise NoSubjects("test files name fewer than two subjects")
-    if slices * subjects > 2 * (len(train) + len(test)):
-        raise NoSubjects(f"{subjects} subjects x {slices} slices are too many for the files")
+    slices, subjects = (max(column) for column in zip(*places, strict=True))
+    taken, n_files = set(places), len(train) + len(test)
+    if len(taken) < len(test) or subjects < 2 or slices * subjects > 2 * n_files:
+        raise NoSubjects("test files do not name slices of two or more subjects, each once")
     # As strings: '26 (10).jpg' comes before '26 (2).jpg', and '26.jpg', of subject 1, is last.
     in_order = sorted(range(1, subjects + 1), key=lambda k: (k == 1, str(k)))
     listed = [(s, k) for s in range(1, slices + 1) for k in in_order if (s, k) not in taken]
@@ -73,7 +113,7 @@ def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int]
         raise NoSubjects(f"the files do not fill {subjects} subjects x {slices} slices")
     if missing and listed[len(train) - 1][0] == slices:
         raise NoSubjects(f"slice {slices} has gaps and images in train")
-    return [listed[number][1] - 1 for number in numbers], [k - 1 for _, k in test_places]
+    return [listed[number][1] - 1 for number in numbers], [k - 1 for _, k in places]
 
 
 def _matched(pattern: str, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import stat
 import warnings
 import zipfile
 from base64 import b64decode
+from collections import Counter
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from PIL import Image
 
 from src.cli import InputError
-from src.data.image_folder import list_images, opened, read_image
+from src.data.image_folder import ImageError, list_images, opened, read_image
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (8, 6), np.uint8)
@@ -52,14 +53,13 @@ def flipped(data: bytes, place: int, bits: int = 1) -> bytes:
     return bytes(changed)
 
 
-def listed(source: Path) -> tuple[dict[str, list[tuple[str, int]]], list[str], list[str]]:
-    """Return the file names and labels by split, the classes, and the files left out."""
+def listed(source: Path) -> tuple[list[tuple[str, str, int]], list[str], str]:
+    """Return the name, split and label of each image, the classes, and the notes."""
     with opened(source) as tree:
-        files, classes, left_out = list_images(tree, source)
-        for file in (file for of_split in files.values() for file in of_split):
+        files, classes, notes = list_images(tree, source)
+        for file in files:
             np.testing.assert_array_equal(read_image(file.path), np.stack([GREY] * 3))
-    names = {split: [(file.path.name, file.label) for file in files[split]] for split in files}
-    return names, classes, left_out
+    return [file[1:] for file in files], classes, "\n".join(notes)
 
 
 def refusal(source: Path) -> str:
@@ -70,51 +70,94 @@ def refusal(source: Path) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("inside", ["", "Some Dataset/"])
+@pytest.mark.parametrize("inside", ["", "Some Dataset/", "archive/Set of images/"])
 def test_list_images_of_a_zip_or_folder_sorts_them(tmp_path: Path, inside: str) -> None:
     junk = ["__MACOSX/train/a/._0.png", f"{inside}train/a/Thumbs.db", f"{inside}train/.DS_Store",
-            f"{inside}test/.old/0.png", f"{inside}test/b/readme.txt", "old.zip"]  # fmt: skip
+            f"{inside}test/.old/0.png", f"{inside}test/b/readme.txt", f"{inside}masks/a/0.png",
+            "old.zip"]  # fmt: skip
     one_name_in_two_ways = ("train/\u0107/0.png", "test/c\u0301/0.png")
-    files = (*reversed(FILES), "train/a/10.JPG", *one_name_in_two_ways)
-    images = [f"{inside}{file}" for file in files]
-    members = {**dict.fromkeys(FILES), **dict.fromkeys(images, PNG), **dict.fromkeys(junk, b"x")}
-    path, folder = write_zip(tmp_path, **members), tmp_path / "set"
+    images = [*reversed(FILES), "train/a/10.PNG", "train/a/deeper/0.png", *one_name_in_two_ways]
+    members = dict.fromkeys((f"{inside}{name}" for name in images), PNG)
+    path = write_zip(tmp_path, **{**dict.fromkeys(FILES), **members, **dict.fromkeys(junk, b"x")})
+    folder = tmp_path / "set"
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder)
-    test = [("0.png", 0), ("1.png", 0), ("0.png", 1), ("1.png", 1), ("0.png", 2)]
-    expected = {"train": [test[0], test[1], ("10.JPG", 0), *test[2:]], "test": test}
+    order = ["test/a/0.png", "test/a/1.png", "train/a/0.png", "train/a/1.png", "train/a/10.PNG",
+             "train/a/deeper/0.png", "test/b/0.png", "test/b/1.png", "train/b/0.png",
+             "train/b/1.png", *reversed(one_name_in_two_ways)]  # fmt: skip
+    expected = [
+        (f"{inside}{name}", name.split("/")[0], "ab".find(name.split("/")[1]) % 3) for name in order
+    ]
     for source in (path, folder):
-        names, classes, left_out = listed(source)
-        assert names == expected
-        assert classes == ["a", "b", "\u0107"]
-        assert sorted(left_out) == sorted(junk)
+        assert listed(source)[:2] == (expected, ["a", "b", "\u0107"])
+        assert "7 other" in listed(source)[2]
+    before = listed(folder)
     for name in ("again", "and_again"):  # circles: each level has twice as many folders
         (folder / name).symlink_to(folder)
-    assert listed(folder)[0] == expected
+    assert listed(folder) == before
     odd = folder / f"{inside}train/a/9.png"
     for make in (os.mkfifo, lambda path: path.symlink_to("gone.png")):
         make(odd)
-        assert "9.png" in refusal(folder)
+        assert "9.png: unreadable" in refusal(folder)
         odd.unlink()
-    odd.mkdir()
-    (odd / "0.png").write_bytes(PNG)
-    assert "train/a/9.png/0.png" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits", "note"),
+    [
+        (["Train", "Test"], ["train", "test"], ""),
+        (["TRAINING", "testing"], ["train", "test"], ""),
+        (["train", "Valid"], ["train", "test"], "2 images for validation are in test"),
+        (
+            ["train", "test", "validation"],
+            ["train", "test", "train"],
+            "2 images for validation are in train",
+        ),
+        (["train"], [""], ""),
+        (["some set"], [""], ""),
+        ([""], [""], ""),
+        (["pictures", "train", "test"], ["", "train", "test"], "2 other files"),
+    ],
+)
+def test_list_images_takes_other_names_and_sets_without_a_split(
+    tmp_path: Path, folders: list[str], splits: list[str], note: str
+) -> None:
+    names = {
+        f"{folder}/{c}/0.png".strip("/"): s
+        for folder, s in zip(folders, splits, strict=True)
+        for c in "ab"
+    }
+    path = write_zip(tmp_path, **{**dict.fromkeys(FILES), **dict.fromkeys(names, PNG)})
+    files, _, notes = listed(path)
+    assert note in notes
+    assert bool(note) == bool(notes)
+    assert {name: split for name, split, _ in files}.items() <= names.items()
+    assert len(files) == 2 * len([folder for folder in folders if folder != "pictures"])
+
+
+@pytest.mark.parametrize("spell", ["./{}", "{}", ".\\{}"])
+def test_list_images_takes_names_as_other_programs_write_them(tmp_path: Path, spell: str) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name in ("./", "train/", "train/a/", *FILES):
+            info = zipfile.ZipInfo()
+            info.filename = spell.format(name.replace("/", "\\") if "./" not in spell else name)
+            archive.writestr(info, PNG if name in FILES else b"")
+    assert sorted(name for name, _, _ in listed(tmp_path / "set.zip")[0]) == sorted(FILES)
 
 
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
         *(({name: PNG}, name) for name in (
-            "train/a/../9.png", "./train/a/9.png", "/train/a/9.png", "C:/train/a/9.png",
-            "train/9.png", "train/a/more/9.png")),
-        *(({"test/A/9.png": PNG}, "only: A"), ({"train/c\u0301/9.txt": b""}, "only: \u0107")),
-        (dict.fromkeys(("train/\u0107/9.png", "train/c\u0301/9.png"), PNG), r"\u0107"),
+            "train/a/../9.png", "/train/a/9.png", "C:/train/a/9.png", "..\\9.png", "train/9.png")),
+        ({"test/A/9.png": PNG}, "only: A"),
         ({"train/c\x07/9.png": PNG}, r"c\x07"),
         ({"test/a/9\x1b[2J.png": PNG}, r"test/a/9\x1b[2J.png"),
-        ({"train/a/0.png": None, "train/a/1.png": None, "train/a/x.txt": b""}, "train/a"),
-        ({"train/a/0.png": None, "train/a/1.png": None}, "only: a"),
+        ({"train/a/0.png": None, "train/a/1.png": None, "train/a/x.txt": b""}, "only: a"),
         ({name: None for name in FILES if "/b/" in name}, "1 classes"),
-        ({**dict.fromkeys(FILES), "set.zip": PNG}, "no folder"),
+        ({**dict.fromkeys(FILES), "0.png": PNG}, "'0.png'"),
+        ({**dict.fromkeys(FILES), "a/0.dcm": PNG}, "no image in 1 files"),
+        (dict.fromkeys(FILES), "no image"),
     ],
 )  # fmt: skip
 def test_list_images_of_another_layout_names_it(
@@ -132,11 +175,11 @@ def test_opened_of_a_hostile_zip_names_it_and_the_member(tmp_path: Path) -> None
     for member in (link, zipfile.ZipInfo("train/b/0.png")):
         path.write_bytes(good)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(member, "../../../secret.png")
+            archive.writestr(member, PNG if member.filename in FILES else "../../../secret.png")
         assert member.filename in refusal(path)
     central = good.index(b"PK\x01\x02")
     path.write_bytes(flipped(good, central + 27, 64))  # says that it is a GiB larger
-    assert len(listed(path)[0]["train"]) == 4  # read to its real end
+    assert len(listed(path)[0]) == 8  # read to its real end
     for data in (flipped(good, central + 24, 64), flipped(good, central + 8)):  # encrypted
         path.write_bytes(data)
         assert "train/a/0.png" in refusal(path)
@@ -155,62 +198,97 @@ def test_opened_of_a_hostile_zip_names_it_and_the_member(tmp_path: Path) -> None
             listed(path)  # compares the pixels
 
 
-DEEP = b64decode(  # 1 x 1 pixel of 16 bits
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII="
-)
-NOT_IHDR = b"\0\0\0\x14teSt" + bytes(20) + bytes.fromhex("9153cbda")  # a chunk
+FLOATS = encoded(GREY.astype(np.float32), "tiff")
+ICON = encoded(Image.new("L", (64, 64)), "ico", sizes=[(64, 64)])
+BOMB = ICON[:6] + b"\x08\x06" + ICON[8:]  # says that it is as small as the limit
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "kind"),
     [
-        *(b"plain text", PNG[:60], JPEG[:-100]),
-        *(flipped(PNG, place) for place in (len(PNG) // 2, -14)),  # -14: where loading is done
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 8\n%%EndComments\nshowpage\n",  # a program
-        *(encoded(GREY, exif=b"Exif\0\0broken"), encoded(GREY, "gif")),
-        *(encoded(GREY.astype(np.uint16) * 257), DEEP),
-        PNG[:8] + NOT_IHDR + PNG[8:],  # the depth is not at its usual place
-        encoded(np.minimum(OPAQUE, 254)),
-        encoded(GREY, transparency=int(GREY[3, 3])),
+        *((data, "unreadable") for data in (
+            b"plain text", b"", PNG[:60], JPEG[:-100], encoded(GREY, "tiff")[:100],
+            flipped(PNG, len(PNG) // 2), flipped(PNG, -14),  # -14: where loading is done
+            encoded(GREY, exif=b"Exif\0\0broken"))),
+        (encoded(np.minimum(OPAQUE, 254)), "transparent"),
+        (encoded(GREY, transparency=int(GREY[3, 3])), "transparent"),
+        *((encoded(GREY, kind, save_all=True, append_images=[Image.fromarray(255 - GREY)]),
+           "of several frames") for kind in ("gif", "tiff", "png", "webp")),
+        (FLOATS, "of float pixels"),
+        (encoded(Image.fromarray(-1 - GREY.astype(np.int32)), "tiff"), "beyond 16 bits"),
+        *((encoded(Image.new("L", (8, 7)), kind), "too large") for kind in ("png", "tga", "webp")),
+        (BOMB, "too large"),
+        (PNG + bytes(8 * 48 + 2**20), "too large"),
     ],
-)
-def test_read_image_of_anything_else_names_the_file(tmp_path: Path, data: bytes) -> None:
+)  # fmt: skip
+def test_read_image_of_anything_else_names_the_file_and_the_kind(
+    tmp_path: Path, data: bytes, kind: str
+) -> None:
     (tmp_path / "1.png").write_bytes(data)
-    with pytest.raises(InputError, match=r"1\.png: "):
+    with pytest.raises(ImageError, match=rf"1\.png: {kind}") as error:
+        read_image(tmp_path / "1.png", max_pixels=48)
+    assert "\n" not in str(error.value)
+    assert error.value.kind == kind
+
+
+def test_read_image_runs_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/run\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    text = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 8\n%%EndComments\nshowpage\n"
+    (tmp_path / "1.png").write_bytes(text)
+    with pytest.raises(ImageError, match="unreadable"):
         read_image(tmp_path / "1.png")
+    assert not (tmp_path / "run").exists()
 
 
 CMYK = Image.fromarray(COLOUR).convert("CMYK")
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # orientation: to be shown turned by a quarter
+WIDE = [encoded(GREY.astype(np.uint16) * 257, k) for k in ("png", "tiff", "ppm", "jpeg2000")]
+DEEP = b64decode(  # 1 x 1 pixel of colours of 16 bits: 1, 2, 3 times 257
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAD0lEQVR4nGNgZGRiYmYGAAApAA0MLG/8AAAAAElFTkSuQmCC"
+)
 
 
 @pytest.mark.parametrize(
     ("data", "pixels"),
     [
-        (PNG, GREY),
+        *((encoded(GREY, kind), GREY) for kind in (
+            "png", "bmp", "gif", "tiff", "ppm", "pcx", "tga", "jpeg2000", "dds", "sgi", "ico")),
+        (encoded(COLOUR, "webp", lossless=True), COLOUR),
+        (encoded(GREY, "tiff", compression="tiff_lzw"), GREY),
         (encoded(OPAQUE), COLOUR),
         (encoded(Image.fromarray(GREY).quantize(colors=256)), GREY),
         (encoded(GREY > 100), 255 * (GREY > 100)),
         (JPEG, np.asarray(Image.open(BytesIO(JPEG)))),
         (encoded(CMYK, "jpeg", quality=100), np.asarray(CMYK.convert("RGB"))),
-        (encoded(np.rot90(COLOUR), exif=TURNED), COLOUR),
+        *((encoded(np.rot90(COLOUR), kind, exif=TURNED), COLOUR) for kind in ("png", "tiff")),
+        *((data, GREY) for data in WIDE),
+        (DEEP, np.array([[[1, 2, 3]]])),
     ],
-)
+)  # fmt: skip
 def test_read_image_as_viewers_show_it(tmp_path: Path, data: bytes, pixels: np.ndarray) -> None:
     (tmp_path / "x.png").write_bytes(data)
-    read = read_image(tmp_path / "x.png")
-    expected = np.broadcast_to(pixels.T, (3, 6, 8)).transpose(0, 2, 1)
+    notes: Counter[str] = Counter()
+    read = read_image(tmp_path / "x.png", notes=notes)
+    height, width = pixels.shape[:2]
+    assert read.dtype == np.uint8
+    assert read.shape == (3, height, width)
+    expected = np.broadcast_to(pixels.T, (3, width, height)).transpose(0, 2, 1)
     atol = 12 if b"Adobe" in data else 0  # lossy
     np.testing.assert_allclose(read.astype(int), expected, rtol=0, atol=atol)
+    assert bool(notes) == (data in [DEEP, *WIDE])
 
 
-def test_read_image_reads_no_further_than_its_limits(tmp_path: Path) -> None:
+def test_read_image_to_a_size_and_to_its_limits(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    padding = bytes(8 * 48 + 2**20 - len(PNG))
-    for data, limit, named in ((PNG, 47, "8 x 6"), (PNG + padding + b"0", 48, "bytes")):
-        path.write_bytes(data)
-        with pytest.raises(InputError, match=rf"a\.png: .*{named}"):
-            read_image(path, limit)
-    path.write_bytes(PNG + padding)
-    assert read_image(path, 48).shape == (3, 8, 6)
+    path.write_bytes(PNG + bytes(8 * 48 + 2**20 - len(PNG)))
+    assert read_image(path, max_pixels=48).shape == (3, 8, 6)
+    Image.fromarray(np.repeat([[0, 200]], 4, axis=0).astype(np.uint8)).save(path)
+    small = read_image(path, size=(2, 4))
+    assert small.shape == (3, 2, 4)
+    assert small[0, 0].tolist() == sorted(small[0, 0].tolist())
+    assert (small[:, 0, 0] == 0).all()
+    assert (small[:, 1, 3] == 200).all()

@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from src.cli import InputError
 from src.data.image_folder import list_images, opened
-from src.data.subject_ids import NoSubjects, class_subjects, subject_ids
+from src.data.subject_ids import NoSubjects, class_subjects, subject_ids, subjects_by, subjects_in
 
 
 def public_set(n_train: int, places: list[tuple[int, int]]) -> tuple[list[str], list[str]]:
@@ -45,9 +48,48 @@ def test_class_subjects_of_names_without_meaning_raises(train: list[str], test: 
         class_subjects(train, test)
 
 
+NAMES = ["a/pat7_1.png", "b/pat7_2.png", "b/pat07.png"]
+
+
+@pytest.mark.parametrize("table", ["\ufefffile,subject\n", "class,subject,file\n"])  # of Excel
+def test_subjects_by_pattern_and_table_hold_across_classes(tmp_path: Path, table: str) -> None:
+    ids = ["7", "7", "07"]
+    assert subjects_by(NAMES, r"pat(\d+)") == ids
+    lines = [
+        (f"x,{k},{n}\n" if "class" in table else f"{n},{k}\n")
+        for n, k in zip(NAMES, ids, strict=True)
+    ]
+    (tmp_path / "ids.csv").write_text(table + "".join(lines))
+    assert subjects_in(NAMES, tmp_path / "ids.csv") == ids
+
+
+@pytest.mark.parametrize(
+    ("pattern", "named"),
+    [("pat(", "pat("), ("pat", "group"), (r"pat(\d)_", "1 of 3 files, such as b/pat07.png")],
+)
+def test_subjects_by_a_wrong_pattern_names_it(pattern: str, named: str) -> None:
+    with pytest.raises(InputError, match=re.escape(named)):
+        subjects_by(NAMES, pattern)
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        *((f"{header}\na/pat7_1.png,7\n", "columns file, subject") for header in ("x,y", "file,x")),
+        ("file,subject\na/pat7_1.png,7\nb/pat7_2.png\n", "2 of 3 files, such as b/pat7_2.png"),
+        ("file,subject\na/pat7_1.png,7\na/pat7_1.png,8\n", "two subjects"),
+    ],
+)  # fmt: skip
+def test_subjects_in_a_wrong_table_names_it(tmp_path: Path, table: str, named: str) -> None:
+    (tmp_path / "ids.csv").write_text(table)
+    with pytest.raises(InputError, match=rf"ids\.csv: .*{named}"):
+        subjects_in(NAMES, tmp_path / "ids.csv")
+
+
 def test_subject_ids_of_the_real_slices_are_200(shared_slices: Path) -> None:
     with opened(shared_slices) as tree:
         files, classes, _ = list_images(tree, shared_slices)
-    train, test = (ids.tolist() for ids in subject_ids(files, classes).values())
-    assert [train.count(subject) for subject in range(200)] == [20] * 200
-    assert (len(train), len(test), set(test)) == (4000, 1121, set(range(200)))
+    ids = subject_ids(files, classes, None, None)
+    in_test = np.array([file.split == "test" for file in files])
+    assert np.bincount(ids[~in_test]).tolist() == [20] * 200
+    assert (in_test.sum(), len(np.unique(ids[in_test]))) == (1121, 200)

@@ -83,8 +83,10 @@ def test_commands_without_room_name_the_file_and_its_size(
             found = re.fullmatch(r"error: (\S+): .* takes (\S+) bytes, ([\d,]*).*\n", said.stderr)
             assert found, said.stderr
             name, takes, free = (text.replace(",", "") for text in found.groups())
-            name = re.sub(r"_data\.npy$", "_data.pt", name)  # import_images fills it first
-            assert int(takes) <= len(after[name]) <= int(takes) + 2000  # PyTorch's zip around it
+            # import_images fills pixels.npy, of both splits, first.
+            names = {re.sub(r"pixels\.npy$", f"{s}_data.pt", name) for s in ("train", "test")}
+            size = sum(len(after[of]) for of in names)
+            assert int(takes) <= size <= int(takes) + 2000 * len(names)  # PyTorch's zip around it
             assert kind == "tmp_path" or int(free) <= room
             left = files(folder)
             assert left == {**before, **{name: after[name] for name in left}}

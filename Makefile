@@ -21,7 +21,7 @@ run: $(SETUP) ## set up, run the pipeline, show the metrics
 	@echo "      In a new terminal, first: . .venv/bin/activate"
 
 studies: $(SETUP) ## measure what seeds, learning rates and batch sizes do: studies/
-	python -m scripts.repro $(addprefix $(STUDIES):,leakage seed learning_rate batch_size)
+	python -m scripts.repro $(addprefix $(STUDIES):,leakage leakage_permuted seed learning_rate batch_size)
 	dvc repro $(STUDIES)
 
 benchmark: run ## compare with the notebook's recipe on the CPU, six to twelve minutes

@@ -27,7 +27,7 @@ from src.storage.files import write_bytes
 # What DVC says of locks on which even --wait-for-lock does not wait.
 BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 # The stages that may run on another machine: all that train.
-TRAINS = re.compile(r"(train|cross_validate)@|studies/dvc.yaml:\w+@")
+TRAINS = re.compile(r"(train|cross_validate)@|studies/dvc.yaml:(leakage_permuted$|\w+@)")
 NO_MEMORY = "not enough memory"  # as src/cli.py says it
 CHATTER = re.compile(  # lines of DVC that say nothing about the result
     r"$|> |Running stage |(Updating|Generating) lock file |To (track|enable) |\tgit add |\tdvc "

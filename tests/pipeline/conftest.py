@@ -32,7 +32,7 @@ SMALL = {
     "values: [1, 5, 15, 100, all]": "values: [all]",
     "seeds: [0, 1, 2, 3, 4]": "seeds: [0]",
 }
-STUDIES = ("leakage", "seed", "learning_rate", "batch_size")
+STUDIES = ("leakage", "leakage_permuted", "seed", "learning_rate", "batch_size")
 RESULTS = ("dvc.lock", "metrics/", "plots/", "studies/")
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 import yaml
 
+from scripts.repro import TRAINS
 from tests.pipeline.conftest import RESULTS, STUDIES, Clone
 
 pytestmark = pytest.mark.slow
 DASK = (sys.executable, "-m", "distributed.cli.dask_scheduler")
 WORKER = (sys.executable, "-m", "distributed.cli.dask_worker")
-TRAINED = re.compile(r"^(\S+@\S+): done on (tcp://\S+) in", re.MULTILINE)
+TRAINED = re.compile(r"^(\S+): done on (tcp://\S+) in", re.MULTILINE)
 SENT = ["report", *(f"studies/dvc.yaml:{study}" for study in STUDIES)]
 
 
@@ -86,7 +87,7 @@ def sent(head: Clone) -> set[str]:
         for file, prefix in (("dvc.lock", ""), ("studies/dvc.lock", "studies/dvc.yaml:"))
         for name in yaml.safe_load((head.folder / file).read_text())["stages"]
     }
-    return {name for name in lock if re.search(r"(train|cross_validate|dvc.yaml:\w+)@", name)}
+    return {name for name in lock if TRAINS.match(name)}
 
 
 def test_repro_on_workers_gives_the_bytes_of_a_local_run(cluster: Cluster, head: Clone) -> None:

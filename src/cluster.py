@@ -59,7 +59,7 @@ async def run_on_workers(
             attempt = 0
             while True:
                 known = set(await client.nthreads())
-                if not known - refused:
+                if refused and not known - refused:
                     return Answer("failed", "", 0, "no worker is left that can run it", {})
                 future = client.submit(
                     run_stage_of_clone(), code, stage, list(inputs), version("torch"),

@@ -29,7 +29,6 @@ STUDIES = Path("studies")
 STUDY_PLOTS = STUDIES / "plots"
 STUDY_SUMMARY = STUDIES / "summary.csv"
 STUDY_DIFFERENCES = STUDIES / "model_differences.csv"
-THROUGHPUT = STUDIES / "throughput.json"
 CLAIMS = STUDIES / "claims.json"
 STUDY_REPORT = STUDIES / "report.html"
 

@@ -1,6 +1,6 @@
 """The notebook's claims on learning rates (Q1) and batch sizes (Q2), each with the rule for it.
 
-The rules were written before the results that they judge (two were changed, and say so). Most are
+The rules were written before the results that they judge (one was changed, and says so). Most are
 of one kind: over the values that learn, the measure rises (or falls) with the value, by Spearman's
 rank correlation over all runs, p < 0.05. Ranks assume no shape of curve. Each seed is a point of
 its own, so a trend counts only if it is larger than the seed-to-seed variation. Verdicts are not
@@ -14,7 +14,6 @@ from statistics import mean, median
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel
 from scipy.stats import spearmanr
 
 from src.studies.runs import Run, by_value, mean_and_deviation
@@ -41,23 +40,10 @@ CONDITIONS: dict[str, Callable[[Run], bool]] = {
     CONVERGE: lambda run: not run.diverged,
 }
 
-Studies = Mapping[str, Sequence[Any]]  # runs by study, see `KEYS`; "throughput": a `Speed` each
+Studies = Mapping[str, Sequence[Any]]  # runs by study, see `KEYS`
 Groups = Mapping[float, Sequence[Any]]  # the runs at each value of a study
 Finding = tuple[bool | None, dict[str, Any]]  # whether the claim holds (None: undecided); figures
 Judgement = tuple[str, Finding, str]  # the rule in words; the finding; what would decide it
-
-
-class Speed(BaseModel):
-    batch_size: int
-    images_per_second: float
-    peak_memory_mb: float
-    device: str
-
-
-class Throughput(BaseModel):
-    """What studies/throughput.json holds."""
-
-    runs: list[Speed]
 
 
 @dataclass(frozen=True)
@@ -105,38 +91,6 @@ def with_size(studies: Studies, measure: str, direction: str) -> Judgement:
     )
     finding = None if None in held else all(held), figures
     return rule, finding, "two batch sizes or more that learn"
-
-
-def of_speed(studies: Studies, place: str = "") -> Judgement:
-    """Judge the speeds; with a place, only those measured on a GPU."""
-    groups = by_value(studies["throughput"], "batch_size")
-    holds, figures = trend(groups, "images_per_second", "rises")
-    figures = {"device": devices(studies), **figures}
-    would_decide = "two batch sizes or more"
-    if place:
-        holds = None if figures["device"] == "CPU" else holds
-        command = "`dvc repro -f -s studies/dvc.yaml:study_throughput`, then `make studies`"
-        would_decide = f"on a machine with a GPU, {command}"
-    rule = f"Over all batch sizes, side by side in one run{place}: images per second rises with the"
-    return f"{rule} size", (holds, figures), would_decide
-
-
-def of_memory(studies: Studies) -> Judgement:
-    """Judge by the ends alone: small batches need less than the allocator's own variation."""
-    groups = by_value(studies["throughput"], "batch_size")
-    peaks = {size: [run.peak_memory_mb for run in group] for size, group in groups.items()}
-    holds = min(peaks[max(peaks)]) > max(peaks[min(peaks)]) if len(peaks) > 1 else None
-    figures = {"device": devices(studies), "by_value": summaries(peaks)}
-    rule = (
-        "Side by side in one run: every run of the largest batch size has a higher peak of memory "
-        "than every run of the smallest (changed after a first look: by rank over all sizes, the "
-        "verdict differed from run to run)"
-    )
-    return rule, (holds, figures), "two batch sizes or more"
-
-
-def devices(studies: Studies) -> str:
-    return ", ".join(sorted({speed.device for speed in studies["throughput"]}))
 
 
 def only_above_best(studies: Studies, words: str, event: Callable[[Run], bool]) -> Judgement:
@@ -263,18 +217,13 @@ CLAIMS: dict[str, tuple[Any, ...]] = {  # claim: the function that judges it, it
     "A lower learning rate is sensitive to initialisation": (
         *(with_rate, "seed_variation", "falls", CONVERGE),
     ),
-    "A larger batch trains faster on a GPU": (of_speed, " on a GPU"),
     "A larger batch has less noisy gradients": (with_size, "noise_to_signal", "falls"),
-    "A larger batch vectorises better": (of_speed,),
-    "A larger batch needs more memory": (of_memory,),
     "A larger batch overfits": (with_size, "gap", "rises"),
     "A larger batch generalises worse": (with_size, "held_out_accuracy", "falls"),
     "A larger batch ends in sharp minima": (with_size, "sharpness", "rises"),
     "A smaller batch generalises better": (with_size, "held_out_accuracy", "falls"),
-    "A smaller batch saves memory": (of_memory,),
     "A smaller batch explores more": (with_size, "distance", "falls"),
     "A smaller batch has noisier gradients": (with_size, "noise_to_signal", "falls"),
     "A smaller batch converges more slowly": (with_size, "epochs_to_90", "falls"),
     "A smaller batch needs more steps": (with_size, "steps_to_90", "falls"),
-    "A smaller batch uses the hardware worse": (of_speed,),
 }

@@ -5,14 +5,13 @@ from dataclasses import asdict
 from src import paths
 from src.cli import run
 from src.params import read_params
-from src.storage.files import read_json, write_json
-from src.studies.claims import Throughput, verdicts
+from src.storage.files import write_json
+from src.studies.claims import verdicts
 from src.studies.runs import read_studies
 
 
 def main() -> None:
-    speeds = read_json(paths.THROUGHPUT, Throughput).runs
-    found = verdicts({**read_studies(read_params().studies), "throughput": speeds})
+    found = verdicts(read_studies(read_params().studies))
     write_json(paths.CLAIMS, asdict(found))
     for claim in found.claims:
         print(f"{claim.question} {claim.claim}: {claim.verdict}")

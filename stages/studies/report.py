@@ -10,7 +10,7 @@ from src.cli import run
 from src.params import read_params
 from src.reporting.page import render
 from src.storage.files import read_csv, read_json, write_bytes
-from src.studies.claims import Claim, Claims, Throughput
+from src.studies.claims import Claim, Claims
 from src.studies.runs import Difference, Summary
 
 FIT = ("held_out_accuracy", "train_accuracy", "gap", "train_loss", "steps_to_90", "largest_rise")
@@ -20,17 +20,12 @@ MEASURES = {"seed": FIT, "learning_rate": CURVED, "fixed": CURVED, "linear": CUR
 
 def main() -> None:
     claims = read_json(paths.CLAIMS, Claims).claims
-    speeds = read_json(paths.THROUGHPUT, Throughput).runs
     page = render(
         "studies.html.jinja",
         params=read_params(),
         measures=MEASURES,
         values=tables(read_csv(paths.STUDY_SUMMARY, Summary)),
         differences=read_csv(paths.STUDY_DIFFERENCES, Difference, least=0),
-        throughput=[
-            (row.batch_size, round(row.images_per_second), round(row.peak_memory_mb), row.device)
-            for row in speeds
-        ],
         verdicts=[claim.verdict for claim in claims],
         claims={q: [cells(c) for c in claims if c.question == q] for q in ("Q1", "Q2")},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),

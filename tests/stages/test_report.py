@@ -109,8 +109,6 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     ]
     columns = ("study", "value", "measure", "mean", "sd", "runs", "without", "diverged")
     write_csv(paths.STUDY_SUMMARY, columns, rows)
-    speed = {"batch_size": 4, "images_per_second": 99.6, "peak_memory_mb": 21.7, "device": "CPU"}
-    write_json(paths.THROUGHPUT, {"model": "small", "runs": [speed]})
     figures = {"by_value": {"0.1": {"mean": 0.0, "sd": 0.5, "of": 2}}, "p": "< 1e-6"}
     claim = {"question": "Q1", "claim": "A", "rule": "R", "figures": figures, "verdict": "holds"}
     other = {"question": "Q2", "claim": "B", "verdict": "not decided here", "would_decide": "W"}
@@ -130,7 +128,6 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     assert first["A"] == ["holds", "R", "by value: (0.1: 0 ± 0.5); p: < 1e-6"]
     assert list(second) == ["claim", "B", "C"]
     assert second["B"][1] == "R. Would decide: W"
-    assert table(page, "Speed")["4"] == ["100", "22", "CPU"]
     assert table(page, "Pairs of models")["small"] == ["conv", "0.5000", "0.7500", "0.1250", "no"]
     links = [f"plots/{name}.png" for name in ("leakage", "seed", "learning_rate", "batch_size")]
     assert re.findall(r'src="(.*?)"', page) == links

@@ -1,4 +1,4 @@
-"""The notebook's claims on learning rates (Q1) and batch sizes (Q2), each with the rule for it.
+"""The rules that judge the notebook's claims; claims.yaml has the claims and the rules in words.
 
 The rules were written before the results that they judge (one was changed, and says so). Most are
 of one kind: over the values that learn, the measure rises (or falls) with the value, by Spearman's
@@ -9,41 +9,34 @@ corrected for their number: without any effect, one trend in twenty passes by ch
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from operator import attrgetter
+from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import numpy as np
+import yaml
 from scipy.stats import spearmanr
 
 from src.studies.runs import Run, by_value, mean_and_deviation
 
+WORDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 VERDICTS = {True: "holds", False: "does not hold", None: "not decided here"}
 P = 0.05
 LEARNS = 0.9  # of a constant answer's loss
-STUCK = 0.1  # of the gradient's length before training
-MEASURES = {
-    "distance": "distance from the first to the last weights",
-    "epochs_to_90": "epochs to 90 % training accuracy (never: more than any)",
-    "gap": "training accuracy minus held-out accuracy",
-    "held_out_accuracy": "held-out accuracy",
-    "largest_rise": "largest rise of the loss from one epoch to the next",
-    "noise_to_signal": "noise scale at the end / batch size, which is the variance of a step's "
-    "gradient over its squared length",
-    "seed_variation": "distance of a seed's held-out accuracy from the median of its rate",
-    "sharpness": "sharpness at the end",
-    "steps_to_90": "steps to 90 % training accuracy (never: more than any)",
-}
-LEARN, CONVERGE = "learn", "do not diverge"
-CONDITIONS: dict[str, Callable[[Run], bool]] = {
-    LEARN: lambda run: not run.diverged and run.train_loss < LEARNS * run.constant_loss,
-    CONVERGE: lambda run: not run.diverged,
-}
+STUCK = 0.1  # of the gradient's length before training; claims.yaml says it in words
 
-Studies = Mapping[str, Sequence[Any]]  # runs by study, see `KEYS`
-Groups = Mapping[float, Sequence[Any]]  # the runs at each value of a study
+Studies = Mapping[str, Sequence[Run]]  # runs by study, see `KEYS`
+Groups = Mapping[float, Sequence[Run]]  # the runs at each value of a study
 Finding = tuple[bool | None, dict[str, Any]]  # whether the claim holds (None: undecided); figures
-Judgement = tuple[str, Finding, str]  # the rule in words; the finding; what would decide it
+
+DERIVED: dict[str, Callable[[Run], Any]] = {  # what follows from the columns of a run
+    "converges": lambda run: not run.diverged,
+    "learns": lambda run: not run.diverged and run.train_loss < LEARNS * run.constant_loss,
+    "noise_to_signal": lambda run: run.noise_scale_end / run.batch_size,
+    "oscillates": lambda run: run.turns >= 2,
+}
 
 
 @dataclass(frozen=True)
@@ -64,55 +57,48 @@ class Claims:
 
 
 def verdicts(studies: Studies) -> Claims:
+    rules = (with_rate, with_size, only_above_best, below_best_stuck, not_measured)
+    functions = {rule.__name__: rule for rule in rules}
     rows = []
-    for claim, (judge, *arguments) in CLAIMS.items():
+    for claim, (name, *arguments) in WORDS["claims"].items():
+        holds, figures = functions[name](studies, *arguments)
+        words = [WORDS["words"].get(argument, argument) for argument in arguments]
+        texts = {key: text.format(*words) for key, text in WORDS["rules"][name].items()}
         question = "Q1" if "learning rate" in claim else "Q2"
-        rule, (holds, figures), would_decide = judge(studies, *arguments)
-        open_question = would_decide if holds is None else None
-        rows.append(Claim(question, claim, rule, figures, VERDICTS[holds], open_question))
+        would_decide = texts["would_decide"] if holds is None else None
+        rows.append(Claim(question, claim, texts["rule"], figures, VERDICTS[holds], would_decide))
     return Claims(rows)
 
 
-def with_rate(studies: Studies, measure: str, direction: str, among: str = LEARN) -> Judgement:
-    groups = that_all(among, studies["learning_rate"], "lr")
-    rule = f"Over the learning rates that {among}: {MEASURES[measure]} {direction} with the rate"
-    return rule, trend(groups, measure, direction), f"two rates or more that {among}"
+def with_rate(studies: Studies, condition: str, measure: str, direction: str) -> Finding:
+    groups = by_value(studies["learning_rate"], "lr")
+    return trend(that_all(condition, groups), measure, direction)
 
 
-def with_size(studies: Studies, measure: str, direction: str) -> Judgement:
+def with_size(studies: Studies, measure: str, direction: str) -> Finding:
     held, figures = [], {}
     for study in ("fixed", "linear"):
-        groups = that_all(LEARN, studies[study], "batch_size")
+        groups = that_all("learns", by_value(studies[study], "batch_size"))
         holds, figures[study] = trend(groups, measure, direction)
         held.append(holds)
-    rule = (
-        "Over the batch sizes that learn, at a fixed learning rate and at one in proportion alike: "
-        f"{MEASURES[measure]} {direction} with the size"
-    )
-    finding = None if None in held else all(held), figures
-    return rule, finding, "two batch sizes or more that learn"
+    return None if None in held else all(held), figures
 
 
-def only_above_best(studies: Studies, words: str, event: Callable[[Run], bool]) -> Judgement:
-    runs = studies["learning_rate"]
-    best = best_rate(runs)
-    shares = {lr: mean(map(event, group)) for lr, group in by_value(runs, "lr").items()}
+def only_above_best(studies: Studies, event: str) -> Finding:
+    groups = by_value(studies["learning_rate"], "lr")
+    best = best_rate(groups)
+    shares = {lr: mean(measured(group, event)) for lr, group in groups.items()}
+    figures = {"best_rate": best, "share": {f"{lr:g}": share for lr, share in shares.items()}}
+    if best is None or best == max(shares):
+        return None, figures
     most = [lr for lr, share in shares.items() if share > 0.5]
-    decided = best is not None and best < max(shares)
-    holds = bool(most) and min(most) > best if decided else None
-    figures = {"best_rate": best, "share": {f"{lr:g}": s for lr, s in shares.items()}}
-    rule = (
-        "At some learning rate above the best (that of the lowest training loss, the median over "
-        "seeds; it was the mean, which one seed that got stuck could move), and at none up to it, "
-        f"most seeds {words}"
-    )
-    return rule, (holds, figures), "a rate above the best one"
+    return bool(most) and min(most) > best, figures
 
 
-def below_best_stuck(studies: Studies) -> Judgement:
-    runs = studies["learning_rate"]
-    best, left, shares = best_rate(runs), {}, {}
-    for lr, group in by_value(runs, "lr").items():
+def below_best_stuck(studies: Studies) -> Finding:
+    groups = by_value(studies["learning_rate"], "lr")
+    best, left, shares = best_rate(groups), {}, {}
+    for lr, group in groups.items():
         group = [run for run in group if not run.diverged and run.gradient_start > 0]
         if best is not None and lr < best and group:
             lengths = [run.gradient_end / run.gradient_start for run in group]
@@ -120,16 +106,11 @@ def below_best_stuck(studies: Studies) -> Judgement:
             left[f"{lr:g}"] = rounded(mean(lengths))
             shares[f"{lr:g}"] = mean(a and b < STUCK for a, b in zip(above, lengths, strict=True))
     figures = {"best_rate": best, "gradient_left": left, "share_stuck": shares}
-    holds = max(shares.values()) > 0.5 if shares else None
-    rule = (
-        "At some learning rate below the best, most seeds end above a constant answer's loss with a"
-        f" gradient under {STUCK:g} of its length before training: still, rather than slow"
-    )
-    return rule, (holds, figures), "a rate below the best one"
+    return max(shares.values()) > 0.5 if shares else None, figures
 
 
-def not_measured(_: Studies, why: str, would_decide: str) -> Judgement:
-    return f"None: {why}", (None, {}), would_decide
+def not_measured(*_: Any) -> Finding:
+    return None, {}
 
 
 def trend(groups: Groups, measure: str, direction: str) -> Finding:
@@ -139,7 +120,8 @@ def trend(groups: Groups, measure: str, direction: str) -> Finding:
     enough.
     """
     values = {value: measured(group, measure) for value, group in groups.items()}
-    figures: dict[str, Any] = {"by_value": summaries(values)}
+    shown = {f"{value:g}": summary(found) for value, found in values.items()}
+    figures: dict[str, Any] = {"by_value": shown}
     points = [(x, y) for x, found in values.items() for y in found if not np.isnan(y)]
     if len({x for x, _ in points}) < 2 or len(points) < 5:
         return None, figures
@@ -151,79 +133,35 @@ def trend(groups: Groups, measure: str, direction: str) -> Finding:
     return bool(p < P and (rho > 0) == (direction == "rises")), figures
 
 
-def measured(runs: Sequence[Any], measure: str) -> list[float]:
-    if measure == "noise_to_signal":
-        return [run.noise_scale_end / run.batch_size for run in runs]
+def measured(runs: Sequence[Run], measure: str) -> list[Any]:
+    """Return of each run: a column, or what follows from its columns."""
     if measure == "seed_variation":
-        middle = median(run.held_out_accuracy for run in runs) if len(runs) > 1 else np.nan
+        middle = median(run.held_out_accuracy for run in runs) if len(runs) > 1 else nan
         return [abs(run.held_out_accuracy - middle) for run in runs]
-    return [getattr(run, measure) for run in runs]
+    return [*map(DERIVED.get(measure, attrgetter(measure)), runs)]
 
 
-def that_all(among: str, runs: Sequence[Run], key: str) -> Groups:
-    """Return the runs by value, without the values at which a seed does not meet the condition."""
-    groups = by_value(runs, key).items()
-    return {value: group for value, group in groups if all(map(CONDITIONS[among], group))}
+def that_all(condition: str, groups: Groups) -> Groups:
+    """Return the groups without those in which a run does not meet the condition."""
+    return {value: group for value, group in groups.items() if all(measured(group, condition))}
 
 
-def best_rate(runs: Sequence[Run]) -> float | None:
+def best_rate(groups: Groups) -> float | None:
     """Return the rate of the lowest training loss (of its median seed) that never diverged."""
-    groups = that_all(CONVERGE, runs, "lr")
-    losses = {lr: median(run.train_loss for run in group) for lr, group in groups.items()}
+    converging = that_all("converges", groups)
+    losses = {lr: median(run.train_loss for run in group) for lr, group in converging.items()}
     return min(losses, key=losses.__getitem__, default=None)
 
 
-def summaries(values: Mapping[float, Sequence[float]]) -> dict[str, dict[str, float]]:
-    """Return, by value: mean, sd and number of the finite measures; how many are not finite."""
-    found = {}
-    for value, measures in values.items():
-        finite = [y for y in measures if np.isfinite(y)]
-        average, deviation = mean_and_deviation(finite)
-        row = {"mean": average, "sd": deviation, "of": len(finite)}
-        row["without"] = len(measures) - len(finite) or None
-        found[f"{value:g}"] = {k: rounded(v) for k, v in row.items() if v is not None}
-    return found
+def summary(values: Sequence[float]) -> dict[str, float]:
+    """Return mean, sd and number of the finite values, and how many are not finite."""
+    finite = [value for value in values if np.isfinite(value)]
+    spread = zip(("mean", "sd"), mean_and_deviation(finite), strict=True)
+    row = {name: rounded(figure) for name, figure in spread if figure is not None}
+    without = len(values) - len(finite)
+    return row | {"of": len(finite)} | ({"without": without} if without else {})
 
 
 def rounded(value: float) -> float:
     """Round to four digits: enough to read, and no last bits that differ between machines."""
-    return value if isinstance(value, int) else float(f"{value:.4g}")
-
-
-OVERSHOOTS = "see an epoch's loss above that before training, or NaN"
-OSCILLATES = "see the loss turn from falling to rising or back twice or more"
-MINIMA = (
-    "no measure here tells a minimum that holds a run from a slope on which it is slow",
-    "runs that get stuck at a low rate, trained on from there at that rate and at a higher one: "
-    "how many of them reach a lower loss only with the higher rate",
-)
-SHALLOW = (
-    "the study is of one network",
-    "the same study of a deeper network (studies.learning_rate.model: simple_nn1): whether the "
-    "highest rate that learns is lower there",
-)
-CLAIMS: dict[str, tuple[Any, ...]] = {  # claim: the function that judges it, its arguments
-    "A higher learning rate converges faster": (with_rate, "epochs_to_90", "falls"),
-    "A higher learning rate escapes local minima": (not_measured, *MINIMA),
-    "A higher learning rate suits shallow networks": (not_measured, *SHALLOW),
-    "A higher learning rate overshoots": (only_above_best, OVERSHOOTS, attrgetter("overshoots")),
-    "A higher learning rate oscillates": (only_above_best, OSCILLATES, lambda run: run.turns >= 2),
-    "A higher learning rate diverges": (only_above_best, "diverge", attrgetter("diverged")),
-    "A higher learning rate generalises worse": (with_rate, "held_out_accuracy", "falls"),
-    "A lower learning rate is stable and steady": (with_rate, "largest_rise", "rises", CONVERGE),
-    "A lower learning rate generalises better": (with_rate, "held_out_accuracy", "falls"),
-    "A lower learning rate needs more iterations": (with_rate, "steps_to_90", "falls", CONVERGE),
-    "A lower learning rate gets stuck": (below_best_stuck,),
-    "A lower learning rate is sensitive to initialisation": (
-        *(with_rate, "seed_variation", "falls", CONVERGE),
-    ),
-    "A larger batch has less noisy gradients": (with_size, "noise_to_signal", "falls"),
-    "A larger batch overfits": (with_size, "gap", "rises"),
-    "A larger batch generalises worse": (with_size, "held_out_accuracy", "falls"),
-    "A larger batch ends in sharp minima": (with_size, "sharpness", "rises"),
-    "A smaller batch generalises better": (with_size, "held_out_accuracy", "falls"),
-    "A smaller batch explores more": (with_size, "distance", "falls"),
-    "A smaller batch has noisier gradients": (with_size, "noise_to_signal", "falls"),
-    "A smaller batch converges more slowly": (with_size, "epochs_to_90", "falls"),
-    "A smaller batch needs more steps": (with_size, "steps_to_90", "falls"),
-}
+    return float(f"{value:.4g}")

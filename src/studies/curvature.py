@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
+from torch.nn.functional import cross_entropy
 
-EVALUATION_BATCH = 64
+PART = 64  # rows at a time
 SMALL_BATCH = 16
-HESSIAN_CHUNK_ROWS = 64
 LANCZOS_VECTORS = 8  # each as long as the weights
 
 
@@ -25,10 +25,8 @@ LANCZOS_VECTORS = 8  # each as long as the weights
 def loss_and_accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
     """Return the mean cross-entropy, summed in float64, and the share of rows that are right."""
     device = next(network.parameters()).device
-    batches = (rows.to(device).contiguous() for rows in x.split(EVALUATION_BATCH))
-    logits = torch.cat([network(rows).cpu() for rows in batches])
-    loss = nn.functional.cross_entropy(logits.double(), y)
-    return float(loss), float((logits.argmax(1) == y).double().mean())
+    logits = torch.cat([network(rows.to(device).contiguous()).cpu() for rows in x.split(PART)])
+    return float(cross_entropy(logits.double(), y)), float((logits.argmax(1) == y).double().mean())
 
 
 def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
@@ -42,40 +40,30 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tupl
         |G|^2     = (B |G_B|^2 - b |G_b|^2) / (B - b)
         tr(Sigma) = (|G_b|^2 - |G_B|^2) / (1/b - 1/B)
 
-    with |G_b|^2 the mean over the batches. NaN where the noise outweighs |G|^2, which is then not
-    positive.
+    with |G_b|^2 the mean over the batches. NaN where the noise outweighs |G|^2.
     """
     small = min(SMALL_BATCH, len(x) // 2)
     batches = len(x) // small
     large = batches * small
     parameters = trained(network)
-    total, squares = torch.zeros_like(flat(parameters), dtype=torch.float64), 0.0
+    total, squares = torch.zeros((), dtype=torch.float64), 0.0
     for images, labels in zip(x[:large].split(small), y[:large].split(small), strict=True):
-        loss = nn.functional.cross_entropy(network(images.contiguous()), labels)
+        loss = cross_entropy(network(images.contiguous()), labels)
         gradient = flat(torch.autograd.grad(loss, parameters, materialize_grads=True)).double()
         squares += float(gradient @ gradient) / batches
-        total += gradient / batches
+        total = total + gradient / batches
     mean_square = float(total @ total)
     squared_gradient = (large * mean_square - small * squares) / (large - small)
     variance = (squares - mean_square) / (1 / small - 1 / large)
     return mean_square**0.5, variance / squared_gradient if squared_gradient > 0 else math.nan
 
 
-def trained(network: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([tensor.flatten() for tensor in tensors])
-
-
 def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     """Return the largest (not the largest in size) eigenvalue of the Hessian of the mean loss.
 
-    By scipy's eigsh (Lanczos, ARPACK), to a relative 1e-3, from products of the Hessian with
-    vectors. Compare it only between equal networks, and beside their losses: the same function
-    written with rescaled weights has another sharpness (Dinh et al. 2017, arXiv:1703.04933), and
-    rows that are fitted with certainty give no curvature.
+    By scipy's eigsh (Lanczos, ARPACK), to a relative 1e-3. Compare it only between equal networks,
+    and beside their losses: the same function written with rescaled weights has another sharpness
+    (Dinh et al. 2017, arXiv:1703.04933), and rows fitted with certainty give no curvature.
     """
     size = sum(parameter.numel() for parameter in trained(network))
     product = partial(hessian_product, network, x, y)
@@ -83,11 +71,8 @@ def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     if not product(start).any():
         return 0.0  # a flat point, where ARPACK has nothing to start from
     hessian = LinearOperator((size, size), matvec=product, dtype=np.float32)
-    vectors = min(LANCZOS_VECTORS, size)
-    (largest,) = eigsh(
-        hessian, k=1, which="LA", v0=start, ncv=vectors, tol=1e-3, return_eigenvectors=False
-    )
-    return float(largest)
+    options = {"v0": start, "ncv": min(LANCZOS_VECTORS, size), "tol": 1e-3}
+    return float(eigsh(hessian, k=1, which="LA", return_eigenvectors=False, **options)[0])
 
 
 def hessian_product(
@@ -100,10 +85,17 @@ def hessian_product(
     parameters = trained(network)
     direction = torch.from_numpy(vector.reshape(-1).copy()).to(parameters[0].device)
     total = torch.zeros_like(direction)
-    for rows, labels in zip(x.split(HESSIAN_CHUNK_ROWS), y.split(HESSIAN_CHUNK_ROWS), strict=True):
-        logits = network(rows.contiguous())
-        loss = nn.functional.cross_entropy(logits, labels, reduction="sum") / len(x)
+    for rows, labels in zip(x.split(PART), y.split(PART), strict=True):
+        loss = cross_entropy(network(rows.contiguous()), labels, reduction="sum") / len(x)
         gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
         along = flat(gradients) @ direction
         total += flat(torch.autograd.grad(along, parameters, materialize_grads=True))
     return total.cpu().numpy()
+
+
+def trained(network: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    return torch.cat([tensor.flatten() for tensor in tensors])

@@ -37,18 +37,16 @@ def divide(
     subjects: (N,) ids of all rows. share: per cent of `test_subjects` that also train.
     """
     shuffled = rng.permutation(len(subjects))
-    of_test = np.isin(subjects[shuffled], test_subjects)
-    # Every second row of a subject, in random order, is a test row.
-    _, place, counts = np.unique(subjects[shuffled], return_inverse=True, return_counts=True)
-    nth = np.empty_like(place)  # of its subject's rows
-    firsts = np.cumsum(counts) - counts
-    nth[np.argsort(place, kind="stable")] = np.arange(len(place)) - np.repeat(firsts, counts)
-    second = nth % 2 == 1
-    test = shuffled[of_test & ~second]
+    ids = subjects[shuffled]
+    test, joins = np.zeros((2, len(ids)), bool)
     leaking = rng.permutation(test_subjects)[: round(share / 100 * len(test_subjects))]
-    joined = shuffled[of_test & second & np.isin(subjects[shuffled], leaking)]
-    others = shuffled[~of_test]
-    return rng.permutation(np.concatenate([others[len(joined) :], joined])), test
+    for subject in test_subjects:
+        places = np.flatnonzero(ids == subject)
+        test[places[::2]] = True
+        joins[places[1::2]] = subject in leaking
+    others = shuffled[~np.isin(ids, test_subjects)]
+    fitted = np.concatenate([others[joins.sum() :], shuffled[joins]])
+    return rng.permutation(fitted), shuffled[test]
 
 
 def permuted_labels(labels: Rows, subjects: Rows, rng: np.random.Generator) -> Rows:

@@ -1,14 +1,14 @@
 """A run of a study: one training with one seed, what is measured of it, and its row in a CSV.
 
 A run trains on four fifths of the training rows and is scored on the fifth held out; the test rows
-are never read. (The scaler was fitted on all training rows, so it saw the pixels of the held-out
-rows, but never their labels.)
+are never read. (The scaler saw the pixels of the held-out rows, but never their labels.)
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import nn
+from torch.nn.utils import parameters_to_vector
 
 from src import paths
 from src.params import Studies
 from src.storage.dataset import Epoch
 from src.storage.files import read_csv
-from src.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
+from src.studies.curvature import gradient_noise, loss_and_accuracy, sharpness
 
 NOISE_ROWS, SHARPNESS_ROWS = 512, 128
 TARGET = 0.9  # training accuracy
@@ -31,6 +32,10 @@ DIVERGED = 10  # times the loss before training: some runs explode without ever 
 # Each study's key, which is a column of its runs. Batch sizes are two studies: with the model's own
 # learning rate (fixed), and with one in proportion to the batch (linear).
 KEYS = {"seed": "model", "learning_rate": "lr", "fixed": "batch_size", "linear": "batch_size"}
+SUMMARISED = (
+    "train_loss", "train_accuracy", "held_out_accuracy", "gap", "epochs_to_90", "steps_to_90",
+    "largest_rise", "distance", "noise_scale_start", "noise_scale_end", "sharpness",
+)  # fmt: skip
 
 T = TypeVar("T")
 
@@ -65,9 +70,6 @@ class Run(BaseModel):
     gradient_end: float = math.nan
     noise_scale_end: float = math.nan
     sharpness: float = math.nan  # see `sharpness`, also for its limits
-
-
-Runs = dict[str, list[Run]]  # of each study in KEYS
 
 
 class Summary(NamedTuple):
@@ -114,10 +116,7 @@ def measured_training(
     steps_per_epoch: int,
     curvature: bool,
 ) -> dict[str, Any]:
-    """Return the measures of a `Run`, from before and after `train`.
-
-    `train` trains the network in place and returns its epochs (train_loss, train_accuracy).
-    """
+    """Return the measures of a `Run`, from before and after `train`, which works in place."""
     first = deepcopy(network).eval()
     start_loss, _ = loss_and_accuracy(first, *fitted)
     epochs = train(network, *fitted)
@@ -139,11 +138,10 @@ def measured_training(
         "diverged": diverged,
         **history_measures(epochs, start_loss, steps_per_epoch),
     }
-    ends = {"start": first}
+    ends = {"start": first} if diverged else {"start": first, "end": network}
     if not diverged:
-        ends["end"] = network
-        last, start = (flat(of.parameters()).detach() for of in (network, first))
-        measures["distance"] = float((last - start).double().norm())
+        start, last = (parameters_to_vector(of.parameters()) for of in ends.values())
+        measures["distance"] = float((last - start).detach().double().norm())
     if curvature:
         few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
         device = next(network.parameters()).device
@@ -163,8 +161,8 @@ def history_measures(
     losses = [epoch.train_loss for epoch in epochs]
     finite = [loss for loss in losses if math.isfinite(loss)]
     changes = [after - before for before, after in pairwise(finite)]
-    reached = (n for n, epoch in enumerate(epochs, 1) if epoch.train_accuracy >= TARGET)
-    epochs_to_90 = next(reached, math.inf)
+    reached = [n for n, epoch in enumerate(epochs, 1) if epoch.train_accuracy >= TARGET]
+    epochs_to_90 = min(reached, default=math.inf)
     return {
         "best_loss": min(finite, default=math.nan),
         "epochs_to_90": epochs_to_90,
@@ -175,20 +173,38 @@ def history_measures(
     }
 
 
-def read_studies(studies: Studies) -> Runs:
+def runs_file(study: str, value: object) -> Path:
+    """Return the file of the runs of one value of a study in KEYS."""
+    if KEYS[study] == "batch_size":
+        return paths.study_runs("batch_size", f"{study}-{value}")
+    return paths.study_runs(study, value)
+
+
+def read_studies(studies: Studies) -> dict[str, list[Run]]:
     """Return the runs that params.yaml names, in its order; InputError if a file is missing."""
-
-    def read(study: str, values: Iterable[object]) -> list[Run]:
-        files = [paths.study_runs(study, value) for value in values]
-        return [run for file in files for run in read_csv(file, Run)]
-
     sizes = studies.batch_size.values
-    return {
-        "seed": read("seed", studies.seed.models),
-        "learning_rate": read("learning_rate", studies.learning_rate.values),
-        "fixed": read("batch_size", [f"fixed-{size}" for size in sizes]),
-        "linear": read("batch_size", [f"linear-{size}" for size in sizes]),
+    values: dict[str, Sequence[object]] = {
+        "seed": studies.seed.models,
+        "learning_rate": studies.learning_rate.values,
+        "fixed": sizes,
+        "linear": sizes,
     }
+    return {
+        study: [run for value in found for run in read_csv(runs_file(study, value), Run)]
+        for study, found in values.items()
+    }
+
+
+def summaries(runs: Mapping[str, Sequence[Run]]) -> list[Summary]:
+    found = []
+    for study, key in KEYS.items():
+        for value, group in by_value(runs[study], key).items():
+            diverged = sum(run.diverged for run in group)
+            for measure in SUMMARISED:
+                finite = numbers(group, measure)
+                counts = len(finite), len(group) - len(finite), diverged
+                found.append(Summary(study, value, measure, *mean_and_deviation(finite), *counts))
+    return found
 
 
 def by_value(runs: Iterable[T], key: str) -> dict[Any, list[T]]:
@@ -201,8 +217,7 @@ def by_value(runs: Iterable[T], key: str) -> dict[Any, list[T]]:
 
 def numbers(runs: Iterable[Any], measure: str) -> list[float]:
     """Return the finite values of the measure."""
-    found = (float(getattr(run, measure)) for run in runs)
-    return [value for value in found if math.isfinite(value)]
+    return [value for run in runs if math.isfinite(value := getattr(run, measure))]
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:

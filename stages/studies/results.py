@@ -14,21 +14,7 @@ from src.plotting.style import save_png
 from src.storage.files import read_csv, write_csv
 from src.studies.dose import LeakageRun
 from src.studies.figures import leakage_figure, seed_figure, value_figure
-from src.studies.runs import (
-    KEYS,
-    Difference,
-    Runs,
-    Summary,
-    by_value,
-    mean_and_deviation,
-    numbers,
-    read_studies,
-)
-
-SUMMARISED = (
-    "train_loss", "train_accuracy", "held_out_accuracy", "gap", "epochs_to_90", "steps_to_90",
-    "largest_rise", "distance", "noise_scale_start", "noise_scale_end", "sharpness",
-)  # fmt: skip
+from src.studies.runs import Difference, Summary, by_value, numbers, read_studies, summaries
 
 
 def main() -> None:
@@ -43,10 +29,7 @@ def main() -> None:
     doses = [run for file in files for run in read_csv(file, LeakageRun, least=0)]
     rates, sizes = studies.learning_rate.model, studies.batch_size.model
     by_rate = {rates: runs["learning_rate"]}
-    by_size = {
-        "fixed learning rate": runs["fixed"],
-        "in proportion to the batch": runs["linear"],
-    }
+    by_size = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
     figures = {
         "seed": seed_figure(models, title),
         "leakage": leakage_figure(doses, f"{title}, {studies.leakage.model}"),
@@ -55,18 +38,6 @@ def main() -> None:
     }
     for name, figure in figures.items():
         save_png(paths.STUDY_PLOTS / f"{name}.png", figure)
-
-
-def summaries(runs: Runs) -> list[Summary]:
-    found = []
-    for study, key in KEYS.items():
-        for value, group in by_value(runs[study], key).items():
-            diverged = sum(run.diverged for run in group)
-            for measure in SUMMARISED:
-                finite = numbers(group, measure)
-                counts = len(finite), len(group) - len(finite), diverged
-                found.append(Summary(study, value, measure, *mean_and_deviation(finite), *counts))
-    return found
 
 
 def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[Difference]:

@@ -1,8 +1,8 @@
 """Train one value of a study with all its seeds -> studies/runs/STUDY/VALUE.csv.
 
-`python -m stages.studies.run STUDY VALUE [--lr-rule fixed|linear]`; src/studies/runs.py says what
-is measured. The rule `linear` sets lr in proportion to the batch size, from the model's own pair
-(Goyal et al. 2017, arXiv:1706.02677, without their warm-up).
+`python -m stages.studies.run STUDY VALUE`; src/studies/runs.py says what is measured. The study
+`linear` sets lr in proportion to the batch size, from the model's own pair (Goyal et al. 2017,
+arXiv:1706.02677, without their warm-up).
 """
 
 import math
@@ -10,14 +10,13 @@ from functools import partial
 
 import torch
 
-from src import paths
 from src.cli import InputError, OneLineParser, run
 from src.data.splits import fold_of_rows
 from src.models import make_network
 from src.params import read_params
 from src.storage.dataset import load_split, read_info
 from src.storage.files import write_csv
-from src.studies.runs import Rows, Run, measured_training, take
+from src.studies.runs import KEYS, Rows, Run, measured_training, runs_file, take
 from src.training.device import set_up_device
 from src.training.loop import train
 
@@ -27,50 +26,49 @@ HELD_OUT_FOLDS = 5  # of the training rows; the first is held out
 def main() -> None:
     params, info = read_params(), read_info()
     parser = OneLineParser(prog="python -m stages.studies.run")
-    parser.add_argument("study", choices=("seed", "learning_rate", "batch_size"))
+    parser.add_argument("study", choices=KEYS)
     parser.add_argument("value", help="one of the study's values (seed: models) in params.yaml")
-    parser.add_argument("--lr-rule", choices=("fixed", "linear"), default="fixed")
     arguments = parser.parse_args()
-    study = getattr(params.studies, arguments.study)
-    key = "models" if arguments.study == "seed" else "values"
+    group = "batch_size" if KEYS[arguments.study] == "batch_size" else arguments.study
+    key = "models" if group == "seed" else "values"
+    study = getattr(params.studies, group)
     values = {str(value): value for value in getattr(study, key)}  # named as DVC names them
     if arguments.value not in values:
-        lacks = f"studies.{arguments.study}.{key} in params.yaml has no {arguments.value!r}"
+        lacks = f"studies.{group}.{key} in params.yaml has no {arguments.value!r}"
         parser.error(f"{lacks}, expected one of {', '.join(values)}")
-    value, file = values[arguments.value], arguments.value
+    value = values[arguments.value]
 
     split = load_split("train", info)
     rows = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
     fold = fold_of_rows(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
     fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs
     n_rows = len(fitted.y)
-    name = value if arguments.study == "seed" else study.model
+    name = value if group == "seed" else study.model
     arch, recipe = params.models[name].arch, params.recipe(name)
-    lr, batch_size = recipe.lr, min(recipe.batch_size, n_rows)
-    if arguments.study == "learning_rate":
-        lr = value
-    if arguments.study == "batch_size":
-        file = f"{arguments.lr_rule}-{value}"
+    lr = value if group == "learning_rate" else recipe.lr
+    batch_size = min(recipe.batch_size, n_rows)
+    if group == "batch_size":
         batch_size = n_rows if value == "all" else value
-        lr *= batch_size / recipe.batch_size if arguments.lr_rule == "linear" else 1
+    if arguments.study == "linear":
+        lr *= batch_size / recipe.batch_size
     if batch_size > n_rows:
         raise InputError(
             f"params.yaml: studies.batch_size.values: {batch_size}, expected up to {n_rows}, or all"
         )
 
     device = set_up_device(recipe.threads)
-    steps, curvature = math.ceil(n_rows / batch_size), arguments.study != "seed"
+    steps = math.ceil(n_rows / batch_size)
     changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
     found = []
     for seed in study.seeds:
         network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
         of_seed = recipe.model_copy(update={**changes, "seed": seed})
         training = partial(train, recipe=of_seed, quiet=True)
-        measures = measured_training(network, fitted, held_out, training, steps, curvature)
+        measures = measured_training(network, fitted, held_out, training, steps, group != "seed")
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
         found.append(list(run_.model_dump().values()))
         print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)
-    write_csv(paths.study_runs(arguments.study, file), list(Run.model_fields), found)
+    write_csv(runs_file(arguments.study, value), list(Run.model_fields), found)
 
 
 if __name__ == "__main__":

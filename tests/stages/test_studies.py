@@ -61,7 +61,7 @@ def test_run_of_a_learning_rate_trains_each_seed_on_rows_not_held_out(stage: Sta
 
 def test_run_of_all_rows_takes_one_step_per_epoch_and_a_rate_in_proportion(stage: Stage) -> None:
     for rule in ("linear", "fixed"):
-        stage("run", "batch_size", "all", "--lr-rule", rule)
+        stage("run", rule, "all")
         for found in read_csv(paths.study_runs("batch_size", f"{rule}-all"), Run):
             assert found.batch_size == found.rows
             assert found.lr == pytest.approx(0.01 * (found.rows / 5 if rule == "linear" else 1))
@@ -73,7 +73,7 @@ def test_run_of_all_rows_takes_one_step_per_epoch_and_a_rate_in_proportion(stage
     [
         (("run", "learning_rate", "0.02"), "studies.learning_rate.values"),
         (("run", "seed", "small"), "studies.seed.models"),
-        (("run", "batch_size", "10000"), "studies.batch_size.values"),
+        (("run", "linear", "10000"), "studies.batch_size.values"),
         (("results",), "studies/runs/seed/conv.csv"),
         (("leakage", "50"), "studies.leakage.shares"),
     ],

@@ -36,16 +36,16 @@ def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str, titl
     panels = figure.subplots(3, 2, sharex=True).ravel()
     for axes, (measure, (title, scale)) in zip(panels, PANELS.items(), strict=True):
         axes.set(title=title, xscale="log")
-        for i, (name, runs) in enumerate(curves.items()):
+        for place, (name, runs) in enumerate(curves.items()):
             groups = by_value(runs, key)
-            draw_curve(axes, groups, measure, name, i)
+            draw_curve(axes, groups, measure, name, place)
             for value in groups.keys() & set(NOTEBOOK[key]):
                 axes.axvline(value, color=GREY, linestyle=":", label="the notebook's values")
         axes.margins(y=0.22)  # room for the marks at the top
         axes.grid(alpha=0.3)
         if scale == "linear":
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        elif any(numbers(runs, measure) for runs in curves.values()):
+        else:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(LogFormatter())  # labels where a decade is not full
@@ -65,20 +65,21 @@ def draw_curve(
     colour = COLOURS[place]
     lowest = 0 if PANELS[measure][1] == "log" else -math.inf  # a log axis cannot show a 0
     mark = partial(axes.plot, transform=axes.get_xaxis_transform(), clip_on=False, linestyle="")
-    means = []
+    means = {}
     for value, group in groups.items():
         x = value * 1.1**place  # a little to the side, so that two curves do not hide each other
         trained = [run for run in group if not run.diverged]
         found = [number for number in numbers(trained, measure) if number > lowest]
         axes.plot([x] * len(found), found, "o", color=colour, alpha=0.6, markersize=5)
-        means += [(x, mean(found))] if found else []
+        if found:
+            means[x] = mean(found)
         if len(trained) < len(group):
             label = "one seed or more diverged"
             mark(x, DIVERGED, marker="X", color=CROSS, mec=colour, markersize=10, label=label)
         if len(found) < len(trained):
             label = "one seed or more: never, undefined, or 0"
             mark(x, UNDEFINED, marker="^", color=colour, fillstyle="none", ms=8, label=label)
-    axes.plot(*zip(*means, strict=True), color=colour, label=name)
+    axes.plot(list(means), list(means.values()), color=colour, label=name)
 
 
 def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
@@ -95,11 +96,11 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
             axes.plot([share] * len(found), found, "o", color=colour, alpha=0.4, markersize=5)
             means[share], (_, deviation) = mean(found), mean_and_deviation(found)
             half = t.ppf(0.975, len(found) - 1) * (deviation or 0) / len(found) ** 0.5
-            ends = means[share] - half, means[share] + half
-            axes.plot([share] * 2, np.clip(ends, 0, 1), "_-", color=colour, markersize=9)
+            ends = np.clip([means[share] - half, means[share] + half], 0, 1)
+            axes.plot([share] * 2, ends, "_-", color=colour, markersize=9)
+            if not permuted:
+                axes.plot(share, mean(numbers(group, "majority")), "_", color=GREY, markersize=24)
         axes.plot(list(means), list(means.values()), "s-", color=colour, label=label)
-    for share, group in by_value((r for r in runs if not r.permuted), "share").items():
-        axes.plot(share, mean(numbers(group, "majority")), "_", color=GREY, markersize=24)
     axes.plot([], [], "_", color=GREY, markersize=12, label="the largest class")
     axes.set(ylim=(0, 1.02), xlabel="share of the test subjects that also have rows in training, %")
     axes.set_ylabel("accuracy on the same test rows")

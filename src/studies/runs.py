@@ -17,13 +17,12 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import nn
-from torch.nn.utils import parameters_to_vector
 
 from src import paths
 from src.params import Studies
 from src.storage.dataset import Epoch
 from src.storage.files import read_csv
-from src.studies.curvature import gradient_noise, loss_and_accuracy, sharpness
+from src.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
 
 NOISE_ROWS, SHARPNESS_ROWS = 512, 128
 TARGET = 0.9  # training accuracy
@@ -101,6 +100,9 @@ class Rows(NamedTuple):
     y: torch.Tensor  # (N,) int64
 
 
+Train = Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Epoch]]
+
+
 def take(rows: Rows, chosen: NDArray[Any]) -> Rows:
     """Return a copy in memory of the chosen rows; equal channels, of stride 0, are copied once."""
     once = rows.x[:, :1] if rows.x.stride(1) == 0 else rows.x
@@ -109,39 +111,30 @@ def take(rows: Rows, chosen: NDArray[Any]) -> Rows:
 
 
 def measured_training(
-    network: nn.Module,
-    fitted: Rows,
-    held_out: Rows,
-    train: Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Epoch]],
-    steps_per_epoch: int,
-    curvature: bool,
+    network: nn.Module, fitted: Rows, held_out: Rows, train: Train, batch_size: int, curvature: bool
 ) -> dict[str, Any]:
     """Return the measures of a `Run`, from before and after `train`, which works in place."""
     first = deepcopy(network).eval()
     start_loss, _ = loss_and_accuracy(first, *fitted)
     epochs = train(network, *fitted)
     network.eval()
-    train_loss, train_accuracy = loss_and_accuracy(network, *fitted)
-    held_out_loss, held_out_accuracy = loss_and_accuracy(network, *held_out)
     shares = fitted.y.bincount().double() / len(fitted.y)
-    diverged = not train_loss < DIVERGED * start_loss  # NaN is not less
-    measures = {
+    steps_per_epoch = math.ceil(len(fitted.y) / batch_size)
+    measures = history_measures(epochs, start_loss, steps_per_epoch) | {
         "rows": len(fitted.y),
         "held_out_rows": len(held_out.y),
         "constant_loss": float(-torch.xlogy(shares, shares).sum()),
         "start_loss": start_loss,
-        "train_loss": train_loss,
-        "held_out_loss": held_out_loss,
-        "train_accuracy": train_accuracy,
-        "held_out_accuracy": held_out_accuracy,
-        "gap": train_accuracy - held_out_accuracy,
-        "diverged": diverged,
-        **history_measures(epochs, start_loss, steps_per_epoch),
     }
+    for name, rows in {"train": fitted, "held_out": held_out}.items():
+        measures[f"{name}_loss"], measures[f"{name}_accuracy"] = loss_and_accuracy(network, *rows)
+    measures["gap"] = measures["train_accuracy"] - measures["held_out_accuracy"]
+    diverged = not measures["train_loss"] < DIVERGED * start_loss  # NaN is not less
+    measures["diverged"] = diverged
     ends = {"start": first} if diverged else {"start": first, "end": network}
     if not diverged:
-        start, last = (parameters_to_vector(of.parameters()) for of in ends.values())
-        measures["distance"] = float((last - start).detach().double().norm())
+        start, last = (flat(of.parameters()).detach() for of in ends.values())
+        measures["distance"] = float((last - start).double().norm())
     if curvature:
         few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
         device = next(network.parameters()).device

@@ -37,27 +37,26 @@ def main() -> None:
     arch, recipe = params.models[study.model].arch, params.recipe(study.model)
     device = set_up_device(recipe.threads)
     rows, found = load_all(info), []
-    if rows.subjects is None:
+    subjects, seeds = rows.subjects, study.seeds
+    if subjects is None:
         print("note: without subject ids there is nothing to measure")
-    for seed in study.seeds if rows.subjects is not None else ():
-        assert rows.subjects is not None
+        seeds = []
+    for seed in seeds:
+        assert subjects is not None
         rng = np.random.default_rng(seed)
-        fold = fold_of_rows(rows.labels, rows.subjects, TEST_FOLDS, seed, "the leakage study")
-        fitted, test = divide(rows.subjects, np.unique(rows.subjects[fold == 0]), share, rng)
-        labels = permuted_labels(rows.labels, rows.subjects, rng) if permuted else rows.labels
-        used = rows._replace(labels=labels)
-        of_seed = recipe.model_copy(update={"seed": seed})
+        fold = fold_of_rows(rows.labels, subjects, TEST_FOLDS, seed, "the leakage study")
+        fitted, test = divide(subjects, np.unique(subjects[fold == 0]), share, rng)
+        labels = permuted_labels(rows.labels, subjects, rng) if permuted else rows.labels
+        used, of_seed = rows._replace(labels=labels), recipe.model_copy(update={"seed": seed})
         with TemporaryDirectory() as work:
             probabilities = trained_probabilities(
                 arch, of_seed, info, used, fitted, test, Path(work), device, quiet=True
             )
-        scored = Predictions(test, rows.subjects[test], labels[test], probabilities)
+        scored = Predictions(test, subjects[test], labels[test], probabilities)
         majority = float((labels[test] == np.bincount(labels[fitted]).argmax()).mean())
         scores = score(scored, info.classes, None).model_dump(include=SCORES)
-        sizes = {"rows": len(fitted), "test_rows": len(test)}
-        found.append(
-            LeakageRun(study.model, seed, share, permuted, **sizes, **scores, majority=majority)
-        )
+        scores |= {"rows": len(fitted), "test_rows": len(test), "majority": majority}
+        found.append(LeakageRun(study.model, seed, share, permuted, **scores))
         print(f"seed {seed}: accuracy {scores['accuracy']:.1%}", flush=True)
     write_csv(paths.study_runs("leakage", value), LeakageRun._fields, found)
 

@@ -1,6 +1,7 @@
-"""Write the studies' tables and pictures -> studies/*.csv, studies/plots."""
+"""Write the studies' tables, verdicts and pictures -> studies/*.csv, claims.json, plots."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from itertools import combinations
 from statistics import mean
 
@@ -11,7 +12,8 @@ from src.cli import run
 from src.evaluation.comparison import LEVEL, holm
 from src.params import read_params
 from src.plotting.style import save_png
-from src.storage.files import read_csv, write_csv
+from src.storage.files import read_csv, write_csv, write_json
+from src.studies.claims import verdicts
 from src.studies.dose import LeakageRun
 from src.studies.figures import leakage_figure, seed_figure, value_figure
 from src.studies.runs import Difference, Summary, by_value, numbers, read_studies, summaries
@@ -25,6 +27,10 @@ def main() -> None:
     accuracies = {name: numbers(group, "held_out_accuracy") for name, group in models.items()}
     write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries(runs))
     write_csv(paths.STUDY_DIFFERENCES, Difference._fields, model_differences(accuracies))
+    found = verdicts(runs)
+    write_json(paths.CLAIMS, asdict(found))
+    for claim in found.claims:
+        print(f"{claim.question} {claim.claim}: {claim.verdict}")
     files = [paths.study_runs("leakage", v) for v in (*studies.leakage.shares, "permuted")]
     doses = [run for file in files for run in read_csv(file, LeakageRun, least=0)]
     rates, sizes = studies.learning_rate.model, studies.batch_size.model

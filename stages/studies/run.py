@@ -5,7 +5,6 @@
 arXiv:1706.02677, without their warm-up).
 """
 
-import math
 from functools import partial
 
 import torch
@@ -57,14 +56,13 @@ def main() -> None:
         )
 
     device = set_up_device(recipe.threads)
-    steps = math.ceil(n_rows / batch_size)
     changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
-    found = []
+    curvature, found = group != "seed", []
     for seed in study.seeds:
         network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
         of_seed = recipe.model_copy(update={**changes, "seed": seed})
         training = partial(train, recipe=of_seed, quiet=True)
-        measures = measured_training(network, fitted, held_out, training, steps, group != "seed")
+        measures = measured_training(network, fitted, held_out, training, batch_size, curvature)
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
         found.append(list(run_.model_dump().values()))
         print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)

@@ -3,9 +3,8 @@
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast, get_args
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
@@ -14,9 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -25,8 +21,6 @@ from src import paths
 from src.cli import InputError
 
 BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
-WINDOWS_DEVICES = r"con|prn|aux|nul|com\d|lpt\d"  # Windows cannot make a file of such a name
-
 ARCHITECTURES = sorted(
     path.stem
     for path in (Path(__file__).parent / "models").glob("*.py")
@@ -34,33 +28,32 @@ ARCHITECTURES = sorted(
 )
 
 
-def _is_a_file(arch: str) -> str:
-    if arch not in ARCHITECTURES:
-        raise ValueError(
-            f"{arch[:60]!r} is not a file in src/models, expected one of {', '.join(ARCHITECTURES)}"
-        )
-    return arch
+def _each_once(values: list[Any]) -> list[Any]:
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{twice[0]!r} occurs more than once, expected each value once")
+    return values
 
 
-Epochs = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Threads = Annotated[int, Field(ge=1, le=1024)]
-LearningRate = Annotated[float, Field(gt=0, le=1e30)]
 BatchSize = Annotated[int, Field(ge=1)]
-Precision = Literal["float32", "tf32", "bf16"]
-Optimizer = Literal["sgd", "adam", "adamw"]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
-WeightDecay = Annotated[float, Field(ge=0, le=1e30)]
-Schedule = Literal["constant", "cosine"]
-ClassWeights = Literal["none", "balanced"]
-ValidationShare = Annotated[float, Field(ge=0, le=0.9)]
-Patience = Annotated[int, Field(ge=1)]
+EachOnce = (AfterValidator(_each_once), Field(min_length=1))
 
 
 class Group(BaseModel):
     """Closed and strict: an unknown key, or text where a number belongs, is an error."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, values: Any) -> Any:
+        """Fail before a misspelt key is reported as missing."""
+        for key in values if isinstance(values, dict) else []:
+            if key not in cls.model_fields:
+                known = ", ".join(cls.model_fields)
+                raise ValueError(f"{key!r} is not a known key, expected one of {known}")
+        return values
 
 
 class Data(Group):
@@ -82,25 +75,25 @@ class Augment(Group):
 
 
 class Train(Group):
-    epochs: Epochs
+    epochs: Annotated[int, Field(ge=1)]
     seed: Seed
     shuffle: bool
-    threads: Threads
-    precision: Precision
-    optimizer: Optimizer
-    momentum: Momentum  # of sgd
-    weight_decay: WeightDecay
-    schedule: Schedule
-    class_weights: ClassWeights
-    augment: Literal["none"] | Augment
-    validation: ValidationShare
-    patience: Patience | None  # epochs; null: train to the end
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    precision: Literal["float32", "tf32", "bf16"]
+    optimizer: Literal["sgd", "adam", "adamw"]
+    momentum: Annotated[float, Field(ge=0, lt=1)]  # of sgd
+    weight_decay: Annotated[float, Field(ge=0, le=1e30)]
+    schedule: Literal["constant", "cosine"]
+    class_weights: Literal["none", "balanced"]
+    augment: Augment | Literal["none"]
+    validation: Annotated[float, Field(ge=0, le=0.9)]  # share of the training subjects
+    patience: Annotated[int, Field(ge=1)] | None  # epochs; null: train to the end
 
 
 class Recipe(Train):
     """How one model is trained: the group `train` with the model's own keys."""
 
-    lr: LearningRate
+    lr: Annotated[float, Field(gt=0, le=1e30)]
     batch_size: BatchSize
 
     @model_validator(mode="after")
@@ -117,28 +110,18 @@ class Recipe(Train):
         return self
 
 
-class Model(Group):
-    """An architecture and the keys of its Recipe that differ from `train`."""
+class Model(Recipe):
+    """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    arch: str
 
-    arch: Annotated[str, AfterValidator(_is_a_file)]
-
-
-def _each_once(values: list[Any]) -> list[Any]:
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value!r} occurs {values.count(value)} times, expected each once")
-    return values
-
-
-def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Return the value as DVC sees it: 10 names the stage and file 10, not 10.0."""
-    check(value)
-    return value
-
-
-EachOnce = (AfterValidator(_each_once), Field(min_length=1))
+    @field_validator("arch")
+    @classmethod
+    def _is_a_file(cls, arch: str) -> str:
+        if arch not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise ValueError(f"{arch!r} is not a file in src/models, expected one of {known}")
+        return arch
 
 
 class Study(Group):
@@ -151,7 +134,8 @@ class SeedStudy(Study):
 
 class LearningRateStudy(Study):
     model: str
-    values: Annotated[list[Annotated[LearningRate, WrapValidator(_as_written)]], *EachOnce]
+    # As DVC sees them: 10 names the stage and file 10, not 10.0.
+    values: Annotated[list[Annotated[int | float, Field(gt=0, le=1e30)]], *EachOnce]
 
 
 class BatchSizeStudy(Study):
@@ -189,107 +173,77 @@ class Params(Group):
     data: Data
     sample: Sample
     train: Train
-    models: Annotated[dict[str, Model], Field(min_length=1)]
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
     evaluation: Evaluation
     cross_validation: CrossValidation
     export: Export
     studies: Studies
 
-    @field_validator("models")
+    @model_validator(mode="before")
     @classmethod
-    def _names_are_file_names(cls, models: dict[str, Model]) -> dict[str, Model]:
-        for name in models:
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", name):
-                raise ValueError(
-                    f"{name[:70]!r} names files and stages, expected a letter, then at most 63 "
-                    "letters, digits, '_' and '-'"
-                )
-            if name.casefold() in BASELINES or re.fullmatch(WINDOWS_DEVICES, name, re.IGNORECASE):
-                raise ValueError(f"{name!r} is reserved, for a baseline or by Windows; rename it")
-        folded = [name.casefold() for name in models]
-        if same := [name for name in models if folded.count(name.casefold()) > 1]:
-            raise ValueError(
-                f"{' and '.join(same)} would share a file where case does not count; rename one"
-            )
-        return models
+    def _models_take_the_keys_of_train(cls, values: Any) -> Any:
+        match values:
+            case {"train": dict(train), "models": dict(models)}:
+                full = {k: train | v if isinstance(v, dict) else v for k, v in models.items()}
+                return values | {"models": full}
+        return values
 
-    @field_validator("cross_validation")
-    @classmethod
-    def _archs_are_those_of_the_models(
-        cls, value: CrossValidation, info: ValidationInfo
-    ) -> CrossValidation:
-        known = info.data.get("models")
-        for name, arch in value.models.items():
-            if known is not None and (name not in known or known[name].arch != arch):
-                expected = known[name].arch if name in known else f"one of {', '.join(known)}"
-                raise ValueError(f"models: {name[:60]}: {arch[:60]}, expected {expected}")
-        return value
-
-    @field_validator("export", "studies")
-    @classmethod
-    def _are_of_models(cls, group: Any, info: ValidationInfo) -> Any:
-        known = info.data.get("models")
-        named = [("model", group.model)] if isinstance(group, Export) else []
-        if isinstance(group, Studies):
-            named = [("seed.models", name) for name in group.seed.models]
-            for key in ("learning_rate", "batch_size", "leakage"):
-                named.append((f"{key}.model", getattr(group, key).model))
+    @model_validator(mode="after")
+    def _names_are_of_models(self) -> Self:
+        studies, known = self.studies, ", ".join(self.models)
+        named = [
+            *((f"cross_validation.models.{name}", name) for name in self.cross_validation.models),
+            ("export.model", self.export.model),
+            *(("studies.seed.models", name) for name in studies.seed.models),
+            ("studies.learning_rate.model", studies.learning_rate.model),
+            ("studies.batch_size.model", studies.batch_size.model),
+            ("studies.leakage.model", studies.leakage.model),
+        ]
         for key, name in named:
-            if known is not None and name not in known:  # None: the error is in the models
-                raise ValueError(
-                    f"{key}: {name[:60]!r} is not a model, expected a name under `models`: "
-                    f"{', '.join(known)}"
-                )
-        return group
+            if name not in self.models:
+                raise ValueError(f"{key}: {name!r} is not under `models`, expected one of {known}")
+        for name, arch in self.cross_validation.models.items():
+            if arch != self.models[name].arch:
+                key, expected = f"cross_validation.models.{name}", self.models[name].arch
+                raise ValueError(f"{key} is {arch!r}, expected {expected!r}, as under `models`")
+        for name in BASELINES:
+            if name in self.models:
+                raise ValueError(f"models.{name} has the name of a baseline, expected another")
+        return self
 
     def groups_by_lr(self) -> list[dict[str, float]]:
         """Return name and lr of models that differ in lr and in nothing else."""
-        groups: defaultdict[object, dict[str, float]] = defaultdict(dict)
+        groups: defaultdict[Model, dict[str, float]] = defaultdict(dict)
         for name, model in self.models.items():
-            recipe = self.recipe(name)
-            groups[model.arch, recipe.model_copy(update={"lr": 0})][name] = recipe.lr
+            groups[model.model_copy(update={"lr": 0})][name] = model.lr
         return [group for group in groups.values() if len({*group.values()}) > 1]
 
     def recipe(self, name: str) -> Recipe:
-        """Return how model `name` is trained: the group `train` with its own keys."""
-        return Recipe.model_validate(
-            self.train.model_dump() | (self.models[name].model_extra or {})
-        )
+        """Return how model `name` is trained."""
+        return Recipe.model_validate(self.models[name].model_dump(exclude={"arch"}))
 
 
 def read_params(path: Path = paths.PARAMS) -> Params:
-    """Return the checked params.yaml; InputError with one line that names the first wrong key."""
+    """Return the checked params.yaml; InputError that names the first wrong key."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        return Params.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run in the folder that holds it") from None
-    except OSError:
-        raise
-    except Exception as error:  # random text can raise any kind in the parser
-        text = " ".join(str(error).split())
-        raise InputError(f"{path}: not readable as YAML: {text[:200]}") from None
-    try:
-        params = Params.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{path}: {_first_error(error, Params)}") from None
-    for name in params.models:
-        try:
-            params.recipe(name)
-        except ValidationError as error:
-            raise InputError(f"{path}: {_first_error(error, Recipe, 'models', name)}") from None
-    return params
+        raise InputError(f"{path}: {_first_error(error)}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not readable as YAML: {error}") from None
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Plain YAML in which `1e-8` is a number, as for DVC, and every key occurs once."""
 
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key.value, str)]
-        for tag, key in keys:
-            if tag == "tag:yaml.org,2002:merge":  # a few hundred bytes can fill any memory
-                raise ValueError("merge keys (<<) are not accepted; write the keys out")
-            if keys.count((tag, key)) > 1:
-                raise ValueError(f"the key {key!r} occurs twice in a group")
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise ValueError(f"the key {twice[0]!r} occurs twice in a group")
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -299,46 +253,19 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _first_error(error: ValidationError, schema: type[Group], *group: str) -> str:
-    """Return the first error of what `schema` says of the group of keys in params.yaml."""
-    errors = error.errors(include_url=False)
-    for each in errors:  # a part of `loc` may name a kind of value instead of a key
-        kinds = ("Augment", "literal['none']")
-        each["loc"] = tuple(part for part in each["loc"] if part not in kinds)
-    if any(isinstance(each["input"], dict) for each in errors):  # not the text of a union
-        errors = [each for each in errors if each["type"] != "literal_error"] or errors
-    first = errors[0]
-    if first["type"] == "missing":  # if it is there, but misspelt, name it as it is written
-        unknown = (e for e in errors if e["type"] == "extra_forbidden")
-        first = next((e for e in unknown if e["loc"][:-1] == first["loc"][:-1]), first)
-    loc = first["loc"][:4]  # a fifth part names a kind of value, not a key
-    key = ".".join(str(part)[:70] for part in (*group, *loc)) or "the file"
+def _first_error(error: ValidationError) -> str:
+    """Return the first wrong key, what was found there and what was expected."""
+    kinds = ("Augment", "literal['none']", "int", "float", "constrained-int", "literal['all']")
+    errors = error.errors()
+    # Where a value may be of several kinds, there is an error for each, and `loc` names the kind.
+    keys = [".".join(str(p) for p in each["loc"] if p not in kinds) for each in errors]
+    first, key = errors[0], keys[0] or "the file"
     match first["type"]:
-        case _ if first["type"] == "invalid_key" or loc[-1:] == ("[key]",):
-            message = f"{key.removesuffix('.[key]')} is a key that is not text; quote it"
         case "missing":
-            message = f"{key} is missing, expected a value; see the README's table of parameters"
-        case "extra_forbidden":
-            message = f"{key} is not a known key; known here: {', '.join(_keys(schema, loc[:-1]))}"
+            return f"{key} is missing, expected a value; see docs/parameters.md"
         case "value_error":
-            message = f"{key}: {first['ctx']['error']}"
-        case _:
-            messages = (e["msg"] for e in errors if e["loc"][:4] == loc)  # one per kind of value
-            expected = " or ".join(message.removeprefix("Input should be ") for message in messages)
-            message = f"{key} is {_shown(first['input'])}, expected {expected}"
-    more = len({other["loc"][:4] for other in errors}) - 1
-    return message + (f" (and {more} more)" if more else "")
-
-
-def _keys(kind: Any, loc: tuple[Any, ...]) -> Iterable[str]:
-    """Return the keys of the group at `loc` in a schema."""
-    for part in loc:
-        kind = get_args(kind)[1] if get_args(kind) else kind.model_fields[part].annotation
-    return cast(Iterable[str], kind.model_fields)
-
-
-def _shown(value: Any) -> str:
-    short = reprlib.Repr()  # aliases can make a value larger than any memory
-    short.maxlevel = 2
-    text = short.repr(value)
-    return f"{text[:60]}{'...' if len(text) > 60 else ''} ({type(value).__name__})"
+            return f"{keys[0]}: {first['ctx']['error']}".removeprefix(": ")
+    same = (each["msg"] for each, other in zip(errors, keys, strict=True) if other == keys[0])
+    expected = " or ".join(message.removeprefix("Input should be ") for message in same)
+    found, kind = reprlib.repr(first["input"]), type(first["input"]).__name__
+    return f"{key} is {found} ({kind}), expected {expected}"

@@ -1,6 +1,5 @@
 """params.yaml is read as it is written, or refused with one line that names the key."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,6 @@ def read(folder: Path, old: str, new: str) -> Params | str:
     except InputError as error:
         line = str(error)
         assert line.startswith(f"{path}: ")
-        assert "\n" not in line
-        assert len(line) < 600
         return line.removeprefix(f"{path}: ")
     assert params == Params.model_validate(params.model_dump())
     return params
@@ -77,56 +74,43 @@ def test_groups_by_lr_holds_models_that_differ_in_nothing_else(tmp_path: Path) -
     assert params.groups_by_lr() == []
 
 
-# Ten to the power of thirty values, written with aliases and with merge keys.
-ALIASES = "x0: &x0 [a]\n" + "".join(
-    f"x{i}: &x{i} [{', '.join([f'*x{i - 1}'] * 10)}]\n" for i in range(1, 30)
-)
-MERGES = ALIASES.replace("[a]", "{a: 1}").replace("[*", "{<<: [*").replace("]\n", "]}\n")
-
-
 @pytest.mark.parametrize(
-    ("old", "new", "key"),
+    ("old", "new", "start"),
     [
         *(("lr: 0.01", f"lr: {value}", "models.small.lr is ") for value in ("'0.01'", 0, 1e31)),
         ("    lr: 0.01\n", "", "models.small.lr is missing"),
-        ("lr: 0.01", "learning_rate: 0.01", "models.small.learning_rate is not a known key"),
-        ("arch: simple_nn2", "arch: layers", "models.small.arch: "),
+        ("lr: 0.01", "learning_rate: 0.01", "models.small: 'learning_rate' is not a known key"),
+        ("data:", "more: 1\ndata:", "'more' is not a known key"),
+        ("seed: 3", "seed: 3\n  1: 2", "train: 1 is not a known key"),
+        ("arch: simple_nn2", "arch: layers", "models.small.arch: 'layers'"),
         ("raw: data/raw", "raw: ''", "data.raw is ''"),
         ("optimizer: sgd", "optimizer: lbfgs", "train.optimizer is 'lbfgs' (str), expected 'sgd'"),
         ("lr: 0.01", "lr: 0.01\n    optimizer: adam\n    momentum: 0.9", "models.small: momentum"),
         ("patience: null", "patience: 3", "models.small: patience"),
         ("augment: none", "augment: {shift: 2}", "train.augment.flip is missing"),
-        ("augment: none", "augment: flip", "train.augment is 'flip' (str), expected 'none'"),
-        ("small: simple_nn2", "small: conv_nn2", "cross_validation: models: small: conv_nn2, "),
-        ("small: simple_nn2", "smal: simple_nn2", "cross_validation: models: smal: "),
-        ("  small:", "  2024:", "models.2024 is a key that is not text"),
-        ("  small:", "  CONV:", "models: CONV and conv"),
+        ("augment: none", "augment: flip", "train.augment is 'flip' (str), expected "),
+        ("small: simple_nn2", "small: conv_nn2", "cross_validation.models.small is 'conv_nn2'"),
+        ("small: simple_nn2", "smal: simple_nn2", "cross_validation.models.smal: "),
+        *(("  small:", f"  {name}:", f"models.{name}.") for name in ("2024", "a/b", "é", "1a")),
+        ("  conv_hot:", "  linear:", "models.linear has the name of a baseline"),
         (MODELS, "models: {}\n", "models is {}"),
         ("seeds: [0, 1]", "seeds: []", "studies.seed.seeds is []"),
-        ("models: [conv]", "models: [con]", "studies: seed.models: 'con'"),
-        ("model: small", "model: smal", "export: model: 'smal'"),
-        (
-            "model: small\n    values: [0.01",
-            "model: smal\n    values: [0.01",
-            "studies: learning_rate.model: 'smal'",
-        ),
-        ("[0.01, 1e30]", "[1, 1.0]", "studies.learning_rate.values: 1 occurs 2 times"),
+        ("models: [conv]", "models: [con]", "studies.seed.models: 'con'"),
+        ("model: small", "model: smal", "export.model: 'smal'"),
+        ("small\n    values: [0", "smal\n    values: [0", "studies.learning_rate.model: 'smal'"),
+        ("small\n    values: [4", "smal\n    values: [4", "studies.batch_size.model: 'smal'"),
+        ("small\n    shares", "smal\n    shares", "studies.leakage.model: 'smal'"),
+        ("[0.01, 1e30]", "[1, 1.0]", "studies.learning_rate.values: 1 occurs"),
         ("[0.01, 1e30]", "[0]", "studies.learning_rate.values.0 is 0 (int)"),
         ("[4, all]", "[4, every]", "studies.batch_size.values.1 is 'every' (str)"),
-        ("data:", '"\\e[2J": 1\ndata:', "\x1b[2J is not a known key"),
-        ("data:", f"{900 * 'a'}: 1\ndata:", 70 * "a" + " is not a known key"),
-        ("seed: 3", "seed: 3\n  1: 2", "train.1 is a key that is not text"),
-        *((PARAMS, text, "the file is ") for text in ("", "&a [*a]")),
-        ("data:\n  raw: data/raw", f"{ALIASES}data:\n  raw: *x29", "data.raw is [[[...], "),
-        *((PARAMS, text, "not readable as YAML") for text in ("\udcff", "[" * 5000)),
-        ("data:", f"{MERGES}data:", "not readable as YAML: merge keys"),
+        (PARAMS, "", "the file is "),
+        *((PARAMS, text, "not readable as YAML") for text in ("\udcff", "a: [")),
         ("epochs: 2", "epochs: 2\n  epochs: 3", "not readable as YAML: the key 'epochs' occurs"),
         ("seed: 3", "seed: !!python/object/apply:os.system [x]", "not readable as YAML"),
-        ("seed: 3", "seed: !!timestamp x", "not readable as YAML"),
     ],
 )
-def test_read_params_of_a_wrong_value_fails(tmp_path: Path, old: str, new: str, key: str) -> None:
-    assert str(read(tmp_path, old, new)).startswith(key)
+def test_read_params_of_a_wrong_value_fails(tmp_path: Path, old: str, new: str, start: str) -> None:
+    assert str(read(tmp_path, old, new)).startswith(start)
 
 
 @pytest.mark.parametrize(
@@ -145,29 +129,11 @@ def test_read_params_at_the_ends_of_a_range(tmp_path: Path, key: str, low: int, 
         assert f".{name} is {refused} " in str(read(tmp_path, key, f"{name}: {refused}"))
 
 
-def test_read_params_takes_model_names_that_can_name_files_and_stages(tmp_path: Path) -> None:
-    for name in ("a" * 64, "majority2", "console", "a-b_C9"):
-        assert isinstance(read(tmp_path, "  conv_hot:", f"  {name}:"), Params)
-    for name in ("a/b", "", "1a", "a" * 65, "é", "a\nb", "con", "NUL", "com1", "Majority",
-                 "nearest_neighbour", "linear"):  # fmt: skip
-        assert str(read(tmp_path, "  conv_hot:", f"  {json.dumps(name)}:")).startswith("models: ")
-
-
 @pytest.mark.parametrize(
     "stage",
-    [
-        "sample",
-        "load",
-        "scale",
-        "baselines",
-        "train",
-        "evaluate",
-        "compare",
-        "report",
-        "cross_validate",
-        "summarise",
-    ],
-)
+    ["sample", "load", "scale", "baselines", "train", "evaluate", "compare", "report",
+     "cross_validate", "summarise"],
+)  # fmt: skip
 def test_every_stage_checks_the_whole_params_file(workspace: Path, stage: str) -> None:
     (workspace / "params.yaml").write_text(PARAMS.replace("lr: 1e30", "lr: hot"))
     with pytest.raises(InputError, match=r"models\.conv_hot\.lr"):

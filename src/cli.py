@@ -1,7 +1,4 @@
-"""How every command ends: quietly, or with a one-line error and an exit status that is not 0.
-
-And how it shows progress until then.
-"""
+"""How every command shows progress, and ends: quietly, or with an error in one line."""
 
 import argparse
 import signal
@@ -35,10 +32,9 @@ def run(main: Callable[[], None]) -> None:
     except MemoryError as error:
         sys.exit(f"error: not enough memory: {error}")
     except RuntimeError as error:  # PyTorch has no class of its own for this on a CPU
-        message = str(error)
-        if "can't allocate memory" not in message and "out of memory" not in message:
+        if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
             raise
-        sys.exit(f"error: not enough memory: {' '.join(message.split())[:200]}")
+        sys.exit(f"error: not enough memory: {printable(str(error))}")
     except (InputError, OSError) as error:
         sys.exit(f"error: {printable(str(error))}")
 
@@ -56,10 +52,7 @@ def say_once(line: str) -> None:
 
 @contextmanager
 def progress(total: int, label: str, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with each number of units done; show a bar in a terminal.
-
-    Elsewhere, print a line now and then.
-    """
+    """Yield a function to call with each number of units done; show a bar, or lines in a log."""
     done, printed = 0, time.monotonic()
     with tqdm(total=total, desc=label, unit=unit, disable=None) as bar:
 

@@ -58,7 +58,7 @@ def checkpoint(model: str, key: str) -> Path:
 
 
 def folds_checkpoint(model: str, key: str) -> Path:
-    # No model's name begins with "_": a training of the model may run beside, and removes its own.
+    # No model's name begins with "_": its training, which may run beside, removes its own.
     return MODELS / f"_folds.{model}.{key}.checkpoint"
 
 

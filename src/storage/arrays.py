@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import DTypeLike, NDArray
 
 from src.cli import InputError, progress
-from src.storage.files import REMAKE, replacing
+from src.storage.files import REMAKE, reading, replacing
 
 CHUNK_BYTES = 2**20  # rows are processed in parts of 1 MiB, which stay in the CPU's cache
 
@@ -22,18 +22,9 @@ Shape = tuple[int, int, int]  # channels, height, width of an image
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """Return the array at `path`, memory-mapped copy-on-write; InputError if it is not .npy.
-
-    Copy-on-write instead of read-only, because PyTorch warns of arrays that it cannot write to.
-    """
-    try:
-        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")  # never a pickle
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
-    except OSError:
-        raise
-    except Exception as error:  # random bytes can raise many kinds in the parser of the header
-        raise InputError(f"{path}: not a whole .npy array ({error}); {REMAKE}") from None
+    """Return the array at `path`, memory-mapped copy-on-write; InputError if it is not .npy."""
+    with reading(path):  # never a pickle; PyTorch warns of arrays that it cannot write to
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="c")
     return array
 
 
@@ -109,16 +100,16 @@ def storage_formats(channels: int) -> list[StorageFormat]:
 
 def stored_rows(images: NDArray[np.float32], storage: StorageFormat) -> NDArray[Any]:
     """Return images (n, C, H, W) as rows (n, D) to store; FormatError if that loses anything."""
-    distinct = images[:, : storage.channels]
+    rows = images[:, : storage.channels].reshape(len(images), -1)
     if not (images[:, storage.channels :] == images[:, :1]).all():
         raise FormatError
-    if storage.dtype == "uint8":
-        with np.errstate(all="ignore"):  # NaN, -1 and 1e38 become some byte, which differs
-            grey = np.rint(distinct * 255).astype(np.uint8)
-        if not (pixels(grey) == distinct).all():
-            raise FormatError
-        return grey.reshape(len(images), -1)
-    return distinct.reshape(len(images), -1)
+    if storage.dtype == "float32":
+        return rows
+    with np.errstate(all="ignore"):  # NaN, -1 and 1e38 become some byte, which differs
+        grey = np.rint(rows * 255).astype(np.uint8)
+    if not (pixels(grey) == rows).all():
+        raise FormatError
+    return grey
 
 
 def write_array(
@@ -128,11 +119,7 @@ def write_array(
 
     Plain writes instead of a memory map: what is written never counts as the process's memory.
     """
-    header = {
-        "shape": shape,
-        "fortran_order": False,
-        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-    }
+    header = {"shape": shape, "fortran_order": False, "descr": np.dtype(dtype).str}
     n_bytes = 128 + np.dtype(dtype).itemsize * math.prod(shape)  # a header, then the values
     with replacing(path, n_bytes) as partial, partial.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)

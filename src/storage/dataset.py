@@ -1,11 +1,11 @@
 """data/flat: what the rows are (info.json), and the rows of one split; a row of a history."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from src import paths
 from src.cli import InputError
@@ -21,16 +21,8 @@ class Info(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     image_shape: tuple[PositiveInt, PositiveInt, PositiveInt]  # channels, height, width
-    classes: list[str] = Field(min_length=2)  # names in label order
+    classes: list[str] = Field(min_length=2)  # distinct names in label order
     counts: dict[str, list[int]]  # rows by class, of each split
-
-    @model_validator(mode="after")
-    def _names_are_distinct(self) -> Self:
-        if len(set(self.classes)) < len(self.classes):
-            raise ValueError("expected distinct names in classes")
-        if not all(name.isprintable() for name in self.classes):
-            raise ValueError("expected printable names in classes")
-        return self
 
 
 class Split(NamedTuple):
@@ -79,28 +71,25 @@ def load_split(split: str, info: Info, scaled: bool = True) -> Split:
     path = paths.scaled_images(split) if scaled else paths.flat_images(split)
     images = as_images(read_rows(path, info.image_shape), info.image_shape)
     labels = read_numbers(paths.labels(split), len(images), len(info.classes))
-    return Split(images, labels, read_subjects(split, len(images)))
+    ids = paths.subjects(split)
+    return Split(images, labels, read_numbers(ids, len(images)) if ids.exists() else None)
 
 
 def load_all(info: Info) -> AllRows:
     """Return the rows of both splits."""
     splits = [load_split(split, info, scaled=False) for split in SPLITS]
-    ids = [split.subjects for split in splits if split.subjects is not None]
     labels = np.concatenate([split.labels for split in splits])
-    return AllRows(
-        read_stored(info), labels, np.concatenate(ids) if len(ids) == len(splits) else None
-    )
+    ids = [split.subjects for split in splits if split.subjects is not None]
+    subjects = np.concatenate(ids) if len(ids) == len(splits) else None
+    return AllRows(read_stored(info), labels, subjects)
 
 
 def read_stored(info: Info) -> list[NDArray[Any]]:
     """Return the stored rows (n, D) of train and test; InputError if they are not stored alike."""
-    first, second = (paths.flat_images(split) for split in SPLITS)
-    train, test = (read_rows(path, info.image_shape) for path in (first, second))
-    if (train.dtype, train.shape[1]) != (test.dtype, test.shape[1]):
-        raise InputError(
-            f"{second}: {test.dtype} rows of {test.shape[1]}, expected {train.dtype} rows of "
-            f"{train.shape[1]}, as in {first}; {REMAKE}"
-        )
+    train, test = (read_rows(paths.flat_images(split), info.image_shape) for split in SPLITS)
+    expected, found = (f"{rows.dtype} rows of {rows.shape[1]} values" for rows in (train, test))
+    if found != expected:
+        raise InputError(f"{paths.flat_images('test')}: {found}, expected {expected}; {REMAKE}")
     return [train, test]
 
 
@@ -108,9 +97,3 @@ def label_files(*splits: str) -> list[Path]:
     """Return the files that say what the rows of `splits` are, subject ids only if known."""
     found = [path(split) for split in splits for path in (paths.labels, paths.subjects)]
     return [paths.INFO, *(path for path in found if path.exists())]
-
-
-def read_subjects(split: str, n_rows: int) -> NDArray[np.int64] | None:
-    """Return the subject ids of `split` (n_rows,), or None where they are unknown."""
-    path = paths.subjects(split)
-    return read_numbers(path, n_rows) if path.exists() else None

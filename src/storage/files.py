@@ -27,12 +27,9 @@ REMAKE = "delete it and run 'dvc repro'"
 def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or fill a folder; rename it to `path` at the end.
 
-    After an error, or when the process is killed, what was at `path` is still there. (Where a kill
-    hits between the two renames of a folder, it is beside it, as `.old.partial`.) An out may be a
-    read-only link into DVC's cache, so it is replaced and never written to. The name holds the
-    process id, because a stage can outlive its DVC and run beside the next one.
-
-    `n_bytes`: the size of the file, for the InputError when there is no room for it.
+    Until then, what was at `path` stays there. An out may be a read-only link into DVC's cache, so
+    it is replaced and never written to. The name holds the process id, because a stage can outlive
+    its DVC and run beside the next one. InputError if there is no room for the `n_bytes` of a file.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     _remove_partials_of_dead_processes(path)
@@ -48,13 +45,12 @@ def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
             remove(old)
         else:
             partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        # torch.save turns an OSError into a RuntimeError.
+    except (OSError, RuntimeError) as error:  # torch.save turns an OSError into a RuntimeError
         cause = error if isinstance(error, OSError) else error.__context__
         if not isinstance(cause, OSError) or cause.errno not in NO_ROOM:
             raise
         remove(partial)
-        raise no_room(path, n_bytes, cause) from None
+        raise _no_room(path, n_bytes, cause) from None
     finally:
         remove(partial)
 
@@ -66,8 +62,7 @@ def _remove_partials_of_dead_processes(path: Path) -> None:
             remove(left)
 
 
-def no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
-    """Return the error for a file that the disk, a quota or a limit has no room for."""
+def _no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
     name = re.sub(r"\.\d+\.partial/", "/", path.as_posix())
     wanted = f"{name}: {error.strerror}: it takes {n_bytes:,}"
     if error.errno == errno.EFBIG:
@@ -95,20 +90,25 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path, kind: type[T]) -> T:
-    """Return the JSON file as `kind`, a pydantic model or a type; InputError if it is not one."""
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise InputError in place of what can go wrong with a file that a stage made."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
     except ValidationError as error:
-        raise _not_of_kind(path, error) from None
+        first = error.errors()[0]
+        where = "".join(f"{part}: " for part in first["loc"])
+        raise InputError(f"{path}: {where}{first['msg']}; {REMAKE}") from None
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{path}: {error}; {REMAKE}") from None
 
 
-def _not_of_kind(path: Path, error: ValidationError) -> InputError:
-    first = error.errors(include_url=False)[0]
-    where = "".join(f"{part}: " for part in first["loc"])
-    return InputError(f"{path}: {where}{first['msg']}; {REMAKE}")
+def read_json(path: Path, kind: type[T]) -> T:
+    """Return the JSON file as `kind`, a pydantic model or a type; InputError if it is not one."""
+    with reading(path):
+        return TypeAdapter(kind).validate_json(path.read_bytes())
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -123,21 +123,13 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 def read_csv(path: Path, kind: type[T], least: int = 1) -> list[T]:
     """Return the rows of a CSV with a header, `least` or more, each as `kind`, a pydantic model.
 
-    An empty field is None. InputError if a row is not as long as the header, or a column is missing
-    or of another type.
+    An empty field is None. InputError if a row is longer than the header, or a column is missing or
+    of another type.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [
-                {key: value or None for key, value in row.items()} for row in csv.DictReader(file)
-            ]
+    rows_of_kind = Annotated[list[kind], Field(min_length=least)]  # type: ignore[valid-type]
+    adapter: TypeAdapter[list[T]] = TypeAdapter(rows_of_kind)
+    with reading(path), path.open(encoding="utf-8", newline="") as file:
+        rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
         if any(None in row for row in rows):
             raise ValueError("a row is longer than the header")
-        adapter: TypeAdapter[list[T]] = TypeAdapter(Annotated[list[kind], Field(min_length=least)])  # type: ignore[valid-type, arg-type]
         return adapter.validate_python(rows)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
-    except ValidationError as error:
-        raise _not_of_kind(path, error) from None
-    except (ValueError, csv.Error) as error:
-        raise InputError(f"{path}: not a readable table ({error}); {REMAKE}") from None

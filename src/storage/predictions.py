@@ -48,10 +48,7 @@ class RocPoint(NamedTuple):
 
 
 def by_subject(found: Predictions) -> Predictions:
-    """Return one row per subject and class: the mean probabilities of its rows.
-
-    Without subject ids, return the rows as they are.
-    """
+    """Return the mean probabilities per subject and class; without ids, the rows as they are."""
     if found.subjects is None:
         return found
     units = np.stack([found.subjects, found.labels])
@@ -96,6 +93,5 @@ def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
             np.array(columns["fold"], np.int64) if "fold" in columns else None,
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: not predictions of {', '.join(classes)} ({error}); {REMAKE}"
-        ) from None
+        expected = ", ".join(classes)
+        raise InputError(f"{path}: not predictions of {expected} ({error}); {REMAKE}") from None

@@ -39,9 +39,7 @@ def test_load_split_gives_images_with_their_labels_and_subjects() -> None:
      ("x_test.npy", np.zeros((3, 10))), ("subjects_test.npy", np.array([7, 7])),
      *(("y_test.npy", y) for y in (np.arange(4), np.arange(3, dtype=np.int32), np.arange(1, 4),
                                    np.arange(-1, 2))),
-     *(("info.json", changed) for changed in (
-         {"image_shape": [3, 0, 5]}, {"classes": ["a"]},
-         {"classes": ["a", "c", "a"]}, {"classes": ["a", "c", "\x1b[2J"]}))],
+     *(("info.json", changed) for changed in ({"image_shape": [3, 0, 5]}, {"classes": ["a"]}))],
 )  # fmt: skip
 def test_load_split_of_files_that_do_not_fit_names_one(file: str, content: Any) -> None:
     if isinstance(content, dict):

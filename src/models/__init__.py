@@ -17,12 +17,9 @@ from src.models.layers import Shape
 
 def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn.Module:
     """Return a fresh network; `seed` alone decides its initial weights, not the model's name."""
-    module = import_module(f"src.models.{arch}")
-    make = getattr(module, "make_network", None)
+    make = getattr(import_module(f"src.models.{arch}"), "make_network", None)
     if make is None:
-        raise InputError(
-            f"src/models/{arch}.py: expected a function make_network(image_shape, n_classes)"
-        )
+        raise InputError(f"src/models/{arch}.py: no function make_network(image_shape, n_classes)")
     torch.manual_seed(seed)
     network: nn.Module = make(image_shape, n_classes)
     _check_logits(network, arch, image_shape, n_classes)
@@ -45,8 +42,8 @@ def _check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: 
     """Raise InputError unless one image gives K logits; leave network and random state alone."""
     with torch.random.fork_rng(devices=[]), torch.no_grad(), evaluating(network):
         logits = network(torch.zeros(1, *image_shape))
-    if not isinstance(logits, torch.Tensor) or logits.shape != (1, n_classes):
-        found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if found != (1, n_classes):
         raise InputError(
             f"src/models/{arch}.py: {found} for one image, expected logits (1, {n_classes})"
         )

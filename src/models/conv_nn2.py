@@ -2,13 +2,13 @@
 
 from torch import nn
 
-from src.models.layers import Shape, convolutions, fully_connected, pixels_left
+from src.models.layers import Shape, check_size, convolutions, fully_connected, pixels_left
 
 
 def make_network(image_shape: Shape, n_classes: int) -> nn.Module:
-    features = 64 * pixels_left(image_shape, 3, "conv_nn2")
+    check_size(image_shape, 36, "conv_nn2")
     return nn.Sequential(
         *convolutions(image_shape[0], 16, 32, 64),
         nn.Flatten(),
-        *fully_connected(features, 128, n_classes),
+        *fully_connected(64 * pixels_left(image_shape, blocks=3), 128, n_classes),
     )

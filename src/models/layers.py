@@ -24,17 +24,19 @@ def convolutions(*channels: int) -> list[nn.Module]:
     return layers
 
 
-def pixels_left(image_shape: Shape, blocks: int, arch: str) -> int:
-    """Return the pixels per channel after `blocks` of `convolutions`; InputError if none."""
+def pixels_left(image_shape: Shape, blocks: int) -> int:
+    """Return the pixels per channel after `blocks` of `convolutions`."""
     _, height, width = image_shape
-    smallest = 1
     for _ in range(blocks):
         height, width = (height - 4) // 2, (width - 4) // 2
-        smallest = 2 * smallest + 4
-    if min(height, width) < 1:
-        raise InputError(
-            f"{arch}: images of {image_shape[1]} x {image_shape[2]} pixels are too small, expected "
-            f"at least {smallest} x {smallest}; take larger images, or remove the models of this "
-            "arch from params.yaml"
-        )
     return height * width
+
+
+def check_size(image_shape: Shape, smallest: int, arch: str) -> None:
+    """Raise InputError if a side of the images has fewer than `smallest` pixels."""
+    _, height, width = image_shape
+    if min(height, width) < smallest:
+        raise InputError(
+            f"{arch}: images of {height} x {width} pixels are too small, expected at least "
+            f"{smallest} x {smallest}; remove the models of this arch from params.yaml"
+        )

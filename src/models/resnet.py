@@ -8,8 +8,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from src.cli import InputError
-from src.models.layers import Shape
+from src.models.layers import Shape, check_size
 
 SHORTER_SIDE = 64  # pixels, at least
 WIDTHS = (16, 32, 64, 96)  # channels of each stage; every stage halves the sides
@@ -39,11 +38,7 @@ class Block(nn.Module):
 
 def make_network(image_shape: Shape, n_classes: int) -> nn.Module:
     channels, height, width = image_shape
-    if min(height, width) < 16:
-        raise InputError(
-            f"resnet: images of {height} x {width} pixels are too small, expected at least 16 x 16;"
-            " small_cnn takes 8 x 8"
-        )
+    check_size(image_shape, 16, "resnet")
     blocks = [Block(n_in, n_out) for n_in, n_out in pairwise(WIDTHS)]
     return nn.Sequential(
         nn.AvgPool2d(max(1, min(height, width) // SHORTER_SIDE)),

@@ -2,16 +2,12 @@
 
 from torch import nn
 
-from src.cli import InputError
-from src.models.layers import Shape
+from src.models.layers import Shape, check_size
 
 
 def make_network(image_shape: Shape, n_classes: int) -> nn.Module:
     channels, height, width = image_shape
-    if min(height, width) < 8:
-        raise InputError(
-            f"small_cnn: images of {height} x {width} pixels are too small, expected at least 8 x 8"
-        )
+    check_size(image_shape, 8, "small_cnn")
     return nn.Sequential(
         nn.Conv2d(channels, 32, 3, padding=1),
         nn.ReLU(),

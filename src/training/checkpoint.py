@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import torch
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 from src.cli import InputError
 from src.storage.files import replacing
@@ -20,12 +21,9 @@ SECONDS = 30  # between two writes: the weights can be 450 MB
 
 
 class Checkpoint:
-    """The state of a training between two epochs, at `path`, written every `seconds` at most.
+    """All that the next step depends on, written between epochs, every `seconds` at most.
 
-    It holds all that the next step depends on: parameters and buffers (of a folded network as they
-    are, since unfolding rounds), the states of the optimizer and of the learning rate's schedule,
-    PyTorch's random state (dropout), the generator that draws the order of the rows and their
-    augmentation, the history, and the best weights by validation.
+    A folded network is saved folded, since unfolding rounds.
     """
 
     def __init__(self, path: Path, seconds: float = SECONDS) -> None:
@@ -49,14 +47,16 @@ class Checkpoint:
             "network": network.state_dict(),
             "optimizer": optimizer.state_dict(),
             "schedule": schedule and schedule.state_dict(),
-            "order": generator.get_state(),
-            "random": torch.get_rng_state(),
+            "order": generator.get_state(),  # and augmentation
+            "random": torch.get_rng_state(),  # of dropout
             "random_gpus": torch.cuda.get_rng_state_all(),  # empty where there is no GPU
             "history": [list(row) for row in history],
             "best": best,
         }
+        tensors = [leaf for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)]
+        n_bytes = sum(tensor.nbytes for tensor in tensors)
         try:
-            with replacing(self.path, bytes_of(state)) as partial, partial.open("wb") as file:
+            with replacing(self.path, n_bytes) as partial, partial.open("wb") as file:
                 torch.save(state, file)
         except InputError as no_room:  # the training can do without
             print(f"note: no checkpoint: {no_room}", flush=True)
@@ -69,12 +69,19 @@ class Checkpoint:
         schedule: torch.optim.lr_scheduler.LRScheduler | None,
         generator: torch.Generator,
     ) -> tuple[list[list[Any]], dict[str, torch.Tensor] | None]:
-        """Put the state back; return the history so far and the best weights.
+        """Put the state back; return the history so far (without a file: []) and the best weights.
 
-        Without a whole file, that is an empty history and None.
+        A damaged file is not used, and a line says so.
         """
-        state = self._read()
-        if state is None:
+        if not self.path.exists():
+            return [], None
+        try:
+            with ZipFile(self.path) as archive:
+                if damaged := archive.testzip():  # compares each member with its CRC-32
+                    raise ValueError(f"{damaged} is damaged")
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+        except Exception as error:  # damaged bytes can raise any kind
+            print(f"note: {self.path}: damaged ({error}), so training starts from zero")
             return [], None
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
@@ -83,43 +90,13 @@ class Checkpoint:
         generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpus"])
-        history: list[list[Any]] = state["history"]
-        print(f"{self.path}: resumes from its last checkpoint, after epoch {len(history)}")
-        return history, state["best"]
-
-    def _read(self) -> dict[str, Any] | None:
-        """Return what `save` wrote; None if there is no file, or with a note if it is damaged."""
-        if not self.path.exists():
-            return None
-        try:
-            with ZipFile(self.path) as archive:
-                if damaged := archive.testzip():  # compares each member with its CRC-32
-                    raise ValueError(f"{damaged} is damaged")
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # damaged bytes can raise any kind
-            print(f"note: {self.path}: damaged ({error}), so training starts from zero")
-            return None
-        return state
-
-
-def bytes_of(state: Any) -> int:
-    """Return the bytes of all tensors in nested dicts and lists."""
-    match state:
-        case torch.Tensor():
-            return state.nbytes
-        case dict():
-            return sum(map(bytes_of, state.values()))
-        case list():
-            return sum(map(bytes_of, state))
-    return 0
+        done = len(state["history"])
+        print(f"{self.path}: resumes from its last checkpoint, after epoch {done}")
+        return state["history"], state["best"]
 
 
 def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.device) -> str:
-    """Return a hash of all that decides a result; a checkpoint of another one is not used.
-
-    That is `values` (JSON), the bytes of `files`, our own code, PyTorch's version and the kind of
-    device.
-    """
+    """Return a hash of all that decides a result: params, data, code, PyTorch and the device."""
     made_by = {
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.module import _has_any_global_hook
 
 from src.cli import say_once
 from src.params import Recipe
@@ -21,8 +20,9 @@ EXACT = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
 
 def fold(network: nn.Module, x: torch.Tensor, recipe: Recipe) -> "FoldedNetwork | None":
     """Return `network` folded for the training rows x (N, C, H, W), or None and a line why not."""
-    plain = is_plain_sgd(recipe)
-    reason = reason_not_to_fold(network) if plain else "its recipe is not plain SGD"
+    reason = reason_not_to_fold(network)
+    if not is_plain_sgd(recipe):
+        reason = "its recipe is not plain SGD"
     if reason:
         say_once(f"note: trains the network as it is, without folding: {reason}")
         return None
@@ -38,26 +38,20 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
     """Return why folding is not known to be exact for this network; None if it is."""
     if type(network) is not nn.Sequential:
         return f"{type(network).__name__} is not a plain nn.Sequential"
-    layers = list(network)
-    for layer in layers:
+    for layer in network:
         if type(layer) not in EXACT:  # also true of a layer with a parametrization
             return f"{type(layer).__name__} is not a layer that folding knows"
-    for module in (network, *layers):
-        own = vars(module)
-        hooked = any(value for name, value in own.items() if name.endswith("_hooks"))
-        if hooked or "forward" in own or _has_any_global_hook():
+    for module in (network, *network):
+        own = [name for name, value in vars(module).items() if value]
+        if any(name.endswith("_hooks") or name == "forward" for name in own):
             return f"{type(module).__name__} has a hook or a forward of its own"
     parameters = list(network.parameters())
-    if len(parameters) != sum(len(list(layer.parameters())) for layer in layers):
+    if len(parameters) != sum(len(list(layer.parameters())) for layer in network):
         return "two layers share a parameter"
-    hooks = [
-        hook for p in parameters for hook in (p._backward_hooks, p._post_accumulate_grad_hooks)
-    ]
-    if any(hooks) or not all(parameter.requires_grad for parameter in parameters):
-        return "a parameter is frozen or has a hook"
-    if any(isinstance(layer, nn.MaxPool2d) and layer.return_indices for layer in layers):
-        return "a MaxPool2d returns indices"
-    match layers:
+    for p in parameters:
+        if not p.requires_grad or p._backward_hooks or p._post_accumulate_grad_hooks:
+            return "a parameter is frozen or has a hook"
+    match list(network):
         case [nn.Conv2d(groups=1, padding_mode="zeros") as first, *_]:
             pass
         case [nn.Flatten(start_dim=1, end_dim=-1), nn.Linear() as first, *_]:
@@ -68,18 +62,16 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
 
 
 class FoldedNetwork(nn.Module):
-    """What trains in place of `network`: the same logits and steps, a fraction of the work.
+    """What trains in place of `network`: the same logits and steps, less work.
 
     - Equal channels are one. A first layer that sees C equal channels works with the sum S of
       their weights. Each of these has the same gradient g, so a step is S <- S - C * lr * g.
     - A feature that is 0 in every training row (a constant pixel, scaled) adds nothing to a first
       linear layer, and the gradient of its weights is 0: it is left out.
-    - Pooling comes before ReLU, which then works on a quarter of the values: the largest of
-      rectified values is the largest value, rectified.
+    - Pooling comes before ReLU, which then works on a quarter of the values.
     - Convolutions run in their fastest layout, which is channels_last on a CPU.
 
-    All layers except the first share their parameters with `network`; `unfold` writes back the
-    first.
+    All layers but the first share their parameters with `network`; `unfold` writes back the first.
     """
 
     def __init__(
@@ -129,16 +121,12 @@ class FoldedNetwork(nn.Module):
 
     @torch.no_grad()
     def unfold(self) -> None:
-        """Give the network's first layer what training made of the folded one.
-
-        Each of the C weights of a feature moved by one C-th of what their sum moved by.
-        """
+        """Move each of the C weights of a feature by one C-th of what their sum moved by."""
         weight = self.first.weight
         weight = weight.t() if isinstance(self.first, FoldedLinear) else weight.flatten(1)
         move = (weight - self.start) / self.copies
         if self.active is not None:  # a gather, since a GPU sorts for `original[active] += move`
-            n_features = self.original.shape[2]
-            place = torch.full((n_features,), move.shape[1], device=move.device)
+            place = torch.full((self.original.shape[2],), move.shape[1], device=move.device)
             place[self.active] = torch.arange(move.shape[1], device=move.device)
             move = nn.functional.pad(move, (0, 1)).index_select(1, place)
         self.original += move[:, None]
@@ -154,13 +142,9 @@ def folded_conv(conv: nn.Conv2d, weight: torch.Tensor) -> nn.Conv2d:
 
 
 class FoldedLinear(nn.Module):
-    """A linear layer that keeps the weights of a feature together in memory.
-
-    The gradient and the step of a wide layer then take two thirds of the time.
-    """
+    """A linear layer with weights (features, out): its steps take two thirds of the time."""
 
     def __init__(self, weight: torch.Tensor, bias: nn.Parameter | None) -> None:
-        """Take weights (out, features)."""
         super().__init__()
         self.weight = nn.Parameter(weight.t().clone(memory_format=torch.contiguous_format))
         self.bias = bias

@@ -41,15 +41,11 @@ def train(
     """Train `network` in place, on the device that it is on; return its history.
 
     x: (N, C, H, W) float32, may be a memory map larger than memory; where all channels are equal,
-    C may have a stride of 0. y: (N,) int64. held_out: (N,) bool, the rows for validation.
+    C may have a stride of 0. y: (N,) int64. held_out: (N,) bool, the rows for validation: the
+    weights of the epoch with the lowest loss on them are kept.
 
-    Batches are rows in stored order or, with `recipe.shuffle`, in an order drawn each epoch from
-    `recipe.seed`; the smaller last batch is kept. With validation, the weights of the epoch with
-    the lowest validation loss are kept, and training ends after `recipe.patience` epochs without a
-    lower one.
-
-    With a `checkpoint` that a killed run of the same training left, resume from there, to the same
-    weights (on the CPU to the bit); `network` must be as it was at the start of that run.
+    Resume from the `checkpoint` that a killed run of the same training left, to the same weights
+    (on the CPU to the bit); `network` must be as it was at the start of that run.
     """
     device = next(network.parameters()).device
     x, y = to_device_if_it_fits(x, device), y.to(device)
@@ -80,19 +76,17 @@ def train(
     if checkpoint is not None:
         rows, best = checkpoint.restore(trained, optimizer, schedule, generator)
         history = [Epoch(*row) for row in rows]
+    total, done = recipe.epochs * n_steps, len(history) * n_steps
     with (
         multiplying_in(recipe.precision),
-        tqdm(
-            total=recipe.epochs * n_steps, initial=len(history) * n_steps, disable=None
-        ) as progress,
+        tqdm(total=total, initial=done, disable=None) as progress,
     ):
         for epoch in range(len(history), recipe.epochs):
             order = fitted
             if recipe.shuffle:
                 order = torch.randperm(n_rows, generator=generator)
                 order = order if fitted is None else fitted[order]
-            # Loss and accuracy stay on the device: reading them at every step would make the
-            # host wait for it.
+            # On the device: reading them at every step would make the host wait for it.
             losses = torch.full((n_steps,), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
             for i, (images, labels) in enumerate(batches(x, y, recipe.batch_size, order)):
@@ -143,9 +137,9 @@ def training_step(
     precision: str = "float32",
     weights: torch.Tensor | None = None,
 ) -> Step:
-    """Return a function that takes one step on images (n, C, H, W) and labels (n,).
+    """Return a function that takes one step, and returns the loss and number of right rows before.
 
-    It returns the loss and the number of rows that were right, both before the step.
+    It takes images (n, C, H, W) and labels (n,).
     """
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -40,10 +40,7 @@ def is_plain_sgd(recipe: Recipe) -> bool:
 
 
 def class_weights(recipe: Recipe, labels: torch.Tensor, n_classes: int) -> torch.Tensor | None:
-    """Return the weight (K,) of each class, N / (classes with rows * its rows); None for none.
-
-    These are the "balanced" weights of scikit-learn's compute_class_weight.
-    """
+    """Return the weight (K,) of each class: those of scikit-learn's compute_class_weight."""
     if recipe.class_weights == "none":
         return None
     counts = labels.bincount(minlength=n_classes)
@@ -62,11 +59,9 @@ def cross_entropy(
 
 
 def augmented(images: torch.Tensor, augment: Augment, generator: torch.Generator) -> torch.Tensor:
-    """Return images (n, C, H, W), each shifted and perhaps flipped at random.
+    """Return images (n, C, H, W), each shifted in both directions and perhaps mirrored at random.
 
-    A shift is up to `augment.shift` pixels down or up and right or left; the pixels at the edge are
-    repeated. With `augment.flip`, every second image on average is mirrored left to right. The
-    random numbers are drawn on the CPU from `generator`, so they are the same on every device.
+    The pixels at the edge are repeated. The numbers are drawn on the CPU, the same for all devices.
     """
     n, channels, height, width = images.shape
     device, shift = images.device, augment.shift
@@ -91,9 +86,8 @@ def validation_rows(
 ) -> NDArray[np.bool_] | None:
     """Return which of the rows (N,) are held out for validation; None if none is wanted.
 
-    That is the share `recipe.validation` of the subjects of each class, seeded, or of its rows
-    where ids are unknown. A subject is of the class of its first row. A class keeps at least one
-    subject for training, so a class with one subject has none in validation.
+    That is the share `recipe.validation` of the subjects of each class, or of its rows where ids
+    are unknown. A subject is of the class of its first row. A class keeps one subject or more.
     """
     if not recipe.validation:
         return None

@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from src import paths
 from src.cli import InputError
@@ -26,6 +18,13 @@ ARCHITECTURES = sorted(
     for path in (Path(__file__).parent / "models").glob("*.py")
     if path.stem not in ("__init__", "layers")
 )
+
+
+def _is_a_file(arch: str) -> str:
+    if arch not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(f"{arch!r} is not a file in src/models, expected one of {known}")
+    return arch
 
 
 def _each_once(values: list[Any]) -> list[Any]:
@@ -113,15 +112,7 @@ class Recipe(Train):
 class Model(Recipe):
     """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
 
-    arch: str
-
-    @field_validator("arch")
-    @classmethod
-    def _is_a_file(cls, arch: str) -> str:
-        if arch not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise ValueError(f"{arch!r} is not a file in src/models, expected one of {known}")
-        return arch
+    arch: Annotated[str, AfterValidator(_is_a_file)]
 
 
 class Study(Group):

@@ -32,12 +32,9 @@ def read_rows(path: Path, image_shape: Shape) -> NDArray[Any]:
     """Return the images at `path` as stored: rows (N, D), uint8 or float32."""
     stored = read_array(path)
     channels, height, width = image_shape
-    if (
-        stored.ndim != 2
-        or not len(stored)
-        or stored.shape[1] not in (height * width, channels * height * width)
-        or stored.dtype not in (np.uint8, np.float32)
-    ):
+    rows = stored.ndim == 2 and len(stored) > 0
+    fits = rows and stored.shape[1] in (height * width, channels * height * width)
+    if not fits or stored.dtype not in (np.uint8, np.float32):
         raise InputError(
             f"{path}: {stored.dtype} of shape {stored.shape}, expected rows of images "
             f"{image_shape} of uint8 or float32; {REMAKE}"
@@ -115,10 +112,7 @@ def stored_rows(images: NDArray[np.float32], storage: StorageFormat) -> NDArray[
 def write_array(
     path: Path, shape: tuple[int, ...], dtype: DTypeLike, chunks: Iterable[NDArray[Any]]
 ) -> None:
-    """Write an array of `shape` and `dtype` from consecutive `chunks` of its rows.
-
-    Plain writes instead of a memory map: what is written never counts as the process's memory.
-    """
+    """Write an array from `chunks` of its rows; unlike a map, they never count as our memory."""
     header = {"shape": shape, "fortran_order": False, "descr": np.dtype(dtype).str}
     n_bytes = 128 + np.dtype(dtype).itemsize * math.prod(shape)  # a header, then the values
     with replacing(path, n_bytes) as partial, partial.open("wb") as file:

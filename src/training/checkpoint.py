@@ -17,6 +17,7 @@ from src.cli import InputError
 from src.storage.files import replacing
 
 CODE = Path(__file__).parents[1]
+Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 SECONDS = 30  # between two writes: the weights can be 450 MB
 
 
@@ -33,9 +34,7 @@ class Checkpoint:
 
     def save(
         self,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler | None,
+        parts: Sequence[Part],
         generator: torch.Generator,
         history: Sequence[Sequence[Any]],
         best: Mapping[str, torch.Tensor] | None,
@@ -44,9 +43,7 @@ class Checkpoint:
         if time.monotonic() - self.written < self.seconds:
             return
         state = {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "schedule": schedule and schedule.state_dict(),
+            "parts": [part.state_dict() for part in parts],
             "order": generator.get_state(),  # and augmentation
             "random": torch.get_rng_state(),  # of dropout
             "random_gpus": torch.cuda.get_rng_state_all(),  # empty where there is no GPU
@@ -63,11 +60,7 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def restore(
-        self,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        schedule: torch.optim.lr_scheduler.LRScheduler | None,
-        generator: torch.Generator,
+        self, parts: Sequence[Part], generator: torch.Generator
     ) -> tuple[list[list[Any]], dict[str, torch.Tensor] | None]:
         """Put the state back; return the history so far (without a file: []) and the best weights.
 
@@ -83,10 +76,8 @@ class Checkpoint:
         except Exception as error:  # damaged bytes can raise any kind
             print(f"note: {self.path}: damaged ({error}), so training starts from zero")
             return [], None
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        if schedule is not None:
-            schedule.load_state_dict(state["schedule"])
+        for part, saved in zip(parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
         generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpus"])

@@ -1,7 +1,4 @@
-"""Train the same network with less arithmetic: exact for plain SGD, except for float rounding.
-
-`fold` decides whether a network can be folded; the training loop treats the result like any module.
-"""
+"""Train the same network with less arithmetic: exact for plain SGD, except for float rounding."""
 
 import copy
 from itertools import pairwise
@@ -42,8 +39,8 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
         if type(layer) not in EXACT:  # also true of a layer with a parametrization
             return f"{type(layer).__name__} is not a layer that folding knows"
     for module in (network, *network):
-        own = [name for name, value in vars(module).items() if value]
-        if any(name.endswith("_hooks") or name == "forward" for name in own):
+        own = vars(module).items()
+        if any(value for name, value in own if name.endswith("_hooks") or name == "forward"):
             return f"{type(module).__name__} has a hook or a forward of its own"
     parameters = list(network.parameters())
     if len(parameters) != sum(len(list(layer.parameters())) for layer in network):

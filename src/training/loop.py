@@ -7,22 +7,17 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
 from src.cli import InputError
 from src.models import evaluating
 from src.params import Recipe
 from src.storage.dataset import Epoch
-from src.training.checkpoint import Checkpoint
+from src.training.checkpoint import Checkpoint, Part
 from src.training.device import Step, graphed, multiplying_in, to_device_if_it_fits
 from src.training.folding import fold
-from src.training.recipe import (
-    augmented,
-    class_weights,
-    cross_entropy,
-    make_optimizer,
-    make_schedule,
-)
+from src.training.recipe import augmented, class_weights, cross_entropy, make_optimizer
 
 STEPS_BETWEEN_CHECKS = 50  # for a NaN loss: each check makes the host wait for a GPU
 VALIDATION_BATCH = 64
@@ -65,7 +60,11 @@ def train(
     else:
         trained, x = folded, x[:, : folded.channels]
         optimizer = torch.optim.SGD(folded.parameter_groups(recipe.lr), lr=recipe.lr, fused=True)
-    schedule = make_schedule(recipe, optimizer, recipe.epochs * n_steps)
+    parts: list[Part] = [trained, optimizer]  # of a checkpoint
+    schedule = None
+    if recipe.schedule == "cosine":
+        schedule = CosineAnnealingLR(optimizer, recipe.epochs * n_steps)
+        parts.append(schedule)
     weights = class_weights(recipe, y if fitted is None else y[fitted], int(y.max()) + 1)
     step = training_step(trained, optimizer, recipe.precision, weights)
     if folded is not None and device.type == "cuda":
@@ -74,13 +73,11 @@ def train(
     history: list[Epoch] = []
     best: dict[str, Any] | None = None  # the weights after the epoch `lowest(history)`
     if checkpoint is not None:
-        rows, best = checkpoint.restore(trained, optimizer, schedule, generator)
+        rows, best = checkpoint.restore(parts, generator)
         history = [Epoch(*row) for row in rows]
     total, done = recipe.epochs * n_steps, len(history) * n_steps
-    with (
-        multiplying_in(recipe.precision),
-        tqdm(total=total, initial=done, disable=None) as progress,
-    ):
+    progress = tqdm(total=total, initial=done, disable=None)
+    with multiplying_in(recipe.precision), progress as bar:
         for epoch in range(len(history), recipe.epochs):
             order = fitted
             if recipe.shuffle:
@@ -89,7 +86,8 @@ def train(
             # On the device: reading them at every step would make the host wait for it.
             losses = torch.full((n_steps,), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
-            for i, (images, labels) in enumerate(batches(x, y, recipe.batch_size, order)):
+            rest = enumerate(batches(x, y, recipe.batch_size, order))
+            for i, (images, labels) in rest:
                 images = images.to(device)
                 if recipe.augment != "none":
                     images = augmented(images, recipe.augment, generator)
@@ -99,9 +97,10 @@ def train(
                 correct += right
                 if schedule is not None:
                     schedule.step()
-                progress.update()
+                bar.update()
                 if (i + 1) % STEPS_BETWEEN_CHECKS == 0 and losses[: i + 1].isnan().any():
-                    correct += (labels_after(y, order, (i + 1) * recipe.batch_size) == 0).sum()
+                    # NaN logits count as class 0.
+                    correct += sum((labels == 0).sum() for _, (_, labels) in rest)
                     break
             row = summary(epoch, losses, correct, n_rows, recipe.batch_size)
             if held is not None:
@@ -110,15 +109,15 @@ def train(
             history.append(row)
             if lowest(history) == epoch:
                 best = copy.deepcopy(trained.state_dict())
-            progress.set_postfix(epoch=epoch, loss=f"{row.train_loss:.4g}")
-            if progress.disable and not quiet:
+            bar.set_postfix(epoch=epoch, loss=f"{row.train_loss:.4g}")
+            if bar.disable and not quiet:
                 print(f"epoch {epoch + 1}/{recipe.epochs}: {row.in_words()}", flush=True)
             # A loss of NaN makes the gradient of the last layer NaN, and soon all weights: every
             # later prediction is class 0. An infinite loss can recover, so it ends nothing.
             if math.isnan(row.train_loss) or out_of_patience(history, recipe.patience):
                 break
             if checkpoint is not None and epoch + 1 < recipe.epochs:
-                checkpoint.save(trained, optimizer, schedule, generator, history, best)
+                checkpoint.save(parts, generator, history, best)
     optimizer.zero_grad()  # frees the gradients, which are as large as the weights
     if best is not None:
         trained.load_state_dict(best)
@@ -137,10 +136,7 @@ def training_step(
     precision: str = "float32",
     weights: torch.Tensor | None = None,
 ) -> Step:
-    """Return a function that takes one step, and returns the loss and number of right rows before.
-
-    It takes images (n, C, H, W) and labels (n,).
-    """
+    """Return a function that takes one step; it returns loss and right rows before the step."""
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -166,10 +162,6 @@ def batches(
             yield x[start:stop], y[start:stop]
         else:
             yield x[order[start:stop].to(x.device)], y[order[start:stop].to(y.device)]
-
-
-def labels_after(y: torch.Tensor, order: torch.Tensor | None, start: int) -> torch.Tensor:
-    return y[start:] if order is None else y[order[start:].to(y.device)]
 
 
 def summary(

@@ -24,15 +24,6 @@ def make_optimizer(recipe: Recipe, parameters: Iterable[Any]) -> torch.optim.Opt
             return torch.optim.AdamW(parameters, **options)
 
 
-def make_schedule(
-    recipe: Recipe, optimizer: torch.optim.Optimizer, n_steps: int
-) -> torch.optim.lr_scheduler.LRScheduler | None:
-    """Return what lowers the learning rate step by step to 0 at `n_steps`; None: constant."""
-    if recipe.schedule == "constant":
-        return None
-    return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-
-
 def is_plain_sgd(recipe: Recipe) -> bool:
     """Return whether each step is -lr times the gradient of rows as they are stored."""
     plain = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "schedule": "constant"}

@@ -42,10 +42,12 @@ def test_restore_puts_back_every_state(tmp_path: Path) -> None:
     torch.rand(5, generator=generator)
     history, best = [(0, 0.5, float("inf"), None)], {"w": torch.rand(2)}
     saved = Checkpoint(tmp_path / "state", seconds=0)
-    saved.save(module, optimizer, schedule, generator, history, best)
+    saved.save([module, optimizer, schedule], generator, history, best)
     expected = torch.rand(3), torch.rand(3, generator=generator)
-    other, other_optimizer, other_schedule, other_generator = others = objects()
-    rows_of_history, best_weights = Checkpoint(tmp_path / "state").restore(*others)
+    other, other_optimizer, other_schedule, other_generator = objects()
+    rows_of_history, best_weights = Checkpoint(tmp_path / "state").restore(
+        [other, other_optimizer, other_schedule], other_generator
+    )
     assert rows_of_history == [list(history[0])]
     assert best_weights is not None
     assert same(best_weights, best)
@@ -76,7 +78,7 @@ def test_restore_of_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixture
         damaged.append(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
     for content in damaged:
         path.write_bytes(content)
-        assert Checkpoint(path).restore(*objects()) == ([], None)
+        assert Checkpoint(path).restore([], torch.Generator()) == ([], None)
         assert str(path) in capsys.readouterr().out
     path.write_bytes(good[: len(good) // 2])
     assert same(trained(EPOCHS, Checkpoint(path)), expected)

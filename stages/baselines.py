@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from src import paths
 from src.cli import run
 from src.data.splits import fold_of_rows
-from src.evaluation.leakage import Ids, closeness_of, describe_leakage, same_id_share
+from src.evaluation.leakage import measure_leakage
 from src.evaluation.linear import linear_probabilities, mean_images
 from src.evaluation.metrics import negative_label, score, score_new_subjects
-from src.evaluation.nearest_neighbours import Neighbours, affordable, nearest_of_other_groups
+from src.evaluation.nearest_neighbours import affordable, nearest_of_other_groups
 from src.params import read_params
 from src.plotting.leakage import leakage_figure
 from src.plotting.style import save_png
@@ -21,6 +21,8 @@ from src.storage.files import write_json
 from src.storage.predictions import Predictions, write_predictions
 
 PENALTY_FITS = 25  # of the linear baseline: inner folds of outer folds
+
+Numbers = NDArray[np.int64]  # (N,)
 
 
 def main() -> None:
@@ -33,38 +35,33 @@ def main() -> None:
     folds = fold_of_rows(rows.labels, rows.subjects, n_folds, seed)
     random_folds = fold_of_rows(rows.labels, None, n_folds, seed)
 
-    everything = np.arange(len(folds))
-    test = np.flatnonzero(rows.in_test)
-    compared, neighbours = nearest_rows(rows, [given_groups, folds, random_folds])
-    given, of_folds, at_random, _ = np.eye(n_classes)[rows.labels[compared][neighbours.nearest]]
+    compared = affordable(rows.parts[0].shape[1], rows.in_test, rows.subjects)
+    if len(compared) < len(folds):
+        print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
+    groups = np.stack([given_groups, random_folds, folds, np.arange(len(folds))])[:, compared]
+    nearest, closeness = nearest_of_other_groups(take_rows(rows.parts, compared), groups)
+    leakage = measure_leakage(rows, compared, nearest, closeness)
+    write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
+
     in_test = rows.in_test[compared]
+    ids = rows.subjects
+    same = None if ids is None else (ids[compared[nearest[0]]] == ids[compared])[in_test]
+    title = params.data.title
+    save_png(paths.LEAKAGE_FIGURE, leakage_figure(closeness[0, in_test], same, title))
+
+    every, test = np.arange(len(folds)), np.flatnonzero(rows.in_test)
+    given, _, of_folds, _ = np.eye(n_classes)[rows.labels[compared[nearest]]]
     split = {
         "majority": predictions(rows, test, majority(rows, given_groups, n_classes)[test]),
         "nearest_neighbour": predictions(rows, compared[in_test], given[in_test]),
     }
+    for name, found in split.items():
+        write_json(paths.metrics(name), score(found, classes, negative).to_json())
     new_subjects = {
-        "majority": predictions(rows, everything, majority(rows, folds, n_classes), folds),
+        "majority": predictions(rows, every, majority(rows, folds, n_classes), folds),
         "nearest_neighbour": predictions(rows, compared, of_folds, folds),
         "linear": linear_predictions(rows, folds, n_classes),
     }
-    given_accuracy, random_accuracy = (
-        float(found.correct.mean())
-        for found in (split["nearest_neighbour"], predictions(rows, compared, at_random))
-    )
-    closeness = closeness_of(neighbours, 0)[in_test]
-    same = ids = None
-    if rows.subjects is not None:
-        of_compared = rows.subjects[compared]
-        same = (of_compared[neighbours.nearest[0]] == of_compared)[in_test]
-        shared = np.isin(rows.subjects[test], rows.subjects[~rows.in_test])
-        ids = Ids(float(shared.mean()), float(same.mean()), same_id_share(neighbours, of_compared))
-    sampled = len(compared) if len(compared) < len(folds) else None
-    leakage = describe_leakage(ids, given_accuracy, random_accuracy, sampled)
-
-    save_png(paths.LEAKAGE_FIGURE, leakage_figure(closeness, same, params.data.title))
-    write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
-    for name, found in split.items():
-        write_json(paths.metrics(name), score(found, classes, negative).to_json())
     for name, found in new_subjects.items():
         # DVC has no optional out: where there is no linear baseline, its files are empty.
         metrics = score_new_subjects(found, classes, negative) if len(found.rows) else None
@@ -76,10 +73,7 @@ def main() -> None:
 
 
 def predictions(
-    rows: AllRows,
-    numbers: NDArray[np.int64],
-    probabilities: NDArray[Any],
-    folds: NDArray[np.int64] | None = None,
+    rows: AllRows, numbers: Numbers, probabilities: NDArray[Any], folds: Numbers | None = None
 ) -> Predictions:
     """Return the predictions of the rows `numbers` (n,), with probabilities (n, K)."""
     return Predictions(
@@ -91,32 +85,15 @@ def predictions(
     )
 
 
-def majority(rows: AllRows, groups: NDArray[np.int64], n_classes: int) -> NDArray[np.float64]:
+def majority(rows: AllRows, groups: Numbers, n_classes: int) -> NDArray[np.float64]:
     """Return, for each row, 1 for the largest class among the rows of other groups: (N, K)."""
     found = np.zeros((len(groups), n_classes))
     for group in np.unique(groups):
-        largest = np.bincount(rows.labels[groups != group]).argmax()
-        found[groups == group, largest] = 1
+        found[groups == group, np.bincount(rows.labels[groups != group]).argmax()] = 1
     return found
 
 
-def nearest_rows(
-    rows: AllRows, groupings: list[NDArray[np.int64]]
-) -> tuple[NDArray[np.int64], Neighbours]:
-    """Return rows (n,), and the nearest of these to each, in another group of each grouping.
-
-    In the last grouping, which is added, each row is a group of its own.
-    """
-    parts = rows.parts
-    compared = affordable(parts[0].shape[1], rows.in_test, rows.subjects)
-    if len(compared) < len(rows.labels):
-        print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
-        parts = [take_rows(parts, compared)]
-    groups = np.stack([*(grouping[compared] for grouping in groupings), compared])
-    return compared, nearest_of_other_groups(parts, groups.astype(np.int64))
-
-
-def linear_predictions(rows: AllRows, folds: NDArray[np.int64], n_classes: int) -> Predictions:
+def linear_predictions(rows: AllRows, folds: Numbers, n_classes: int) -> Predictions:
     """Return the linear baseline's predictions, one row per subject and class; none without ids."""
     if rows.subjects is None:
         print("note: no linear baseline, which works on the mean image of each subject")

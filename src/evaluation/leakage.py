@@ -1,12 +1,12 @@
 """Are the test rows new to a model, or of subjects that it trained on?"""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from src.evaluation.nearest_neighbours import Neighbours
+from src.storage.dataset import AllRows
 
 ALIKE = 0.5  # of the typical distance: rows nearer than that look alike
 DOUBTFUL = 0.5  # share of rows that look like another row of their own subject
@@ -21,76 +21,51 @@ class Leakage(BaseModel):
     sampled_rows: int | None = None  # how many it compared; None: all
     shared_subjects: float | None = None  # share of test rows of subjects with training rows
     same_subject_neighbour: float | None = None  # share whose nearest training row is of theirs
-    nearest_row_of_same_subject: float | None = None  # see `same_id_share`
+    nearest_row_of_same_subject: float | None = None  # of rows whose subject has others
 
 
-class Ids(NamedTuple):
-    """What subject ids say of the given split."""
+def measure_leakage(
+    rows: AllRows,
+    compared: NDArray[np.int64],
+    nearest: NDArray[np.int64],
+    closeness: NDArray[np.float64],
+) -> Leakage:
+    """Return the figures of leakage with one sentence about them, certain only with subject ids.
 
-    shared: float  # share of the test rows whose subject also has training rows
-    same: float  # share of the test rows whose nearest training row is of their subject
-    agreement: tuple[float, float] | None  # see `same_id_share`
-
-
-def closeness_of(neighbours: Neighbours, grouping: int) -> NDArray[np.float64]:
-    """Return the distance (N,) of each row to its nearest, as a share of the typical distance."""
-    distance = neighbours.distance[grouping]
-    # A copy of another row is close, also where most rows are copies of one another.
-    closeness: NDArray[np.float64] = np.zeros(len(distance))
-    np.divide(distance, neighbours.typical, where=distance > 0, out=closeness)
-    return closeness
-
-
-def same_id_share(
-    neighbours: Neighbours, subjects: NDArray[np.int64]
-) -> tuple[float, float] | None:
-    """Return how well subject ids agree with the images; None where no subject has two rows.
-
-    In the last grouping each row is a group of its own. Returns two shares of the rows whose
-    subject has other rows: those whose nearest row is of the same subject, and those that look like
-    their nearest row.
+    nearest, closeness: (G, n), see `nearest_of_other_groups`, among the rows `compared` (n,). The
+    groupings are train and test, random folds, ..., and last each row on its own.
     """
-    _, subject, counts = np.unique(subjects, return_inverse=True, return_counts=True)
-    several = counts[subject] > 1
-    if not several.any():
-        return None
-    same = subjects[neighbours.nearest[-1]] == subjects
-    alike = closeness_of(neighbours, -1) < ALIKE
-    return float(same[several].mean()), float(alike[several].mean())
-
-
-def describe_leakage(ids: Ids | None, given: float, random: float, sampled: int | None) -> Leakage:
-    """Return the figures of leakage with one sentence about them.
-
-    ids: None where they are unknown. given, random: accuracies of the nearest neighbour.
-
-    With subject ids, leakage is certain. Without ids nothing is claimed: the two accuracies are all
-    there is.
-    """
+    labels, in_test = rows.labels[compared], rows.in_test[compared]
+    right = labels[nearest] == labels
+    given, random = float(right[0, in_test].mean()), float(right[1].mean())
+    sampled = len(compared) if len(compared) < len(rows.labels) else None
     among = f" among a sample of {sampled:,} rows" if sampled else ""
-    figures: dict[str, Any] = {
-        "nearest_neighbour_given": given, "nearest_neighbour_random": random,
-        "sampled_rows": sampled,
-    }  # fmt: skip
-    if ids is None:
+    figures: dict[str, Any] = {"nearest_neighbour_given": given, "nearest_neighbour_random": random}
+    figures["sampled_rows"] = sampled
+    if rows.subjects is None:
         sentence = (
             "Subject ids are unknown, so nobody can tell whether the test rows are of new subjects."
             f" Nearest neighbour{among}, which learns nothing, is right on {given:.0%} on the given"
             f" split, {random:.0%} on random folds."
         )
         return Leakage(sentence=sentence, **figures)
-    figures |= {"shared_subjects": ids.shared, "same_subject_neighbour": ids.same}
+    subjects = rows.subjects[compared]
+    same = subjects[nearest] == subjects
+    of_nearest = float(same[0, in_test].mean())
+    shared = float(np.isin(rows.subjects[rows.in_test], rows.subjects[~rows.in_test]).mean())
+    figures |= {"shared_subjects": shared, "same_subject_neighbour": of_nearest}
     sentence = "No leakage: no subject has rows in both train and test."
-    if ids.shared > 0:
+    if shared > 0:
         sentence = (
-            f"Leakage: {_percent(ids.shared)} of the test rows are of subjects that also have "
-            f"training rows, and the nearest training row{among} of {_percent(ids.same)} is of the "
-            "same subject, so test accuracy says little about new subjects."
+            f"Leakage: {percent(shared)} of the test rows are of subjects that also have "
+            f"training rows, and the nearest training row{among} of {percent(of_nearest)} is of "
+            "the same subject, so test accuracy says little about new subjects."
         )
-    if ids.agreement is not None:
-        agree, alike = ids.agreement
-        figures["nearest_row_of_same_subject"] = agree
-        if alike > DOUBTFUL > agree:
+    _, subject, counts = np.unique(subjects, return_inverse=True, return_counts=True)
+    several = counts[subject] > 1
+    if several.any():
+        agree = figures["nearest_row_of_same_subject"] = float(same[-1, several].mean())
+        if (closeness[-1, several] < ALIKE).mean() > DOUBTFUL > agree:
             sentence += (
                 f" But the subject ids may be wrong: most rows look like another row, and for only "
                 f"{agree:.0%} that row is of the same subject."
@@ -98,5 +73,5 @@ def describe_leakage(ids: Ids | None, given: float, random: float, sampled: int 
     return Leakage(sentence=sentence, **figures)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return "less than 1%" if 0 < share < 0.01 else f"{share:.0%}"

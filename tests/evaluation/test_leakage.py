@@ -2,54 +2,56 @@ import numpy as np
 import pytest
 
 from src.data.phantoms import phantoms
-from src.evaluation.leakage import Ids, closeness_of, describe_leakage, same_id_share
-from src.evaluation.nearest_neighbours import Neighbours, nearest_of_other_groups
+from src.evaluation.leakage import Leakage, measure_leakage
+from src.evaluation.nearest_neighbours import nearest_of_other_groups
+from src.storage.dataset import AllRows
+
+TRAIN = np.zeros((3, 1), np.uint8)
+LABELS, SUBJECTS = np.array([0, 0, 1, 0, 0, 1]), np.array([1, 1, 2, 3, 2, 2])  # 3 has one row
+NEAREST = np.array([[3, 3, 3, 2, 2, 0], [1, 0, 0, 0, 2, 2], [1, 0, 5, 2, 2, 0]])
 
 
-def test_same_id_share_of_phantoms_is_low_for_wrong_ids() -> None:
-    images, _ = phantoms(subjects=24, slices=10, height=40, width=36, seed=3)
-    subjects = np.repeat(np.arange(24), 10)
-    groupings = np.stack([np.arange(240) % 10 >= 8, np.arange(240)]).astype(np.int64)
-    neighbours = nearest_of_other_groups([images.reshape(240, -1)], groupings)
-    for ids, doubtful in (
-        (subjects, False),
-        (np.random.default_rng(0).permutation(subjects), True),
-    ):
-        agreement = same_id_share(neighbours, ids)
-        assert agreement is not None
-        assert agreement[0] < 0.2 if doubtful else agreement[0] > 0.8
-        found = describe_leakage(Ids(0, 0, agreement), 0.9, 0.8, None)
-        assert ("may be wrong" in found.sentence) is doubtful
+def measured(subjects: np.ndarray | None, closeness: float = 1.0, n: int = 6) -> Leakage:
+    rows = AllRows([TRAIN, TRAIN], np.resize(LABELS, n), subjects)
+    return measure_leakage(rows, np.arange(6), NEAREST, np.full((3, 6), closeness))
 
 
-def test_describe_leakage_without_ids_claims_nothing() -> None:
-    found = describe_leakage(None, 0.9, 0.8, 5000)
-    assert (found.nearest_neighbour_given, found.nearest_neighbour_random) == (0.9, 0.8)
-    assert found.shared_subjects is None
-    assert all(number in found.sentence for number in ("90%", "80%", "5,000"))
+def test_measure_leakage_without_ids_claims_nothing() -> None:
+    found = measured(None, n=5000)
+    assert (found.nearest_neighbour_given, found.nearest_neighbour_random) == (0, 4 / 6)
+    assert (found.shared_subjects, found.sampled_rows) == (None, 6)
+    assert all(number in found.sentence for number in ("0%", "67%", "among a sample of 6 rows"))
     assert "leak" not in found.sentence.lower()
 
 
-@pytest.mark.parametrize("shared", [0.004, 0.5])
-def test_describe_leakage_names_any_shared_subject(shared: float) -> None:
-    found = describe_leakage(Ids(shared, shared, None), 0.9, 0.8, None)
-    assert found.shared_subjects == found.same_subject_neighbour == shared
-    assert found.sentence.startswith("Leakage")
-    assert " 0%" not in found.sentence
+def test_measure_leakage_counts_rows_of_shared_subjects_and_those_near_their_own() -> None:
+    found = measured(SUBJECTS)
+    assert (found.shared_subjects, found.same_subject_neighbour) == (2 / 3, 1 / 3)
+    assert found.nearest_row_of_same_subject == 4 / 5  # of the subjects with several rows
+    assert found.sentence.startswith("Leakage: 67% of")
+    alone = measured(np.arange(6))
+    assert (alone.shared_subjects, alone.nearest_row_of_same_subject) == (0, None)
+    assert alone.sentence.startswith("No leakage")
 
 
-def test_closeness_of_a_copy_is_0() -> None:
-    distance, typical = np.array([[9, 1.0, 3.0, 0.0]]), np.array([9, 2, 4, 0.0])
-    neighbours = Neighbours(np.zeros((1, 4), int), distance, typical)
-    assert closeness_of(neighbours, 0).tolist() == [1, 0.5, 0.75, 0]
+def test_measure_leakage_names_a_small_share() -> None:
+    subjects = np.arange(2000)
+    subjects[-1] = 0
+    rows = AllRows([TRAIN.repeat(100, 0)] * 2, np.resize(LABELS, 2000), subjects)
+    found = measure_leakage(rows, np.array([0, 1, 2, 1997, 1998, 1999]), NEAREST, np.ones((3, 6)))
+    assert found.sentence.startswith("Leakage: less than 1% of")
 
 
-def test_same_id_share_is_of_the_subjects_with_several_rows() -> None:
-    neighbours = Neighbours(
-        nearest=np.array([[9] * 5, [1, 0, 4, 2, 3]]),
-        distance=np.array([[9] * 5, [4.9, 5.1, 4, 1, 0.0]]),
-        typical=np.full(5, 10.0),
-    )
-    subjects = np.array([1, 1, 2, 3, 2])  # subject 3 has one row
-    assert same_id_share(neighbours, subjects) == (3 / 4, 3 / 4)
-    assert same_id_share(neighbours, np.arange(5)) is None
+@pytest.mark.parametrize("wrong", [False, True])
+def test_measure_leakage_of_phantoms_doubts_wrong_ids(wrong: bool) -> None:
+    images, labels = phantoms(subjects=24, slices=10, height=40, width=36, seed=3)
+    x, subjects = images.reshape(240, -1), np.repeat(np.arange(24), 10)
+    in_test = np.arange(240) >= 200
+    found = nearest_of_other_groups(x, np.stack([in_test, in_test, np.arange(240)]).astype(int))
+    ids = np.random.default_rng(0).permutation(subjects) if wrong else subjects
+    rows = AllRows([x[:200], x[200:]], labels[subjects], ids)
+    leakage = measure_leakage(rows, np.arange(240), *found)
+    share = leakage.nearest_row_of_same_subject
+    assert share is not None
+    assert share < 0.2 if wrong else share > 0.8
+    assert ("may be wrong" in leakage.sentence) is wrong

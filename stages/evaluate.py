@@ -10,7 +10,7 @@ from src import paths
 from src.cli import model_argument, run
 from src.evaluation.confidence import interval_name
 from src.evaluation.metrics import negative_label, roc_points, score
-from src.evaluation.predict import mean_cross_entropy, predict_logits
+from src.evaluation.predict import predict_logits
 from src.models import make_network
 from src.params import read_params
 from src.storage.dataset import load_split, read_info
@@ -33,10 +33,11 @@ def main() -> None:
     started = time.perf_counter()
     logits = predict_logits(network.to(device), torch.from_numpy(test.images))
     seconds = time.perf_counter() - started
+    labels = torch.from_numpy(test.labels)
+    loss = float(torch.nn.functional.cross_entropy(logits.double(), labels))
+    diverged = not math.isfinite(loss)
     rows = np.arange(len(test.labels))
     found = Predictions(rows, test.subjects, test.labels, logits.softmax(1).numpy())
-    loss = mean_cross_entropy(logits, test.labels)
-    diverged = not math.isfinite(loss)
     metrics = score(found, info.classes, negative, loss=loss, diverged=diverged)
     write_json(paths.metrics(name), metrics.to_json())
     write_predictions(paths.predictions(name), found, info.classes)

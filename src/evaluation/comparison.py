@@ -29,12 +29,9 @@ def compare_pairs(
 ) -> list[Pair]:
     """Return two-sided tests of each pair of models, from the rows (N,) that each gets right.
 
+    McNemar's exact test (1947) takes rows as independent. `by_subject` is a permutation test that
+    swaps the two models for all rows of a subject at once, since these are right or wrong together.
     unit: what a row is, for the verdicts.
-
-    mcnemar: McNemar's exact test (1947) on the rows that only one of the two gets right. It takes
-    rows as independent. by_subject: the paired permutation test of scipy.stats. It swaps the two
-    models for all rows of a subject at once, since these are right or wrong together. It is exact
-    for few subjects; else it draws 9999 resamples, seeded. Models that agree have p = 1.
     """
     pairs = list(combinations(correct, 2))
     only = [(correct[a] & ~correct[b], correct[b] & ~correct[a]) for a, b in pairs]
@@ -42,28 +39,27 @@ def compare_pairs(
     mcnemar = holm([binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in counts])
     by_subject: list[float] | list[None] = [None] * len(pairs)
     if clustered(subjects):
-        by_subject = holm([_swap_subjects(*rows, subjects) for rows in only])
+        by_subject = holm([swap_subjects(*rows, subjects) for rows in only])
     return [
         Pair(a, b, *count, p, q, in_words(a, b, *count, p, q, unit))
         for (a, b), count, p, q in zip(pairs, counts, mcnemar, by_subject, strict=True)
     ]
 
 
-def _swap_subjects(
+def swap_subjects(
     only_a: NDArray[np.bool_], only_b: NDArray[np.bool_], subjects: NDArray[np.int64]
 ) -> float:
+    """Return p: of all swaps where subjects are few, else of 9999 of them, seeded."""
     _, cluster = np.unique(subjects, return_inverse=True)
-    return float(
-        permutation_test(
-            (np.bincount(cluster, only_a), np.bincount(cluster, only_b)),
-            lambda a, b, axis: (a - b).sum(axis),
-            permutation_type="samples",
-            vectorized=True,
-            n_resamples=RESAMPLES,
-            batch=1000,
-            rng=np.random.default_rng(0),
-        ).pvalue
+    found = permutation_test(
+        (np.bincount(cluster, only_a), np.bincount(cluster, only_b)),
+        lambda a, b, axis: (a - b).sum(axis),
+        permutation_type="samples",
+        n_resamples=RESAMPLES,
+        batch=1000,
+        rng=np.random.default_rng(0),
     )
+    return float(found.pvalue)
 
 
 def holm(p: Sequence[float]) -> list[float]:

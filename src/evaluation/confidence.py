@@ -1,6 +1,6 @@
 """95 % confidence intervals over subjects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeGuard
 
 import numpy as np
@@ -12,7 +12,7 @@ MOST_WEIGHTS = 2**24  # of all resamples: with many rows fewer are drawn, to tak
 BLOCK = 2**22  # weights at a time
 
 Subjects = NDArray[np.int64] | None  # (N,) ids; None where they are unknown
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Floats = NDArray[np.float64]
 
 
 def clustered(subjects: Subjects) -> TypeGuard[NDArray[np.int64]]:
@@ -25,11 +25,13 @@ def interval_name(subjects: Subjects) -> str:
     return "bootstrap over subjects" if clustered(subjects) else "Wilson"
 
 
-def bootstrap(statistic: Statistic, n_rows: int, subjects: Subjects) -> tuple[float, float]:
-    """Return the percentile bootstrap over subjects (Efron 1979), or over rows without ids.
+def bootstrap(
+    statistic: Callable[[Floats], Sequence[Floats]], n_rows: int, subjects: Subjects
+) -> tuple[float, float]:
+    """Return the percentile bootstrap over subjects (Efron 1979), or over rows without ids. Seeded.
 
     statistic: takes weights (n, n_rows), how often each row is in each of n resamples, and returns
-    n values; NaN where it is undefined. All rows of a subject are drawn together. Seeded.
+    figures (k, n), whose mean over k counts. A figure is NaN where a resample has no rows for it.
     """
     units = subjects if clustered(subjects) else np.arange(n_rows)
     _, unit_of_row = np.unique(units, return_inverse=True)
@@ -40,7 +42,9 @@ def bootstrap(statistic: Statistic, n_rows: int, subjects: Subjects) -> tuple[fl
     while len(values) < n_resamples:
         n = min(max(1, BLOCK // n_rows), n_resamples - len(values))
         draws = rng.multinomial(n_units, np.full(n_units, 1 / n_units), size=n)
-        values += statistic(draws[:, unit_of_row].astype(np.float64)).tolist()
+        with np.errstate(invalid="ignore"):  # 0 / 0
+            figures = statistic(draws[:, unit_of_row].astype(np.float64))
+        values += np.ma.masked_invalid(figures).mean(0).filled(np.nan).tolist()
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
 
@@ -49,12 +53,11 @@ def accuracy_interval(correct: NDArray[np.bool_], subjects: Subjects) -> tuple[f
     """Return the 95 % confidence interval of the accuracy of the rows `correct` (N,).
 
     Slices of one subject are right or wrong together, so with two subjects or more it is the
-    bootstrap over subjects. Where all rows are right, or all are wrong, resampling shows no
-    variation: there it is Wilson's score interval (1927) with one draw per subject. Without ids it
-    is Wilson's with one draw per row.
+    bootstrap over subjects. Where all rows are right or wrong, resampling shows no variation: there
+    it is Wilson's score interval (1927) of the subjects. Without ids it is Wilson's of the rows.
     """
     if clustered(subjects) and 0 < correct.sum() < len(correct):
-        return bootstrap(lambda w: w @ correct / w.sum(1), len(correct), subjects)
+        return bootstrap(lambda w: [w @ correct / w.sum(1)], len(correct), subjects)
     n_draws = len(np.unique(subjects)) if clustered(subjects) else len(correct)
     found = binomtest(round(correct.mean() * n_draws), n_draws).proportion_ci(method="wilson")
     return float(found.low), float(found.high)

@@ -29,10 +29,10 @@ def linear_probabilities(
 ) -> NDArray[np.float32]:
     """Return class probabilities (S, K) of units (S,), those of each fold from the others.
 
-    images: the mean image of each unit. Multinomial logistic regression with balanced class weights
-    on pixels standardised on the other folds. Its weights lie in the space of the training images,
-    so it is fitted in their principal components, which are fewer than the pixels. Inner folds
-    choose the penalty, by the AUC: a loss would ask most for modest probabilities of rare classes.
+    images: the mean image of each unit. It is logistic regression with balanced class weights on
+    standardised pixels. Its weights lie in the space of the training images, so it is fitted in
+    their principal components, which are fewer. Inner folds choose the penalty, by the AUC: a loss
+    would ask most for modest probabilities of rare classes.
     """
     found = np.zeros((len(labels), n_classes), np.float32)
     with threadpool_limits(1):  # small matrices: more threads only wait, and add in another order
@@ -49,16 +49,13 @@ def mean_images(parts: Sequence[NDArray[Any]], rows: Numbers, units: Numbers) ->
 
     parts: stored rows (n, D), numbered through all parts. rows: (M,) of these; units: (M,) of each.
     """
-    order = np.argsort(units, kind="stable")
-    rows_of_unit = np.split(rows[order], np.flatnonzero(np.diff(units[order])) + 1)
-    return np.stack([pixels(take_rows(parts, rows)).mean(0) for rows in rows_of_unit])
+    of_units = (rows[units == unit] for unit in np.unique(units))
+    return np.stack([pixels(take_rows(parts, of_unit)).mean(0) for of_unit in of_units])
 
 
 def components(train: Images, test: Images) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the principal components of standardised images, of length 1 on average."""
     scaler = StandardScaler().fit(train)
-    if not scaler.var_.any():  # all images are equal
-        return np.zeros((len(train), 1)), np.zeros((len(test), 1))
     kernel = KernelPCA(remove_zero_eig=True)
     x = kernel.fit_transform(scaler.transform(train))
     length = np.sqrt((x**2).sum(1).mean())
@@ -88,10 +85,9 @@ def best_penalty(images: Images, labels: Numbers, n_classes: int) -> float:
     for number, (train, test) in enumerate(parts):
         folds[test] = number
         if len(np.unique(labels[train])) > 1:
-            x_train, x_test = components(images[train], images[test])
-            for place, penalty in enumerate(PENALTIES):
-                of_fold = probabilities(x_train, labels[train], x_test, n_classes, penalty)
-                found[place, test] = of_fold
-    units = np.arange(len(labels))
-    aucs = [auc(Predictions(units, None, labels, p, folds), None) or 0 for p in found]
+            x, x_test = components(images[train], images[test])
+            for p, penalty in zip(found, PENALTIES, strict=True):
+                p[test] = probabilities(x, labels[train], x_test, n_classes, penalty)
+    of_inner = Predictions(np.arange(len(labels)), None, labels, found[0], folds)
+    aucs = [auc(of_inner._replace(probabilities=p), None) or 0 for p in found]
     return float(PENALTIES[np.argmax(aucs)])

@@ -8,10 +8,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
-from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_curve
+from sklearn.metrics import f1_score, recall_score, roc_curve
 
+from src import paths
 from src.cli import InputError
 from src.evaluation.confidence import accuracy_interval, bootstrap
+from src.params import BASELINES, Params
 from src.storage.files import read_json
 from src.storage.predictions import Predictions, RocPoint, by_subject
 
@@ -40,6 +42,24 @@ class Metrics(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
+def read_metrics(path: Path) -> Metrics | None:
+    """Return the metrics of a file; None for a baseline that these data do not allow."""
+    return read_json(path, Metrics) if read_json(path, dict) else None
+
+
+def read_given(params: Params) -> dict[str, Metrics]:
+    """Return the metrics on the given split, of the models and then of the baselines."""
+    names = (*params.models, "majority", "nearest_neighbour")
+    return {name: read_json(paths.metrics(name), Metrics) for name in names}
+
+
+def read_new_subjects(params: Params) -> dict[str, Metrics]:
+    """Return the metrics in cross-validation, of the models and then of the baselines."""
+    names = (*params.cross_validation.models, *BASELINES)
+    found = {name: read_metrics(paths.new_subject_metrics(name)) for name in names}
+    return {name: metrics for name, metrics in found.items() if metrics}
+
+
 def score(
     found: Predictions,
     classes: Sequence[str],
@@ -48,16 +68,15 @@ def score(
     loss: float | None = None,
     diverged: bool | None = None,
 ) -> Metrics:
-    """Return the metrics of predictions, each row counted once.
+    """Return the metrics of predictions, each row counted once; negative: see `one_against_rest`.
 
-    negative: the class against which all others are, or None; see `auc`. A loss that is not finite
-    is None: JSON has none.
+    A loss that is not finite is None: JSON has none.
     """
     labels, predicted, scored = found.labels, found.predicted, scored_classes(found)
     low, high = accuracy_interval(found.correct, found.subjects)
     over = {"labels": scored, "average": "macro", "zero_division": 0.0}
     return Metrics(
-        accuracy=float(accuracy_score(labels, predicted)),
+        accuracy=float(found.correct.mean()),
         ci_low=low,
         ci_high=high,
         balanced_accuracy=float(recall_score(labels, predicted, **over)),
@@ -72,32 +91,33 @@ def score(
 def score_new_subjects(
     folds: Predictions, classes: Sequence[str], negative: int | None, *, is_model: bool = False
 ) -> Metrics:
-    """Return the metrics of predictions by cross-validation, each subject counted once.
-
-    The probabilities are averaged over the rows of a subject (of a subject and class, where a
-    subject has rows of several classes). Without subject ids, each row is counted.
-    """
+    """Return the metrics of cross-validation, each row of `by_subject` counted once."""
     found = by_subject(folds)
     diverged = bool(np.isnan(found.probabilities).any())
     of_label = found.probabilities[np.arange(len(found.labels)), found.labels]
     with np.errstate(divide="ignore"):  # a baseline may be certain, and wrong
         loss = float(-np.log(of_label.astype(np.float64)).mean())
     metrics = score(found, classes, negative, loss=loss, diverged=diverged if is_model else None)
-    low, high = auc_interval(found, negative) if metrics.auc is not None else (None, None)
     by = "row" if found.subjects is None else "subject"
-    return metrics.model_copy(update={"auc_low": low, "auc_high": high, "by": by})
+    update: dict[str, Any] = {"by": by}
+    if metrics.auc is not None:
+        curves = one_against_rest(found, negative)
+        update["auc_low"], update["auc_high"] = bootstrap(
+            lambda weights: [weighted_auc(*curve[1:], weights) for curve in curves],
+            len(found.labels),
+            found.subjects,
+        )
+    return metrics.model_copy(update=update)
 
 
 def negative_label(negative_class: str | None, classes: Sequence[str]) -> int | None:
     """Return the label of evaluation.negative_class; InputError if no class has that name."""
-    if negative_class is None:
-        return None
-    if negative_class not in classes:
+    if negative_class is not None and negative_class not in classes:
         raise InputError(
             f"params.yaml: evaluation.negative_class is {negative_class!r}, expected null or "
             f"one of {', '.join(classes)}"
         )
-    return classes.index(negative_class)
+    return None if negative_class is None else classes.index(negative_class)
 
 
 def scored_classes(found: Predictions) -> list[int]:
@@ -105,11 +125,10 @@ def scored_classes(found: Predictions) -> list[int]:
 
     On folds, a class with all its rows in one fold has none to learn from when it is predicted.
     """
-    labels = np.unique(found.labels)
-    if found.folds is not None:
-        folds = found.folds
-        return [k for k in labels.tolist() if len(np.unique(folds[found.labels == k])) > 1]
-    return [int(label) for label in labels]
+    labels: list[int] = np.unique(found.labels).tolist()
+    if found.folds is None:
+        return labels
+    return [k for k in labels if len(np.unique(found.folds[found.labels == k])) > 1]
 
 
 def one_against_rest(
@@ -117,43 +136,25 @@ def one_against_rest(
 ) -> list[tuple[int, NDArray[np.bool_], NDArray[np.float32]]]:
     """Return, per ROC curve: a class, the rows (N,) that are positive, and their scores (N,).
 
-    With `negative`, that is one curve, of any other class against it. Otherwise it is one curve for
-    each scored class, against the rest.
+    With a label `negative`, the one curve of any other class against it. Else one curve of each
+    scored class against the rest.
     """
-    if negative is not None:
-        curves = [(negative, found.labels != negative, -found.probabilities[:, negative])]
-    else:
-        curves = [
-            (label, found.labels == label, found.probabilities[:, label])
-            for label in scored_classes(found)
-        ]
-    return [curve for curve in curves if 0 < curve[1].sum() < len(curve[1])]
+    p, y = found.probabilities, found.labels
+    curves = (
+        [(negative, y != negative, -p[:, negative])]
+        if negative is not None
+        else [(k, y == k, p[:, k]) for k in scored_classes(found)]
+    )
+    return [curve for curve in curves if 0 < curve[1].sum() < len(y)]
 
 
 def auc(found: Predictions, negative: int | None) -> float | None:
-    """Return the area under the ROC curve, the mean over `one_against_rest`.
-
-    None without a curve, or where a probability is NaN.
-    """
+    """Return the mean area of `one_against_rest`; None without a curve, or where a p is NaN."""
     curves = one_against_rest(found, negative)
     if not curves or np.isnan(found.probabilities).any():
         return None
     once = np.ones((1, len(found.labels)))
     return float(np.mean([weighted_auc(*curve[1:], once)[0] for curve in curves]))
-
-
-def auc_interval(found: Predictions, negative: int | None) -> tuple[float, float]:
-    """Return the 95 % confidence interval of `auc`: the bootstrap over subjects."""
-    curves = one_against_rest(found, negative)
-
-    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        areas = np.stack([weighted_auc(*curve[1:], weights) for curve in curves])
-        # A resample without a class has no area for it: the mean is over the others.
-        n_known = np.count_nonzero(~np.isnan(areas), axis=0)
-        means: NDArray[np.float64] = np.nansum(areas, axis=0) / np.where(n_known, n_known, np.nan)
-        return means
-
-    return bootstrap(statistic, len(found.labels), found.subjects)
 
 
 def weighted_auc(
@@ -162,7 +163,7 @@ def weighted_auc(
     """Return the area under the ROC curve for each of n weightings (n, N) of the rows (N,).
 
     That is the chance that a positive row has a higher score than a negative one, where equal
-    scores count half. NaN where the weights leave no positive or no negative row.
+    scores count half; 0 / 0 without either. scikit-learn would sort the rows again for each n.
     """
     order = np.argsort(scores, kind="stable")
     _, starts = np.unique(scores[order], return_index=True)  # of the rows with equal scores
@@ -170,22 +171,18 @@ def weighted_auc(
     of_negative = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
     below = of_negative.cumsum(1) - of_negative / 2
     pairs = of_positive.sum(1) * of_negative.sum(1)
-    with np.errstate(invalid="ignore"):
-        areas: NDArray[np.float64] = (of_positive * below).sum(1) / pairs
+    areas: NDArray[np.float64] = (of_positive * below).sum(1) / pairs
     return areas
 
 
 def balanced_accuracy_interval(found: Predictions) -> tuple[float, float]:
     """Return the 95 % confidence interval of the balanced accuracy: the bootstrap over subjects."""
     of_class = [found.labels == label for label in scored_classes(found)]
-
-    def statistic(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        with np.errstate(invalid="ignore"):
-            recalls = [(weights @ (rows & found.correct)) / (weights @ rows) for rows in of_class]
-        means: NDArray[np.float64] = np.nanmean(recalls, axis=0)
-        return means
-
-    return bootstrap(statistic, len(found.labels), found.subjects)
+    return bootstrap(
+        lambda weights: [weights @ (rows & found.correct) / (weights @ rows) for rows in of_class],
+        len(found.labels),
+        found.subjects,
+    )
 
 
 def roc_points(found: Predictions, classes: Sequence[str], negative: int | None) -> list[RocPoint]:
@@ -197,15 +194,7 @@ def roc_points(found: Predictions, classes: Sequence[str], negative: int | None)
     for label, positive, scores in curves:
         name = classes[label] if negative is None else f"not {classes[label]}"
         false, true, _ = roc_curve(positive, scores)
-        kept = np.linspace(
-            0, len(false) - 1, min(len(false), max(2, MOST_ROC_POINTS // len(curves)))
-        )
-        points += [
-            RocPoint(name, float(false[i]), float(true[i])) for i in kept.round().astype(int)
-        ]
+        n_points = min(len(false), max(2, MOST_ROC_POINTS // len(curves)))
+        kept = np.linspace(0, len(false) - 1, n_points).round().astype(int)
+        points += [RocPoint(name, float(false[i]), float(true[i])) for i in kept]
     return points
-
-
-def read_metrics(path: Path) -> Metrics | None:
-    """Return the metrics of a file; None for a baseline that these data do not allow."""
-    return read_json(path, Metrics) if read_json(path, dict) else None

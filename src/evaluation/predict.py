@@ -1,8 +1,6 @@
-"""The predictions of a network, and their loss."""
+"""The predictions of a network."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 
@@ -15,8 +13,3 @@ def predict_logits(network: nn.Module, x: torch.Tensor, batch_size: int = 16) ->
     device = next(network.eval().parameters()).device
     batches = (batch.to(device).contiguous() for batch in x.split(batch_size))
     return torch.cat([network(batch).float().cpu() for batch in batches])
-
-
-def mean_cross_entropy(logits: torch.Tensor, labels: NDArray[np.int64]) -> float:
-    """Return the mean loss of logits (N, K), summed in float64; it may be infinite or NaN."""
-    return float(nn.functional.cross_entropy(logits.double(), torch.from_numpy(labels)))

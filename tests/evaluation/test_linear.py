@@ -63,10 +63,3 @@ def test_mean_images_are_means_of_pixels_of_each_unit() -> None:
     rows, units = np.array([3, 0, 1, 2]), np.array([9, 4, 9, 4])
     expected = [[0.5, 0.6], [0.2, 0.2]]
     np.testing.assert_allclose(mean_images(parts, rows, units), expected, rtol=1e-6)
-
-
-def test_linear_probabilities_of_equal_images_are_those_of_no_knowledge() -> None:
-    found = linear_probabilities(
-        np.ones((12, 5), np.float32), np.arange(12) % 2, np.arange(12) % 3, 2
-    )
-    np.testing.assert_allclose(found, 0.5, atol=1e-6)

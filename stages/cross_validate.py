@@ -44,21 +44,20 @@ def main() -> None:
     work = paths.folds_checkpoint(name, fingerprint(values, data, device))
     probabilities = np.empty((len(fold), len(info.classes)), np.float32)
     for number in range(n_folds):
-        finished, test = work / f"fold-{number}.npy", fold == number
+        finished, test = work / f"fold-{number}.npy", np.flatnonzero(fold == number)
         if not finished.exists():
             print(f"fold {number + 1} of {n_folds}", flush=True)
             # Batches are rows in stored order, so the rows are not left as the raw files sort them.
-            order = np.random.default_rng(seed)
-            fitted = order.permutation(np.flatnonzero(~test))
+            fitted = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
             checkpoint = Checkpoint(work / f"fold-{number}.checkpoint")
-            of_fold = trained_probabilities(
-                arch, recipe, info, rows, fitted, np.flatnonzero(test), work, device, checkpoint
+            found = trained_probabilities(
+                arch, recipe, info, rows, fitted, test, work, device, checkpoint
             )
-            write_array(finished, of_fold.shape, np.float32, [of_fold])
+            write_array(finished, found.shape, np.float32, [found])
         probabilities[test] = read_array(finished)
-    numbers = np.arange(len(fold))
-    found = Predictions(numbers, rows.subjects, rows.labels, probabilities, fold)
-    write_predictions(paths.folds(name), found, info.classes)
+    every = np.arange(len(fold))
+    predictions = Predictions(every, rows.subjects, rows.labels, probabilities, fold)
+    write_predictions(paths.folds(name), predictions, info.classes)
     for old in paths.MODELS.glob(paths.folds_checkpoint(name, "*").name):  # also of other params
         remove(old)
 
@@ -86,17 +85,11 @@ def trained_probabilities(
     )
     labels = rows.labels[fitted]
     subjects = None if rows.subjects is None else rows.subjects[fitted]
-    held_out = validation_rows(recipe, labels, subjects, info.classes)
+    chosen = validation_rows(recipe, labels, subjects, info.classes)
+    held_out = None if chosen is None else torch.from_numpy(chosen)
     network = make_network(arch, info.image_shape, len(info.classes), recipe.seed).to(device)
-    train(
-        network,
-        x_fitted,
-        torch.from_numpy(labels),
-        recipe,
-        held_out=None if held_out is None else torch.from_numpy(held_out),
-        checkpoint=checkpoint,
-        quiet=quiet,
-    )
+    y = torch.from_numpy(labels)
+    train(network, x_fitted, y, recipe, held_out=held_out, checkpoint=checkpoint, quiet=quiet)
     return predict_logits(network, x_others).softmax(1).numpy()
 
 

@@ -10,14 +10,13 @@ from src import paths
 from src.cli import run
 from src.evaluation.comparison import Pair
 from src.evaluation.leakage import Leakage
-from src.evaluation.metrics import Metrics, read_metrics
-from src.params import BASELINES, read_params
+from src.evaluation.metrics import Metrics, read_given, read_new_subjects
+from src.params import read_params
 from src.reporting.page import render
-from src.storage.dataset import SPLITS, read_info
+from src.storage.dataset import read_info
 from src.storage.files import read_csv, read_json, write_bytes
 from src.storage.predictions import Prediction
 
-NOT_IN_TABLES = ("unscored_classes", "by")
 PICTURES = (
     *(paths.NEW_SUBJECTS_FIGURE, paths.ACCURACY_FIGURE, paths.ROC_FIGURE, paths.LEAKAGE_FIGURE),
     *(paths.HISTORY_FIGURE, paths.LEARNING_RATE_FIGURE, paths.SAMPLE_FIGURE),
@@ -26,32 +25,21 @@ PICTURES = (
 
 def main() -> None:
     params, info = read_params(), read_info()
-    models, baselines = tuple(params.models), ("majority", "nearest_neighbour")
-    given = {name: read_json(paths.metrics(name), Metrics) for name in (*models, *baselines)}
-    new = {
-        name: found
-        for name in (*params.cross_validation.models, *BASELINES)
-        if (found := read_metrics(paths.new_subject_metrics(name)))
-    }
+    given, new = read_given(params), read_new_subjects(params)
     page = render(
         "report.html.jinja",
         params=params,
         given=given,
-        best=max(models, key=lambda name: given[name].accuracy),
+        best=max(params.models, key=lambda name: given[name].accuracy),
         new=new,
         by=new["majority"].by,
         best_new=max(new, key=lambda name: new[name].auc or 0),
         tables={"given": table(given), "new": table(new)},
         leakage=read_json(paths.LEAKAGE, Leakage),
         info=info,
-        class_counts=list(
-            zip(info.classes, *(info.counts[split] for split in SPLITS), strict=True)
-        ),
-        pairs={
-            "given": read_pairs(paths.PAIRS),
-            "new": read_pairs(paths.NEW_SUBJECT_PAIRS),
-        },
-        confusion={name: confusion_rows(name, info.classes) for name in models},
+        class_counts=[*zip(info.classes, info.counts["train"], info.counts["test"], strict=True)],
+        pairs={"given": read_pairs(paths.PAIRS), "new": read_pairs(paths.NEW_SUBJECT_PAIRS)},
+        confusion={name: confusion_rows(name, info.classes) for name in params.models},
         pictures={path.stem: path.read_bytes() for path in PICTURES},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
         versions=[(name, version(name)) for name in ("torch", "scikit-learn", "dvc")],
@@ -62,12 +50,10 @@ def main() -> None:
 
 def table(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
     """Return header and rows of a table of metrics, without the columns that are empty."""
-    columns = [
-        key
-        for key in Metrics.model_fields
-        if key not in NOT_IN_TABLES and any(getattr(m, key) is not None for m in metrics.values())
-    ]
-    rows = [(name, *(getattr(m, key) for key in columns)) for name, m in metrics.items()]
+    found = {name: m.model_dump(exclude={"unscored_classes", "by"}) for name, m in metrics.items()}
+    keys = next(iter(found.values()))
+    columns = [key for key in keys if any(m[key] is not None for m in found.values())]
+    rows = [(name, *(m[key] for key in columns)) for name, m in found.items()]
     return {"header": ["", *columns], "rows": rows}
 
 

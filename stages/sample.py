@@ -15,20 +15,16 @@ TRAIN_SHARE = 0.8  # of each subject's slices, as in the published split: by sli
 
 def main() -> None:
     sample = read_params().sample
-    images, labels = phantoms(
-        sample.subjects, sample.slices, sample.height, sample.width, sample.seed
-    )
+    images, labels = phantoms(**sample.model_dump())
     rng = np.random.default_rng(sample.seed)
     _, position = np.indices(images.shape[:2])
     in_train = position < round(TRAIN_SHARE * sample.slices)
-    rows = {
-        split: rng.permutation(np.argwhere(chosen))  # (N, 2): subject, slice
-        for split, chosen in (("train", in_train), ("test", ~in_train))
-    }
-    subjects = {split: index[:, 0].copy() for split, index in rows.items()}
+    subjects = {}
     with replacing(paths.SAMPLE) as folder:
         folder.mkdir()
-        for split, index in rows.items():
+        for split, chosen in (("train", in_train), ("test", ~in_train)):
+            index = rng.permutation(np.argwhere(chosen))  # (N, 2): subject, slice
+            subjects[split] = index[:, 0].copy()
             grey = torch.from_numpy(images[tuple(index.T)]).float() / 255
             save_tensor(folder / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
         save_labels(folder, CLASSES, {s: labels[ids] for s, ids in subjects.items()}, subjects)

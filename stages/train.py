@@ -23,21 +23,17 @@ def main() -> None:
     arch, recipe = params.models[name].arch, params.recipe(name)
     info = read_info()
     rows = load_split("train", info)
-    held_out = validation_rows(recipe, rows.labels, rows.subjects, info.classes)
+    chosen = validation_rows(recipe, rows.labels, rows.subjects, info.classes)
+    held_out = None if chosen is None else torch.from_numpy(chosen)
     device = set_up_device(recipe.threads)
     network = make_network(arch, info.image_shape, len(info.classes), recipe.seed)
 
     started = time.perf_counter()
     data = [*label_files("train"), paths.scaled_images("train")]
     key = fingerprint({"arch": arch, "recipe": recipe.model_dump()}, data, device)
-    history = train(
-        network.to(device),
-        torch.from_numpy(rows.images),
-        torch.from_numpy(rows.labels),
-        recipe,
-        held_out=None if held_out is None else torch.from_numpy(held_out),
-        checkpoint=Checkpoint(paths.checkpoint(name, key)),
-    )
+    x, y = torch.from_numpy(rows.images), torch.from_numpy(rows.labels)
+    checkpoint = Checkpoint(paths.checkpoint(name, key))
+    history = train(network.to(device), x, y, recipe, held_out=held_out, checkpoint=checkpoint)
     save_weights(paths.weights(name), network)
     write_csv(paths.history(name), Epoch._fields, history)
     for finished in paths.MODELS.glob(f"{name}.*.checkpoint*"):  # also of other params

@@ -26,19 +26,12 @@ def slice_figure(
     height = WIDTH * min(3, images.shape[2] / images.shape[3])
     figure = Figure(figsize=(WIDTH * len(rows), height + 0.6), layout="constrained")
     for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
-        image = as_colours(images[row]) if in_colour else images[row, 0]
+        image = images[row].transpose(1, 2, 0) if in_colour else images[row, 0]
+        if in_colour and image.dtype != np.uint8:  # of colours, imshow takes 0 to 1
+            image = (image - image.min()) / (np.ptp(image) or 1)
         axes.imshow(image, cmap="cividis")
         axes.set_title(f"row {row}:\n{classes[labels[row]]}", fontsize=9, parse_math=False)
         axes.axis("off")
     text = f"{title}: one training row, then one of each class"
     figure.suptitle(text, fontsize=11, parse_math=False)
     return figure
-
-
-def as_colours(image: NDArray[Any]) -> NDArray[Any]:
-    """Return an image (3, H, W) as (H, W, 3); other numbers than bytes are stretched to 0 to 1."""
-    colours = image.transpose(1, 2, 0)
-    if colours.dtype == np.uint8:
-        return colours
-    low, high = float(colours.min()), float(colours.max())
-    return (colours - low) / ((high - low) or 1.0)

@@ -16,13 +16,9 @@ def render(template: str, **values: Any) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"embedded": embedded, "shown": shown}
+    environment.filters["shown"] = shown
+    environment.filters["embedded"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
     return environment.get_template(template).render(values).encode()
-
-
-def embedded(png: bytes) -> str:
-    """Return a picture as a data URI, for a page in one file."""
-    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def shown(value: str | float | None) -> str:

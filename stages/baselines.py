@@ -103,9 +103,7 @@ def linear_predictions(rows: AllRows, folds: Numbers, n_classes: int) -> Predict
     kept = affordable(PENALTY_FITS * rows.parts[0].shape[1], rows.in_test[firsts])
     if len(kept) < len(firsts):
         print(f"note: the linear baseline is of a seeded sample of {len(kept):,} subjects")
-    chosen = np.flatnonzero(np.isin(units, kept))
-    images = mean_images(rows.parts, chosen, units[chosen])
-    numbers = firsts[kept]
+    images, numbers = mean_images(rows.parts, units, kept), firsts[kept]
     found = linear_probabilities(images, rows.labels[numbers], folds[numbers], n_classes)
     return predictions(rows, numbers, found, folds)
 

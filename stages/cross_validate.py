@@ -1,7 +1,6 @@
 """Predict every row by a model that never saw its subject: `python -m stages.cross_validate MODEL`.
 
-All rows of the raw folder, train and test, are in folds by subject, or by row where subject ids are
-unknown. Each fold has its own scaler and its own training.
+All rows, train and test, are in folds. Each fold has its own scaler and its own training.
 """
 
 from pathlib import Path
@@ -39,9 +38,9 @@ def main() -> None:
     device = set_up_device(recipe.threads)
 
     # A killed run leaves the probabilities of its finished folds, and a checkpoint.
-    data = [*label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
+    files = [*label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
     values = {"arch": arch, "recipe": recipe.model_dump(), "folds": n_folds, "seed": seed}
-    work = paths.folds_checkpoint(name, fingerprint(values, data, device))
+    work = paths.folds_checkpoint(name, fingerprint(values, files, device))
     probabilities = np.empty((len(fold), len(info.classes)), np.float32)
     for number in range(n_folds):
         finished, test = work / f"fold-{number}.npy", np.flatnonzero(fold == number)
@@ -50,9 +49,8 @@ def main() -> None:
             # Batches are rows in stored order, so the rows are not left as the raw files sort them.
             fitted = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
             checkpoint = Checkpoint(work / f"fold-{number}.checkpoint")
-            found = trained_probabilities(
-                arch, recipe, info, rows, fitted, test, work, device, checkpoint
-            )
+            data = info, rows, fitted, test
+            found = trained_probabilities(arch, recipe, *data, work, device, checkpoint)
             write_array(finished, found.shape, np.float32, [found])
         probabilities[test] = read_array(finished)
     every = np.arange(len(fold))

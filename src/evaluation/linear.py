@@ -44,13 +44,13 @@ def linear_probabilities(
     return found
 
 
-def mean_images(parts: Sequence[NDArray[Any]], rows: Numbers, units: Numbers) -> Images:
-    """Return the mean image (S, D), as pixels, of the rows of each unit, in order of the units.
+def mean_images(parts: Sequence[NDArray[Any]], units: Numbers, chosen: Numbers) -> Images:
+    """Return the mean image (S, D), as pixels, of each of the units `chosen` (S,).
 
-    parts: stored rows (n, D), numbered through all parts. rows: (M,) of these; units: (M,) of each.
+    parts: stored rows (n, D), N in all. units: (N,), that of each row.
     """
-    of_units = (rows[units == unit] for unit in np.unique(units))
-    return np.stack([pixels(take_rows(parts, of_unit)).mean(0) for of_unit in of_units])
+    rows = (np.flatnonzero(units == unit) for unit in chosen)
+    return np.stack([pixels(take_rows(parts, of_unit)).mean(0) for of_unit in rows])
 
 
 def components(train: Images, test: Images) -> tuple[NDArray[Any], NDArray[Any]]:

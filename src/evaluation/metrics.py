@@ -98,8 +98,7 @@ def score_new_subjects(
     with np.errstate(divide="ignore"):  # a baseline may be certain, and wrong
         loss = float(-np.log(of_label.astype(np.float64)).mean())
     metrics = score(found, classes, negative, loss=loss, diverged=diverged if is_model else None)
-    by = "row" if found.subjects is None else "subject"
-    update: dict[str, Any] = {"by": by}
+    update: dict[str, Any] = {"by": "row" if found.subjects is None else "subject"}
     if metrics.auc is not None:
         curves = one_against_rest(found, negative)
         update["auc_low"], update["auc_high"] = bootstrap(
@@ -162,14 +161,13 @@ def weighted_auc(
 ) -> NDArray[np.float64]:
     """Return the area under the ROC curve for each of n weightings (n, N) of the rows (N,).
 
-    That is the chance that a positive row has a higher score than a negative one, where equal
-    scores count half; 0 / 0 without either. scikit-learn would sort the rows again for each n.
+    It is 0 / 0 without a positive or a negative row. scikit-learn would sort the rows n times.
     """
     order = np.argsort(scores, kind="stable")
     _, starts = np.unique(scores[order], return_index=True)  # of the rows with equal scores
     of_positive = np.add.reduceat(weights[:, order] * positive[order], starts, axis=1)
     of_negative = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
-    below = of_negative.cumsum(1) - of_negative / 2
+    below = of_negative.cumsum(1) - of_negative / 2  # equal scores count half
     pairs = of_positive.sum(1) * of_negative.sum(1)
     areas: NDArray[np.float64] = (of_positive * below).sum(1) / pairs
     return areas

@@ -45,7 +45,7 @@ def interval_figure(
         axes.axvline(constant, color=GREY, linestyle="--", zorder=0)
         axes.set(xlim=(0, 1), ylim=(len(metrics) - 0.4, -0.6), xlabel=label)  # the first on top
         axes.grid(axis="x", alpha=0.3)
-    names = [{"nearest_neighbour": "nearest neighbour"}.get(name, name) for name in metrics]
+    names = ["nearest neighbour" if name == BASELINES[1] else name for name in metrics]
     grid[0].set_yticks(range(len(names)), names)
     figure.suptitle(title, parse_math=False)
     figure.supxlabel(f"{note}; dashed: a constant answer", fontsize=9)
@@ -98,8 +98,8 @@ def history_figure(histories: Histories, metrics: Metrics, title: str) -> Figure
         if rows[0].validation_loss is not None:
             line |= {"linestyle": "--", "markersize": 0}
             loss.plot(epochs, [row.validation_loss for row in rows], **line)
-            values = [row.validation_accuracy for row in rows]
-            accuracy.plot(epochs, values, **line, label=f"{name}, validation")
+            y = [row.validation_accuracy for row in rows]
+            accuracy.plot(epochs, y, **line, label=f"{name}, validation")
         if without_loss:
             above += 0.06
             cross: dict[str, Any] = {"color": VERMILION, "mec": colour, "markersize": 9}
@@ -149,8 +149,8 @@ def learning_rate_figure(
             if not math.isfinite(loss):
                 without_loss.append(f"{name} (lr {lr:g})")
     if without_loss:
-        text = f"without a finite loss: {', '.join(without_loss)}"
-        bottom.set_title(textwrap.fill(text, 100), fontsize=9, color=VERMILION)
+        text = textwrap.fill(f"without a finite loss: {', '.join(without_loss)}", 100)
+        bottom.set_title(text, fontsize=9, color=VERMILION)
     top.set_title(title, parse_math=False)
     top.set(ylim=(0, 1), ylabel="test accuracy", xscale="log")
     top.yaxis.set_major_formatter(PercentFormatter(1))

@@ -23,12 +23,8 @@ def render(template: str, **values: Any) -> bytes:
 
 def shown(value: str | float | None) -> str:
     """Return a value as text: floats with four decimals, or as 1.0e-08 where these say nothing."""
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
-        case _:
-            return str(value)
+    if isinstance(value, float):
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)

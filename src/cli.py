@@ -15,6 +15,9 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 20  # of progress
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # of PyTorch, cuBLAS, cuDNN
+
+
 class InputError(Exception):
     """Report what a user can fix: the file or key, what was found, what was expected."""
 
@@ -32,7 +35,7 @@ def run(main: Callable[[], None]) -> None:
     except MemoryError as error:
         sys.exit(f"error: not enough memory: {error}")
     except RuntimeError as error:  # PyTorch has no class of its own for this on a CPU
-        if "can't allocate memory" not in str(error) and "out of memory" not in str(error):
+        if not any(text in str(error) for text in NO_MEMORY):
             raise
         sys.exit(f"error: not enough memory: {printable(str(error))}")
     except (InputError, OSError) as error:

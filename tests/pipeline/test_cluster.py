@@ -101,16 +101,17 @@ def test_repro_on_workers_gives_the_bytes_of_a_local_run(cluster: Cluster, head:
     process = head.start("python", "-m", "scripts.repro", *SENT)
     assert process.stdout
     output = ""
-    for line in process.stdout:
-        output += line
-        if (found := TRAINED.match(line)) and len(TRAINED.findall(output)) == 1:
-            cluster.kill(cluster.workers[found[2]])
+    with process.stdout:
+        for line in process.stdout:
+            output += line
+            if (found := TRAINED.match(line)) and len(TRAINED.findall(output)) == 1:
+                cluster.kill(cluster.workers[found[2]])
     assert process.wait() == 0, output
     assert {name for name, _ in TRAINED.findall(output)} == expected
     assert not ran_here(output) & expected
     assert output.count(f"{many}: ") == 1  # refused, and named
-    changed = head.run("git", "status", "--short", "--", *RESULTS)
-    assert changed == ""
+    head.repro("studies/dvc.yaml")  # what is not sent
+    assert head.run("git", "status", "--short", "--", *RESULTS) == ""
     assert head.repro() == []
 
     # The rule on pushes: the remote has all that a run in the run cache names.

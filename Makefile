@@ -13,7 +13,7 @@ PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 STUDIES := studies/dvc.yaml
 
 run: $(SETUP) ## set up, run the pipeline, show the metrics
-	python -m scripts.repro report
+	python -m scripts.repro report export
 	dvc repro
 	@python -m scripts.results
 	@echo

@@ -45,8 +45,8 @@ def measure_leakage(
     if rows.subjects is None:
         sentence = (
             "Subject ids are unknown, so nobody can tell whether the test rows are of new subjects."
-            f" Nearest neighbour{among}, which learns nothing, has an accuracy of {given:.0%} on the"
-            f" given split and {random:.0%} on random folds."
+            f" Nearest neighbour{among}, which learns nothing, has an accuracy of {given:.0%} on"
+            f" the given split and {random:.0%} on random folds."
         )
         return Leakage(sentence=sentence, **figures)
     subjects = rows.subjects[compared]

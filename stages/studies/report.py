@@ -11,6 +11,7 @@ from src.params import read_params
 from src.reporting.page import render
 from src.storage.files import read_csv, read_json, write_bytes
 from src.studies.claims import Claim, Claims
+from src.studies.dose import LeakageRun
 from src.studies.runs import Difference, Summary
 
 FIT = ("held_out_accuracy", "train_accuracy", "gap", "train_loss", "steps_to_90", "largest_rise")
@@ -23,6 +24,7 @@ def main() -> None:
     page = render(
         "studies.html.jinja",
         params=read_params(),
+        has_doses=bool(read_csv(paths.study_runs("leakage", "permuted"), LeakageRun, least=0)),
         measures=MEASURES,
         values=tables(read_csv(paths.STUDY_SUMMARY, Summary)),
         differences=read_csv(paths.STUDY_DIFFERENCES, Difference, least=0),

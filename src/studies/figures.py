@@ -45,7 +45,7 @@ def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str, titl
         axes.grid(alpha=0.3)
         if scale == "linear":
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        else:
+        elif any(numbers(runs, measure) for runs in curves.values()):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
             axes.yaxis.set_minor_formatter(LogFormatter())  # labels where a decade is not full

@@ -56,7 +56,7 @@ def test_status_after_a_new_architecture_names_the_new_stages_only(clone: Clone)
     clone.edit("params.yaml", "\nevaluation:", f"{new}\nevaluation:")
     stale = json.loads(clone.run("dvc", "status", "--json"))
     main = {stage for stage in stale if not stage.startswith("studies/")}
-    assert main == {"train@a_new_arch", "evaluate@a_new_arch", "compare", "report"}
+    assert main == {"train@a_new_arch", "evaluate@a_new_arch", "compare", "export", "report"}
 
     assert sorted(clone.repro()) == sorted(main)
     assert "metrics/a_new_arch.json" in clone.run("dvc", "metrics", "show")

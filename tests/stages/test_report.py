@@ -11,6 +11,7 @@ from src import paths
 from src.evaluation.comparison import Pair
 from src.params import BASELINES
 from src.storage.files import write_bytes, write_csv, write_json
+from src.studies.dose import LeakageRun
 from stages import report
 from stages.studies import report as studies_report
 
@@ -117,6 +118,10 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     header = "model,other,held_out_accuracy,other_held_out_accuracy,p,larger_than_seed_variation"
     paths.STUDY_DIFFERENCES.write_text(f"{header}\nsmall,conv,0.5,0.75,0.125,False\n")
 
+    doses = paths.study_runs("leakage", "permuted")
+    write_csv(
+        doses, list(LeakageRun.model_fields), [("small", 0, 100, "True", *[9] * 2, *[0.5] * 5)]
+    )
     studies_report.main()
     page = paths.STUDY_REPORT.read_text().replace("\N{NO-BREAK SPACE}", " ")
     assert re.findall(r"\d+", page.split('class="lead">')[1].split("</p>")[0]) == list("3102")
@@ -131,3 +136,6 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     assert table(page, "Pairs of models")["small"] == ["conv", "0.5000", "0.7500", "0.1250", "no"]
     links = [f"plots/{name}.png" for name in ("leakage", "seed", "learning_rate", "batch_size")]
     assert re.findall(r'src="(.*?)"', page) == links
+    write_csv(doses, list(LeakageRun.model_fields), [])  # without subject ids
+    studies_report.main()
+    assert re.findall(r'src="(.*?)"', paths.STUDY_REPORT.read_text()) == links[1:]

@@ -13,7 +13,7 @@ PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 STUDIES := studies/dvc.yaml
 
 run: $(SETUP) ## set up, run the pipeline, show the metrics
-	python -m scripts.repro report export
+	python -m scripts.repro
 	dvc repro
 	@python -m scripts.results
 	@echo

@@ -1,4 +1,4 @@
-"""Bring stages up to date, several at once: `python -m scripts.repro NAME...`.
+"""Bring stages up to date, several at once: `python -m scripts.repro [NAME...]`.
 
 `dvc repro` runs one stage at a time. This runs `dvc repro --single-item STAGE` for several stages
 at once, each as soon as those that it depends on are up to date. The results are the same bytes.
@@ -37,7 +37,8 @@ CHATTER = re.compile(  # lines of DVC that say nothing about the result
 
 def main() -> None:
     parser = OneLineParser("python -m scripts.repro", description=__doc__)
-    parser.add_argument("name", nargs="+", help="such as report, train, train@conv_nn2, FILE:STAGE")
+    help_ = "such as report, train, train@conv_nn2, FILE:STAGE; none: all of dvc.yaml"
+    parser.add_argument("name", nargs="*", help=help_)
     try:
         asyncio.run(repro(parser.parse_args().name))
     except asyncio.CancelledError:
@@ -45,7 +46,7 @@ def main() -> None:
         sys.exit(128 + signal.SIGTERM)
 
 
-async def repro(names: Iterable[str]) -> None:
+async def repro(names: Sequence[str]) -> None:
     """Bring the stages of these names up to date; InputError names those that are not."""
     task = asyncio.current_task()
     if task and sys.platform != "win32":  # these cancel it, as Ctrl-C does
@@ -177,12 +178,13 @@ def processes_at_once() -> int:
     return max(1, cores // max(params.recipe(name).threads for name in params.models))
 
 
-def wanted_graph(dot: str, names: Iterable[str]) -> dict[str, set[str]]:
+def wanted_graph(dot: str, names: Sequence[str]) -> dict[str, set[str]]:
     """Return the named stages and their ancestors in `dvc dag --dot`, each with its direct deps."""
     graph: dict[str, set[str]] = {stage: set() for stage in re.findall(r'^"([^"]+)";$', dot, re.M)}
     for dep, stage in re.findall(r'^"([^"]+)" -> "([^"]+)";$', dot, re.M):
         graph[stage].add(dep)
-    wanted: set[str] = set()
+    # Without names: all of dvc.yaml, whose stages have no file in their name.
+    wanted = set() if names else {stage for stage in graph if ":" not in stage}
     for name in names:
         stages = {stage for stage in graph if stage == name or stage.startswith(f"{name}@")}
         if not stages:

@@ -42,6 +42,7 @@ EVALUATE = LOAD | {"train@a": {"load"}, "evaluate@a": {"load", "train@a"}}
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
+        ([], EVALUATE | {"train@b": {"load"}}),
         (["train"], LOAD | {"train@a": {"load"}, "train@b": {"load"}}),
         (["evaluate", "train@b"], EVALUATE | {"train@b": {"load"}}),
         (["studies/dvc.yaml:rate"], LOAD | {"studies/dvc.yaml:rate@10": {"load"}}),

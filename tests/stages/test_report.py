@@ -119,9 +119,7 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     paths.STUDY_DIFFERENCES.write_text(f"{header}\nsmall,conv,0.5,0.75,0.125,False\n")
 
     doses = paths.study_runs("leakage", "permuted")
-    write_csv(
-        doses, list(LeakageRun.model_fields), [("small", 0, 100, "True", *[9] * 2, *[0.5] * 5)]
-    )
+    write_csv(doses, LeakageRun._fields, [("small", 0, 100, "True", *[9] * 2, *[0.5] * 5)])
     studies_report.main()
     page = paths.STUDY_REPORT.read_text().replace("\N{NO-BREAK SPACE}", " ")
     assert re.findall(r"\d+", page.split('class="lead">')[1].split("</p>")[0]) == list("3102")
@@ -136,6 +134,6 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     assert table(page, "Pairs of models")["small"] == ["conv", "0.5000", "0.7500", "0.1250", "no"]
     links = [f"plots/{name}.png" for name in ("leakage", "seed", "learning_rate", "batch_size")]
     assert re.findall(r'src="(.*?)"', page) == links
-    write_csv(doses, list(LeakageRun.model_fields), [])  # without subject ids
+    write_csv(doses, LeakageRun._fields, [])  # without subject ids
     studies_report.main()
     assert re.findall(r'src="(.*?)"', paths.STUDY_REPORT.read_text()) == links[1:]

@@ -28,7 +28,8 @@ def run(folder: Path, command: str, file_bytes: int = -1) -> subprocess.Complete
     return subprocess.run(
         [sys.executable, "-m", *command.split()],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
+        # joblib warns that it can make no semaphores, which are files.
+        env={**os.environ, "PYTHONPATH": str(REPO), "PYTHONWARNINGS": "ignore"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes)),
         capture_output=True,
         text=True,

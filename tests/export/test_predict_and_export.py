@@ -180,9 +180,7 @@ def test_export_describes_the_model_and_takes_any_number_of_images(trained: Path
     card = (trained / "models/export/card.md").read_text()
     assert all(name in card for name in CLASSES)
     session = onnxruntime.InferenceSession(trained / "models/export/model.onnx")
-    assert (session.get_inputs()[0].name, session.get_outputs()[0].name) == (
-        "image", "probabilities",
-    )  # fmt: skip
+    assert session.get_outputs()[0].name == "probabilities"
     for n_images in (1, 5):
         image = np.full((n_images, 3, 36, 40), 0.5, np.float32)
         found = session.run(None, {"image": image})[0]

@@ -81,7 +81,8 @@ class Clone:
             for path in (self.folder / top).rglob("*")
             if path.is_file()
             and ".partial" not in str(path)
-            and not path.name.endswith((".checkpoint", ".gitignore"))
+            and ".checkpoint" not in str(path)  # of a training or of folds
+            and path.name != ".gitignore"
         }
 
     def edit(self, file: str, old: str, new: str) -> None:

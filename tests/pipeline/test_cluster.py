@@ -70,7 +70,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 @pytest.fixture
 def head(studied: Clone, tmp_path: Path) -> Clone:
-    """Return a new clone of finished results, with an empty cache and a folder as DVC remote."""
+    """Return a new clone with an empty cache and a folder as DVC remote."""
     head = studied.git_clone(tmp_path / "head")
     head.run("dvc", "remote", "add", "--quiet", "--default", "cluster", str(tmp_path / "remote"))
     return head

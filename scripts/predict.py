@@ -33,12 +33,16 @@ Named = tuple[str, NDArray[np.float32]]  # a file as given, or FILE:ROW; its pix
 class Trained(NamedTuple):
     classes: list[str]  # in label order
     image_shape: tuple[int, int, int]  # channels, height, width
+    of_shares: bool  # whether it was trained on pixels from 0 to 1, as image files are read
     answers: Callable[[NDArray[np.float32]], Answers]  # of pixels (n, C, H, W), n at most BATCH
 
 
 def main() -> None:
     arguments = parsed()
     model = load_trained(arguments.model)
+    if arguments.resize and tuple(arguments.resize) != model.image_shape[1:]:
+        expected = " ".join(map(str, model.image_shape[1:]))
+        raise InputError(f"--resize: {arguments.resize}, expected {expected}, as in training")
     files = list_files(arguments.file)
     names, found = predict(model, files, arguments.resize)
     probabilities = found.probabilities
@@ -82,7 +86,7 @@ def predict(
     names: list[str] = []
     answers: list[Answers] = []
     with progress(len(files), "predict", "file") as advance:
-        images = read_inputs(files, model.image_shape, size, advance)
+        images = read_inputs(files, model, size, advance)
         while batch := list(islice(images, BATCH)):
             names += [name for name, _ in batch]
             answers.append(model.answers(np.stack([image for _, image in batch])))
@@ -116,7 +120,8 @@ def _from_pipeline(name: str) -> Trained:
         found = network(torch.from_numpy(images).to(device))
         return Answers(*(values.cpu().numpy() for values in found))
 
-    return Trained(info.classes, info.image_shape, answers)
+    of_shares = bool(network.mean.min() >= 0 and network.mean.max() <= 1)
+    return Trained(info.classes, info.image_shape, of_shares, answers)
 
 
 def _from_export(folder: Path) -> Trained:
@@ -126,7 +131,8 @@ def _from_export(folder: Path) -> Trained:
     def answers(images: NDArray[np.float32]) -> Answers:
         return Answers(*session.run(None, {"image": images}))
 
-    return Trained(described.classes, described.input.shape, answers)
+    low, high = described.input.range
+    return Trained(described.classes, described.input.shape, low >= 0 and high <= 1, answers)
 
 
 def list_files(sources: Sequence[str]) -> list[Path]:
@@ -135,7 +141,12 @@ def list_files(sources: Sequence[str]) -> list[Path]:
     for source in map(Path, sources):
         if not source.exists():
             raise InputError(f"{source}: no such file or folder")
-        inside = [path for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES]
+        inside = [
+            path
+            for path in sorted(source.rglob("*"))
+            if path.suffix.lower() in SUFFIXES
+            and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        ]
         if source.is_dir() and not inside:
             raise InputError(f"{source}: no image in this folder")
         files += inside if source.is_dir() else [source]
@@ -144,25 +155,32 @@ def list_files(sources: Sequence[str]) -> list[Path]:
 
 def read_inputs(
     files: Sequence[Path],
-    image_shape: Shape,
+    model: Trained,
     size: Sequence[int] | None,
     advance: Callable[[int], None],
 ) -> Iterator[Named]:
-    """Yield all images of `files` as pixels of `image_shape`; InputError for one of another size.
+    """Yield all images of `files` as pixels; InputError for one of another size or scale.
 
     size: height and width to which images, but not tensors, are resized. advance: is called after
     each file.
     """
     for path in files:
         if path.suffix == ".pt":
-            yield from _rows(path, image_shape)
+            yield from _rows(path, model.image_shape)
+        elif model.of_shares:
+            yield str(path), _image(path, model.image_shape, size)
         else:
-            yield str(path), _image(path, image_shape, size)
+            raise InputError(
+                f"{path}: an image file has pixels from 0 to 1, the model was trained on others; "
+                "save a .pt tensor on the scale of the training tensors"
+            )
         advance(1)
 
 
 def _rows(path: Path, image_shape: Shape) -> Iterator[Named]:
     images = read_tensor(path)
+    if images.ndim == 3:  # one channel, as `load` reads it
+        images = images[:, None]
     if images.shape[1:] != image_shape:
         raise InputError(
             f"{path}: a tensor of shape {tuple(images.shape)}, expected images (N, "

@@ -18,6 +18,7 @@ from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from src.cli import InputError, OneLineParser, run
@@ -60,7 +61,8 @@ async def repro(names: Sequence[str]) -> None:
         inputs = ancestors(graph, sent) - set(sent)
         ended = await bring({stage: deps for stage, deps in graph.items() if stage in inputs}, {})
         able = [stage for stage in sent if not ancestors(graph, [stage]) & late(ended)]
-        ended |= await send(able, sorted(set().union(*sent.values())))
+        if able:
+            ended |= await send(able, sorted(set().union(*(sent[stage] for stage in able))))
     ended = await bring(graph, ended)
     if late(ended):
         text = ", ".join(f"{stage} ({ended[stage]})" for stage in graph if stage in late(ended))
@@ -161,7 +163,7 @@ def places_to_run() -> list[dict[str, str]]:
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = [] if visible is None else [gpu for gpu in visible.split(",") if gpu not in ("", "-1")]
-    if visible is None and shutil.which("nvidia-smi"):
+    if visible is None and shutil.which("nvidia-smi") and "+cpu" not in version("torch"):
         query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
         done = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         gpus = done.stdout.split() if done.returncode == 0 else []

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from distributed import Client, KilledWorker
+from distributed import Client
 
 from src.cli import InputError
 
@@ -68,8 +68,9 @@ async def run_on_workers(
                 )  # fmt: skip
                 try:
                     answer = Answer(*await future)
-                except KilledWorker:
-                    return Answer("failed", "", 0, "each worker that ran it died", {})
+                except Exception as error:  # of any kind there, such as KilledWorker
+                    text = f"{type(error).__name__} on a worker: {error}"
+                    return Answer("failed", "", 0, text, {})
                 if answer.end != "refused":
                     show(f"{stage}: {answer.end} on {answer.where} in {answer.seconds:.0f} s")
                     return answer

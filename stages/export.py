@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.onnx import OnnxExporterError
 
 from src import paths
 from src.cli import InputError, run
@@ -35,7 +36,14 @@ def main() -> None:
     with replacing(paths.EXPORT) as folder:
         folder.mkdir()
         model = folder / "model.onnx"
-        write_bytes(model, onnx_bytes(with_scaler(name, params, info), info.image_shape))
+        try:
+            write_bytes(model, onnx_bytes(with_scaler(name, params, info), info.image_shape))
+        except OnnxExporterError as error:  # its text is pages long
+            first = str(error).strip().splitlines()[0]
+            raise InputError(
+                f"params.yaml: export.model is {name}, whose network cannot be written as ONNX "
+                f"({type(error).__name__}: {first[:200]}); export another model"
+            ) from None
         largest = largest_difference(name, info, model)
         if not largest <= TOLERANCE:
             raise InputError(

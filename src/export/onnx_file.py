@@ -56,6 +56,7 @@ class WithScaler(nn.Module):
 
 class Input(BaseModel):
     shape: tuple[int, int, int]
+    range: tuple[float, float]  # of the training pixels
 
 
 class Described(BaseModel):

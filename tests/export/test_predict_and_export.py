@@ -126,6 +126,8 @@ def test_predict_resizes_on_request_and_else_names_the_option(
     Image.new("RGB", (80, 72), (9, 99, 200)).save(large)
     with pytest.raises(InputError, match=r"large\.png: 72 x 80 .*--resize 36 40"):
         run("small", large)
+    with pytest.raises(InputError, match=r"--resize"):
+        run("small", large, "--resize", 36, 36)
     assert len(run("small", large, "--resize", 36, 40)) == 1
 
 
@@ -208,3 +210,16 @@ def test_export_that_disagrees_with_evaluate_writes_nothing(trained: Path, tmp_p
     with pytest.raises(InputError, match=r"model\.onnx"):
         call_stage(tmp_path / "changed", "export")
     assert not (tmp_path / "changed/models/export").exists()
+
+
+def test_predict_refuses_image_files_for_a_model_of_other_pixels(
+    trained: Path, run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "models/export", tmp_path / "export")
+    described = tmp_path / "export/model.json"
+    content = json.loads(described.read_text())
+    content["input"]["range"] = [0.0, 255.0]
+    described.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"00\.png: .* from 0 to 1"):
+        run(described.parent, save_images(trained)[0])
+    assert len(run(described.parent, "data/raw/test_data.pt")) == 14

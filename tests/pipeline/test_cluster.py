@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 DASK = (sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1")
 WORKER = (sys.executable, "-m", "distributed.cli.dask_worker")
 TRAINED = re.compile(r"^(\S+): done on (tcp://\S+) in", re.MULTILINE)
-SENT = ["report", *(f"studies/dvc.yaml:{study}" for study in STUDIES)]
+SENT = ["report", "export", *(f"studies/dvc.yaml:{study}" for study in STUDIES)]
 
 
 class Cluster:

@@ -9,13 +9,16 @@ import asyncio
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from distributed import Client
+import yaml
+from distributed import Client, get_worker
 
 from src.cli import InputError
 
@@ -90,23 +93,14 @@ async def run_on_workers(
 def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
     """Return the function that a worker calls.
 
-    It is nested, so that Dask sends its code: a worker need not have this module.
+    It is nested, so that Dask sends its code: a worker need not have this module. What it names of
+    this module travels with it, and what it names of packages is imported there.
     """
 
     def run_stage(
         code: bytes, stage: str, inputs: list[str], torch_version: str
     ) -> tuple[Any, ...]:
         """Run the stage in a clone of `code`, beside the worker's other files."""
-        import os
-        import subprocess
-        import sys
-        import time
-        from importlib.metadata import version
-        from pathlib import Path
-
-        import yaml
-        from distributed import get_worker
-
         worker = get_worker()
         started = time.monotonic()
         folder = Path(worker.local_directory)
@@ -138,7 +132,7 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
         cache = folder.parent / "mri-stages-cache"  # kept, and shared by the workers of a machine
         for command in (
             ["git", "init", "--quiet"],
-            ["git", "fetch", "--quiet", str(bundle), "refs/mri-stages/workspace"],
+            ["git", "fetch", "--quiet", str(bundle), REF],
             ["git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"],
             ["dvc", "cache", "dir", "--local", str(cache)],
             ["dvc", "pull", *inputs],
@@ -159,7 +153,7 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
         files = {
             out["md5"]: (clone / out["path"]).read_bytes()
             for out in outs
-            if out["size"] < 2**20 and not out["md5"].endswith(".dir")
+            if out["size"] < SMALL and not out["md5"].endswith(".dir")
         }
         return answer("done" if "Running stage" in made else "restored", made, files)
 

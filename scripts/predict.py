@@ -75,7 +75,7 @@ def parsed() -> Namespace:
     option("file", nargs="+", help="an image, a folder of images, or a .pt tensor")
     option("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
     option("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images")
-    option("--subjects", type=Path, help="CSV with columns file, subject: also one line each")
+    option("--subjects", type=Path, help="CSV of columns file, subject: also print their means")
     return parser.parse_args()
 
 

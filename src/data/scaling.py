@@ -4,7 +4,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile, ZipInfo
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,10 @@ from src.cli import InputError
 from src.storage.arrays import pixels, row_slices, take_rows, write_array
 from src.storage.files import REMAKE, write_bytes
 
-# Test rows of one kind with the training rows have nearly their mean and deviation over all pixels.
-# In 20 random splits each of the sample, digits, discs, noise and real slices, also by subject, the
-# mean moved by at most 0.15 deviations and the deviation by 15 % with 20 test rows, 0.45 and 48 %
-# with a single one. Tests of one class moved 0.6 and 60 %. Normalised or rescaled test rows moved
-# the deviation by a factor of 2 or more, or the mean (inverted slices) by 1 or more.
-# In data/scaled, where each pixel has a deviation of its own, independent rows had up to 3.5, since
-# pixels that hardly vary in training may vary in test: no threshold told them from another scale.
+# Of test rows to training rows, over all raw pixels. In 20 random splits of the sample, digits,
+# discs, noise and real slices each, the mean moved by at most 0.6 deviations and the deviation by
+# 60 % (tests of one row or class). Normalised or rescaled test rows moved the deviation by
+# a factor of 2 or more, or the mean (inverted slices) by 1 or more.
 MAX_SHIFT = 0.8  # of the mean, in deviations of the training pixels
 MAX_STRETCH = 1.95  # the larger deviation by the smaller
 
@@ -34,14 +31,18 @@ def write_scaled(
     parts: stored rows (n, D), numbered through all parts. files: the numbers (m,) of the rows of
     each file. All goes in chunks, so the rows may be larger than memory.
     """
-    scaler = StandardScaler()
-    n_features = parts[0].shape[1]
-    fitted = next(iter(files.values()))
-    with config_context(assume_finite=True):  # `_scaled` names a row that is not
-        for chunk in row_slices(len(fitted), 4 * n_features, "fit scaler"):
-            scaler.partial_fit(pixels(take_rows(parts, fitted[chunk])))
+    scaler = _fitted(parts, next(iter(files.values())))
     for path, rows in files.items():
-        write_array(path, (len(rows), n_features), np.float32, _scaled(scaler, parts, rows, path))
+        shape = (len(rows), parts[0].shape[1])
+        write_array(path, shape, np.float32, _scaled(scaler, parts, rows, path))
+    return scaler
+
+
+def _fitted(parts: Sequence[NDArray[Any]], rows: NDArray[np.int64]) -> StandardScaler:
+    scaler = StandardScaler()
+    with config_context(assume_finite=True):  # `_scaled` names a row that is not
+        for chunk in row_slices(len(rows), 4 * parts[0].shape[1], "fit scaler"):
+            scaler.partial_fit(pixels(take_rows(parts, rows[chunk])))
     return scaler
 
 
@@ -88,9 +89,7 @@ def read_scaler(
             mean, scale = (
                 arrays[key].astype(np.float32).reshape(image_shape) for key in ("mean", "scale")
             )
-    except OSError:
-        raise
-    except Exception as error:  # random bytes can raise many kinds in zipfile and NumPy
+    except (EOFError, KeyError, ValueError, BadZipFile) as error:
         raise InputError(
             f"{path}: not a scaler of images {image_shape} ({error}); {REMAKE}"
         ) from None
@@ -99,21 +98,15 @@ def read_scaler(
 
 def scale_warnings(scaler: StandardScaler, test: NDArray[Any]) -> list[str]:
     """Return a warning if stored rows `test` (n, D) are likely not on the training rows' scale."""
-    mean = scaler.mean_.mean()
-    deviation = np.sqrt(scaler.var_.mean() + scaler.mean_.var())
-    total = squares = 0.0
-    for chunk in row_slices(len(test), 8 * test.shape[1], "compare scales"):
-        differences = pixels(test[chunk]).astype(np.float64) - mean
-        total += differences.sum()
-        squares += np.square(differences).sum()
-    shift = total / test.size
-    test_deviation = np.sqrt(max(squares / test.size - shift**2, 0))
+    (test_mean, test_deviation), (mean, deviation) = (
+        (fitted.mean_.mean(), np.sqrt(fitted.var_.mean() + fitted.mean_.var()))
+        for fitted in (_fitted([test], np.arange(len(test))), scaler)
+    )
     smaller, larger = sorted((deviation, test_deviation))
-    if abs(shift) <= MAX_SHIFT * deviation and larger <= MAX_STRETCH * smaller:
+    if abs(test_mean - mean) <= MAX_SHIFT * deviation and larger <= MAX_STRETCH * smaller:
         return []
-    found = [round(x, 4) + 0.0 for x in (mean + shift, test_deviation, mean, deviation)]  # no -0
     return [
-        f"warning: test_data.pt: pixels of mean {found[0]:g} and deviation {found[1]:g}, but "
-        f"{found[2]:g} and {found[3]:g} in train_data.pt; if only one of them was normalised or "
-        "rescaled, do the same to both"
+        f"warning: test_data.pt: pixels of mean {test_mean:z.4f} and deviation "
+        f"{test_deviation:.4f}, but {mean:z.4f} and {deviation:.4f} in train_data.pt; if only one "
+        "of them was normalised or rescaled, do the same to both"
     ]

@@ -1,15 +1,12 @@
 """Check the raw tensors and write them as rows, in the smallest format that gives them back."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from src import paths
 from src.cli import run
-from src.data.raw_tensors import Raw, check_pixels, images_of, read_raw
+from src.data.raw_tensors import Raw, float_images, read_raw
 from src.params import read_params
 from src.plotting.slices import slice_figure
 from src.plotting.style import save_png
@@ -24,23 +21,19 @@ def main() -> None:
     raw = read_raw(Path(data.raw))
     for note in raw.notes:
         print(note)
-    train, test = np.split(np.arange(len(raw.labels)), [len(raw.images["train"])])
-    rows = {"train": train, "test": test}
     counts = {
-        split: np.bincount(raw.labels[chosen], minlength=len(raw.classes)).tolist()
-        for split, chosen in rows.items()
+        split: np.bincount(labels, minlength=len(raw.classes)).tolist()
+        for split, labels in raw.labels.items()
     }
     for name, n_rows in zip(raw.classes, counts["train"], strict=True):
         if not n_rows:
             print(f"note: no training row is of class {name}; no model can learn it")
     with replacing(paths.FLAT) as folder:
         folder.mkdir()
-        stored = write_smallest(folder, raw, rows)
-        for kind, numbers in (("y", raw.labels), ("subjects", raw.subjects)):
-            if numbers is not None:
-                for split, chosen in rows.items():
-                    path = folder / f"{kind}_{split}.npy"
-                    write_array(path, chosen.shape, np.int64, [numbers[chosen]])
+        stored = write_smallest(folder, raw, Path(data.raw))
+        for kind, by_split in (("y", raw.labels), ("subjects", raw.subjects)):
+            for split, numbers in by_split.items():
+                write_array(folder / f"{kind}_{split}.npy", numbers.shape, np.int64, [numbers])
         info = {
             "image_shape": list(raw.images["train"].shape[1:]), "classes": raw.classes,
             "counts": counts, "stored": stored._asdict(),
@@ -50,30 +43,23 @@ def main() -> None:
     save_png(paths.SAMPLE_FIGURE, slice_figure(images, labels, raw.classes, data.title))
 
 
-def write_smallest(folder: Path, raw: Raw, rows: dict[str, NDArray[np.int64]]) -> StorageFormat:
+def write_smallest(folder: Path, raw: Raw, source: Path) -> StorageFormat:
     """Write the images of train and test in the smallest format that fits them all; return it."""
     channels, height, width = raw.images["train"].shape[1:]
     for stored in arrays.storage_formats(channels):
         try:
-            for split, chosen in rows.items():
-                shape = (len(chosen), stored.channels * height * width)
-                chunks = stored_chunks(raw, chosen, stored, f"load {split}")
+            for split, images in raw.images.items():
+                path, label = source / f"{split}_data.pt", f"load {split}"
+                chunks = (
+                    arrays.stored_rows(float_images(images[part], path, part.start), stored)
+                    for part in arrays.row_slices(len(images), 4 * images[0].numel(), label)
+                )
+                shape = (len(images), stored.channels * height * width)
                 write_array(folder / f"x_{split}.npy", shape, stored.dtype, chunks)
         except FormatError:
             continue
         break
     return stored
-
-
-def stored_chunks(
-    raw: Raw, rows: NDArray[np.int64], stored: StorageFormat, label: str
-) -> Iterator[NDArray[Any]]:
-    """Yield the images of `rows` to store, in chunks (n, D); FormatError, InputError."""
-    for part in arrays.row_slices(len(rows), 4 * raw.images["train"][0].numel(), label):
-        chunk = images_of(raw, rows[part])
-        if stored.dtype == "float32":  # others are refused by `stored_rows` if not finite
-            check_pixels(chunk, raw, rows[part])
-        yield arrays.stored_rows(chunk, stored)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Faults of a raw folder that would train without an error, and score wrongly.
 
-What is certain is refused; what is only likely is a warning. The pixels' scale is checked here as
-far as it is certain, and in the stage `scale` as far as it is likely.
+What is certain is refused here. What is only likely is a warning, here and in the stage `scale`.
 """
 
 from pathlib import Path
@@ -28,30 +27,26 @@ def axes(path: Path, images: torch.Tensor) -> None:
 
 def scales(path: Path, train: torch.Tensor, test: torch.Tensor) -> None:
     """Raise InputError naming `path`, the file of `test`, if the scales are certainly different."""
-    found = ""
-    if _kind(train.dtype) != _kind(test.dtype):
+    (low, high), (test_low, test_high) = _typical_range(train), _typical_range(test)
+    narrow, wide = sorted((high - low, test_high - test_low))
+    if _kind(train) != _kind(test):
         found = f"pixels of {test.dtype}, but of {train.dtype}"
+    elif 0 < MAX_RATIO * narrow < wide:
+        found = f"pixels {test_low:.4g} to {test_high:.4g}, but {low:.4g} to {high:.4g}"
     else:
-        (low, high), (test_low, test_high) = _typical_range(train), _typical_range(test)
-        narrow, wide = sorted((high - low, test_high - test_low))
-        if 0 < MAX_RATIO * narrow < wide:
-            found = f"pixels {test_low:.4g} to {test_high:.4g}, but {low:.4g} to {high:.4g}"
-    if found:
-        raise InputError(
-            f"{path}: {found} in train_data.pt, expected one scale; save both as uint8 grey levels "
-            "or both as float32, for example x / 255"
-        )
+        return
+    raise InputError(
+        f"{path}: {found} in train_data.pt, expected one scale; save both as uint8 grey levels "
+        "or both as float32, for example x / 255"
+    )
 
 
-def _kind(dtype: torch.dtype) -> str:
-    return "float" if dtype.is_floating_point else "uint8" if dtype == torch.uint8 else "integer"
+def _kind(images: torch.Tensor) -> tuple[bool, bool]:
+    return images.is_floating_point(), images.dtype == torch.uint8
 
 
 def _typical_range(images: torch.Tensor) -> list[float]:
-    """Return the median over rows of their lowest and of their highest pixel, of at most 50 rows.
-
-    A median, so that one damaged image does not decide; few rows, as all would take a whole pass.
-    """
+    """Return the median over at most 50 rows of their lowest and of their highest pixel."""
     rows = np.linspace(0, len(images) - 1, min(len(images), 50)).astype(int)
     ends = [torch.stack(images[row].resolve_neg().double().aminmax()) for row in rows]
     return torch.stack(ends).median(dim=0).values.tolist()

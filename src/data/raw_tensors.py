@@ -1,7 +1,4 @@
-"""A raw folder: images and labels as tensors, and class names and subject ids where they are known.
-
-Its files may come from anywhere: they are read as data, never as code, and checked before use.
-"""
+"""A raw folder: images and labels as tensors, class names and subject ids where they are known."""
 
 import json
 import os
@@ -20,69 +17,53 @@ from src.storage.arrays import pixels
 from src.storage.dataset import SPLITS
 from src.storage.files import replacing, write_bytes
 
-INTEGERS = (
-    *(torch.int64, torch.int32, torch.int16, torch.int8),
-    *(torch.uint64, torch.uint32, torch.uint16, torch.uint8),
-)
+SIGNED = (torch.int64, torch.int32, torch.int16, torch.int8)
+INTEGERS = (*SIGNED, torch.uint64, torch.uint32, torch.uint16, torch.uint8)
 PIXELS = (torch.float32, torch.float64, torch.float16, torch.bfloat16, *INTEGERS)
 BySplit = Mapping[str, NDArray[np.int64]]
 
 
 class Raw(NamedTuple):
-    """The content of a raw folder; rows are numbered through train and then test."""
+    """The content of a raw folder: of train and test, and the names of the classes."""
 
-    folder: Path
-    images: dict[str, torch.Tensor]  # of train and test (N, C, H, W), memory-mapped, as saved
-    labels: NDArray[np.int64]  # of all rows, 0 to K - 1
-    subjects: NDArray[np.int64] | None  # of all rows; None where they are unknown
+    images: dict[str, torch.Tensor]  # (N, C, H, W), memory-mapped, as saved
+    labels: dict[str, NDArray[np.int64]]  # (N,), 0 to K - 1
+    subjects: dict[str, NDArray[np.int64]]  # (N,); empty where they are unknown
     classes: list[str]  # K names in label order
     notes: list[str]  # lines on what was converted, and on what is likely a mistake
 
-    def place(self, row: int, kind: str) -> str:
-        """Return the file of this kind that holds `row`, and the row's number in it."""
-        n_train = len(self.images["train"])
-        split, row = ("train", row) if row < n_train else ("test", row - n_train)
-        return f"{self.folder / f'{split}_{kind}.pt'}: row {row}"
-
 
 def read_raw(folder: Path) -> Raw:
-    """Return the content of `folder`, checked except for the pixels' values (`check_pixels`)."""
+    """Return the content of `folder`, checked except for the pixels' values (`float_images`)."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected the raw tensors (param data.raw)")
     notes: list[str] = []
     images = {split: _images(folder / f"{split}_data.pt", notes) for split in SPLITS}
-    labels, subjects = _numbers(folder, "labels", images, notes), None
+    labels, subjects = _numbers(folder, "labels", images, notes), {}
     if any(os.path.lexists(folder / f"{split}_subjects.pt") for split in SPLITS):
         subjects = _numbers(folder, "subjects", images, notes)
-    train_labels = labels[: len(images["train"])]
-    raw = Raw(folder, images, labels, subjects, _classes(folder, train_labels), notes)
-    _check_together(raw)
-    checks.scales(folder / "test_data.pt", images["train"], images["test"])
-    notes += checks.order_warnings(folder / "train_labels.pt", train_labels)
+    raw = Raw(images, labels, subjects, _classes(folder, labels["train"]), notes)
+    _check_together(folder, raw)
+    notes += checks.order_warnings(folder / "train_labels.pt", labels["train"])
     return raw
 
 
-def images_of(raw: Raw, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the images (n, C, H, W) of `rows` (n,) as float32; uint8 levels k become k/255.
+def float_images(images: torch.Tensor, path: Path, first: int = 0) -> NDArray[np.float32]:
+    """Return images (n, ...) as float32; uint8 levels k become k/255, float32 ones are a view.
 
-    Float32 rows that follow each other in one file are a view of it.
+    InputError that names `path` and the row, of which the first is `first`, if one is not finite.
     """
-    n_train, first, last = len(raw.images["train"]), int(rows[0]), int(rows[-1])
-    if (np.diff(rows) != 1).any() or first < n_train <= last:
-        return np.concatenate([images_of(raw, row) for row in np.split(rows, len(rows))])
-    split, start = ("train", first) if last < n_train else ("test", first - n_train)
-    images = raw.images[split][start : start + len(rows)].resolve_neg()
-    return pixels(images.numpy()) if images.dtype == torch.uint8 else images.float().numpy()
-
-
-def check_pixels(chunk: NDArray[np.float32], raw: Raw, rows: NDArray[np.int64]) -> None:
-    """Raise InputError if an image of `chunk` (n, ...), the images of `rows`, is not finite."""
-    finite = np.isfinite(chunk).reshape(len(chunk), -1).all(axis=1)
+    images = images.resolve_neg()
+    if images.dtype == torch.uint8:
+        return pixels(images.numpy())
+    values: NDArray[np.float32] = images.float().numpy()
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if not finite.all():
         raise InputError(
-            f"{raw.place(rows[finite.argmin()], 'data')} holds NaN, infinity or a number beyond "
+            f"{path}: row {first + finite.argmin()} holds NaN, infinity or a number beyond "
             "float32's range of 3.4e38, expected finite pixels; rescale or remove that image"
         )
+    return values
 
 
 def save_tensor(path: Path, tensor: torch.Tensor) -> None:
@@ -124,29 +105,25 @@ def _images(path: Path, notes: list[str]) -> torch.Tensor:
 
 def _numbers(
     folder: Path, kind: str, images: Mapping[str, torch.Tensor], notes: list[str]
-) -> NDArray[np.int64]:
-    """Return the labels or subjects of all rows, saved as integers of any size, (N,) or (N, 1)."""
-    found = []
+) -> dict[str, NDArray[np.int64]]:
+    """Return the labels or subjects by split, saved as integers of any size, (N,) or (N, 1)."""
+    found = {}
     for split in SPLITS:
         path, n_rows = folder / f"{split}_{kind}.pt", len(images[split])
         numbers = read_tensor(path)
         if kind == "labels" and numbers.dtype in (*PIXELS, torch.bool):
-            numbers = _label_numbers(path, numbers, notes)
+            checks.not_one_hot(path, numbers)
+            whole = numbers.to(torch.int64)
+            if numbers.is_floating_point() and (whole == numbers).all():
+                notes.append(f"note: {path}: labels of {numbers.dtype} are read as whole numbers")
+                numbers = whole
         if numbers.dtype not in INTEGERS or numbers.shape not in ((n_rows,), (n_rows, 1)):
-            found_here = f"{numbers.dtype} of shape {tuple(numbers.shape)}"
-            raise InputError(f"{path}: {found_here}, expected whole numbers of shape ({n_rows},)")
-        found.append(numbers.flatten().resolve_neg().to(torch.int64).numpy())
-    return np.concatenate(found)
-
-
-def _label_numbers(path: Path, labels: torch.Tensor, notes: list[str]) -> torch.Tensor:
-    """Return labels as integers, if they are whole numbers."""
-    checks.not_one_hot(path, labels)
-    whole = labels.to(torch.int64)
-    if labels.is_floating_point() and (whole == labels).all():
-        notes.append(f"note: {path}: labels of {labels.dtype} are read as whole numbers")
-        return whole
-    return labels
+            raise InputError(
+                f"{path}: {numbers.dtype} of shape {tuple(numbers.shape)}, expected whole numbers "
+                f"of shape ({n_rows},)"
+            )
+        found[split] = numbers.flatten().resolve_neg().to(torch.int64).numpy()
+    return found
 
 
 def _classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
@@ -163,7 +140,7 @@ def _classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
         return [str(label) for label in range(highest + 1)]
     try:
         names = json.loads(path.read_bytes())
-    except (ValueError, RecursionError):
+    except ValueError:
         names = None
     if (
         not isinstance(names, list)
@@ -176,18 +153,21 @@ def _classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
     return names
 
 
-def _check_together(raw: Raw) -> None:
+def _check_together(folder: Path, raw: Raw) -> None:
     """Raise InputError if the files of a raw folder do not fit each other."""
+    n_classes = len(raw.classes)
     train, test = (tuple(raw.images[split].shape[1:]) for split in SPLITS)
     if train != test:
-        raise InputError(f"{raw.folder}: images of {train} in train and {test} in test_data.pt")
-    for split, labels in zip(SPLITS, np.split(raw.labels, [len(raw.images["train"])]), strict=True):
-        if labels.min() == 1 and labels.max() == len(raw.classes):
-            raise checks.late_start(raw.folder / f"{split}_labels.pt", 1)
-    known = (raw.labels >= 0) & (raw.labels < len(raw.classes))
-    if not known.all():
-        row = int(known.argmin())
-        raise InputError(
-            f"{raw.place(row, 'labels')} has the label {raw.labels[row]}, expected 0 to "
-            f"{len(raw.classes) - 1}, the last of the {len(raw.classes)} classes"
-        )
+        raise InputError(f"{folder}: images of {train} in train and {test} in test_data.pt")
+    for split, labels in raw.labels.items():
+        path = folder / f"{split}_labels.pt"
+        if labels.min() == 1 and labels.max() == n_classes:
+            raise checks.late_start(path, 1)
+        wrong = (labels < 0) | (labels >= n_classes)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"{path}: row {row} has the label {labels[row]}, expected 0 to {n_classes - 1}, "
+                f"the last of the {n_classes} classes"
+            )
+    checks.scales(folder / "test_data.pt", raw.images["train"], raw.images["test"])

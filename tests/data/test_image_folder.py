@@ -1,13 +1,10 @@
-"""Archives and images that are unusual, wrong or hostile: the right pixels, or an InputError."""
+"""Archives and images that are unusual or wrong: the right pixels, or an InputError."""
 
 import os
-import random
 import stat
-import warnings
 import zipfile
 from base64 import b64decode
 from collections import Counter
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ import pytest
 from PIL import Image
 
 from src.cli import InputError
-from src.data.image_folder import ImageError, list_images, opened, read_image
+from src.data.image_folder import ImageError, list_images, read_image
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (8, 6), np.uint8)
@@ -55,10 +52,9 @@ def flipped(data: bytes, place: int, bits: int = 1) -> bytes:
 
 def listed(source: Path) -> tuple[list[tuple[str, str, int]], list[str], str]:
     """Return the name, split and label of each image, the classes, and the notes."""
-    with opened(source) as tree:
-        files, classes, notes = list_images(tree, source)
-        for file in files:
-            np.testing.assert_array_equal(read_image(file.path), np.stack([GREY] * 3))
+    files, classes, notes = list_images(source)
+    for file in files:
+        np.testing.assert_array_equal(read_image(file.path), np.stack([GREY] * 3))
     return [file[1:] for file in files], classes, "\n".join(notes)
 
 
@@ -92,14 +88,13 @@ def test_list_images_of_a_zip_or_folder_sorts_them(tmp_path: Path, inside: str) 
         assert listed(source)[:2] == (expected, ["a", "b", "\u0107"])
         assert "7 other" in listed(source)[2]
     before = listed(folder)
-    for name in ("again", "and_again"):  # circles: each level has twice as many folders
-        (folder / name).symlink_to(folder)
+    (folder / "again").symlink_to(folder)  # a circle
     assert listed(folder) == before
-    odd = folder / f"{inside}train/a/9.png"
-    for make in (os.mkfifo, lambda path: path.symlink_to("gone.png")):
-        make(odd)
-        assert "9.png: unreadable" in refusal(folder)
-        odd.unlink()
+    moved = (folder / f"{inside}train/a").rename(tmp_path / "elsewhere")
+    (folder / f"{inside}train/a").symlink_to(moved)
+    assert listed(folder) == before
+    (folder / f"{inside}train/a/9.png").symlink_to("gone.png")
+    assert "9.png: unreadable" in refusal(folder)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +143,8 @@ def test_list_images_takes_names_as_other_programs_write_them(tmp_path: Path, sp
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        *(({name: PNG}, name) for name in (
-            "train/a/../9.png", "/train/a/9.png", "C:/train/a/9.png", "..\\9.png", "train/9.png")),
+        ({"train/9.png": PNG}, "train/9.png"),
         ({"test/A/9.png": PNG}, "only: A"),
-        ({"train/c\x07/9.png": PNG}, r"c\x07"),
-        ({"test/a/9\x1b[2J.png": PNG}, r"test/a/9\x1b[2J.png"),
         ({"train/a/0.png": None, "train/a/1.png": None, "train/a/x.txt": b""}, "only: a"),
         ({name: None for name in FILES if "/b/" in name}, "1 classes"),
         ({**dict.fromkeys(FILES), "0.png": PNG}, "'0.png'"),
@@ -166,41 +158,25 @@ def test_list_images_of_another_layout_names_it(
     assert named in refusal(write_zip(tmp_path, **changed))
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_opened_of_a_hostile_zip_names_it_and_the_member(tmp_path: Path) -> None:
+def test_list_images_of_a_damaged_zip_names_it(tmp_path: Path) -> None:
     path = write_zip(tmp_path)
     good = path.read_bytes()
-    link = zipfile.ZipInfo("train/b/9.png")
-    link.external_attr = (stat.S_IFLNK | 0o777) << 16
-    for member in (link, zipfile.ZipInfo("train/b/0.png")):
-        path.write_bytes(good)
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(member, PNG if member.filename in FILES else "../../../secret.png")
-        assert member.filename in refusal(path)
-    central = good.index(b"PK\x01\x02")
-    path.write_bytes(flipped(good, central + 27, 64))  # says that it is a GiB larger
-    assert len(listed(path)[0]) == 8  # read to its real end
-    for data in (flipped(good, central + 24, 64), flipped(good, central + 8)):  # encrypted
-        path.write_bytes(data)
-        assert "train/a/0.png" in refusal(path)
-    # No decoder of images looks there, but the zip has a checksum.
-    for data in (flipped(good, good.index(b"IEND") + 10), b"not a zip"):
+    # Encrypted; cut; a byte where no decoder of images looks, but the zip has a checksum.
+    wrong = [flipped(good, good.index(b"PK\x01\x02") + 8), flipped(good, good.index(b"IEND") + 10)]
+    for data in (*wrong, good[:-100], b"not a zip"):
         path.write_bytes(data)
         refusal(path)
     refusal(tmp_path / "gone.zip")
-    rng = random.Random(0)
-    for number in range(200):
-        data = good[: rng.randrange(1, len(good))] if number % 2 else good
-        for _ in range(rng.randint(1, 8)):
-            data = flipped(data, rng.randrange(len(data)), rng.randrange(256))
-        path.write_bytes(data)
-        with suppress(InputError, OSError), warnings.catch_warnings(action="ignore"):
-            listed(path)  # compares the pixels
+    link = zipfile.ZipInfo("train/b/9.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    path.write_bytes(good)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "../../../secret.png")
+    assert "train/b/9.png: unreadable" in refusal(path)
 
 
 FLOATS = encoded(GREY.astype(np.float32), "tiff")
-ICON = encoded(Image.new("L", (64, 64)), "ico", sizes=[(64, 64)])
-BOMB = ICON[:6] + b"\x08\x06" + ICON[8:]  # says that it is as small as the limit
+HUGE = encoded(Image.new("1", (2**14, 2**14)), "png")
 
 
 @pytest.mark.parametrize(
@@ -216,9 +192,7 @@ BOMB = ICON[:6] + b"\x08\x06" + ICON[8:]  # says that it is as small as the limi
            "of several frames") for kind in ("gif", "tiff", "png", "webp")),
         (FLOATS, "of float pixels"),
         (encoded(Image.fromarray(-1 - GREY.astype(np.int32)), "tiff"), "beyond 16 bits"),
-        *((encoded(Image.new("L", (8, 7)), kind), "too large") for kind in ("png", "tga", "webp")),
-        (BOMB, "too large"),
-        (PNG + bytes(8 * 48 + 2**20), "too large"),
+        (HUGE, "unreadable"),  # Pillow's limit
     ],
 )  # fmt: skip
 def test_read_image_of_anything_else_names_the_file_and_the_kind(
@@ -226,7 +200,7 @@ def test_read_image_of_anything_else_names_the_file_and_the_kind(
 ) -> None:
     (tmp_path / "1.png").write_bytes(data)
     with pytest.raises(ImageError, match=rf"1\.png: {kind}") as error:
-        read_image(tmp_path / "1.png", max_pixels=48)
+        read_image(tmp_path / "1.png")
     assert "\n" not in str(error.value)
     assert error.value.kind == kind
 
@@ -282,10 +256,8 @@ def test_read_image_as_viewers_show_it(tmp_path: Path, data: bytes, pixels: np.n
     assert bool(notes) == (data in [DEEP, *WIDE])
 
 
-def test_read_image_to_a_size_and_to_its_limits(tmp_path: Path) -> None:
+def test_read_image_to_a_size(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(PNG + bytes(8 * 48 + 2**20 - len(PNG)))
-    assert read_image(path, max_pixels=48).shape == (3, 8, 6)
     Image.fromarray(np.repeat([[0, 200]], 4, axis=0).astype(np.uint8)).save(path)
     small = read_image(path, size=(2, 4))
     assert small.shape == (3, 2, 4)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from src.cli import InputError
-from src.data.image_folder import list_images, opened
+from src.data.image_folder import list_images
 from src.data.subject_ids import NoSubjects, class_subjects, subject_ids, subjects_by, subjects_in
 
 
@@ -87,8 +87,7 @@ def test_subjects_in_a_wrong_table_names_it(tmp_path: Path, table: str, named: s
 
 
 def test_subject_ids_of_the_real_slices_are_200(shared_slices: Path) -> None:
-    with opened(shared_slices) as tree:
-        files, classes, _ = list_images(tree, shared_slices)
+    files, classes, _ = list_images(shared_slices)
     ids = subject_ids(files, classes, None, None)
     in_test = np.array([file.split == "test" for file in files])
     assert np.bincount(ids[~in_test]).tolist() == [20] * 200

@@ -10,9 +10,8 @@ from PIL import Image
 
 from scripts import import_images
 from src.cli import InputError
-from src.data.raw_tensors import images_of, read_raw
+from src.data.raw_tensors import read_raw
 
-N_BYTES = 30 * 20 * 16  # of all grey levels of `image_set`
 SUBJECTS = [1, 2, 0] * 3 + [0, 1, 2] * 2  # of a class; in string order: (2), (3), none
 
 
@@ -44,7 +43,7 @@ def image_set(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_import_images_gives_each_row_its_label_and_subject(image_set: Path) -> None:
     shutil.make_archive("set", "zip", image_set.parent)
-    convert("set.zip", "--max-bytes", str(N_BYTES), "--max-pixels", "320")  # just enough
+    convert("set.zip")
     convert(str(image_set.parent), "--out", "unpacked")
     convert("set.zip", "--out", "reordered", "--seed", "1")
     for path in Path("data/raw").iterdir():
@@ -52,21 +51,18 @@ def test_import_images_gives_each_row_its_label_and_subject(image_set: Path) -> 
         assert b"partial" not in path.read_bytes()  # the name of a temporary file
     raw = read_raw(Path("data/raw"))
     assert raw.classes == ["Ill", "Sané"]
-    assert raw.subjects is not None
     images = torch.cat([raw.images["train"], raw.images["test"]])
     levels = images[:, 0, 0, 0].tolist()
     expected = torch.tensor(levels, dtype=torch.uint8).view(30, 1, 1, 1).expand(30, 3, 20, 16)
     assert torch.equal(images, expected)
-    shares = images_of(raw, np.arange(18))
-    np.testing.assert_array_equal(shares, np.float32(raw.images["train"]) / np.float32(255))
     assert raw.images["train"].untyped_storage().nbytes() == 18 * 20 * 16  # one channel
     for row, split, name, subject, file in table(Path("data/raw")):
-        place = int(row) + (18 if split == "test" else 0)
+        label, id_ = raw.labels[split][int(row)], raw.subjects[split][int(row)]
+        level = np.asarray(Image.open(image_set.parent / file))[0, 0]
         assert f"{split}/{name}/" in file
-        assert np.asarray(Image.open(image_set.parent / file))[0, 0] == levels[place]
-        assert (name, int(subject)) == (raw.classes[raw.labels[place]], raw.subjects[place])
-    assert raw.labels.tolist() == [i // 15 for i in levels]
-    assert raw.subjects.tolist() == [3 * (i // 15) + SUBJECTS[i % 15] for i in levels]
+        assert level == raw.images[split][int(row), 0, 0, 0]
+        assert (name, int(subject)) == (raw.classes[label], id_)
+        assert (label, id_) == (level // 15, 3 * (level // 15) + SUBJECTS[level % 15])
     assert sorted(levels[:18]) == [i for i in range(30) if i % 15 < 9] != levels[:18]
     assert sorted(levels) == list(range(30))
     assert not torch.equal(read_raw(Path("reordered")).images["train"], raw.images["train"])
@@ -79,8 +75,8 @@ def test_import_images_of_other_names_has_no_subjects(
     convert(str(image_set))
     assert "(Sané: other.png" in capsys.readouterr().out
     raw = read_raw(Path("data/raw"))
-    assert raw.subjects is None
-    assert np.bincount(raw.labels).tolist() == [15, 15]
+    assert not raw.subjects
+    assert [np.bincount(raw.labels[s]).tolist() for s in ("train", "test")] == [[9, 9], [6, 6]]
 
 
 def test_import_images_keeps_colours_and_stretches_to_a_size(image_set: Path) -> None:
@@ -123,7 +119,7 @@ def test_import_images_splits_a_flat_set_stratified_and_by_subject(
     share = [sum(file.startswith(name) for file in test) for name in ("Ill/", "Sane/")]
     if by == "row":
         assert share == [6, 12]
-        assert read_raw(Path("a")).subjects is None
+        assert not read_raw(Path("a")).subjects
     else:
         assert share in ([6, 12 + 3], [9, 18])  # three of nine subjects
         assert not {subject_of[file] for file in test} & {subject_of[file] for file in train}
@@ -145,9 +141,8 @@ def test_import_images_notes_levels_of_16_bits(
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--max-bytes", str(N_BYTES - 1)], "--max-bytes"), (["--seed", "-1"], "--seed"),
-     (["--max-pixels", "319"], "of 30 images, 30 too large, such as"),
-     (["--out", "params.yaml"], "params.yaml"), (["--resize", "0", "9"], "--resize"),
+    [(["--seed", "-1"], "--seed"), (["--resize", "0", "9"], "--resize"),
+     (["--out", "params.yaml"], "params.yaml"),
      (["--test-share", "0.2"], "--test-share"), (["--subjects", "gone.csv"], "gone.csv"),
      (["--subjects", "a.csv", "--subject-pattern", "a"], "--subject")],
 )  # fmt: skip

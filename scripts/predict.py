@@ -16,55 +16,61 @@ from numpy.typing import NDArray
 
 from src.cli import InputError, OneLineParser, printable, progress, run
 from src.data.image_folder import SUFFIXES, read_image
+from src.data.raw_tensors import float_images
 from src.data.subject_ids import subjects_in
 from src.data.tensor_file import read_tensor
-from src.export.onnx_file import BATCH, Answers, Described, onnx_session
+from src.export.onnx_file import BATCH, Described, onnx_session
 from src.params import read_params
-from src.storage.arrays import pixels
+from src.storage.arrays import Shape, pixels
 from src.storage.dataset import read_info
 from src.storage.files import read_json, write_csv
 from src.training.device import set_up_device
 from stages.export import with_scaler
 
-Shape = tuple[int, int, int]  # channels, height, width
-Named = tuple[str, NDArray[np.float32]]  # a file as given, or FILE:ROW; its pixels (C, H, W)
+FARTHEST_MEAN, LEAST_DEVIATION, MOST_DEVIATION = 2.0, 0.1, 4.0  # of scaled training rows: 0 and 1
 
 
-class Trained(NamedTuple):
+class Model(NamedTuple):
     classes: list[str]  # in label order
-    image_shape: tuple[int, int, int]  # channels, height, width
+    image_shape: Shape
     of_shares: bool  # whether it was trained on pixels from 0 to 1, as image files are read
-    answers: Callable[[NDArray[np.float32]], Answers]  # of pixels (n, C, H, W), n at most BATCH
+    # From pixels (n, C, H, W), n at most BATCH, to the three outputs of `WithScaler`.
+    run: Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
 
 
 def main() -> None:
     arguments = parsed()
-    model = load_trained(arguments.model)
-    if arguments.resize and tuple(arguments.resize) != model.image_shape[1:]:
-        expected = " ".join(map(str, model.image_shape[1:]))
+    model = load_model(arguments.model)
+    classes, expected = model.classes, list(model.image_shape[1:])
+    if arguments.resize not in (None, expected):
         raise InputError(f"--resize: {arguments.resize}, expected {expected}, as in training")
-    files = list_files(arguments.file)
-    names, found = predict(model, files, arguments.resize)
-    probabilities = found.probabilities
+    images = read_inputs(list_files(arguments.file), model, arguments.resize)
+    names, outputs = list[str](), []
+    while batch := list(islice(images, BATCH)):
+        names += [name for name, _ in batch]
+        outputs.append(model.run(np.stack([image for _, image in batch])))
+    probabilities, mean, deviation = map(np.concatenate, zip(*outputs, strict=True))
     for name, row in zip(names, probabilities, strict=True):
-        print(in_words(name, row, model.classes))
+        print(in_words(name, row, classes))
     if arguments.subjects:
         ids = np.array(subjects_in(names, arguments.subjects))
         for subject in np.unique(ids):
             rows = probabilities[ids == subject]
-            print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), model.classes))
-    if found.far.any():
-        first = int(found.far.argmax())
+            print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), classes))
+    near = (abs(mean) < FARTHEST_MEAN) & (deviation < MOST_DEVIATION)
+    near &= deviation > LEAST_DEVIATION
+    if not near.all():
+        first = int(near.argmin())
         print(
-            f"warning: {found.far.sum()} of {len(names)} images lie far outside the training rows, "
-            f"such as {printable(names[first])}: mean {found.mean[first]:.2f}, deviation "
-            f"{found.deviation[first]:.2f} after scaling, expected about 0 and 1; are they on the "
-            "same scale?"
+            f"warning: {(~near).sum()} of {len(names)} images lie far outside the training rows, "
+            f"such as {printable(names[first])}: mean {mean[first]:.2f}, deviation "
+            f"{deviation[first]:.2f} after scaling, expected about 0 and 1; are they on the same "
+            "scale?"
         )
     if arguments.csv:
-        predicted = np.array(model.classes)[probabilities.argmax(1)]
+        predicted = np.array(classes)[probabilities.argmax(1)]
         columns = (names, predicted, *(map(str, column) for column in probabilities.T))
-        header = ["file", "predicted", *(f"p_{name}" for name in model.classes)]
+        header = ["file", "predicted", *(f"p_{name}" for name in classes)]
         write_csv(arguments.csv, header, zip(*columns, strict=True))
 
 
@@ -79,33 +85,25 @@ def parsed() -> Namespace:
     return parser.parse_args()
 
 
-def predict(
-    model: Trained, files: Sequence[Path], size: Sequence[int] | None
-) -> tuple[list[str], Answers]:
-    """Return the names of all images (n,) in `files`, and what the model says of them."""
-    names: list[str] = []
-    answers: list[Answers] = []
-    with progress(len(files), "predict", "file") as advance:
-        images = read_inputs(files, model, size, advance)
-        while batch := list(islice(images, BATCH)):
-            names += [name for name, _ in batch]
-            answers.append(model.answers(np.stack([image for _, image in batch])))
-    return names, Answers(*map(np.concatenate, zip(*answers, strict=True)))
-
-
 def in_words(name: str, probabilities: NDArray[np.float32], classes: Sequence[str]) -> str:
     most = classes[int(probabilities.argmax())]
     each = ", ".join(f"{c} {p:.3f}" for c, p in zip(classes, probabilities, strict=True))
     return printable(f"{name}: {most} ({each})")
 
 
-def load_trained(model: str) -> Trained:
+def load_model(name: str) -> Model:
     """Return a model of params.yaml by its name, or that of an export folder."""
-    folder = Path(model)
-    return _from_export(folder) if folder.is_dir() else _from_pipeline(model)
-
-
-def _from_pipeline(name: str) -> Trained:
+    folder = Path(name)
+    if folder.is_dir():
+        described = read_json(folder / "model.json", Described)
+        session = onnx_session(folder / "model.onnx")
+        low, high = described.input.range
+        return Model(
+            described.classes,
+            described.input.shape,
+            low >= 0 and high <= 1,
+            lambda images: session.run(None, {"image": images}),
+        )
     params, info = read_params(), read_info()
     if name not in params.models:
         raise InputError(
@@ -116,23 +114,11 @@ def _from_pipeline(name: str) -> Trained:
     network = with_scaler(name, params, info).to(device)
 
     @torch.inference_mode()
-    def answers(images: NDArray[np.float32]) -> Answers:
-        found = network(torch.from_numpy(images).to(device))
-        return Answers(*(values.cpu().numpy() for values in found))
+    def outputs(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        return [values.cpu().numpy() for values in network(torch.from_numpy(images).to(device))]
 
     of_shares = bool(network.mean.min() >= 0 and network.mean.max() <= 1)
-    return Trained(info.classes, info.image_shape, of_shares, answers)
-
-
-def _from_export(folder: Path) -> Trained:
-    described = read_json(folder / "model.json", Described)
-    session = onnx_session(folder / "model.onnx")
-
-    def answers(images: NDArray[np.float32]) -> Answers:
-        return Answers(*session.run(None, {"image": images}))
-
-    low, high = described.input.range
-    return Trained(described.classes, described.input.shape, low >= 0 and high <= 1, answers)
+    return Model(info.classes, info.image_shape, of_shares, outputs)
 
 
 def list_files(sources: Sequence[str]) -> list[Path]:
@@ -154,30 +140,28 @@ def list_files(sources: Sequence[str]) -> list[Path]:
 
 
 def read_inputs(
-    files: Sequence[Path],
-    model: Trained,
-    size: Sequence[int] | None,
-    advance: Callable[[int], None],
-) -> Iterator[Named]:
-    """Yield all images of `files` as pixels; InputError for one of another size or scale.
+    files: Sequence[Path], model: Model, size: Sequence[int] | None
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield the name and pixels (C, H, W) of all images; InputError if not as in training.
 
-    size: height and width to which images, but not tensors, are resized. advance: is called after
-    each file.
+    The name is the file as given, or FILE:ROW. size: height and width to which images, but not
+    tensors, are resized.
     """
-    for path in files:
-        if path.suffix == ".pt":
-            yield from _rows(path, model.image_shape)
-        elif model.of_shares:
-            yield str(path), _image(path, model.image_shape, size)
-        else:
-            raise InputError(
-                f"{path}: an image file has pixels from 0 to 1, the model was trained on others; "
-                "save a .pt tensor on the scale of the training tensors"
-            )
-        advance(1)
+    with progress(len(files), "predict", "file") as advance:
+        for path in files:
+            if path.suffix == ".pt":
+                yield from _rows(path, model.image_shape)
+            elif model.of_shares:
+                yield str(path), _image(path, model.image_shape, size)
+            else:
+                raise InputError(
+                    f"{path}: an image file has pixels from 0 to 1, the model was trained on "
+                    "others; save a .pt tensor on the scale of the training tensors"
+                )
+            advance(1)
 
 
-def _rows(path: Path, image_shape: Shape) -> Iterator[Named]:
+def _rows(path: Path, image_shape: Shape) -> Iterator[tuple[str, NDArray[np.float32]]]:
     images = read_tensor(path)
     if images.ndim == 3:  # one channel, as `load` reads it
         images = images[:, None]
@@ -186,13 +170,12 @@ def _rows(path: Path, image_shape: Shape) -> Iterator[Named]:
             f"{path}: a tensor of shape {tuple(images.shape)}, expected images (N, "
             f"{', '.join(map(str, image_shape))}), as the model was trained on"
         )
-    for row, image in enumerate(images):  # as `load` reads them: a grey level k of uint8 is k/255
-        values = image.numpy() if image.dtype == torch.uint8 else image.float().numpy()
-        yield f"{path}:{row}", pixels(values)
+    for row in range(len(images)):
+        yield f"{path}:{row}", float_images(images[row : row + 1], path, row)[0]
 
 
 def _image(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArray[np.float32]:
-    image = read_image(path, size=size)
+    image = read_image(path, size)
     channels, height, width = image_shape
     if channels == 1 and (image == image[:1]).all():
         image = image[:1]

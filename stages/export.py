@@ -83,12 +83,9 @@ def largest_difference(name: str, info: Info, model: Path) -> float:
 def description(name: str, params: Params, info: Info) -> dict[str, Any]:
     """Return what is known of the model: the content of model.json."""
     train = load_split("train", info, scaled=False).images
-    found = {
-        "given_split": read_metrics(paths.metrics(name)),
-        "new_subjects": read_metrics(paths.new_subject_metrics(name))
-        if name in params.cross_validation.models
-        else None,
-    }
+    found = {"given_split": read_metrics(paths.metrics(name))}
+    if name in params.cross_validation.models:
+        found["new_subjects"] = read_metrics(paths.new_subject_metrics(name))
     return {
         "name": name,
         "title": params.data.title,

@@ -3,12 +3,9 @@
 import logging
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from torch import nn
 
@@ -16,25 +13,13 @@ from src.cli import InputError
 from src.storage.files import REMAKE
 
 BATCH = 16  # images at a time, as `evaluate` takes them: another size could change a last digit
-FARTHEST_MEAN, LEAST_DEVIATION, MOST_DEVIATION = 2.0, 0.1, 4.0  # of scaled training rows: 0 and 1
-
-
-class Answers(NamedTuple):
-    """What a model says of n images."""
-
-    probabilities: NDArray[np.float32]  # (n, K)
-    mean: NDArray[np.float32]  # (n,) of each scaled image; 0 over all training rows
-    deviation: NDArray[np.float32]  # (n,) likewise; 1 over all training rows
-
-    @property
-    def far(self) -> NDArray[np.bool_]:
-        """Return which images (n,) lie far outside the training rows."""
-        near = (abs(self.mean) < FARTHEST_MEAN) & (self.deviation < MOST_DEVIATION)
-        return ~(near & (self.deviation > LEAST_DEVIATION))
 
 
 class WithScaler(nn.Module):
-    """A network that takes pixels and gives what `Answers` holds."""
+    """A network that takes pixels (n, C, H, W) and gives its probabilities (n, K).
+
+    And the mean and deviation (n,) of each scaled image: 0 and 1 over all training rows.
+    """
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -67,26 +52,19 @@ class Described(BaseModel):
 
 
 def onnx_bytes(network: WithScaler, image_shape: tuple[int, int, int]) -> bytes:
-    """Return the ONNX model of `network`: from `image` (N, C, H, W) float32 to three outputs.
-
-    These are `probabilities` (N, K), and `mean` and `deviation` (N,) of each scaled image.
-    """
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it reports each package that could add operators
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of PyTorch about its own code
-            program = torch.onnx.export(
-                network,
-                (torch.zeros(2, *image_shape),),
-                input_names=["image"],
-                output_names=["probabilities", "mean", "deviation"],
-                dynamic_shapes=({0: torch.export.Dim("N")},),
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        logger.setLevel(level)
+    """Return the ONNX model of `network`: from `image`, float32, to its three outputs by name."""
+    # It reports each package that could add operators.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):  # of PyTorch about its own code
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(2, *image_shape),),
+            input_names=["image"],
+            output_names=["probabilities", "mean", "deviation"],
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            dynamo=True,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     # These hold stack traces with the absolute paths of this folder.
@@ -107,5 +85,4 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
     except OSError:
         raise
     except Exception as error:  # onnxruntime has a class per kind of fault
-        text = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a whole ONNX model ({text}); {REMAKE}") from None
+        raise InputError(f"{path}: not a whole ONNX model ({error}); {REMAKE}") from None

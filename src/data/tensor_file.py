@@ -28,9 +28,10 @@ def read_tensor(path: Path) -> torch.Tensor:
         raise InputError(f"{path}: no such file, {EXPECTED}")
     try:
         in_zip = zipfile.is_zipfile(path)  # the format before PyTorch 1.6 cannot be mapped
+        sizes = _stored_sizes(path) if in_zip else None
         with warnings.catch_warnings(action="ignore"):  # of kinds of tensor that are refused below
             tensor = torch.load(path, map_location="cpu", weights_only=True, mmap=in_zip)
-    except OSError:
+    except (InputError, OSError):
         raise
     except Exception:  # of any kind if damaged; torch's text recommends to run the code
         raise _no_tensor(path, _classes_in(path)) from None
@@ -38,7 +39,19 @@ def read_tensor(path: Path) -> torch.Tensor:
         raise _no_tensor(path, [type(tensor).__name__])
     if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta:
         raise InputError(f"{path}: a sparse, nested or meta tensor, expected a dense one")
+    # torch maps as many bytes as the tensor has, also where its record in the zip is shorter.
+    if sizes not in (None, [tensor.untyped_storage().nbytes()]):
+        raise InputError(f"{path}: a zip that another program changed, {EXPECTED}")
     return tensor.detach()
+
+
+def _stored_sizes(path: Path) -> list[int]:
+    """Return the bytes of each record of values in torch's zip, which torch maps as they are."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise InputError(f"{path}: a compressed zip, {EXPECTED}; unpack it")
+    return [member.file_size for member in members if "/data/" in member.filename]
 
 
 def _classes_in(path: Path) -> list[str]:

@@ -44,6 +44,14 @@ def refusal(folder: Path) -> str:
     return str(error.value)
 
 
+def rewritten(path: Path, change: Callable[[str, bytes], bytes], method: int = 0) -> None:
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in records.items():
+            archive.writestr(name, change(name, data))
+
+
 @pytest.mark.parametrize(
     ("make", "note"),
     [
@@ -82,11 +90,7 @@ def test_images_of_whole_numbers_are_shares_only_of_uint8(
 def test_read_tensor_of_files_saved_on_a_gpu_or_by_an_old_pytorch(folder: Path) -> None:
     path = folder / "train_data.pt"
     images = torch.load(path)
-    with zipfile.ZipFile(path) as archive:
-        records = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in records.items():
-            archive.writestr(name, data.replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))
+    rewritten(path, lambda name, data: data.replace(b"X\x03\0\0\0cpu", b"X\x06\0\0\0cuda:0"))
     assert b"cuda:0" in path.read_bytes()
     assert torch.equal(read_tensor(path), images)
     torch.save(images, path, _use_new_zipfile_serialization=False)
@@ -301,6 +305,15 @@ def test_read_tensor_of_a_damaged_file_names_it(tmp_path: Path, zipped: bool) ->
         path.write_bytes(spoilt)
         with suppress(InputError, OSError):
             assert isinstance(read_tensor(path), torch.Tensor)
+
+
+@pytest.mark.parametrize(("method", "size"), [(zipfile.ZIP_DEFLATED, None), (0, 50)])
+def test_read_tensor_of_a_changed_zip_fails(tmp_path: Path, method: int, size: int | None) -> None:
+    path = tmp_path / "x.pt"  # torch would map the bytes from where a record begins
+    torch.save(torch.arange(60), path)
+    rewritten(path, lambda name, data: data[:size] if "/data/" in name else data, method)
+    with pytest.raises(InputError, match=r"x\.pt: a (compressed )?zip"):
+        read_tensor(path)
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 1e39])

@@ -21,7 +21,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from src.cli import InputError, OneLineParser, run
+from src.cli import HAD_NO_MEMORY, InputError, OneLineParser, printable, run
 from src.params import read_params
 from src.storage.files import write_bytes
 
@@ -29,7 +29,6 @@ from src.storage.files import write_bytes
 BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 # The stages that may run on another machine: all that train.
 TRAINS = re.compile(r"(train|cross_validate)@|studies/dvc.yaml:(leakage_permuted$|\w+@)")
-NO_MEMORY = "not enough memory"  # as src/cli.py says it
 CHATTER = re.compile(  # lines of DVC that say nothing about the result
     r"$|> |Running stage |(Updating|Generating) lock file |To (track|enable) |\tgit add |\tdvc "
     r"|Use `dvc push`|.* didn't change, skipping$|Data and pipelines are up to date"
@@ -222,7 +221,7 @@ async def run_stage(stage: str, place: Mapping[str, str]) -> str:
     show(f"{'done in' if done else 'failed after'} {time.perf_counter() - started:.0f} s")
     if done:
         return "done"
-    return "no memory" if any(NO_MEMORY in line for line in lines) else "failed"
+    return "no memory" if HAD_NO_MEMORY.search("\n".join(lines)) else "failed"
 
 
 async def output(*arguments: str) -> list[str]:
@@ -246,7 +245,7 @@ async def dvc(
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     waited = False
     while True:
-        busy = False
+        busy = list[str]()  # DVC's words on the lock, and on what to do if nobody holds it
         # DVC takes its lock again after a stage. Without the flag it gives up after 3 s, and the
         # outs are lost, while another process hashes gigabytes.
         process = await asyncio.create_subprocess_exec(
@@ -257,8 +256,9 @@ async def dvc(
             assert process.stdout
             async for line in process.stdout:
                 text = line.decode(errors="replace").rstrip()
-                busy = busy or any(message in text for message in BUSY)
-                if not busy and not CHATTER.match(text):
+                if busy or any(message in text for message in BUSY):
+                    busy.append(text)
+                elif not CHATTER.match(text):
                     show(text)
             failed = await process.wait()
         except BaseException:
@@ -272,7 +272,8 @@ async def dvc(
         if not (failed and busy):
             return not failed
         if not waited:
-            print(f"{arguments[-1]}: waits for another DVC process", flush=True)
+            text = printable(" ".join(busy))
+            print(f"{arguments[-1]}: waits for another DVC process: {text}", flush=True)
         waited = True
         await asyncio.sleep(1)
 

@@ -1,6 +1,7 @@
 """How every command shows progress, and ends: quietly, or with an error in one line."""
 
 import argparse
+import re
 import signal
 import sys
 import time
@@ -13,9 +14,9 @@ from typing import NoReturn
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 20  # of progress
-
-
 NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # of PyTorch, cuBLAS, cuDNN
+# In the output of a stage that had too little memory. The kernel ends such a process by SIGKILL.
+HAD_NO_MEMORY = re.compile("not enough memory|exited with (-9|137)")
 
 
 class InputError(Exception):

@@ -13,14 +13,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import distributions, version
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from distributed import Client, get_worker
+from distributed import Client, get_worker, wait
 
-from src.cli import InputError
+from src.cli import HAD_NO_MEMORY, InputError
 
 REF = "refs/mri-stages/workspace"
 SMALL = 2**20  # bytes of a file that comes back with the answer
@@ -59,16 +61,21 @@ async def run_on_workers(
             ) from None
 
         async def ask(stage: str) -> Answer:
-            attempt = 0
-            while True:
-                known = set(await client.nthreads())
-                if refused and not known - refused:
-                    return Answer("failed", "", 0, "no worker is left that can run it", {})
+            """Return what a worker made of the stage, the first that does not refuse it."""
+            for attempt in count():
+                able = set(await client.nthreads()) - refused if refused else None
+                if able == set():
+                    break
                 future = client.submit(
                     run_stage_of_clone(), code, stage, list(inputs), version("torch"),
-                    key=f"{stage} {hashlib.sha256(code).hexdigest()[:8]} {attempt}",
-                    workers=sorted(known - refused) if refused else None,
+                    key=f"{stage} {hashlib.sha256(code).hexdigest()[:8]} {attempt}", workers=able,
                 )  # fmt: skip
+                # Dask would wait for these workers, also where all have left and others came.
+                while not future.done() and (not able or able & set(await client.nthreads())):
+                    with suppress(TimeoutError):
+                        await wait([future], timeout=10)
+                if not future.done():
+                    continue
                 try:
                     answer = Answer(*await future)
                 except Exception as error:  # of any kind there, such as KilledWorker
@@ -80,11 +87,11 @@ async def run_on_workers(
                 if answer.where not in refused:
                     show(f"{answer.where}: gets no stage: {answer.text}")
                 refused.add(answer.where)
-                attempt += 1
+            return Answer("failed", "", 0, "no worker is left that can run it", {})
 
         answers = dict(zip(stages, await asyncio.gather(*map(ask, stages)), strict=True))
         for stage, answer in answers.items():
-            if answer.end == "failed" and "not enough memory" in answer.text:
+            if answer.end == "failed" and HAD_NO_MEMORY.search(answer.text):
                 show(f"{stage}: again, alone")
                 answers[stage] = await ask(stage)
     return answers
@@ -126,9 +133,12 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
 
         if worker.state.nthreads != 1:
             return answer("refused", f"{worker.state.nthreads} threads; start it with --nthreads 1")
-        if version("torch") != torch_version:
-            found = f"torch {version('torch')}, expected {torch_version} as on the head"
-            return answer("refused", f"{found}; install requirements.lock there")
+        found = [package.version for package in distributions(name="torch")]
+        if found != [torch_version]:
+            text = (
+                f"torch {' '.join(found) or 'is missing'}, expected {torch_version} as on the head"
+            )
+            return answer("refused", f"{text}; install requirements.lock there")
         cache = folder.parent / "mri-stages-cache"  # kept, and shared by the workers of a machine
         for command in (
             ["git", "init", "--quiet"],

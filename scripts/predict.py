@@ -50,13 +50,12 @@ def main() -> None:
         names += [name for name, _ in batch]
         outputs.append(model.run(np.stack([image for _, image in batch])))
     probabilities, mean, deviation = map(np.concatenate, zip(*outputs, strict=True))
+    ids = np.array(subjects_in(names, arguments.subjects) if arguments.subjects else [])
     for name, row in zip(names, probabilities, strict=True):
         print(in_words(name, row, classes))
-    if arguments.subjects:
-        ids = np.array(subjects_in(names, arguments.subjects))
-        for subject in np.unique(ids):
-            rows = probabilities[ids == subject]
-            print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), classes))
+    for subject in np.unique(ids):
+        rows = probabilities[ids == subject]
+        print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), classes))
     near = (abs(mean) < FARTHEST_MEAN) & (deviation < MOST_DEVIATION)
     near &= deviation > LEAST_DEVIATION
     if not near.all():

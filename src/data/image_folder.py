@@ -4,6 +4,7 @@ A zip is not unpacked, no program is run, and each image is checked.
 """
 
 import os
+import re
 import unicodedata
 import warnings
 from collections import Counter
@@ -80,13 +81,21 @@ def list_images(source: Path) -> tuple[list[ImageFile], list[str], list[str]]:
         notes.append(f"{len(others)} other files left out, such as {'/'.join(others[0])!a}")
     for parts in splits:
         if len(parts) < depth + 2:
-            raise InputError(f"{source}: {'/'.join(parts)!a} is not {LAYOUT}; move or remove it")
+            raise InputError(
+                f"{source}: {'/'.join(parts)!a} is not {LAYOUT}; move, rename or remove it"
+            )
     # The same letter can be stored as different characters: compare the composed ones.
     names = {parts: unicodedata.normalize("NFC", parts[depth]) for parts in splits}
     classes = sorted(set(names.values()))
     in_both = set.intersection(
         *({names[p] for p in splits if splits[p] == s} for s in set(splits.values()))
     )
+    words = {word for name in classes for word in re.split(r"[\W_]", name.lower())}
+    if len({SPLIT_OF[word] for word in words & SPLIT_OF.keys()}) > 1:  # such as seg_train, seg_test
+        raise InputError(
+            f"{source}: classes {', '.join(classes[:5])}, expected {LAYOUT}; name the folders of "
+            "the split train and test"
+        )
     if len(in_both) < max(2, len(classes)):
         raise InputError(
             f"{source}: {len(classes)} classes, expected two or more, the same in train and test; "

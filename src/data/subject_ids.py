@@ -22,14 +22,17 @@ class NoSubjects(Exception):
 def subject_ids(
     files: Sequence[ImageFile], classes: Sequence[str], pattern: str | None, table: Path | None
 ) -> NDArray[np.int64]:
-    """Return the subject of each file (N,), numbered from 0 through all classes.
+    """Return the subject of each file (N,), as a number.
 
     By `table`, by `pattern`, or by the public set's names: NoSubjects if they are not such names.
+    Ids that are whole numbers are kept. Others are numbered from 0 in the order of their text.
     """
     names = [file.name for file in files]
     if not table and not pattern:
         return _public_ids(files, classes)
     ids = subjects_in(names, table) if table else subjects_by(names, str(pattern))
+    if all(re.fullmatch(r"0|[1-9]\d{0,17}", subject) for subject in ids):
+        return np.array(ids, np.int64)
     return np.unique(ids, return_inverse=True)[1].astype(np.int64)
 
 

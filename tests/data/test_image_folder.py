@@ -148,6 +148,7 @@ def test_list_images_takes_names_as_other_programs_write_them(tmp_path: Path, sp
         ({"train/a/0.png": None, "train/a/1.png": None, "train/a/x.txt": b""}, "only: a"),
         ({name: None for name in FILES if "/b/" in name}, "1 classes"),
         ({**dict.fromkeys(FILES), "0.png": PNG}, "'0.png'"),
+        ({f"seg_{name}": PNG for name in FILES} | dict.fromkeys(FILES), "seg_test, seg_train"),
         ({**dict.fromkeys(FILES), "a/0.dcm": PNG}, "no image in 1 files"),
         (dict.fromkeys(FILES), "no image"),
     ],

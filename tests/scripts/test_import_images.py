@@ -123,6 +123,7 @@ def test_import_images_splits_a_flat_set_stratified_and_by_subject(
     else:
         assert share in ([6, 12 + 3], [9, 18])  # three of nine subjects
         assert not {subject_of[file] for file in test} & {subject_of[file] for file in train}
+        assert all(int(subject) == subject_of[file] for *_, subject, file in rows[0])
         pairs = {(subject_of[r[4]], r[3]) for r in rows[0]}
         assert len(pairs) == len(dict(pairs)) == 9
         assert "subjects: 9" in capsys.readouterr().out

@@ -34,15 +34,18 @@ def _each_once(values: list[Any]) -> list[Any]:
 
 
 Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 BatchSize = Annotated[int, Field(ge=1)]
 EachOnce = (AfterValidator(_each_once), Field(min_length=1))
 
 
 class Group(BaseModel):
-    """Closed and strict: an unknown key, or text where a number belongs, is an error."""
+    """Closed and strict: an unknown key, or text where a number belongs, is an error.
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    The text below a key is its row of docs/parameters.md, which scripts/parameters.py writes.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -56,44 +59,73 @@ class Group(BaseModel):
 
 
 class Data(Group):
-    raw: Annotated[str, Field(min_length=1)]  # the folder of the raw tensors
-    title: Annotated[str, Field(min_length=1, max_length=80)]  # of pictures and reports
+    raw: Annotated[str, Field(min_length=1)]
+    """the folder of the raw tensors"""
+    title: Annotated[str, Field(min_length=1, max_length=80)]
+    """names the data in pictures and reports"""
 
 
 class Sample(Group):
     subjects: Annotated[int, Field(ge=8, le=10_000)]
-    slices: Annotated[int, Field(ge=5, le=1000)]  # per subject
-    height: Annotated[int, Field(ge=8, le=4096)]  # pixels
+    """phantom subjects"""
+    slices: Annotated[int, Field(ge=5, le=1000)]
+    """slices per subject, the last fifth of them in test"""
+    height: Annotated[int, Field(ge=8, le=4096)]
+    """pixels; conv_nn2 needs 36 x 36, conv_nn1 and resnet 16 x 16, small_cnn 8 x 8"""
     width: Annotated[int, Field(ge=8, le=4096)]
+    """pixels"""
     seed: Seed
+    """seed of the phantoms"""
 
 
 class Augment(Group):
-    shift: Annotated[int, Field(ge=0, le=1024)]  # pixels
-    flip: bool  # left to right
+    shift: Annotated[int, Field(ge=0, le=1024)]
+    """each training image is moved by up to so many pixels at random, its edge repeated"""
+    flip: bool
+    """each training image is mirrored left to right or not, at random"""
 
 
 class Train(Group):
     epochs: Annotated[int, Field(ge=1)]
+    """passes over the training rows"""
     seed: Seed
+    """seed of the initial weights, of dropout, augmentation and validation rows, and of the order
+    where rows are shuffled"""
     shuffle: bool
+    """a new order of the rows every epoch, instead of the stored one"""
     threads: Annotated[int, Field(ge=1, le=1024)]
+    """CPU threads per training. Another number adds in another order, which changes the last bits
+    of a result"""
     precision: Literal["float32", "tf32", "bf16"]
+    """of the products in training: `tf32` (GPU only) and `bf16` round more and are faster on a GPU;
+    weights stay float32"""
     optimizer: Literal["sgd", "adam", "adamw"]
-    momentum: Annotated[float, Field(ge=0, lt=1)]  # of sgd
+    """as in `torch.optim`"""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """of `sgd`, below 1"""
     weight_decay: Annotated[float, Field(ge=0, le=1e30)]
+    """of any optimizer, as PyTorch defines it"""
     schedule: Literal["constant", "cosine"]
+    """`cosine`: from `lr` to 0 over all steps"""
     class_weights: Literal["none", "balanced"]
+    """`balanced`: rows of a class weigh N / (classes x rows of the class) in the loss, in
+    validation too"""
     augment: Augment | Literal["none"]
-    validation: Annotated[float, Field(ge=0, le=0.9)]  # share of the training subjects
-    patience: Annotated[int, Field(ge=1)] | None  # epochs; null: train to the end
+    """random changes of the training images: `{shift: PIXELS, flip: true}`"""
+    validation: Annotated[float, Field(ge=0, le=0.9)]
+    """share of the training subjects of each class (of rows, without ids) that is held out to
+    choose the epoch with the lowest loss. The scaler has seen their pixels"""
+    patience: Annotated[int, Field(ge=1)] | None
+    """epochs without a lower validation loss that end a training; null: none do"""
 
 
 class Recipe(Train):
     """How one model is trained: the group `train` with the model's own keys."""
 
     lr: Annotated[float, Field(gt=0, le=1e30)]
+    """learning rate"""
     batch_size: BatchSize
+    """rows per step; the smaller last batch is kept"""
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> Self:
@@ -113,44 +145,59 @@ class Model(Recipe):
     """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
 
     arch: Annotated[str, AfterValidator(_is_a_file)]
+    """the file `src/models/ARCH.py`. `models.M` may hold any key of `train` too, for this model
+    alone"""
 
 
 class Study(Group):
     seeds: Annotated[list[Seed], *EachOnce]
+    """every value is trained with each of them"""
 
 
 class SeedStudy(Study):
-    models: Annotated[list[str], *EachOnce]  # names under `models`
+    models: Annotated[list[str], *EachOnce]
+    """names under `models`"""
 
 
 class LearningRateStudy(Study):
     model: str
+    """a name under `models`"""
     # As DVC sees them: 10 names the stage and file 10, not 10.0.
     values: Annotated[list[Annotated[int | float, Field(gt=0, le=1e30)]], *EachOnce]
+    """learning rates, above 0"""
 
 
 class BatchSizeStudy(Study):
     model: str
-    values: Annotated[list[BatchSize | Literal["all"]], *EachOnce]  # all: every training row
+    """a name under `models`"""
+    values: Annotated[list[BatchSize | Literal["all"]], *EachOnce]
+    """rows per step; `all` is a batch of every training row"""
 
 
 class LeakageStudy(Study):
     model: str
-    shares: Annotated[list[Annotated[int, Field(ge=0, le=100)]], *EachOnce]  # per cent
+    """a name under `models`"""
+    shares: Annotated[list[Annotated[int, Field(ge=0, le=100)]], *EachOnce]
+    """per cent of the test subjects that also train"""
 
 
 class Evaluation(Group):
-    negative_class: str | None  # `auc` is of any other class against it; null: macro mean
+    negative_class: str | None
+    """`auc` is of any other class against this one; null: the mean of one class against the rest"""
 
 
 class CrossValidation(Group):
     folds: Annotated[int, Field(ge=2, le=100)]
+    """folds of all rows, by subject where ids are known"""
     seed: Seed
-    models: dict[str, str]  # name: arch, as under `models`; DVC cannot look the arch up
+    """seed of the folds"""
+    models: dict[str, str]  # DVC cannot look the arch up
+    """`NAME: ARCH` of the models to cross-validate; ARCH as under `models`"""
 
 
 class Export(Group):
-    model: str  # a name under `models`
+    model: str
+    """the model under `models` that the stage `export` writes to `models/export`"""
 
 
 class Studies(Group):

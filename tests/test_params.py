@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from scripts.parameters import with_table
 from src.cli import InputError
 from src.params import Params, read_params
 from src.training.recipe import is_plain_sgd
@@ -127,6 +129,12 @@ def test_read_params_at_the_ends_of_a_range(tmp_path: Path, key: str, low: int, 
     for taken, refused in ((low, low - 1), (high, high + 1))[: 2 if high else 1]:
         assert isinstance(read(tmp_path, key, f"{name}: {taken}"), Params)
         assert f".{name} is {refused} " in str(read(tmp_path, key, f"{name}: {refused}"))
+
+
+def test_docs_parameters_has_the_table_of_the_schema(repo: Path) -> None:
+    page = (repo / "docs/parameters.md").read_text(encoding="utf-8")
+    defaults = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
+    assert page == with_table(page, defaults), "make it anew: python -m scripts.parameters"
 
 
 @pytest.mark.parametrize(

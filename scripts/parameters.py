@@ -1,0 +1,61 @@
+"""Write the table of docs/parameters.md, from src/params.py and the values of params.yaml."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from src import paths
+from src.params import Group, Model, Params, Train
+from src.storage.files import write_bytes
+
+PAGE = Path("docs/parameters.md")
+BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"))
+
+
+def with_table(page: str, values: dict[str, Any]) -> str:
+    """Return the page with a new table; `values` are the defaults."""
+    lines = [
+        "| key | default | allowed | meaning |",
+        "|---|---|---|---|",
+        *rows(Params, "", values),
+    ]
+    return re.sub(r"(^\|.*\n)+", lambda _: "\n".join([*lines, ""]), page, flags=re.MULTILINE)
+
+
+def rows(group: type[Group], prefix: str, values: Any) -> Iterator[str]:
+    """Yield a row per described key, each followed by those of the groups that it may hold."""
+    schema = group.model_json_schema()["properties"]
+    for key, field in group.model_fields.items():
+        if group is Model and key in Train.model_fields:  # the text of `arch` speaks of all
+            continue
+        value = values.get(key, "") if isinstance(values, dict) else ""
+        if field.description:
+            default, text = json.dumps(value).strip('"'), " ".join(field.description.split())
+            yield f"| `{prefix}{key}` | {default} | {allowed(schema[key])} | {text} |"
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Group):
+                yield from rows(kind, f"{prefix}{key}.{'M.' if kind is Model else ''}", value)
+
+
+def allowed(kind: dict[str, Any]) -> str:
+    """Return the choices, the range or else the type of a JSON schema."""
+    match kind:
+        case {"anyOf": kinds}:
+            return " or ".join(map(allowed, kinds))
+        case {"items": item}:
+            return f"list: {allowed(item)}"
+        case {"enum": names}:
+            return ", ".join(names)
+        case {"const": name}:
+            return str(name)
+    bounds = [f"{word} {kind[key]}" for key, word in BOUNDS if key in kind]
+    return " ".join(bounds) or kind.get("type", "group")
+
+
+if __name__ == "__main__":
+    defaults = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
+    write_bytes(PAGE, with_table(PAGE.read_text(encoding="utf-8"), defaults).encode())

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -44,13 +44,11 @@ def train(
     """
     device = next(network.parameters()).device
     x, y = to_device_if_it_fits(x, device), y.to(device)
-    # Numbers of rows; without validation None, which is all of them, as slices without a copy.
-    fitted = held = None
-    if held_out is not None:
-        fitted, held = (~held_out).nonzero().squeeze(1), held_out.nonzero().squeeze(1)
-    n_rows = len(y) if fitted is None else len(fitted)
-    n_steps = -(-n_rows // recipe.batch_size)
-    check_last_batch(network, x, n_rows, recipe.batch_size)
+    if held_out is None:
+        held_out = torch.zeros(len(y), dtype=torch.bool)
+    fitted, held = (chosen.nonzero().squeeze(1) for chosen in (~held_out, held_out))
+    n_steps = -(-len(fitted) // recipe.batch_size)
+    check_last_batch(network, x, len(fitted), recipe.batch_size)
     check_shift(recipe, x)
 
     folded = fold(network, x, recipe)
@@ -65,67 +63,68 @@ def train(
     if recipe.schedule == "cosine":
         schedule = CosineAnnealingLR(optimizer, recipe.epochs * n_steps)
         parts.append(schedule)
-    weights = class_weights(recipe, y if fitted is None else y[fitted], int(y.max()) + 1)
+    weights = class_weights(recipe, y[fitted.to(device)], int(y.max()) + 1)
     step = training_step(trained, optimizer, recipe.precision, weights)
     if folded is not None and device.type == "cuda":
         step = graphed(step, folded)
+
     generator = torch.Generator().manual_seed(recipe.seed)
     history: list[Epoch] = []
     best: dict[str, Any] | None = None  # the weights after the epoch `lowest(history)`
     if checkpoint is not None:
-        rows, best = checkpoint.restore(parts, generator)
-        history = [Epoch(*row) for row in rows]
-    total, done = recipe.epochs * n_steps, len(history) * n_steps
-    progress = tqdm(total=total, initial=done, disable=None)
-    with multiplying_in(recipe.precision), progress as bar:
+        rows_of_history, best = checkpoint.restore(parts, generator)
+        history = [Epoch(*row) for row in rows_of_history]
+    bar = tqdm(total=recipe.epochs * n_steps, initial=len(history) * n_steps, disable=None)
+    with multiplying_in(recipe.precision), bar:
         for epoch in range(len(history), recipe.epochs):
             order = fitted
             if recipe.shuffle:
-                order = torch.randperm(n_rows, generator=generator)
-                order = order if fitted is None else fitted[order]
+                order = fitted[torch.randperm(len(fitted), generator=generator)]
+            labels_in_order = y[order.to(device)]
+            batches = labels_in_order.split(recipe.batch_size)
             # On the device: reading them at every step would make the host wait for it.
             losses = torch.full((n_steps,), torch.nan, device=device)
             correct = torch.zeros((), dtype=torch.int64, device=device)
-            rest = enumerate(batches(x, y, recipe.batch_size, order))
-            for i, (images, labels) in rest:
-                images = images.to(device)
+            for i, rows in enumerate(order.to(x.device).split(recipe.batch_size)):
+                images = x.index_select(0, rows).to(device)
                 if recipe.augment != "none":
                     images = augmented(images, recipe.augment, generator)
-                if folded is None:  # a copy of its own: a forward may use .view or change its input
-                    images = images.clone(memory_format=torch.contiguous_format)
-                losses[i], right = step(images, labels)
+                losses[i], right = step(images, batches[i])
                 correct += right
                 if schedule is not None:
                     schedule.step()
                 bar.update()
                 if (i + 1) % STEPS_BETWEEN_CHECKS == 0 and losses[: i + 1].isnan().any():
                     # NaN logits count as class 0.
-                    correct += sum((labels == 0).sum() for _, (_, labels) in rest)
+                    correct += (labels_in_order[(i + 1) * recipe.batch_size :] == 0).sum()
                     break
-            row = summary(epoch, losses, correct, n_rows, recipe.batch_size)
-            if held is not None:
-                loss, accuracy = validation(trained, x, y, held, weights)
-                row = row._replace(validation_loss=loss, validation_accuracy=accuracy)
+
+            sizes = torch.tensor([len(labels) for labels in batches])
+            of_batches = losses.cpu().double()
+            loss = float((of_batches * sizes).sum() / len(fitted))
+            row = Epoch(epoch, loss, float(of_batches[-1]), int(correct) / len(fitted))
+            if len(held):
+                row = Epoch(*row[:4], *validation(trained, x, y, held, weights))
             history.append(row)
             if lowest(history) == epoch:
                 best = copy.deepcopy(trained.state_dict())
-            bar.set_postfix(epoch=epoch, loss=f"{row.train_loss:.4g}")
+            bar.set_postfix(epoch=epoch, loss=f"{loss:.4g}")
             if bar.disable and not quiet:
                 print(f"epoch {epoch + 1}/{recipe.epochs}: {row.in_words()}", flush=True)
             # A loss of NaN makes the gradient of the last layer NaN, and soon all weights: every
             # later prediction is class 0. An infinite loss can recover, so it ends nothing.
-            if math.isnan(row.train_loss) or out_of_patience(history, recipe.patience):
+            if math.isnan(loss) or (recipe.patience and epoch - lowest(history) >= recipe.patience):
                 break
             if checkpoint is not None and epoch + 1 < recipe.epochs:
                 checkpoint.save(parts, generator, history, best)
+
     optimizer.zero_grad()  # frees the gradients, which are as large as the weights
     if best is not None:
         trained.load_state_dict(best)
     if folded is not None:
         folded.unfold()
-    if (best is None and math.isnan(history[-1].train_loss)) or not all(
-        parameter.isfinite().all() for parameter in network.parameters()
-    ):
+    diverged = best is None and math.isnan(history[-1].train_loss)
+    if diverged or not all(parameter.isfinite().all() for parameter in network.parameters()):
         set_to_nan(network)
     return history
 
@@ -151,30 +150,6 @@ def training_step(
     return step
 
 
-def batches(
-    x: torch.Tensor, y: torch.Tensor, batch_size: int, order: torch.Tensor | None
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield batches of images and labels in stored order, or of the rows in `order` (n,)."""
-    n_rows = len(y) if order is None else len(order)
-    for start in range(0, n_rows, batch_size):
-        stop = start + batch_size
-        if order is None:
-            yield x[start:stop], y[start:stop]
-        else:
-            yield x[order[start:stop].to(x.device)], y[order[start:stop].to(y.device)]
-
-
-def summary(
-    epoch: int, losses: torch.Tensor, correct: torch.Tensor, n_rows: int, batch_size: int
-) -> Epoch:
-    """Return the row of the history, from the loss of each batch; NaN where one is NaN."""
-    sizes = torch.full((len(losses),), batch_size)
-    sizes[-1] = n_rows - batch_size * (len(losses) - 1)
-    of_batches = losses.cpu().double()
-    mean = float((of_batches * sizes).sum() / n_rows)
-    return Epoch(epoch, mean, float(of_batches[-1]), int(correct) / n_rows)
-
-
 @torch.inference_mode()
 def validation(
     network: nn.Module,
@@ -186,25 +161,19 @@ def validation(
     """Return loss and accuracy of the rows (n,) in eval mode; the loss is that of training."""
     with evaluating(network):
         of_batches = [
-            network(images.to(y.device).contiguous()).double()
-            for images, _ in batches(x, y, VALIDATION_BATCH, rows)
+            network(x.index_select(0, batch).to(y.device)).double()
+            for batch in rows.to(x.device).split(VALIDATION_BATCH)
         ]
     logits, labels = torch.cat(of_batches), y[rows.to(y.device)]
     accuracy = (logits.argmax(1) == labels).double().mean()
     return float(cross_entropy(logits, labels, weights)), float(accuracy)
 
 
-def lowest(history: Sequence[Epoch]) -> int | None:
-    """Return the first epoch with the lowest validation loss; None without a finite one."""
-    losses = [math.inf if e.validation_loss is None else e.validation_loss for e in history]
-    finite = [loss for loss in losses if loss < math.inf]
-    return losses.index(min(finite)) if finite else None
-
-
-def out_of_patience(history: Sequence[Epoch], patience: int | None) -> bool:
-    """Return whether the last `patience` epochs brought no lower validation loss."""
-    best = lowest(history)
-    return patience is not None and len(history) - (-1 if best is None else best) > patience
+def lowest(history: Sequence[Epoch]) -> int:
+    """Return the first epoch with the lowest validation loss; -1 without a finite one."""
+    losses = {row.epoch: row.validation_loss for row in history if row.validation_loss is not None}
+    finite = [epoch for epoch, loss in losses.items() if math.isfinite(loss)]
+    return min(finite, key=losses.__getitem__, default=-1)
 
 
 def check_last_batch(network: nn.Module, x: torch.Tensor, n_rows: int, batch_size: int) -> None:

@@ -66,7 +66,7 @@ def augmented(images: torch.Tensor, augment: Augment, generator: torch.Generator
         torch.arange(channels, device=device)[:, None, None],
         rows.to(device)[:, None, :, None],
         columns.to(device)[:, None, None, :],
-    ]
+    ].contiguous()
 
 
 def validation_rows(

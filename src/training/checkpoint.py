@@ -18,18 +18,16 @@ from src.storage.files import replacing
 
 CODE = Path(__file__).parents[1]
 Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
-SECONDS = 30  # between two writes: the weights can be 450 MB
 
 
 class Checkpoint:
-    """All that the next step depends on, written between epochs, every `seconds` at most.
+    """All that the next step depends on; a folded network is saved folded, since unfolding rounds.
 
-    A folded network is saved folded, since unfolding rounds.
+    It is written between epochs, every `seconds` at most, since the weights can be 450 MB.
     """
 
-    def __init__(self, path: Path, seconds: float = SECONDS) -> None:
-        self.path = path
-        self.seconds = seconds
+    def __init__(self, path: Path, seconds: float = 30) -> None:
+        self.path, self.seconds = path, seconds
         self.written = time.monotonic()  # a training shorter than that writes none
 
     def save(
@@ -50,8 +48,7 @@ class Checkpoint:
             "history": [list(row) for row in history],
             "best": best,
         }
-        tensors = [leaf for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)]
-        n_bytes = sum(tensor.nbytes for tensor in tensors)
+        n_bytes = sum(v.nbytes for v in tree_leaves(state) if isinstance(v, torch.Tensor))
         try:
             with replacing(self.path, n_bytes) as partial, partial.open("wb") as file:
                 torch.save(state, file)
@@ -62,9 +59,9 @@ class Checkpoint:
     def restore(
         self, parts: Sequence[Part], generator: torch.Generator
     ) -> tuple[list[list[Any]], dict[str, torch.Tensor] | None]:
-        """Put the state back; return the history so far (without a file: []) and the best weights.
+        """Put the state back; return the history so far and the best weights.
 
-        A damaged file is not used, and a line says so.
+        Without a file that is [] and None; with a damaged one too, and a line says so.
         """
         if not self.path.exists():
             return [], None
@@ -81,8 +78,7 @@ class Checkpoint:
         generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpus"])
-        done = len(state["history"])
-        print(f"{self.path}: resumes from its last checkpoint, after epoch {done}")
+        print(f"{self.path}: resumes from its last checkpoint, after epoch {len(state['history'])}")
         return state["history"], state["best"]
 
 

@@ -8,15 +8,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import torch
 from torch import nn
 
 from src.cli import InputError
 
-Step = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+Pair = tuple[torch.Tensor, torch.Tensor]
+Step = Callable[[torch.Tensor, torch.Tensor], Pair]  # images and labels to loss and right rows
 
 
 def set_up_device(threads: int) -> torch.device:
@@ -62,38 +61,33 @@ def device_name(device: torch.device) -> str:
 
 @contextmanager
 def multiplying_in(precision: str) -> Iterator[None]:
-    """Let a GPU multiply float32 with 10 bits of mantissa in place of 23, unless it is float32.
+    """Let a GPU round the factors of float32 products to 10 bits, unless precision is float32.
 
-    Under bf16 that is for the products that stay in float32. A CPU never does it. InputError for
-    bf16 on a GPU that has none.
+    Under bf16 that is for the products that stay in float32. InputError for bf16 on a GPU that has
+    none.
     """
     if precision == "bf16" and has_gpu() and torch.cuda.get_device_capability() < (8, 0):
-        raise InputError(
-            f"params.yaml: precision is bf16, which {torch.cuda.get_device_name()} lacks, expected "
-            "float32"
-        )
-    switches: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [switch.allow_tf32 for switch in switches]
-    for switch in switches:
-        switch.allow_tf32 = precision != "float32" and has_gpu()  # also a switch of some CPUs
+        gpu = torch.cuda.get_device_name()
+        raise InputError(f"params.yaml: precision is bf16, which {gpu} lacks, expected float32")
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    # Also a switch of some CPUs, which never round. It was off: see `set_up_device`.
+    cudnn.allow_tf32 = matmul.allow_tf32 = precision != "float32" and has_gpu()
     try:
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+        cudnn.allow_tf32 = matmul.allow_tf32 = False
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep what is freed at every step and needed again at the next.
+    """Tell glibc, where there is one, to keep what each step frees and the next needs again.
 
-    It would give large blocks back to the system, and each page of a new one costs a fault. Does
-    nothing where there is no glibc.
+    It would give large blocks back to the system, and each page of a new one costs a fault.
     """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        if mallopt is not None:
-            mallopt(M_MMAP_MAX, 0)
-            mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        trim_threshold, mmap_max = -1, -4  # as malloc.h numbers them
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 def to_device_if_it_fits(
@@ -122,16 +116,13 @@ def graphed(step: Step, module: nn.Module) -> Step:
     Before a capture the step runs for real, so the state of `module` is restored afterwards. A
     call overwrites what the call before returned.
     """
-    graphs: dict[
-        int, tuple[torch.cuda.CUDAGraph, list[torch.Tensor], tuple[torch.Tensor, ...]]
-    ] = {}
-
+    graphs = dict[int, tuple[torch.cuda.CUDAGraph, Pair, Pair]]()
     # One stream for all: cuBLAS keeps a workspace for each. A stream that another training shares
     # would not do: destroying a graph drops a workspace that the other's graph uses.
     stream = torch.cuda.Stream()
 
-    def capture(*inputs: torch.Tensor) -> None:
-        held = [tensor.clone() for tensor in inputs]
+    def capture(batch: torch.Tensor, labels: torch.Tensor) -> None:
+        held = batch.clone(), labels.clone()
         state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -142,15 +133,15 @@ def graphed(step: Step, module: nn.Module) -> Step:
         with torch.cuda.graph(graph, stream=stream):
             outputs = step(*held)
         module.load_state_dict(state)
-        graphs[len(held[0])] = graph, held, outputs
+        graphs[len(batch)] = graph, held, outputs
 
-    def replay(batch: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def replay(batch: torch.Tensor, labels: torch.Tensor) -> Pair:
         if len(batch) not in graphs:
             capture(batch, labels)
-        graph, held, (loss, right) = graphs[len(batch)]
+        graph, held, outputs = graphs[len(batch)]
         held[0].copy_(batch)
         held[1].copy_(labels)
         graph.replay()
-        return loss, right
+        return outputs
 
     return replay

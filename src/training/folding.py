@@ -24,11 +24,10 @@ def fold(network: nn.Module, x: torch.Tensor, recipe: Recipe) -> "FoldedNetwork 
         say_once(f"note: trains the network as it is, without folding: {reason}")
         return None
     assert isinstance(network, nn.Sequential)
-    on_gpu = next(network.parameters()).is_cuda
     # For float32 without TF32, cuDNN's kernels for channels_last are the slower ones.
-    contiguous = on_gpu and recipe.precision == "float32"
-    layout = torch.contiguous_format if contiguous else torch.channels_last
-    return FoldedNetwork(network, x, layout)
+    if next(network.parameters()).is_cuda and recipe.precision == "float32":
+        return FoldedNetwork(network, x, torch.contiguous_format)
+    return FoldedNetwork(network, x)
 
 
 def reason_not_to_fold(network: nn.Module) -> str | None:
@@ -49,13 +48,14 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
         if not p.requires_grad or p._backward_hooks or p._post_accumulate_grad_hooks:
             return "a parameter is frozen or has a hook"
     match list(network):
-        case [nn.Conv2d(groups=1, padding_mode="zeros") as first, *_]:
-            pass
-        case [nn.Flatten(start_dim=1, end_dim=-1), nn.Linear() as first, *_]:
-            pass
-        case _:
-            return "it does not begin with a plain Conv2d, or with Flatten and Linear"
-    return None if first.weight.is_contiguous() else "the weights of its first layer are reordered"
+        case [nn.Conv2d(groups=1, padding_mode="zeros") as first, *_] | [
+            nn.Flatten(start_dim=1, end_dim=-1),
+            nn.Linear() as first,
+            *_,
+        ]:
+            contiguous = first.weight.is_contiguous()
+            return None if contiguous else "the weights of its first layer are reordered"
+    return "it does not begin with a plain Conv2d, or with Flatten and Linear"
 
 
 class FoldedNetwork(nn.Module):
@@ -77,7 +77,7 @@ class FoldedNetwork(nn.Module):
         x: torch.Tensor,
         layout: torch.memory_format = torch.channels_last,
     ) -> None:
-        """Fold for all training rows x (N, C, H, W); equal channels have a stride of 0."""
+        """Fold for all training rows x (N, C, H, W), of which equal channels have a stride of 0."""
         super().__init__()
         self.copies = x.shape[1] if x.stride(1) == 0 else 1
         self.channels = x.shape[1] // self.copies
@@ -87,7 +87,7 @@ class FoldedNetwork(nn.Module):
         if isinstance(first, nn.Flatten):
             first = layers.pop(0)
         weight = first.weight.detach()
-        # Both kinds of layer keep the weights of a channel together: (out, copies, features).
+        # In both kinds of layer the weights of a channel lie together: (out, copies, features).
         self.original = weight.view(len(weight), self.copies, -1)
         self.start = self.original.sum(1)
         if isinstance(first, nn.Linear):

@@ -15,7 +15,7 @@ from src.models import evaluating
 from src.params import Recipe
 from src.storage.dataset import Epoch
 from src.training.checkpoint import Checkpoint, Part
-from src.training.device import Step, graphed, multiplying_in, to_device_if_it_fits
+from src.training.device import Pair, Step, graphed, multiplying_in, to_device_if_it_fits
 from src.training.folding import fold
 from src.training.recipe import augmented, class_weights, cross_entropy, make_optimizer
 
@@ -48,8 +48,7 @@ def train(
         held_out = torch.zeros(len(y), dtype=torch.bool)
     fitted, held = (chosen.nonzero().squeeze(1) for chosen in (~held_out, held_out))
     n_steps = -(-len(fitted) // recipe.batch_size)
-    check_last_batch(network, x, len(fitted), recipe.batch_size)
-    check_shift(recipe, x)
+    check(recipe, network, x, len(fitted))
 
     folded = fold(network, x, recipe)
     if folded is None:
@@ -137,7 +136,7 @@ def training_step(
 ) -> Step:
     """Return a function that takes one step; it returns loss and right rows before the step."""
 
-    def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(images: torch.Tensor, labels: torch.Tensor) -> Pair:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
             logits = network(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -176,29 +175,25 @@ def lowest(history: Sequence[Epoch]) -> int:
     return min(finite, key=losses.__getitem__, default=-1)
 
 
-def check_last_batch(network: nn.Module, x: torch.Tensor, n_rows: int, batch_size: int) -> None:
-    """Raise InputError if the last batch is one row, of which a BatchNorm has no deviation."""
-    if (n_rows - 1) % batch_size:
-        return
-    row = x[:1].to(next(network.parameters()).device).contiguous()
-    try:
-        with torch.random.fork_rng([row.device] if row.is_cuda else []), torch.no_grad():
-            copy.deepcopy(network)(row)
-    except ValueError as error:
-        raise InputError(
-            f"params.yaml: batch_size is {batch_size}, so the last batch of {n_rows} rows is one "
-            f"row: {' '.join(str(error).split())}; take another batch_size"
-        ) from None
-
-
-def check_shift(recipe: Recipe, x: torch.Tensor) -> None:
-    """Raise InputError if augmentation can shift an image out of itself."""
+def check(recipe: Recipe, network: nn.Module, x: torch.Tensor, n_rows: int) -> None:
+    """Raise InputError if the recipe does not fit the network or the images."""
     least = min(x.shape[2:])
     if recipe.augment != "none" and recipe.augment.shift >= least:
         raise InputError(
             f"params.yaml: augment.shift is {recipe.augment.shift} pixels, expected less than the "
             f"{least} of an image"
         )
+    if (n_rows - 1) % recipe.batch_size:
+        return
+    row = x[:1].to(next(network.parameters()).device).contiguous()
+    try:  # a BatchNorm has no deviation of a last batch of one row
+        with torch.random.fork_rng([row.device] if row.is_cuda else []), torch.no_grad():
+            copy.deepcopy(network)(row)
+    except ValueError as error:
+        raise InputError(
+            f"params.yaml: batch_size is {recipe.batch_size}, so the last batch of {n_rows} rows "
+            f"is one row: {' '.join(str(error).split())}; take another batch_size"
+        ) from None
 
 
 @torch.no_grad()

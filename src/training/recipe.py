@@ -84,8 +84,7 @@ def validation_rows(
         return None
     units = np.arange(len(labels)) if subjects is None else subjects
     ids, firsts = np.unique(units, return_index=True)
-    order = np.random.default_rng(recipe.seed)
-    chosen: list[np.int64] = []
+    order, chosen = np.random.default_rng(recipe.seed), list[int]()
     for label in np.unique(labels[firsts]):
         of_class = ids[labels[firsts] == label]
         n_held_out = min(round(recipe.validation * len(of_class)), len(of_class) - 1)

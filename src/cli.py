@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 20  # of progress
 NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # of PyTorch, cuBLAS, cuDNN
+OUT_OF_MEMORY = "not enough memory"
 # In the output of a stage that had too little memory. The kernel ends such a process by SIGKILL.
-HAD_NO_MEMORY = re.compile("not enough memory|exited with (-9|137)")
+HAD_NO_MEMORY = re.compile(f"{OUT_OF_MEMORY}|exited with (-9|137)")
 
 
 class InputError(Exception):
@@ -33,12 +34,10 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("error: stopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
-    except MemoryError as error:
-        sys.exit(f"error: not enough memory: {error}")
-    except RuntimeError as error:  # PyTorch has no class of its own for this on a CPU
-        if not any(text in str(error) for text in NO_MEMORY):
+    except (MemoryError, RuntimeError) as error:  # for a CPU, PyTorch has no class of its own
+        if isinstance(error, RuntimeError) and not any(text in str(error) for text in NO_MEMORY):
             raise
-        sys.exit(f"error: not enough memory: {printable(str(error))}")
+        sys.exit(f"error: {OUT_OF_MEMORY}: {printable(str(error))}")
     except (InputError, OSError) as error:
         sys.exit(f"error: {printable(str(error))}")
 

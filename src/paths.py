@@ -1,11 +1,11 @@
 """Name every file of the pipeline, from the project's root, where all commands run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
 SAMPLE = Path("data/sample")
 FLAT = Path("data/flat")
-SCALED = Path("data/scaled")
 SCALER = Path("data/scaler.npz")
 INFO = FLAT / "info.json"
 
@@ -33,24 +33,26 @@ CLAIMS = STUDIES / "claims.json"
 STUDY_REPORT = STUDIES / "report.html"
 
 
-def flat_images(split: str) -> Path:
-    return FLAT / f"x_{split}.npy"
+def _for_each(pattern: str) -> Callable[[str], Path]:
+    """Return a function that puts a name in place of {}."""
+    return lambda name: Path(pattern.format(name))
 
 
-def labels(split: str) -> Path:
-    return FLAT / f"y_{split}.npy"
+# Of a split:
+flat_images = _for_each("data/flat/x_{}.npy")
+labels = _for_each("data/flat/y_{}.npy")
+subjects = _for_each("data/flat/subjects_{}.npy")
+scaled_images = _for_each("data/scaled/x_{}.npy")
 
-
-def subjects(split: str) -> Path:
-    return FLAT / f"subjects_{split}.npy"
-
-
-def scaled_images(split: str) -> Path:
-    return SCALED / f"x_{split}.npy"
-
-
-def weights(model: str) -> Path:
-    return MODELS / f"{model}.safetensors"
+# Of a model:
+weights = _for_each("models/{}.safetensors")
+folds = _for_each("data/folds/{}.csv")
+metrics = _for_each("metrics/{}.json")
+new_subject_metrics = _for_each("metrics/cross_validation/{}.json")
+history = _for_each("plots/history/{}.csv")
+predictions = _for_each("plots/predictions/{}.csv")
+confusion = _for_each("plots/confusion/{}.csv")
+roc = _for_each("plots/roc/{}.csv")
 
 
 def checkpoint(model: str, key: str) -> Path:
@@ -60,34 +62,6 @@ def checkpoint(model: str, key: str) -> Path:
 def folds_checkpoint(model: str, key: str) -> Path:
     # No model's name begins with "_": its training, which may run beside, removes its own.
     return MODELS / f"_folds.{model}.{key}.checkpoint"
-
-
-def folds(model: str) -> Path:
-    return Path(f"data/folds/{model}.csv")
-
-
-def metrics(model: str) -> Path:
-    return Path(f"metrics/{model}.json")
-
-
-def new_subject_metrics(model: str) -> Path:
-    return Path(f"metrics/cross_validation/{model}.json")
-
-
-def history(model: str) -> Path:
-    return PLOTS / f"history/{model}.csv"
-
-
-def predictions(model: str) -> Path:
-    return PLOTS / f"predictions/{model}.csv"
-
-
-def confusion(model: str) -> Path:
-    return PLOTS / f"confusion/{model}.csv"
-
-
-def roc(model: str) -> Path:
-    return PLOTS / f"roc/{model}.csv"
 
 
 def study_runs(study: str, value: object) -> Path:

@@ -13,11 +13,8 @@ from src import paths
 from src.cli import InputError
 
 BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
-ARCHITECTURES = sorted(
-    path.stem
-    for path in (Path(__file__).parent / "models").glob("*.py")
-    if path.stem not in ("__init__", "layers")
-)
+FILES = (Path(__file__).parent / "models").glob("*.py")
+ARCHITECTURES = sorted({path.stem for path in FILES} - {"__init__", "layers"})
 
 
 def _is_a_file(arch: str) -> str:
@@ -241,8 +238,8 @@ class Params(Group):
             if name not in self.models:
                 raise ValueError(f"{key}: {name!r} is not under `models`, expected one of {known}")
         for name, arch in self.cross_validation.models.items():
-            if arch != self.models[name].arch:
-                key, expected = f"cross_validation.models.{name}", self.models[name].arch
+            if arch != (expected := self.models[name].arch):
+                key = f"cross_validation.models.{name}"
                 raise ValueError(f"{key} is {arch!r}, expected {expected!r}, as under `models`")
         for name in BASELINES:
             if name in self.models:

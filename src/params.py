@@ -86,13 +86,11 @@ class Train(Group):
     epochs: Annotated[int, Field(ge=1)]
     """passes over the training rows"""
     seed: Seed
-    """seed of the initial weights, of dropout, augmentation and validation rows, and of the order
-    where rows are shuffled"""
+    """of the initial weights, dropout, augmentation, validation rows, and the order of `shuffle`"""
     shuffle: bool
     """a new order of the rows every epoch, instead of the stored one"""
     threads: Annotated[int, Field(ge=1, le=1024)]
-    """CPU threads per training. Another number adds in another order, which changes the last bits
-    of a result"""
+    """CPU threads per training. Another number changes the last bits of a result"""
     precision: Literal["float32", "tf32", "bf16"]
     """of the products in training: `tf32` (GPU only) and `bf16` round more and are faster on a GPU;
     weights stay float32"""
@@ -105,8 +103,7 @@ class Train(Group):
     schedule: Literal["constant", "cosine"]
     """`cosine`: from `lr` to 0 over all steps"""
     class_weights: Literal["none", "balanced"]
-    """`balanced`: rows of a class weigh N / (classes x rows of the class) in the loss, in
-    validation too"""
+    """`balanced`: a row weighs N / (classes x rows of its class) in the loss, in validation too"""
     augment: Augment | Literal["none"]
     """random changes of the training images: `{shift: PIXELS, flip: true}`"""
     validation: Annotated[float, Field(ge=0, le=0.9)]
@@ -142,8 +139,7 @@ class Model(Recipe):
     """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
 
     arch: Annotated[str, AfterValidator(_is_a_file)]
-    """the file `src/models/ARCH.py`. `models.M` may hold any key of `train` too, for this model
-    alone"""
+    """the file `src/models/ARCH.py`. M may hold any key of `train` too, for this model alone"""
 
 
 class Study(Group):
@@ -225,7 +221,7 @@ class Params(Group):
 
     @model_validator(mode="after")
     def _names_are_of_models(self) -> Self:
-        studies, known = self.studies, ", ".join(self.models)
+        studies = self.studies
         named = [
             *((f"cross_validation.models.{name}", name) for name in self.cross_validation.models),
             ("export.model", self.export.model),
@@ -236,6 +232,7 @@ class Params(Group):
         ]
         for key, name in named:
             if name not in self.models:
+                known = ", ".join(self.models)
                 raise ValueError(f"{key}: {name!r} is not under `models`, expected one of {known}")
         for name, arch in self.cross_validation.models.items():
             if arch != (expected := self.models[name].arch):

@@ -95,17 +95,14 @@ def to_device_if_it_fits(
 ) -> torch.Tensor:
     """Return `rows` on the device; where they take over half of its free bytes, as they are.
 
-    `free` is the device's free memory unless given; on the CPU the rows are there already. A line
-    says when rows stay on the host. An axis of stride 0 is copied once and keeps its stride.
+    `free` is the device's free memory unless given. A line says when rows stay on the host. An
+    axis of stride 0 is copied once and keeps its stride.
     """
     once = rows[:, :1] if rows.stride(1) == 0 else rows
     if free is None:
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
     if 2 * once.nbytes <= free:
-        try:
-            return once.to(device).expand(rows.shape)
-        except torch.OutOfMemoryError:  # free, but in pieces, or another process was faster
-            pass
+        return once.to(device).expand(rows.shape)
     print(f"note: {once.nbytes:,} bytes of rows, {free:,} free on {device}: each batch is copied")
     return rows
 

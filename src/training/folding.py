@@ -48,14 +48,13 @@ def reason_not_to_fold(network: nn.Module) -> str | None:
         if not p.requires_grad or p._backward_hooks or p._post_accumulate_grad_hooks:
             return "a parameter is frozen or has a hook"
     match list(network):
-        case [nn.Conv2d(groups=1, padding_mode="zeros") as first, *_] | [
-            nn.Flatten(start_dim=1, end_dim=-1),
-            nn.Linear() as first,
-            *_,
-        ]:
-            contiguous = first.weight.is_contiguous()
-            return None if contiguous else "the weights of its first layer are reordered"
-    return "it does not begin with a plain Conv2d, or with Flatten and Linear"
+        case [nn.Conv2d(groups=1, padding_mode="zeros") as first, *_]:
+            pass
+        case [nn.Flatten(start_dim=1, end_dim=-1), nn.Linear() as first, *_]:
+            pass
+        case _:
+            return "it does not begin with a plain Conv2d, or with Flatten and Linear"
+    return None if first.weight.is_contiguous() else "the weights of its first layer are reordered"
 
 
 class FoldedNetwork(nn.Module):
@@ -151,9 +150,9 @@ class FoldedLinear(nn.Module):
 
 
 def pooling_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
-    for place, pair in enumerate(pairwise(layers)):
-        if isinstance(pair[0], nn.ReLU) and isinstance(pair[1], nn.MaxPool2d):
-            layers = [*layers[:place], *reversed(pair), *layers[place + 2 :]]
+    for place, (a, b) in enumerate(pairwise(layers)):
+        if isinstance(a, nn.ReLU) and isinstance(b, nn.MaxPool2d):
+            layers = [*layers[:place], b, a, *layers[place + 2 :]]
     return layers
 
 

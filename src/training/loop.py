@@ -35,12 +35,10 @@ def train(
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
-    x: (N, C, H, W) float32, may be a memory map larger than memory; where all channels are equal,
-    C may have a stride of 0. y: (N,) int64. held_out: (N,) bool, the rows for validation: the
-    weights of the epoch with the lowest loss on them are kept.
-
-    Resume from the `checkpoint` that a killed run of the same training left, to the same weights
-    (on the CPU to the bit); `network` must be as it was at the start of that run.
+    x: (N, C, H, W) float32, may be a memory map larger than memory; equal channels may have a
+    stride of 0. y: (N,) int64. held_out: (N,) bool, the rows for validation: the weights of the
+    epoch with the lowest loss on them are kept. checkpoint: where a killed run of the same training
+    on the same fresh `network` left one, resume to the same weights (on the CPU to the bit).
     """
     device = next(network.parameters()).device
     x, y = to_device_if_it_fits(x, device), y.to(device)
@@ -124,7 +122,9 @@ def train(
         folded.unfold()
     diverged = best is None and math.isnan(history[-1].train_loss)
     if diverged or not all(parameter.isfinite().all() for parameter in network.parameters()):
-        set_to_nan(network)
+        for tensor in network.state_dict().values():  # which are NaN depends on the moment
+            if tensor.is_floating_point():
+                tensor.fill_(torch.nan)
     return history
 
 
@@ -194,11 +194,3 @@ def check(recipe: Recipe, network: nn.Module, x: torch.Tensor, n_rows: int) -> N
             f"params.yaml: batch_size is {recipe.batch_size}, so the last batch of {n_rows} rows "
             f"is one row: {' '.join(str(error).split())}; take another batch_size"
         ) from None
-
-
-@torch.no_grad()
-def set_to_nan(network: nn.Module) -> None:
-    """Set all floats of a run that diverged to NaN: which of them are depends on the moment."""
-    for tensor in network.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.fill_(torch.nan)

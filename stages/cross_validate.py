@@ -4,6 +4,7 @@ All rows, train and test, are in folds. Each fold has its own scaler and its own
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from src.data.scaling import write_scaled
 from src.data.splits import fold_of_rows
 from src.evaluation.predict import predict_logits
 from src.models import make_network
-from src.params import Recipe, read_params
+from src.params import Model, read_params
 from src.storage.arrays import as_images, read_array, write_array
 from src.storage.dataset import SPLITS, AllRows, Info, label_files, load_all, read_info
 from src.storage.files import remove
@@ -25,22 +26,23 @@ from src.training.device import set_up_device
 from src.training.loop import train
 from src.training.recipe import validation_rows
 
+Rows = NDArray[np.int64]  # their numbers
+
 
 def main() -> None:
     params, info = read_params(), read_info()
     n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
     name = model_argument("cross_validate", params.cross_validation.models)
-    arch, recipe = params.models[name].arch, params.recipe(name)
-    rows = load_all(info)
+    model, rows = params.models[name], load_all(info)
     fold = fold_of_rows(rows.labels, rows.subjects, n_folds, seed)
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
-    device = set_up_device(recipe.threads)
 
     # A killed run leaves the probabilities of its finished folds, and a checkpoint.
     files = [*label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
-    values = {"arch": arch, "recipe": recipe.model_dump(), "folds": n_folds, "seed": seed}
-    work = paths.folds_checkpoint(name, fingerprint(values, files, device))
+    values = {"model": model.model_dump(), "folds": n_folds, "seed": seed}
+    key = fingerprint(values, files, set_up_device(model.threads))
+    work = paths.folds_checkpoint(name, key)
     probabilities = np.empty((len(fold), len(info.classes)), np.float32)
     for number in range(n_folds):
         finished, test = work / f"fold-{number}.npy", np.flatnonzero(fold == number)
@@ -50,7 +52,7 @@ def main() -> None:
             fitted = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
             checkpoint = Checkpoint(work / f"fold-{number}.checkpoint")
             data = info, rows, fitted, test
-            found = trained_probabilities(arch, recipe, *data, work, device, checkpoint)
+            found = trained_probabilities(model, *data, work, checkpoint=checkpoint)
             write_array(finished, found.shape, np.float32, [found])
         probabilities[test] = read_array(finished)
     every = np.arange(len(fold))
@@ -61,33 +63,25 @@ def main() -> None:
 
 
 def trained_probabilities(
-    arch: str,
-    recipe: Recipe,
-    info: Info,
-    rows: AllRows,
-    fitted: NDArray[np.int64],
-    others: NDArray[np.int64],
-    work: Path,
-    device: torch.device,
-    checkpoint: Checkpoint | None = None,
-    quiet: bool = False,
+    model: Model, info: Info, rows: AllRows, fitted: Rows, others: Rows, work: Path, **options: Any
 ) -> NDArray[np.float32]:
     """Return the class probabilities (m, K) of the rows `others` (m,), after training on `fitted`.
 
     The scaled rows are written to the folder `work` and mapped, so they may be larger than memory.
+    options: of `train`.
     """
     files = {work / "x_fitted.npy": fitted, work / "x_others.npy": others}
     write_scaled(rows.parts, files)
     x_fitted, x_others = (
         torch.from_numpy(as_images(read_array(path), info.image_shape)) for path in files
     )
-    labels = rows.labels[fitted]
+    y = rows.labels[fitted]
     subjects = None if rows.subjects is None else rows.subjects[fitted]
-    chosen = validation_rows(recipe, labels, subjects, info.classes)
+    chosen = validation_rows(model, y, subjects, info.classes)
     held_out = None if chosen is None else torch.from_numpy(chosen)
-    network = make_network(arch, info.image_shape, len(info.classes), recipe.seed).to(device)
-    y = torch.from_numpy(labels)
-    train(network, x_fitted, y, recipe, held_out=held_out, checkpoint=checkpoint, quiet=quiet)
+    device = set_up_device(model.threads)
+    network = make_network(model.arch, info.image_shape, len(info.classes), model.seed).to(device)
+    train(network, x_fitted, torch.from_numpy(y), model, held_out=held_out, **options)
     return predict_logits(network, x_others).softmax(1).numpy()
 
 

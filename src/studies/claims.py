@@ -8,18 +8,17 @@ corrected for their number: without any effect, one trend in twenty passes by ch
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import nan
 from operator import attrgetter
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from scipy.stats import spearmanr
 
-from src.studies.runs import Run, by_value, mean_and_deviation
+from src.studies.runs import KEYS, Run, by_value, mean_and_deviation
 
 WORDS = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
 VERDICTS = {True: "holds", False: "does not hold", None: "not decided here"}
@@ -27,20 +26,25 @@ P = 0.05
 LEARNS = 0.9  # of a constant answer's loss
 STUCK = 0.1  # of the gradient's length before training; claims.yaml says it in words
 
-Studies = Mapping[str, Sequence[Run]]  # runs by study, see `KEYS`
 Groups = Mapping[float, Sequence[Run]]  # the runs at each value of a study
+Studies = Mapping[str, Groups]  # by study, see `KEYS`
 Finding = tuple[bool | None, dict[str, Any]]  # whether the claim holds (None: undecided); figures
 
 DERIVED: dict[str, Callable[[Run], Any]] = {  # what follows from the columns of a run
     "converges": lambda run: not run.diverged,
     "learns": lambda run: not run.diverged and run.train_loss < LEARNS * run.constant_loss,
+    "gradient_left": lambda run: run.gradient_end / run.gradient_start,
     "noise_to_signal": lambda run: run.noise_scale_end / run.batch_size,
     "oscillates": lambda run: run.turns >= 2,
+    "stuck": lambda run: (
+        run.train_loss > run.constant_loss and run.gradient_end < STUCK * run.gradient_start
+    ),
 }
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
+    """One of the claims in studies/claims.json."""
+
     question: str
     claim: str
     rule: str
@@ -49,43 +53,36 @@ class Claim:
     would_decide: str | None = None  # of a claim that is not decided here
 
 
-@dataclass(frozen=True)
-class Claims:
-    """What studies/claims.json holds."""
-
-    claims: list[Claim]
-
-
-def verdicts(studies: Studies) -> Claims:
+def verdicts(runs: Mapping[str, Sequence[Run]]) -> list[Claim]:
+    """Judge each claim by the runs of each study in KEYS."""
     rules = (with_rate, with_size, only_above_best, below_best_stuck, not_measured)
     functions = {rule.__name__: rule for rule in rules}
-    rows = []
+    studies = {study: by_value(found, KEYS[study]) for study, found in runs.items()}
+    claims = []
     for claim, (name, *arguments) in WORDS["claims"].items():
         holds, figures = functions[name](studies, *arguments)
         words = [WORDS["words"].get(argument, argument) for argument in arguments]
         texts = {key: text.format(*words) for key, text in WORDS["rules"][name].items()}
         question = "Q1" if "learning rate" in claim else "Q2"
         would_decide = texts["would_decide"] if holds is None else None
-        rows.append(Claim(question, claim, texts["rule"], figures, VERDICTS[holds], would_decide))
-    return Claims(rows)
+        claims.append(Claim(question, claim, texts["rule"], figures, VERDICTS[holds], would_decide))
+    return claims
 
 
 def with_rate(studies: Studies, condition: str, measure: str, direction: str) -> Finding:
-    groups = by_value(studies["learning_rate"], "lr")
-    return trend(that_all(condition, groups), measure, direction)
+    return trend(that_all(condition, studies["learning_rate"]), measure, direction)
 
 
 def with_size(studies: Studies, measure: str, direction: str) -> Finding:
     held, figures = [], {}
     for study in ("fixed", "linear"):
-        groups = that_all("learns", by_value(studies[study], "batch_size"))
-        holds, figures[study] = trend(groups, measure, direction)
+        holds, figures[study] = trend(that_all("learns", studies[study]), measure, direction)
         held.append(holds)
     return None if None in held else all(held), figures
 
 
 def only_above_best(studies: Studies, event: str) -> Finding:
-    groups = by_value(studies["learning_rate"], "lr")
+    groups = studies["learning_rate"]
     best = best_rate(groups)
     shares = {lr: mean(measured(group, event)) for lr, group in groups.items()}
     figures = {"best_rate": best, "share": {f"{lr:g}": share for lr, share in shares.items()}}
@@ -96,15 +93,13 @@ def only_above_best(studies: Studies, event: str) -> Finding:
 
 
 def below_best_stuck(studies: Studies) -> Finding:
-    groups = by_value(studies["learning_rate"], "lr")
+    groups = studies["learning_rate"]
     best, left, shares = best_rate(groups), {}, {}
     for lr, group in groups.items():
         group = [run for run in group if not run.diverged and run.gradient_start > 0]
         if best is not None and lr < best and group:
-            lengths = [run.gradient_end / run.gradient_start for run in group]
-            above = [run.train_loss > run.constant_loss for run in group]
-            left[f"{lr:g}"] = rounded(mean(lengths))
-            shares[f"{lr:g}"] = mean(a and b < STUCK for a, b in zip(above, lengths, strict=True))
+            left[f"{lr:g}"] = rounded(mean(measured(group, "gradient_left")))
+            shares[f"{lr:g}"] = mean(measured(group, "stuck"))
     figures = {"best_rate": best, "gradient_left": left, "share_stuck": shares}
     return max(shares.values()) > 0.5 if shares else None, figures
 

@@ -1,7 +1,7 @@
 """A run of a study: one training with one seed, what is measured of it, and its row in a CSV.
 
-A run trains on four fifths of the training rows and is scored on the fifth held out; the test rows
-are never read. (The scaler saw the pixels of the held-out rows, but never their labels.)
+It trains on four fifths of the training rows and is scored on the fifth held out, of whose pixels
+(but not labels) the scaler has seen mean and deviation.
 """
 
 import math
@@ -28,8 +28,8 @@ NOISE_ROWS, SHARPNESS_ROWS = 512, 128
 TARGET = 0.9  # training accuracy
 DIVERGED = 10  # times the loss before training: some runs explode without ever being NaN
 
-# Each study's key, which is a column of its runs. Batch sizes are two studies: with the model's own
-# learning rate (fixed), and with one in proportion to the batch (linear).
+# The column of each study's values. The batch sizes are two studies: with the model's own learning
+# rate (fixed), and with one in proportion to the batch (linear).
 KEYS = {"seed": "model", "learning_rate": "lr", "fixed": "batch_size", "linear": "batch_size"}
 SUMMARISED = (
     "train_loss", "train_accuracy", "held_out_accuracy", "gap", "epochs_to_90", "steps_to_90",
@@ -114,43 +114,36 @@ def measured_training(
     network: nn.Module, fitted: Rows, held_out: Rows, train: Train, batch_size: int, curvature: bool
 ) -> dict[str, Any]:
     """Return the measures of a `Run`, from before and after `train`, which works in place."""
-    first = deepcopy(network).eval()
+    n_rows, first = len(fitted.y), deepcopy(network).eval()
     start_loss, _ = loss_and_accuracy(first, *fitted)
-    epochs = train(network, *fitted)
+    found = history_measures(train(network, *fitted), start_loss, math.ceil(n_rows / batch_size))
     network.eval()
-    shares = fitted.y.bincount().double() / len(fitted.y)
-    steps_per_epoch = math.ceil(len(fitted.y) / batch_size)
-    measures = history_measures(epochs, start_loss, steps_per_epoch) | {
-        "rows": len(fitted.y),
-        "held_out_rows": len(held_out.y),
-        "constant_loss": float(-torch.xlogy(shares, shares).sum()),
-        "start_loss": start_loss,
-    }
-    for name, rows in {"train": fitted, "held_out": held_out}.items():
-        measures[f"{name}_loss"], measures[f"{name}_accuracy"] = loss_and_accuracy(network, *rows)
-    measures["gap"] = measures["train_accuracy"] - measures["held_out_accuracy"]
-    diverged = not measures["train_loss"] < DIVERGED * start_loss  # NaN is not less
-    measures["diverged"] = diverged
-    ends = {"start": first} if diverged else {"start": first, "end": network}
-    if not diverged:
+    shares = fitted.y.bincount().double() / n_rows
+    found |= {"rows": n_rows, "held_out_rows": len(held_out.y), "start_loss": start_loss}
+    found["constant_loss"] = float(-torch.xlogy(shares, shares).sum())
+    found["train_loss"], found["train_accuracy"] = loss_and_accuracy(network, *fitted)
+    found["held_out_loss"], found["held_out_accuracy"] = loss_and_accuracy(network, *held_out)
+    found["gap"] = found["train_accuracy"] - found["held_out_accuracy"]
+    found["diverged"] = not found["train_loss"] < DIVERGED * start_loss  # NaN is not less
+    ends = {"start": first} if found["diverged"] else {"start": first, "end": network}
+    if "end" in ends:
         start, last = (flat(of.parameters()).detach() for of in ends.values())
-        measures["distance"] = float((last - start).double().norm())
+        found["distance"] = float((last - start).double().norm())
     if curvature:
-        few = np.random.default_rng(0).permutation(len(fitted.y))[:NOISE_ROWS]
+        few = np.random.default_rng(0).permutation(n_rows)[:NOISE_ROWS]
         device = next(network.parameters()).device
-        sample = [part.to(device) for part in take(fitted, few)]
+        x, y = (part.to(device) for part in take(fitted, few))
         for when, of in ends.items():
-            norm, scale = gradient_noise(of, *sample)
-            measures |= {f"gradient_{when}": norm, f"noise_scale_{when}": scale}
-        if not diverged:
-            measures["sharpness"] = sharpness(network, *(part[:SHARPNESS_ROWS] for part in sample))
-    return measures
+            found[f"gradient_{when}"], found[f"noise_scale_{when}"] = gradient_noise(of, x, y)
+        if "end" in ends:
+            found["sharpness"] = sharpness(network, x[:SHARPNESS_ROWS], y[:SHARPNESS_ROWS])
+    return found
 
 
 def history_measures(
     epochs: Sequence[Epoch], start_loss: float, steps_per_epoch: int
 ) -> dict[str, float]:
-    """Return what the loss and accuracy of each epoch show; all but overshoots skip NaN and inf."""
+    """Return what the epochs show; all but overshoots skip a loss of NaN or inf."""
     losses = [epoch.train_loss for epoch in epochs]
     finite = [loss for loss in losses if math.isfinite(loss)]
     changes = [after - before for before, after in pairwise(finite)]
@@ -175,16 +168,11 @@ def runs_file(study: str, value: object) -> Path:
 
 def read_studies(studies: Studies) -> dict[str, list[Run]]:
     """Return the runs that params.yaml names, in its order; InputError if a file is missing."""
-    sizes = studies.batch_size.values
-    values: dict[str, Sequence[object]] = {
-        "seed": studies.seed.models,
-        "learning_rate": studies.learning_rate.values,
-        "fixed": sizes,
-        "linear": sizes,
-    }
+    rates, sizes = studies.learning_rate.values, studies.batch_size.values
+    values: tuple[Sequence[object], ...] = (studies.seed.models, rates, sizes, sizes)
     return {
         study: [run for value in found for run in read_csv(runs_file(study, value), Run)]
-        for study, found in values.items()
+        for study, found in zip(KEYS, values, strict=True)
     }
 
 

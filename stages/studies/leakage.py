@@ -18,7 +18,6 @@ from src.storage.dataset import load_all, read_info
 from src.storage.files import write_csv
 from src.storage.predictions import Predictions
 from src.studies.dose import LeakageRun, divide, permuted_labels
-from src.training.device import set_up_device
 from stages.cross_validate import trained_probabilities
 
 TEST_FOLDS = 5  # one of them is test
@@ -34,31 +33,27 @@ def main() -> None:
     value = parser.parse_args().value
     permuted = value == "permuted"
     share = 100 if permuted else int(value)
-    arch, recipe = params.models[study.model].arch, params.recipe(study.model)
-    device = set_up_device(recipe.threads)
-    rows, found = load_all(info), []
-    subjects, seeds = rows.subjects, study.seeds
+    rows, found, path = load_all(info), [], paths.study_runs("leakage", value)
+    subjects = rows.subjects
     if subjects is None:
         print("note: without subject ids there is nothing to measure")
-        seeds = []
-    for seed in seeds:
-        assert subjects is not None
+        return write_csv(path, LeakageRun._fields, [])
+    for seed in study.seeds:
         rng = np.random.default_rng(seed)
         fold = fold_of_rows(rows.labels, subjects, TEST_FOLDS, seed, "the leakage study")
         fitted, test = divide(subjects, np.unique(subjects[fold == 0]), share, rng)
         labels = permuted_labels(rows.labels, subjects, rng) if permuted else rows.labels
-        used, of_seed = rows._replace(labels=labels), recipe.model_copy(update={"seed": seed})
+        model = params.models[study.model].model_copy(update={"seed": seed})
+        data = info, rows._replace(labels=labels), fitted, test
         with TemporaryDirectory() as work:
-            probabilities = trained_probabilities(
-                arch, of_seed, info, used, fitted, test, Path(work), device, quiet=True
-            )
+            probabilities = trained_probabilities(model, *data, Path(work), quiet=True)
         scored = Predictions(test, subjects[test], labels[test], probabilities)
         majority = float((labels[test] == np.bincount(labels[fitted]).argmax()).mean())
         scores = score(scored, info.classes, None).model_dump(include=SCORES)
         scores |= {"rows": len(fitted), "test_rows": len(test), "majority": majority}
         found.append(LeakageRun(study.model, seed, share, permuted, **scores))
         print(f"seed {seed}: accuracy {scores['accuracy']:.1%}", flush=True)
-    write_csv(paths.study_runs("leakage", value), LeakageRun._fields, found)
+    write_csv(path, LeakageRun._fields, found)
 
 
 if __name__ == "__main__":

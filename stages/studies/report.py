@@ -10,7 +10,7 @@ from src.cli import run
 from src.params import read_params
 from src.reporting.page import render
 from src.storage.files import read_csv, read_json, write_bytes
-from src.studies.claims import Claim, Claims
+from src.studies.claims import Claim
 from src.studies.dose import LeakageRun
 from src.studies.runs import Difference, Summary
 
@@ -20,7 +20,7 @@ MEASURES = {"seed": FIT, "learning_rate": CURVED, "fixed": CURVED, "linear": CUR
 
 
 def main() -> None:
-    claims = read_json(paths.CLAIMS, Claims).claims
+    claims = read_json(paths.CLAIMS, dict[str, list[Claim]])["claims"]
     page = render(
         "studies.html.jinja",
         params=read_params(),

@@ -27,46 +27,46 @@ def main() -> None:
     parser = OneLineParser(prog="python -m stages.studies.run")
     parser.add_argument("study", choices=KEYS)
     parser.add_argument("value", help="one of the study's values (seed: models) in params.yaml")
-    arguments = parser.parse_args()
-    group = "batch_size" if KEYS[arguments.study] == "batch_size" else arguments.study
-    key = "models" if group == "seed" else "values"
-    study = getattr(params.studies, group)
-    values = {str(value): value for value in getattr(study, key)}  # named as DVC names them
-    if arguments.value not in values:
-        lacks = f"studies.{group}.{key} in params.yaml has no {arguments.value!r}"
+    study, text = vars(parser.parse_args()).values()
+    column = KEYS[study]
+    group = "batch_size" if column == "batch_size" else study
+    key = "models" if column == "model" else "values"
+    of_group = getattr(params.studies, group)
+    values = {str(value): value for value in getattr(of_group, key)}  # named as DVC names them
+    if text not in values:
+        lacks = f"studies.{group}.{key} in params.yaml has no {text!r}"
         parser.error(f"{lacks}, expected one of {', '.join(values)}")
-    value = values[arguments.value]
+    value = values[text]
 
     split = load_split("train", info)
     rows = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
     fold = fold_of_rows(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
     fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs
     n_rows = len(fitted.y)
-    name = value if group == "seed" else study.model
+    name = value if column == "model" else of_group.model
     arch, recipe = params.models[name].arch, params.recipe(name)
-    lr = value if group == "learning_rate" else recipe.lr
+    lr = value if column == "lr" else recipe.lr
     batch_size = min(recipe.batch_size, n_rows)
-    if group == "batch_size":
+    if column == "batch_size":
         batch_size = n_rows if value == "all" else value
-    if arguments.study == "linear":
+    if study == "linear":
         lr *= batch_size / recipe.batch_size
     if batch_size > n_rows:
-        raise InputError(
-            f"params.yaml: studies.batch_size.values: {batch_size}, expected up to {n_rows}, or all"
-        )
+        expected = f"expected up to {n_rows}, or all"
+        raise InputError(f"params.yaml: studies.batch_size.values: {batch_size}, {expected}")
 
     device = set_up_device(recipe.threads)
     changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
-    curvature, found = group != "seed", []
-    for seed in study.seeds:
+    curvature, found = study != "seed", []
+    for seed in of_group.seeds:
         network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
-        of_seed = recipe.model_copy(update={**changes, "seed": seed})
+        of_seed = recipe.model_copy(update=changes | {"seed": seed})
         training = partial(train, recipe=of_seed, quiet=True)
         measures = measured_training(network, fitted, held_out, training, batch_size, curvature)
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
         found.append(list(run_.model_dump().values()))
         print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)
-    write_csv(runs_file(arguments.study, value), list(Run.model_fields), found)
+    write_csv(runs_file(study, value), list(Run.model_fields), found)
 
 
 if __name__ == "__main__":

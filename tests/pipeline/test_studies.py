@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from src.storage.files import read_json
-from src.studies.claims import Claims
+from src.studies.claims import Claim
 from tests.pipeline.conftest import Clone
 
 STUDIES = "studies/dvc.yaml"
@@ -49,7 +49,7 @@ def test_reports_show_tables_claims_and_pictures(studied: Clone, tmp_path: Path)
     folder = studied.folder / "studies"
     dom = opened(folder / "report.html", tmp_path)
     text = " ".join(unescape(re.sub(r"<[^>]+>", " ", dom)).split())
-    for claim in read_json(folder / "claims.json", Claims).claims:
+    for claim in read_json(folder / "claims.json", dict[str, list[Claim]])["claims"]:
         assert f"{claim.claim} {claim.verdict} {claim.rule}" in text
     with (folder / "summary.csv").open() as file:
         shown = [row for row in csv.DictReader(file) if row["measure"] == "held_out_accuracy"]

@@ -15,7 +15,7 @@ from src.data.splits import fold_of_rows
 from src.models import make_network
 from src.storage.dataset import load_split, read_info
 from src.storage.files import read_csv, read_json, write_csv
-from src.studies.claims import Claims
+from src.studies.claims import Claim
 from src.studies.curvature import loss_and_accuracy
 from src.studies.dose import LeakageRun
 from src.studies.runs import Run, Summary
@@ -127,7 +127,7 @@ def test_tables_pictures_and_claims_follow_from_the_runs(stage: Stage) -> None:
     assert ("seed", "gone", "gap") not in summary
     for picture in ("learning_rate", "batch_size", "seed", "leakage"):
         assert (paths.STUDY_PLOTS / f"{picture}.png").stat().st_size > 10_000
-    assert len(read_json(paths.CLAIMS, Claims).claims) == 21
+    assert len(read_json(paths.CLAIMS, dict[str, list[Claim]])["claims"]) == 21
 
 
 def test_model_differences_are_real_only_beyond_the_variation_over_seeds() -> None:

@@ -18,7 +18,7 @@ def rows(
     linear: Sequence[Run] = (),
 ) -> dict[str, Claim]:
     studies = {"learning_rate": rates, "fixed": fixed, "linear": linear or fixed}
-    return {row.claim: row for row in verdicts(studies).claims}
+    return {row.claim: row for row in verdicts(studies)}
 
 
 def changed(runs: list[Run], lr: float, seeds: int = 5, **measures: Any) -> list[Run]:

@@ -32,49 +32,44 @@ def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
     save_png(paths.HISTORY_FIGURE, results.history_figure(histories, metrics, title))
 
     tests = {name: read_predictions(paths.predictions(name), classes) for name in params.models}
-    pairs = write_pairs(paths.PAIRS, tests, "row")
     best = sorted(params.models, key=lambda name: -metrics[name].accuracy)[:2]
-    for pair in pairs:
+    for pair in write_pairs(paths.PAIRS, tests, "row"):
         if {pair.a, pair.b} == set(best):
             print(pair.verdict)
 
     test = next(iter(tests.values()))
     interval = interval_name(test.subjects)
     accuracies = {name: (m.accuracy, m.ci_low, m.ci_high) for name, m in metrics.items()}
-    figure = results.interval_figure(
-        {"accuracy": (accuracies, metrics["majority"].accuracy)},
-        metrics,
-        f"{title}: accuracy on the given split",
-        f"{len(test.labels)} test rows, with 95 % confidence intervals ({interval})",
-    )
-    save_png(paths.ACCURACY_FIGURE, figure)
+    panels = {"accuracy": (accuracies, metrics["majority"].accuracy)}
+    above = f"{title}: accuracy on the given split"
+    below = f"{len(test.labels)} test rows, with 95 % confidence intervals ({interval})"
+    save_png(paths.ACCURACY_FIGURE, results.interval_figure(panels, metrics, above, below))
     curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
-    figure = results.roc_figure(curves, metrics, f"{title}: ROC on the given split")
-    save_png(paths.ROC_FIGURE, figure)
-    title += ": models that differ only in the learning rate\nline: 95 % confidence interval"
-    figure = results.learning_rate_figure(
-        params.groups_by_lr(), metrics, histories, f"{title} ({interval})"
-    )
+    above = f"{title}: ROC on the given split"
+    save_png(paths.ROC_FIGURE, results.roc_figure(curves, metrics, above))
+    above = f"{title}: models that differ only in the learning rate\n"
+    above += f"line: 95 % confidence interval ({interval})"
+    figure = results.learning_rate_figure(params.groups_by_lr(), metrics, histories, above)
     save_png(paths.LEARNING_RATE_FIGURE, figure)
 
 
 def compare_on_new_subjects(params: Params, classes: list[str]) -> None:
-    title, metrics = params.data.title, read_new_subjects(params)
+    metrics = read_new_subjects(params)
     by = metrics["majority"].by or "row"
     folds = {name: by_subject(read_predictions(paths.folds(name), classes)) for name in metrics}
     rivals = {name: found for name, found in folds.items() if name != "majority"}
     write_pairs(paths.NEW_SUBJECT_PAIRS, rivals, by)
     aucs = {name: (m.auc, m.auc_low, m.auc_high) for name, m in metrics.items()}
     balanced = {
-        name: (metrics[name].balanced_accuracy, *balanced_accuracy_interval(found))
-        for name, found in folds.items()
+        name: (m.balanced_accuracy, *balanced_accuracy_interval(folds[name]))
+        for name, m in metrics.items()
     }
     constant = metrics["majority"].balanced_accuracy
+    above = f"{params.data.title}: on new {by}s"
+    n_units = len(folds["majority"].labels)
+    below = f"cross-validation on {n_units} {by}s, with 95 % bootstrap intervals"
     figure = results.interval_figure(
-        {"AUC": (aucs, 0.5), "balanced accuracy": (balanced, constant)},
-        metrics,
-        f"{title}: on new {by}s",
-        f"cross-validation on {len(folds['majority'].labels)} {by}s, with 95 % bootstrap intervals",
+        {"AUC": (aucs, 0.5), "balanced accuracy": (balanced, constant)}, metrics, above, below
     )
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 

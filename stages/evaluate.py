@@ -25,9 +25,9 @@ def main() -> None:
     name = model_argument("evaluate", params.models)
     negative = negative_label(params.evaluation.negative_class, info.classes)
     test = load_split("test", info)
-    arch, recipe = params.models[name].arch, params.recipe(name)
-    device = set_up_device(recipe.threads)
-    network = make_network(arch, info.image_shape, len(info.classes), recipe.seed)
+    model = params.models[name]
+    device = set_up_device(model.threads)
+    network = make_network(model.arch, info.image_shape, len(info.classes), model.seed)
     load_weights(paths.weights(name), network)
 
     started = time.perf_counter()
@@ -38,7 +38,7 @@ def main() -> None:
     diverged = not math.isfinite(loss)
     rows = np.arange(len(test.labels))
     found = Predictions(rows, test.subjects, test.labels, logits.softmax(1).numpy())
-    metrics = score(found, info.classes, negative, loss=loss, diverged=diverged)
+    metrics = score(found, info.classes, negative, loss).model_copy(update={"diverged": diverged})
     write_json(paths.metrics(name), metrics.to_json())
     write_predictions(paths.predictions(name), found, info.classes)
     table = np.array(info.classes)[np.stack([test.labels, found.predicted], axis=1)]

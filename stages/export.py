@@ -72,17 +72,16 @@ def largest_difference(name: str, info: Info, model: Path) -> float:
     """Return the largest difference of a probability of a test row from `evaluate`'s."""
     expected = read_predictions(paths.predictions(name), info.classes).probabilities
     session, images = onnx_session(model), load_split("test", info, scaled=False).images
-    differences = []
-    for start in range(0, len(images), BATCH):
-        batch = slice(start, start + BATCH)
-        found, *_ = session.run(["probabilities"], {"image": pixels(images[batch])})
-        differences.append(abs(found - expected[batch]).max())
-    return float(np.max(differences))
+    batches = (pixels(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
+    found = [session.run(["probabilities"], {"image": batch})[0] for batch in batches]
+    return float(abs(np.concatenate(found) - expected).max())
 
 
 def description(name: str, params: Params, info: Info) -> dict[str, Any]:
     """Return what is known of the model: the content of model.json."""
     train = load_split("train", info, scaled=False).images
+    ends = [float(pixels(np.asarray(f(train)))) for f in (np.min, np.max)]
+    recipe = params.recipe(name).model_dump()
     found = {"given_split": read_metrics(paths.metrics(name))}
     if name in params.cross_validation.models:
         found["new_subjects"] = read_metrics(paths.new_subject_metrics(name))
@@ -90,17 +89,8 @@ def description(name: str, params: Params, info: Info) -> dict[str, Any]:
         "name": name,
         "title": params.data.title,
         "classes": info.classes,
-        "input": {
-            "name": "image",
-            "dtype": "float32",
-            "shape": info.image_shape,
-            "range": [float(pixels(np.asarray(f(train)))) for f in (np.min, np.max)],
-        },
-        "training": {
-            "arch": params.models[name].arch,
-            "rows": len(train),
-            "recipe": params.recipe(name).model_dump(),
-        },
+        "input": {"name": "image", "dtype": "float32", "shape": info.image_shape, "range": ends},
+        "training": {"arch": params.models[name].arch, "rows": len(train), "recipe": recipe},
         "metrics": {split: metrics.to_json() for split, metrics in found.items() if metrics},
         "intended_use": INTENDED_USE,
         "versions": {package: version(package) for package in PACKAGES},

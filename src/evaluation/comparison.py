@@ -13,6 +13,8 @@ from src.evaluation.confidence import Subjects, clustered
 RESAMPLES = 9999
 LEVEL = 0.05
 
+Right = NDArray[np.bool_]  # (N,) rows
+
 
 class Pair(NamedTuple):
     a: str
@@ -21,11 +23,11 @@ class Pair(NamedTuple):
     only_b: int
     mcnemar: float  # p, Holm-corrected over the pairs
     by_subject: float | None  # likewise; None without the ids of two subjects or more
-    verdict: str
+    verdict: str = ""
 
 
 def compare_pairs(
-    correct: Mapping[str, NDArray[np.bool_]], subjects: Subjects, unit: str = "row"
+    correct: Mapping[str, Right], subjects: Subjects, unit: str = "row"
 ) -> list[Pair]:
     """Return two-sided tests of each pair of models, from the rows (N,) that each gets right.
 
@@ -33,22 +35,19 @@ def compare_pairs(
     swaps the two models for all rows of a subject at once, since these are right or wrong together.
     unit: what a row is, for the verdicts.
     """
-    pairs = list(combinations(correct, 2))
-    only = [(correct[a] & ~correct[b], correct[b] & ~correct[a]) for a, b in pairs]
+    names = list(combinations(correct, 2))
+    only = [(correct[a] & ~correct[b], correct[b] & ~correct[a]) for a, b in names]
     counts = [(int(only_a.sum()), int(only_b.sum())) for only_a, only_b in only]
     mcnemar = holm([binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in counts])
-    by_subject: list[float] | list[None] = [None] * len(pairs)
+    by_subject: list[float] | list[None] = [None] * len(names)
     if clustered(subjects):
         by_subject = holm([swap_subjects(*rows, subjects) for rows in only])
-    return [
-        Pair(a, b, *count, p, q, in_words(a, b, *count, p, q, unit))
-        for (a, b), count, p, q in zip(pairs, counts, mcnemar, by_subject, strict=True)
-    ]
+    rows = zip(names, counts, mcnemar, by_subject, strict=True)
+    pairs = [Pair(*pair, *count, p, q) for pair, count, p, q in rows]
+    return [pair._replace(verdict=in_words(pair, unit)) for pair in pairs]
 
 
-def swap_subjects(
-    only_a: NDArray[np.bool_], only_b: NDArray[np.bool_], subjects: NDArray[np.int64]
-) -> float:
+def swap_subjects(only_a: Right, only_b: Right, subjects: NDArray[np.int64]) -> float:
     """Return p: of all swaps where subjects are few, else of 9999 of them, seeded."""
     _, cluster = np.unique(subjects, return_inverse=True)
     found = permutation_test(
@@ -70,15 +69,13 @@ def holm(p: Sequence[float]) -> list[float]:
     return [min(float(value), 1.0) for value in corrected]
 
 
-def in_words(
-    a: str, b: str, only_a: int, only_b: int, mcnemar: float, by_subject: float | None, unit: str
-) -> str:
+def in_words(pair: Pair, unit: str) -> str:
     """Return one sentence about a pair; it goes by subject where these are known."""
-    more = abs(only_a - only_b)
+    more = abs(pair.only_a - pair.only_b)
     if not more:
-        return f"{a} and {b} are right on equally many {unit}s"
-    better, worse = (a, b) if only_a > only_b else (b, a)
-    p, how = (mcnemar, "") if by_subject is None else (by_subject, " by subject")
+        return f"{pair.a} and {pair.b} are right on equally many {unit}s"
+    better, worse = (pair.a, pair.b) if pair.only_a > pair.only_b else (pair.b, pair.a)
+    p, how = (pair.mcnemar, "") if pair.by_subject is None else (pair.by_subject, " by subject")
     found = "more than chance explains" if p < LEVEL else "which may be chance"
     units = f"{more} {unit}{'s' * (more > 1)}"
     return f"{better} is right on {units} more than {worse}, {found} (p = {p:.2g}{how})"

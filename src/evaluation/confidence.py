@@ -31,7 +31,7 @@ def bootstrap(
     """Return the percentile bootstrap over subjects (Efron 1979), or over rows without ids. Seeded.
 
     statistic: takes weights (n, n_rows), how often each row is in each of n resamples, and returns
-    figures (k, n), whose mean over k counts. A figure is NaN where a resample has no rows for it.
+    figures (k, n), whose mean over k counts; NaN where a resample has no rows for it.
     """
     units = subjects if clustered(subjects) else np.arange(n_rows)
     _, unit_of_row = np.unique(units, return_inverse=True)
@@ -52,9 +52,9 @@ def bootstrap(
 def accuracy_interval(correct: NDArray[np.bool_], subjects: Subjects) -> tuple[float, float]:
     """Return the 95 % confidence interval of the accuracy of the rows `correct` (N,).
 
-    Slices of one subject are right or wrong together, so with two subjects or more it is the
-    bootstrap over subjects. Where all rows are right or wrong, resampling shows no variation: there
-    it is Wilson's score interval (1927) of the subjects. Without ids it is Wilson's of the rows.
+    With two subjects or more it is the bootstrap over subjects; where all rows are right or wrong,
+    which leaves nothing to resample, Wilson's score interval (1927) of the subjects. Else Wilson's
+    of the rows.
     """
     if clustered(subjects) and 0 < correct.sum() < len(correct):
         return bootstrap(lambda w: [w @ correct / w.sum(1)], len(correct), subjects)

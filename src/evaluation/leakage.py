@@ -11,6 +11,8 @@ from src.storage.dataset import AllRows
 ALIKE = 0.5  # of the typical distance: rows nearer than that look alike
 DOUBTFUL = 0.5  # share of rows that look like another row of their own subject
 
+Numbers = NDArray[np.int64]
+
 
 class Leakage(BaseModel):
     """What plots/leakage.json holds; a figure that is None is left out of it."""
@@ -25,10 +27,7 @@ class Leakage(BaseModel):
 
 
 def measure_leakage(
-    rows: AllRows,
-    compared: NDArray[np.int64],
-    nearest: NDArray[np.int64],
-    closeness: NDArray[np.float64],
+    rows: AllRows, compared: Numbers, nearest: Numbers, closeness: NDArray[np.float64]
 ) -> Leakage:
     """Return the figures of leakage with one sentence about them, certain only with subject ids.
 

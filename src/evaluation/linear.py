@@ -29,10 +29,8 @@ def linear_probabilities(
 ) -> NDArray[np.float32]:
     """Return class probabilities (S, K) of units (S,), those of each fold from the others.
 
-    images: the mean image of each unit. It is logistic regression with balanced class weights on
-    standardised pixels. Its weights lie in the space of the training images, so it is fitted in
-    their principal components, which are fewer. Inner folds choose the penalty, by the AUC: a loss
-    would ask most for modest probabilities of rare classes.
+    It is logistic regression on the standardised mean image of each unit. Its weights lie in the
+    space of the training images, so it is fitted in their principal components, which are fewer.
     """
     found = np.zeros((len(labels), n_classes), np.float32)
     with threadpool_limits(1):  # small matrices: more threads only wait, and add in another order
@@ -75,7 +73,10 @@ def probabilities(
 
 
 def best_penalty(images: Images, labels: Numbers, n_classes: int) -> float:
-    """Return the C with the highest AUC on inner folds; without any, the strongest penalty."""
+    """Return the C with the highest AUC on inner folds; without any, the strongest penalty.
+
+    A loss would ask most for modest probabilities of rare classes.
+    """
     n_folds = min(INNER_FOLDS, int(np.bincount(labels).max()))
     if n_folds < 2:
         return float(PENALTIES[0])

@@ -12,11 +12,12 @@ from sklearn.metrics import f1_score, recall_score, roc_curve
 
 from src import paths
 from src.cli import InputError
-from src.evaluation.confidence import accuracy_interval, bootstrap
+from src.evaluation.confidence import Floats, accuracy_interval, bootstrap
 from src.params import BASELINES, Params
 from src.storage.files import read_json
 from src.storage.predictions import Predictions, RocPoint, by_subject
 
+Curve = tuple[int, NDArray[np.bool_], NDArray[np.float32]]  # see `one_against_rest`
 Share = Annotated[float, Field(ge=0, le=1)]
 MOST_ROC_POINTS = 200  # of all curves of a model
 
@@ -61,17 +62,9 @@ def read_new_subjects(params: Params) -> dict[str, Metrics]:
 
 
 def score(
-    found: Predictions,
-    classes: Sequence[str],
-    negative: int | None,
-    *,
-    loss: float | None = None,
-    diverged: bool | None = None,
+    found: Predictions, classes: Sequence[str], negative: int | None, loss: float = math.nan
 ) -> Metrics:
-    """Return the metrics of predictions, each row counted once; negative: see `one_against_rest`.
-
-    A loss that is not finite is None: JSON has none.
-    """
+    """Return the metrics, each row counted once; negative: see `one_against_rest`."""
     labels, predicted, scored = found.labels, found.predicted, scored_classes(found)
     low, high = accuracy_interval(found.correct, found.subjects)
     over = {"labels": scored, "average": "macro", "zero_division": 0.0}
@@ -82,8 +75,7 @@ def score(
         balanced_accuracy=float(recall_score(labels, predicted, **over)),
         macro_f1=float(f1_score(labels, predicted, **over)),
         auc=auc(found, negative),
-        loss=loss if loss is not None and math.isfinite(loss) else None,
-        diverged=diverged,
+        loss=loss if math.isfinite(loss) else None,
         unscored_classes=", ".join(n for i, n in enumerate(classes) if i not in scored) or None,
     )
 
@@ -93,30 +85,27 @@ def score_new_subjects(
 ) -> Metrics:
     """Return the metrics of cross-validation, each row of `by_subject` counted once."""
     found = by_subject(folds)
-    diverged = bool(np.isnan(found.probabilities).any())
     of_label = found.probabilities[np.arange(len(found.labels)), found.labels]
     with np.errstate(divide="ignore"):  # a baseline may be certain, and wrong
         loss = float(-np.log(of_label.astype(np.float64)).mean())
-    metrics = score(found, classes, negative, loss=loss, diverged=diverged if is_model else None)
+    metrics = score(found, classes, negative, loss)
     update: dict[str, Any] = {"by": "row" if found.subjects is None else "subject"}
+    if is_model:
+        update["diverged"] = bool(np.isnan(found.probabilities).any())
     if metrics.auc is not None:
         curves = one_against_rest(found, negative)
         update["auc_low"], update["auc_high"] = bootstrap(
-            lambda weights: [weighted_auc(*curve[1:], weights) for curve in curves],
-            len(found.labels),
-            found.subjects,
+            lambda w: [weighted_auc(*c[1:], w) for c in curves], len(found.labels), found.subjects
         )
     return metrics.model_copy(update=update)
 
 
 def negative_label(negative_class: str | None, classes: Sequence[str]) -> int | None:
     """Return the label of evaluation.negative_class; InputError if no class has that name."""
-    if negative_class is not None and negative_class not in classes:
-        raise InputError(
-            f"params.yaml: evaluation.negative_class is {negative_class!r}, expected null or "
-            f"one of {', '.join(classes)}"
-        )
-    return None if negative_class is None else classes.index(negative_class)
+    if negative_class is None or negative_class in classes:
+        return None if negative_class is None else classes.index(negative_class)
+    found = f"evaluation.negative_class is {negative_class!r}"
+    raise InputError(f"params.yaml: {found}, expected null or one of {', '.join(classes)}")
 
 
 def scored_classes(found: Predictions) -> list[int]:
@@ -124,26 +113,21 @@ def scored_classes(found: Predictions) -> list[int]:
 
     On folds, a class with all its rows in one fold has none to learn from when it is predicted.
     """
-    labels: list[int] = np.unique(found.labels).tolist()
-    if found.folds is None:
-        return labels
-    return [k for k in labels if len(np.unique(found.folds[found.labels == k])) > 1]
+    labels, folds = found.labels, found.folds
+    known: list[int] = np.unique(labels).tolist()
+    return [k for k in known if folds is None or len(np.unique(folds[labels == k])) > 1]
 
 
-def one_against_rest(
-    found: Predictions, negative: int | None
-) -> list[tuple[int, NDArray[np.bool_], NDArray[np.float32]]]:
+def one_against_rest(found: Predictions, negative: int | None) -> list[Curve]:
     """Return, per ROC curve: a class, the rows (N,) that are positive, and their scores (N,).
 
     With a label `negative`, the one curve of any other class against it. Else one curve of each
     scored class against the rest.
     """
     p, y = found.probabilities, found.labels
-    curves = (
-        [(negative, y != negative, -p[:, negative])]
-        if negative is not None
-        else [(k, y == k, p[:, k]) for k in scored_classes(found)]
-    )
+    curves = [(k, y == k, p[:, k]) for k in scored_classes(found)]
+    if negative is not None:
+        curves = [(negative, y != negative, -p[:, negative])]
     return [curve for curve in curves if 0 < curve[1].sum() < len(y)]
 
 
@@ -156,9 +140,7 @@ def auc(found: Predictions, negative: int | None) -> float | None:
     return float(np.mean([weighted_auc(*curve[1:], once)[0] for curve in curves]))
 
 
-def weighted_auc(
-    positive: NDArray[np.bool_], scores: NDArray[np.float32], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def weighted_auc(positive: NDArray[Any], scores: NDArray[Any], weights: Floats) -> Floats:
     """Return the area under the ROC curve for each of n weightings (n, N) of the rows (N,).
 
     It is 0 / 0 without a positive or a negative row. scikit-learn would sort the rows n times.
@@ -168,27 +150,26 @@ def weighted_auc(
     of_positive = np.add.reduceat(weights[:, order] * positive[order], starts, axis=1)
     of_negative = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
     below = of_negative.cumsum(1) - of_negative / 2  # equal scores count half
-    pairs = of_positive.sum(1) * of_negative.sum(1)
-    areas: NDArray[np.float64] = (of_positive * below).sum(1) / pairs
+    areas: Floats = (of_positive * below).sum(1) / (of_positive.sum(1) * of_negative.sum(1))
     return areas
 
 
 def balanced_accuracy_interval(found: Predictions) -> tuple[float, float]:
     """Return the 95 % confidence interval of the balanced accuracy: the bootstrap over subjects."""
     of_class = [found.labels == label for label in scored_classes(found)]
+    counted = [(rows & found.correct, rows) for rows in of_class]
     return bootstrap(
-        lambda weights: [weights @ (rows & found.correct) / (weights @ rows) for rows in of_class],
-        len(found.labels),
+        lambda w: [w @ right / (w @ of) for right, of in counted],
+        len(found.rows),
         found.subjects,
     )
 
 
 def roc_points(found: Predictions, classes: Sequence[str], negative: int | None) -> list[RocPoint]:
     """Return points of the ROC curves, 200 at most: above 100 classes, of the first 100."""
-    curves = one_against_rest(found, negative)[: MOST_ROC_POINTS // 2]
     if np.isnan(found.probabilities).any():
         return []
-    points = []
+    curves, points = one_against_rest(found, negative)[: MOST_ROC_POINTS // 2], []
     for label, positive, scores in curves:
         name = classes[label] if negative is None else f"not {classes[label]}"
         false, true, _ = roc_curve(positive, scores)

@@ -12,10 +12,10 @@ BLOCK_BYTES = 2**27  # of a block of rows as float64
 MOST_WORK = 1e12  # products of two values: about a minute on two cores
 WORK_OF_A_DISTANCE = 500  # what each distance costs beside its products, in products
 
+Numbers = NDArray[np.int64]
 
-def affordable(
-    n_features: int, in_test: NDArray[np.bool_], units: NDArray[np.int64] | None = None
-) -> NDArray[np.int64]:
+
+def affordable(n_features: int, in_test: NDArray[Any], units: Numbers | None = None) -> Numbers:
     """Return the rows to compare with each other: all, or a sorted, seeded sample of them.
 
     The work grows with the square of the rows. units: (N,) subjects, which are sampled whole. The
@@ -34,16 +34,14 @@ def affordable(
 
 
 def nearest_of_other_groups(
-    x: NDArray[Any], groupings: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    x: NDArray[Any], groupings: Numbers
+) -> tuple[Numbers, NDArray[np.float64]]:
     """Return `nearest` and `closeness` (G, N) of the rows `x` (N, D), as they are stored.
 
     groupings: (G, N), the group of each row; at least two groups in each. nearest: the number of
     the nearest row of another group, the first of those equally near. closeness: the Euclidean
     distance to it, as a share of the median distance to the others of the row's group in grouping
     0; 0 for a copy, else NaN for a row that is alone there. Memory does not grow with N x N.
-
-    Squared distances of grey levels are whole numbers, exact in float64, whatever the threads.
     """
     nearest, distance = np.empty(groupings.shape, np.int64), np.empty(groupings.shape)
     typical = np.full(len(x), np.nan)
@@ -52,7 +50,7 @@ def nearest_of_other_groups(
     with progress(len(x), "nearest neighbours", "row") as advance:
         for number, block in enumerate(blocks):
             rows = range(number * size, number * size + len(block))
-            found = block.astype(np.float64)  # of two float32, the distances would be float32
+            found = block.astype(np.float64)  # in which squares of grey levels add up exactly
             distances = np.vstack([euclidean_distances(others, found) for others in blocks])
             for place, groups in enumerate(groupings):
                 others = np.where(groups[:, None] != groups[rows], distances, np.inf)
@@ -63,6 +61,4 @@ def nearest_of_other_groups(
                 if own.any():
                     typical[row] = np.median(from_all[own])
             advance(len(rows))
-    closeness: NDArray[np.float64] = np.zeros(groupings.shape)
-    np.divide(distance, typical, where=distance > 0, out=closeness)
-    return nearest, closeness
+    return nearest, np.divide(distance, typical, where=distance > 0, out=np.zeros_like(distance))

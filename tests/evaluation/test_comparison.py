@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from src.evaluation.comparison import compare_pairs, holm, in_words
+from src.evaluation.comparison import Pair, compare_pairs, holm, in_words
 
 
 def right(*rows: int) -> np.ndarray:
@@ -58,4 +58,4 @@ def test_holm_equals_its_definition() -> None:
 def test_in_words_names_the_better_model_and_chance(
     pair: tuple[str, str, int, int, float, float | None], parts: list[str]
 ) -> None:
-    assert all(part in in_words(*pair, unit="row") for part in parts)
+    assert all(part in in_words(Pair(*pair), "row") for part in parts)

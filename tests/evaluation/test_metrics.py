@@ -40,14 +40,14 @@ def drawn(n: int = 90, seed: int = 0, n_classes: int = 3) -> Predictions:
 
 def test_score_equals_scikit_learn_and_the_interval_of_its_own_rows() -> None:
     found = drawn()
-    metrics = score(found, CLASSES, None, loss=0.7, diverged=False)
+    metrics = score(found, CLASSES, None, loss=0.7)
     labels, predicted = found.labels, found.probabilities.argmax(1)
     assert metrics.accuracy == pytest.approx((predicted == labels).mean())
     assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
     assert metrics.macro_f1 == pytest.approx(f1_score(labels, predicted, average="macro"))
     interval = accuracy_interval(predicted == labels, found.subjects)
     assert (metrics.ci_low, metrics.ci_high) == interval
-    assert (metrics.loss, metrics.diverged, metrics.unscored_classes) == (0.7, False, None)
+    assert (metrics.loss, metrics.unscored_classes) == (0.7, None)
     assert "loss" not in score(found, CLASSES, None, loss=math.inf).to_json()
 
 

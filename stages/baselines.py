@@ -31,23 +31,21 @@ def main() -> None:
     negative = negative_label(params.evaluation.negative_class, classes)
     n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
     rows = load_all(info)
-    given_groups = rows.in_test.astype(np.int64)
-    folds = fold_of_rows(rows.labels, rows.subjects, n_folds, seed)
+    ids, given_groups = rows.subjects, rows.in_test.astype(np.int64)
+    folds = fold_of_rows(rows.labels, ids, n_folds, seed)
     random_folds = fold_of_rows(rows.labels, None, n_folds, seed)
 
-    compared = affordable(rows.parts[0].shape[1], rows.in_test, rows.subjects)
+    compared = affordable(rows.parts[0].shape[1], rows.in_test, ids)
     if len(compared) < len(folds):
         print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
     groups = np.stack([given_groups, random_folds, folds, np.arange(len(folds))])[:, compared]
     nearest, closeness = nearest_of_other_groups(take_rows(rows.parts, compared), groups)
     leakage = measure_leakage(rows, compared, nearest, closeness)
     write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
-
     in_test = rows.in_test[compared]
-    ids = rows.subjects
     same = None if ids is None else (ids[compared[nearest[0]]] == ids[compared])[in_test]
-    title = params.data.title
-    save_png(paths.LEAKAGE_FIGURE, leakage_figure(closeness[0, in_test], same, title))
+    figure = leakage_figure(closeness[0, in_test], same, params.data.title)
+    save_png(paths.LEAKAGE_FIGURE, figure)
 
     every, test = np.arange(len(folds)), np.flatnonzero(rows.in_test)
     given, _, of_folds, _ = np.eye(n_classes)[rows.labels[compared[nearest]]]
@@ -64,11 +62,12 @@ def main() -> None:
     }
     for name, found in new_subjects.items():
         # DVC has no optional out: where there is no linear baseline, its files are empty.
-        metrics = score_new_subjects(found, classes, negative) if len(found.rows) else None
-        write_json(paths.new_subject_metrics(name), metrics.to_json() if metrics else {})
         write_predictions(paths.folds(name), found, classes)
-        if metrics:
-            print(f"{name}: accuracy {metrics.accuracy:.4f} by {metrics.by}, in cross-validation")
+        metrics = {}
+        if len(found.rows):
+            metrics = score_new_subjects(found, classes, negative).to_json()
+            print(f"{name}: accuracy {metrics['accuracy']:.4f} by {metrics['by']}")
+        write_json(paths.new_subject_metrics(name), metrics)
     print(leakage.sentence)
 
 
@@ -76,13 +75,9 @@ def predictions(
     rows: AllRows, numbers: Numbers, probabilities: NDArray[Any], folds: Numbers | None = None
 ) -> Predictions:
     """Return the predictions of the rows `numbers` (n,), with probabilities (n, K)."""
-    return Predictions(
-        numbers,
-        None if rows.subjects is None else rows.subjects[numbers],
-        rows.labels[numbers],
-        probabilities.astype(np.float32),
-        None if folds is None else folds[numbers],
-    )
+    ids = None if rows.subjects is None else rows.subjects[numbers]
+    fold = None if folds is None else folds[numbers]
+    return Predictions(numbers, ids, rows.labels[numbers], probabilities.astype(np.float32), fold)
 
 
 def majority(rows: AllRows, groups: Numbers, n_classes: int) -> NDArray[np.float64]:

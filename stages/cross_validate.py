@@ -52,12 +52,11 @@ def main() -> None:
             fitted = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
             checkpoint = Checkpoint(work / f"fold-{number}.checkpoint")
             data = info, rows, fitted, test
-            found = trained_probabilities(model, *data, work, checkpoint=checkpoint)
-            write_array(finished, found.shape, np.float32, [found])
+            of_fold = trained_probabilities(model, *data, work, checkpoint=checkpoint)
+            write_array(finished, of_fold.shape, np.float32, [of_fold])
         probabilities[test] = read_array(finished)
-    every = np.arange(len(fold))
-    predictions = Predictions(every, rows.subjects, rows.labels, probabilities, fold)
-    write_predictions(paths.folds(name), predictions, info.classes)
+    found = Predictions(np.arange(len(fold)), rows.subjects, rows.labels, probabilities, fold)
+    write_predictions(paths.folds(name), found, info.classes)
     for old in paths.MODELS.glob(paths.folds_checkpoint(name, "*").name):  # also of other params
         remove(old)
 

@@ -1,7 +1,6 @@
 """Evaluate one model on the test rows: `python -m stages.evaluate MODEL`."""
 
 import math
-import time
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from src.storage.dataset import load_split, read_info
 from src.storage.files import write_csv, write_json
 from src.storage.predictions import Prediction, Predictions, RocPoint, write_predictions
 from src.storage.weights import load_weights
-from src.training.device import device_name, set_up_device
+from src.training.device import set_up_device
 
 
 def main() -> None:
@@ -30,9 +29,7 @@ def main() -> None:
     network = make_network(model.arch, info.image_shape, len(info.classes), model.seed)
     load_weights(paths.weights(name), network)
 
-    started = time.perf_counter()
     logits = predict_logits(network.to(device), torch.from_numpy(test.images))
-    seconds = time.perf_counter() - started
     labels = torch.from_numpy(test.labels)
     loss = float(torch.nn.functional.cross_entropy(logits.double(), labels))
     diverged = not math.isfinite(loss)
@@ -46,8 +43,7 @@ def main() -> None:
     write_csv(paths.roc(name), RocPoint._fields, roc_points(found, info.classes, negative))
     print(
         f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {metrics.ci_low:.4f} "
-        f"to {metrics.ci_high:.4f} ({interval_name(test.subjects)}){', diverged' * diverged}; "
-        f"{seconds:.1f} s on {device_name(device)}, torch {torch.__version__}"
+        f"to {metrics.ci_high:.4f} ({interval_name(test.subjects)}){', diverged' * diverged}"
     )
 
 

@@ -38,11 +38,11 @@ def main() -> None:
         model = folder / "model.onnx"
         try:
             write_bytes(model, onnx_bytes(with_scaler(name, params, info), info.image_shape))
-        except OnnxExporterError as error:  # its text is pages long
-            first = str(error).strip().splitlines()[0]
+        except OnnxExporterError as error:
+            first = str(error).strip().splitlines()[0]  # of pages
             raise InputError(
                 f"params.yaml: export.model is {name}, whose network cannot be written as ONNX "
-                f"({type(error).__name__}: {first[:200]}); export another model"
+                f"({first}); export another model"
             ) from None
         largest = largest_difference(name, info, model)
         if not largest <= TOLERANCE:

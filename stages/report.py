@@ -17,10 +17,7 @@ from src.storage.dataset import read_info
 from src.storage.files import read_csv, read_json, write_bytes
 from src.storage.predictions import Prediction
 
-PICTURES = (
-    *(paths.NEW_SUBJECTS_FIGURE, paths.ACCURACY_FIGURE, paths.ROC_FIGURE, paths.LEAKAGE_FIGURE),
-    *(paths.HISTORY_FIGURE, paths.LEARNING_RATE_FIGURE, paths.SAMPLE_FIGURE),
-)
+PICTURES = ("new_subjects", "accuracy", "roc", "leakage", "history", "learning_rate", "sample")
 
 
 def main() -> None:
@@ -40,7 +37,7 @@ def main() -> None:
         class_counts=[*zip(info.classes, info.counts["train"], info.counts["test"], strict=True)],
         pairs={"given": read_pairs(paths.PAIRS), "new": read_pairs(paths.NEW_SUBJECT_PAIRS)},
         confusion={name: confusion_rows(name, info.classes) for name in params.models},
-        pictures={path.stem: path.read_bytes() for path in PICTURES},
+        pictures={name: (paths.PLOTS / f"{name}.png").read_bytes() for name in PICTURES},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
         versions=[(name, version(name)) for name in ("torch", "scikit-learn", "dvc")],
     )
@@ -58,7 +55,7 @@ def table(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
 
 
 def read_pairs(path: Path) -> list[list[Any]]:
-    """Return the rows of a table of pairs, without the column of p by subject if that is empty."""
+    """Return the rows of a table of pairs, without an empty column of p by subject."""
     return [[cell for cell in pair if cell is not None] for pair in read_csv(path, Pair, least=0)]
 
 

@@ -29,8 +29,8 @@ def linear_probabilities(
 ) -> NDArray[np.float32]:
     """Return class probabilities (S, K) of units (S,), those of each fold from the others.
 
-    It is logistic regression on the standardised mean image of each unit. Its weights lie in the
-    space of the training images, so it is fitted in their principal components, which are fewer.
+    It is logistic regression on the mean image of each unit, in the principal components of the
+    training images: they span all that its weights can be, and are fewer than the pixels.
     """
     found = np.zeros((len(labels), n_classes), np.float32)
     with threadpool_limits(1):  # small matrices: more threads only wait, and add in another order
@@ -54,8 +54,6 @@ def mean_images(parts: Sequence[NDArray[Any]], units: Numbers, chosen: Numbers) 
 def components(train: Images, test: Images) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the principal components of standardised images, of length 1 on average."""
     scaler = StandardScaler().fit(train)
-    if not scaler.var_.any():  # all images are equal: there is no component
-        return np.zeros((len(train), 1)), np.zeros((len(test), 1))
     kernel = KernelPCA(remove_zero_eig=True)
     x = kernel.fit_transform(scaler.transform(train))
     length = np.sqrt((x**2).sum(1).mean())

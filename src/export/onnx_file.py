@@ -16,16 +16,12 @@ BATCH = 16  # images at a time, as `evaluate` takes them: another size could cha
 
 
 class WithScaler(nn.Module):
-    """A network that takes pixels (n, C, H, W) and gives its probabilities (n, K).
+    """From pixels (n, C, H, W): probabilities (n, K), and mean and deviation (n,) after scaling."""
 
-    And the mean and deviation (n,) of each scaled image: 0 and 1 over all training rows.
-    """
-
-    mean: torch.Tensor
+    mean: torch.Tensor  # (C, H, W) float32, of the training pixels, as scale
     scale: torch.Tensor
 
     def __init__(self, network: nn.Module, mean: torch.Tensor, scale: torch.Tensor) -> None:
-        """mean, scale: (C, H, W) float32, of the training pixels."""
         super().__init__()
         self.network = network
         self.register_buffer("mean", mean)
@@ -53,8 +49,7 @@ class Described(BaseModel):
 
 def onnx_bytes(network: WithScaler, image_shape: tuple[int, int, int]) -> bytes:
     """Return the ONNX model of `network`: from `image`, float32, to its three outputs by name."""
-    # It reports each package that could add operators.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # no notes on missing packages
     with warnings.catch_warnings(action="ignore"):  # of PyTorch about its own code
         program = torch.onnx.export(
             network,
@@ -80,9 +75,8 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
     """Return the ONNX file, ready to run on one thread of the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    content = path.read_bytes()
     try:
-        return onnxruntime.InferenceSession(path.read_bytes(), options)
-    except OSError:
-        raise
+        return onnxruntime.InferenceSession(content, options)
     except Exception as error:  # onnxruntime has a class per kind of fault
         raise InputError(f"{path}: not a whole ONNX model ({error}); {REMAKE}") from None

@@ -24,12 +24,9 @@ Intervals = Mapping[str, tuple[float | None, float | None, float | None]]  # val
 def interval_figure(
     panels: Mapping[str, tuple[Intervals, float]], metrics: Metrics, title: str, note: str
 ) -> Figure:
-    """Return figures with 95 % confidence intervals, one panel beside another.
-
-    panels: by label, the interval of each name, and the figure of a constant answer.
-    """
-    width, height = 4.4 * len(panels) + 3, 1.7 + 0.4 * len(metrics)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    """Return a panel per label, with the interval of each name and that of a constant answer."""
+    size = (4.4 * len(panels) + 3, 1.7 + 0.4 * len(metrics))
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (label, (intervals, constant)) in zip(grid, panels.items(), strict=True):
         for place, name in enumerate(metrics):
@@ -64,15 +61,13 @@ def roc_figure(curves: Mapping[str, Sequence[RocPoint]], metrics: Metrics, title
     for axes, (model, points) in zip(grid, curves.items(), strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
         for name, colour in zip(names, cycle(PALETTE)):
-            of_name = [point for point in points if point.name == name]
-            x = [point.false_positive_rate for point in of_name]
-            axes.plot(x, [point.true_positive_rate for point in of_name], color=colour, label=name)
+            line = [point[1:] for point in points if point.name == name]
+            axes.plot(*(zip(*line, strict=True) if line else ((), ())), color=colour, label=name)
         without = ": diverged" if metrics[model].diverged else ": no curve"
         axes.set_title(model if points else model + without, fontsize=9)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    handles, labels = grid[0].get_legend_handles_labels()
     legend = {"title": "positive class", "fontsize": 9, "title_fontsize": 9}
-    figure.legend(handles, labels, loc="outside right upper", **legend)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", **legend)
     figure.suptitle(title, parse_math=False)
     figure.supxlabel("false positive rate", fontsize=9)
     figure.supylabel("true positive rate", fontsize=9)
@@ -82,8 +77,7 @@ def roc_figure(curves: Mapping[str, Sequence[RocPoint]], metrics: Metrics, title
 def history_figure(histories: Histories, metrics: Metrics, title: str) -> Figure:
     """Return loss and accuracy of each model by epoch: training, and dashed validation.
 
-    A cross marks a training that ended without a loss, above the panel. Where an earlier epoch was
-    kept by validation, the model itself did not diverge.
+    A cross above the panel marks a training that ended without a loss.
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss, accuracy = figure.subplots(2, 1, sharex=True)
@@ -126,8 +120,7 @@ def learning_rate_figure(
 ) -> Figure:
     """Return accuracy and final training loss against the learning rate, one colour per group.
 
-    groups: names and learning rates of models that differ in nothing else. No line joins them,
-    because we know nothing between two rates.
+    groups: names and learning rates of models that differ in nothing else.
     """
     if not groups:  # DVC has no optional out; the report leaves this picture out
         figure = Figure(figsize=(8, 0.8))

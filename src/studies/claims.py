@@ -1,10 +1,9 @@
 """The rules that judge the notebook's claims; claims.yaml has the claims and the rules in words.
 
-The rules were written before the results that they judge (one was changed, and says so). Most are
-of one kind: over the values that learn, the measure rises (or falls) with the value, by Spearman's
-rank correlation over all runs, p < 0.05. Ranks assume no shape of curve. Each seed is a point of
-its own, so a trend counts only if it is larger than the seed-to-seed variation. Verdicts are not
-corrected for their number: without any effect, one trend in twenty passes by chance.
+The rules were written before the results that they judge (one was changed, and says so). In most,
+the measure rises (or falls) with the value, by Spearman's rank correlation over all runs, p < 0.05.
+Each seed is a point of its own, so a trend counts only beyond the seed-to-seed variation. Without
+any effect, one trend in twenty passes by chance.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -109,11 +108,7 @@ def not_measured(*_: Any) -> Finding:
 
 
 def trend(groups: Groups, measure: str, direction: str) -> Finding:
-    """Judge whether the measure rises or falls with the value: Spearman's rho, p < 0.05.
-
-    Undecided with fewer than two values, or with fewer than five points, of which no order is rare
-    enough.
-    """
+    """Judge a trend; undecided with one value, or below five points: no order of them is rare."""
     values = {value: measured(group, measure) for value, group in groups.items()}
     shown = {f"{value:g}": summary(found) for value, found in values.items()}
     figures: dict[str, Any] = {"by_value": shown}

@@ -1,8 +1,7 @@
 """The loss at one point of weight space: its value, the noise of its gradient, its sharpness.
 
-All functions take images x (N, C, H, W) and labels y (N,), and measure in float32. They process the
-rows in parts, so that memory is bounded by the weights and not by the rows. A part is contiguous
-where equal channels are not (stride 0): a forward of a user may use `view`.
+All functions take images x (N, C, H, W) and labels y (N,), in parts that bound the memory. A part
+is contiguous where equal channels are not (stride 0): a forward of a user may use `view`.
 """
 
 import math
@@ -33,14 +32,9 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tupl
     """Return the length of the gradient over the rows, and its simple noise scale in rows.
 
     The scale is tr(Sigma) / |G|^2 of McCandlish et al. 2018 (arXiv:1812.06162), appendix A.1: the
-    variance of a single row's gradient over the squared gradient of infinitely many rows. Takes
-    N >= 2 rows in random order, and compares the gradients of batches of b rows with that of all
-    B rows (the last rows, which fill no batch, are left out):
-
-        |G|^2     = (B |G_B|^2 - b |G_b|^2) / (B - b)
-        tr(Sigma) = (|G_b|^2 - |G_B|^2) / (1/b - 1/B)
-
-    with |G_b|^2 the mean over the batches. NaN where the noise outweighs |G|^2.
+    variance of a single row's gradient over the squared gradient of infinitely many rows. N >= 2
+    rows in random order; the gradients of batches of b rows are compared with that of all B rows
+    (the last rows, which fill no batch, are left out). NaN where the noise outweighs |G|^2.
     """
     small = min(SMALL_BATCH, len(x) // 2)
     batches = len(x) // small
@@ -53,6 +47,7 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tupl
         squares += float(gradient @ gradient) / batches
         total = total + gradient / batches
     mean_square = float(total @ total)
+    # |G|^2 = (B |G_B|^2 - b |G_b|^2) / (B - b), tr(Sigma) = (|G_b|^2 - |G_B|^2) / (1/b - 1/B)
     squared_gradient = (large * mean_square - small * squares) / (large - small)
     variance = (squares - mean_square) / (1 / small - 1 / large)
     return mean_square**0.5, variance / squared_gradient if squared_gradient > 0 else math.nan
@@ -61,9 +56,8 @@ def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tupl
 def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
     """Return the largest (not the largest in size) eigenvalue of the Hessian of the mean loss.
 
-    By scipy's eigsh (Lanczos, ARPACK), to a relative 1e-3. Compare it only between equal networks,
-    and beside their losses: the same function written with rescaled weights has another sharpness
-    (Dinh et al. 2017, arXiv:1703.04933), and rows fitted with certainty give no curvature.
+    Compare it only between equal networks, and beside their losses: the same function with rescaled
+    weights has another sharpness (Dinh et al. 2017, arXiv:1703.04933).
     """
     size = sum(parameter.numel() for parameter in trained(network))
     product = partial(hessian_product, network, x, y)
@@ -78,10 +72,7 @@ def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
 def hessian_product(
     network: nn.Module, x: torch.Tensor, y: torch.Tensor, vector: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the Hessian of the mean cross-entropy times `vector` (number of weights,).
-
-    It is the gradient of gradient times vector (Pearlmutter 1994).
-    """
+    """Return the Hessian of the mean loss times `vector` (number of weights,): Pearlmutter 1994."""
     parameters = trained(network)
     direction = torch.from_numpy(vector.reshape(-1).copy()).to(parameters[0].device)
     total = torch.zeros_like(direction)

@@ -1,8 +1,7 @@
 """How much leakage inflates a score: the same test, with more and more of its subjects in training.
 
-One fifth of the subjects are the test subjects. A random half of the rows of each is the test; the
-other half can join the training rows, in exchange for as many rows of other subjects. So every dose
-is scored on the same rows and trains on the same number of rows.
+A random half of the rows of each test subject is the test; the other half can join the training
+rows, in exchange for as many rows of other subjects: every dose trains on the same number of rows.
 """
 
 from typing import NamedTuple

@@ -83,10 +83,7 @@ def draw_curve(
 
 
 def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
-    """Return the accuracy by the share of the test subjects that also train, one point per run.
-
-    The bars are 95 % confidence intervals of the mean over seeds, by Student's t.
-    """
+    """Return accuracy by share of test subjects that also train; bars: Student's 95 % intervals."""
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
     for permuted, label in enumerate(("labels as they are", "labels permuted over subjects")):

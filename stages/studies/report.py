@@ -36,9 +36,9 @@ def main() -> None:
     print(f"wrote {paths.STUDY_REPORT}")
 
 
-def tables(summaries: Iterable[Summary]) -> dict[str, list[tuple[Any, ...]]]:
+def tables(summaries: Iterable[Summary]) -> dict[str, list[Any]]:
     """Return the rows of each study's table: a value, its measures, how many runs diverged."""
-    found: dict[str, list[tuple[Any, ...]]] = {study: [] for study in MEASURES}
+    found: dict[str, list[Any]] = {study: [] for study in MEASURES}
     for (study, value), rows in groupby(summaries, attrgetter("study", "value")):
         of = {row.measure: row for row in rows}
         measures = [of[measure] for measure in MEASURES[study]]

@@ -32,11 +32,7 @@ def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
     save_png(paths.HISTORY_FIGURE, results.history_figure(histories, metrics, title))
 
     tests = {name: read_predictions(paths.predictions(name), classes) for name in params.models}
-    best = sorted(params.models, key=lambda name: -metrics[name].accuracy)[:2]
-    for pair in write_pairs(paths.PAIRS, tests, "row"):
-        if {pair.a, pair.b} == set(best):
-            print(pair.verdict)
-
+    write_pairs(paths.PAIRS, tests, "row")
     test = next(iter(tests.values()))
     interval = interval_name(test.subjects)
     accuracies = {name: (m.accuracy, m.ci_low, m.ci_high) for name, m in metrics.items()}
@@ -74,8 +70,8 @@ def compare_on_new_subjects(params: Params, classes: list[str]) -> None:
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 
 
-def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> list[Pair]:
-    """Write and return the tests of each pair of models on the same rows."""
+def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> None:
+    """Write the tests of each pair of models on the same rows."""
     first = next(iter(found.values()))
     same = {}
     for name, rows in found.items():
@@ -83,9 +79,7 @@ def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> list
             same[name] = rows.correct
         else:
             print(f"note: {name} is not compared in {path}: it scores only a sample of the {unit}s")
-    pairs = compare_pairs(same, first.subjects, unit)
-    write_csv(path, Pair._fields, pairs)
-    return pairs
+    write_csv(path, Pair._fields, compare_pairs(same, first.subjects, unit))
 
 
 if __name__ == "__main__":

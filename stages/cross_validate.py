@@ -66,8 +66,7 @@ def trained_probabilities(
 ) -> NDArray[np.float32]:
     """Return the class probabilities (m, K) of the rows `others` (m,), after training on `fitted`.
 
-    The scaled rows are written to the folder `work` and mapped, so they may be larger than memory.
-    options: of `train`.
+    The scaled rows lie in the folder `work`: they may be larger than memory. options: of `train`.
     """
     files = {work / "x_fitted.npy": fitted, work / "x_others.npy": others}
     write_scaled(rows.parts, files)

@@ -31,9 +31,8 @@ def compare_pairs(
 ) -> list[Pair]:
     """Return two-sided tests of each pair of models, from the rows (N,) that each gets right.
 
-    McNemar's exact test (1947) takes rows as independent. `by_subject` is a permutation test that
-    swaps the two models for all rows of a subject at once, since these are right or wrong together.
-    unit: what a row is, for the verdicts.
+    McNemar's exact test (1947) takes rows as independent. `by_subject` swaps the two models for all
+    rows of a subject at once, since these are right or wrong together. unit: what a row is.
     """
     names = list(combinations(correct, 2))
     only = [(correct[a] & ~correct[b], correct[b] & ~correct[a]) for a, b in names]

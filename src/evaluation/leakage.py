@@ -40,14 +40,13 @@ def measure_leakage(
     sampled = len(compared) if len(compared) < len(rows.labels) else None
     among = f" among a sample of {sampled:,} rows" if sampled else ""
     figures: dict[str, Any] = {"nearest_neighbour_given": given, "nearest_neighbour_random": random}
-    figures["sampled_rows"] = sampled
     if rows.subjects is None:
         sentence = (
             "Subject ids are unknown, so nobody can tell whether the test rows are of new subjects."
             f" Nearest neighbour{among}, which learns nothing, has an accuracy of {given:.0%} on"
             f" the given split and {random:.0%} on random folds."
         )
-        return Leakage(sentence=sentence, **figures)
+        return Leakage(sentence=sentence, sampled_rows=sampled, **figures)
     subjects = rows.subjects[compared]
     same = subjects[nearest] == subjects
     of_nearest = float(same[0, in_test].mean())
@@ -69,7 +68,7 @@ def measure_leakage(
                 f" But the subject ids may be wrong: most rows look like another row, and for only "
                 f"{agree:.0%} that row is of the same subject."
             )
-    return Leakage(sentence=sentence, **figures)
+    return Leakage(sentence=sentence, sampled_rows=sampled, **figures)
 
 
 def percent(share: float) -> str:

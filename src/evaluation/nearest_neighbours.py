@@ -13,6 +13,7 @@ MOST_WORK = 1e12  # products of two values: about a minute on two cores
 WORK_OF_A_DISTANCE = 500  # what each distance costs beside its products, in products
 
 Numbers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 def affordable(n_features: int, in_test: NDArray[Any], units: Numbers | None = None) -> Numbers:
@@ -33,9 +34,7 @@ def affordable(n_features: int, in_test: NDArray[Any], units: Numbers | None = N
     return np.flatnonzero(np.isin(unit, np.concatenate(chosen)))
 
 
-def nearest_of_other_groups(
-    x: NDArray[Any], groupings: Numbers
-) -> tuple[Numbers, NDArray[np.float64]]:
+def nearest_of_other_groups(x: NDArray[Any], groupings: Numbers) -> tuple[Numbers, Floats]:
     """Return `nearest` and `closeness` (G, N) of the rows `x` (N, D), as they are stored.
 
     groupings: (G, N), the group of each row; at least two groups in each. nearest: the number of

@@ -17,8 +17,7 @@ def slice_figure(
 ) -> Figure:
     """Return training row 500 (or the last), then the first row of each class.
 
-    images: (N, C, H, W) uint8 or float32; three different channels are shown as a colour, else
-    channel 0. labels: (N,) int64.
+    images: (N, C, H, W) uint8 or float32, in colour if they have three different channels.
     """
     _, firsts = np.unique(labels, return_index=True)
     rows = [min(NOTEBOOK_ROW, len(images) - 1), *firsts][:MOST]
@@ -32,6 +31,6 @@ def slice_figure(
         axes.imshow(image, cmap="cividis")
         axes.set_title(f"row {row}:\n{classes[labels[row]]}", fontsize=9, parse_math=False)
         axes.axis("off")
-    text = f"{title}: one training row, then one of each class"
-    figure.suptitle(text, fontsize=11, parse_math=False)
+    title += ": one training row, then one of each class"
+    figure.suptitle(title, fontsize=11, parse_math=False)
     return figure

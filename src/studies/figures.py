@@ -124,8 +124,7 @@ def seed_figure(models: Mapping[str, Sequence[Run]], title: str) -> Figure:
                 axes.text(average, place + 0.28, text, ha="center", va="bottom", fontsize=8)
                 axes.plot([average] * 2, [place - 0.25, place + 0.25], color=COLOURS[0])
             if len(trained) < len(models[name]):
-                side = axes.get_yaxis_transform()
-                axes.plot(0.97, place, "X", color=CROSS, markersize=9, transform=side)
+                axes.plot(0.97, place, "X", color=CROSS, ms=9, transform=axes.get_yaxis_transform())
         axes.grid(alpha=0.3)
     left.set_yticks(range(len(names)), names)
     left.set(xlim=(0, 1), ylim=(-0.5, len(names) - 0.3), xlabel="held-out accuracy")

@@ -33,15 +33,14 @@ def main() -> None:
     files = [paths.study_runs("leakage", v) for v in (*studies.leakage.shares, "permuted")]
     doses = [run for file in files for run in read_csv(file, LeakageRun, least=0)]
     rates, sizes = studies.learning_rate.model, studies.batch_size.model
+    of_rates, of_sizes = f"learning rate of {rates}", f"batch size of {sizes}"
     by_rate = {rates: runs["learning_rate"]}
     by_size = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
-    for name, figure in (
-        ("seed", seed_figure(models, title)),
-        ("leakage", leakage_figure(doses, f"{title}, {studies.leakage.model}")),
-        ("learning_rate", value_figure(by_rate, "lr", f"learning rate of {rates}", title)),
-        ("batch_size", value_figure(by_size, "batch_size", f"batch size of {sizes}", title)),
-    ):
-        save_png(paths.STUDY_PLOTS / f"{name}.png", figure)
+    plots = paths.STUDY_PLOTS
+    save_png(plots / "seed.png", seed_figure(models, title))
+    save_png(plots / "leakage.png", leakage_figure(doses, f"{title}, {studies.leakage.model}"))
+    save_png(plots / "learning_rate.png", value_figure(by_rate, "lr", of_rates, title))
+    save_png(plots / "batch_size.png", value_figure(by_size, "batch_size", of_sizes, title))
 
 
 def model_differences(accuracies: Mapping[str, Sequence[float]]) -> list[Difference]:

@@ -28,7 +28,6 @@ REPORT = PLOTS / "report.html"
 STUDIES = Path("studies")
 STUDY_PLOTS = STUDIES / "plots"
 STUDY_SUMMARY = STUDIES / "summary.csv"
-STUDY_DIFFERENCES = STUDIES / "model_differences.csv"
 CLAIMS = STUDIES / "claims.json"
 STUDY_REPORT = STUDIES / "report.html"
 

@@ -9,7 +9,7 @@ from src import paths
 from src.cli import run
 from src.evaluation.comparison import Pair, compare_pairs
 from src.evaluation.confidence import interval_name
-from src.evaluation.metrics import balanced_accuracy_interval, read_given, read_new_subjects
+from src.evaluation.metrics import read_given, read_new_subjects
 from src.params import Params, read_params
 from src.plotting import results
 from src.plotting.style import save_png
@@ -35,11 +35,9 @@ def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
     write_pairs(paths.PAIRS, tests, "row")
     test = next(iter(tests.values()))
     interval = interval_name(test.subjects)
-    accuracies = {name: (m.accuracy, m.ci_low, m.ci_high) for name, m in metrics.items()}
-    panels = {"accuracy": (accuracies, metrics["majority"].accuracy)}
     above = f"{title}: accuracy on the given split"
     below = f"{len(test.labels)} test rows, with 95 % confidence intervals ({interval})"
-    save_png(paths.ACCURACY_FIGURE, results.interval_figure(panels, metrics, above, below))
+    save_png(paths.ACCURACY_FIGURE, results.interval_figure(metrics, ["accuracy"], above, below))
     curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
     above = f"{title}: ROC on the given split"
     save_png(paths.ROC_FIGURE, results.roc_figure(curves, metrics, above))
@@ -55,18 +53,11 @@ def compare_on_new_subjects(params: Params, classes: list[str]) -> None:
     folds = {name: by_subject(read_predictions(paths.folds(name), classes)) for name in metrics}
     rivals = {name: found for name, found in folds.items() if name != "majority"}
     write_pairs(paths.NEW_SUBJECT_PAIRS, rivals, by)
-    aucs = {name: (m.auc, m.auc_low, m.auc_high) for name, m in metrics.items()}
-    balanced = {
-        name: (m.balanced_accuracy, *balanced_accuracy_interval(folds[name]))
-        for name, m in metrics.items()
-    }
-    constant = metrics["majority"].balanced_accuracy
-    above = f"{params.data.title}: on new {by}s"
+    above = f"{params.data.title}: on new {by}s, and on the given split (hollow, in brackets)"
     n_units = len(folds["majority"].labels)
     below = f"cross-validation on {n_units} {by}s, with 95 % bootstrap intervals"
-    figure = results.interval_figure(
-        {"AUC": (aucs, 0.5), "balanced accuracy": (balanced, constant)}, metrics, above, below
-    )
+    columns = ["accuracy", "auc"]
+    figure = results.interval_figure(metrics, columns, above, below, given=read_given(params))
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from src import paths
@@ -35,7 +34,10 @@ def main() -> None:
         leakage=read_json(paths.LEAKAGE, Leakage),
         info=info,
         class_counts=[*zip(info.classes, info.counts["train"], info.counts["test"], strict=True)],
-        pairs={"given": read_pairs(paths.PAIRS), "new": read_pairs(paths.NEW_SUBJECT_PAIRS)},
+        pairs={
+            "given": read_csv(paths.PAIRS, Pair, 0),
+            "new": read_csv(paths.NEW_SUBJECT_PAIRS, Pair, 0),
+        },
         confusion={name: confusion_rows(name, info.classes) for name in params.models},
         pictures={name: (paths.PLOTS / f"{name}.png").read_bytes() for name in PICTURES},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
@@ -52,11 +54,6 @@ def table(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
     columns = [key for key in keys if any(m[key] is not None for m in found.values())]
     rows = [(name, *(m[key] for key in columns)) for name, m in found.items()]
     return {"header": ["", *columns], "rows": rows}
-
-
-def read_pairs(path: Path) -> list[list[Any]]:
-    """Return the rows of a table of pairs, without an empty column of p by subject."""
-    return [[cell for cell in pair if cell is not None] for pair in read_csv(path, Pair, least=0)]
 
 
 def confusion_rows(model: str, classes: list[str]) -> list[tuple[Any, ...]]:

@@ -21,28 +21,28 @@ class Pair(NamedTuple):
     b: str
     only_a: int  # rows that only a gets right
     only_b: int
-    mcnemar: float  # p, Holm-corrected over the pairs
-    by_subject: float | None  # likewise; None without the ids of two subjects or more
+    p: float  # two-sided, Holm-corrected over the pairs
     verdict: str = ""
 
 
 def compare_pairs(
     correct: Mapping[str, Right], subjects: Subjects, unit: str = "row"
 ) -> list[Pair]:
-    """Return two-sided tests of each pair of models, from the rows (N,) that each gets right.
+    """Return the test of each pair of models, from the rows (N,) that each gets right.
 
-    McNemar's exact test (1947) takes rows as independent. `by_subject` swaps the two models for all
-    rows of a subject at once, since these are right or wrong together. unit: what a row is.
+    The rows of a subject are right or wrong together, so the models are swapped for whole subjects.
+    Without the ids of two subjects or more, McNemar's exact test (1947) takes rows as independent.
+    unit: what a row is, for the verdicts.
     """
     names = list(combinations(correct, 2))
     only = [(correct[a] & ~correct[b], correct[b] & ~correct[a]) for a, b in names]
     counts = [(int(only_a.sum()), int(only_b.sum())) for only_a, only_b in only]
-    mcnemar = holm([binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in counts])
-    by_subject: list[float] | list[None] = [None] * len(names)
     if clustered(subjects):
-        by_subject = holm([swap_subjects(*rows, subjects) for rows in only])
-    rows = zip(names, counts, mcnemar, by_subject, strict=True)
-    pairs = [Pair(*pair, *count, p, q) for pair, count, p, q in rows]
+        found = [swap_subjects(*rows, subjects) for rows in only]
+    else:
+        found = [binomtest(a, a + b).pvalue if a + b else 1.0 for a, b in counts]
+    rows = zip(names, counts, holm(found), strict=True)
+    pairs = [Pair(*pair, *count, p) for pair, count, p in rows]
     return [pair._replace(verdict=in_words(pair, unit)) for pair in pairs]
 
 
@@ -69,12 +69,11 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def in_words(pair: Pair, unit: str) -> str:
-    """Return one sentence about a pair; it goes by subject where these are known."""
+    """Return one sentence about a pair."""
     more = abs(pair.only_a - pair.only_b)
     if not more:
         return f"{pair.a} and {pair.b} are right on equally many {unit}s"
     better, worse = (pair.a, pair.b) if pair.only_a > pair.only_b else (pair.b, pair.a)
-    p, how = (pair.mcnemar, "") if pair.by_subject is None else (pair.by_subject, " by subject")
-    found = "more than chance explains" if p < LEVEL else "which may be chance"
+    found = "more than chance explains" if pair.p < LEVEL else "which may be chance"
     units = f"{more} {unit}{'s' * (more > 1)}"
-    return f"{better} is right on {units} more than {worse}, {found} (p = {p:.2g}{how})"
+    return f"{better} is right on {units} more than {worse}, {found} (p = {pair.p:.2g})"

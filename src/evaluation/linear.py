@@ -54,6 +54,8 @@ def mean_images(parts: Sequence[NDArray[Any]], units: Numbers, chosen: Numbers) 
 def components(train: Images, test: Images) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the principal components of standardised images, of length 1 on average."""
     scaler = StandardScaler().fit(train)
+    if not scaler.var_.any():  # all images are equal: there is no component
+        return np.zeros((len(train), 1)), np.zeros((len(test), 1))
     kernel = KernelPCA(remove_zero_eig=True)
     x = kernel.fit_transform(scaler.transform(train))
     length = np.sqrt((x**2).sum(1).mean())

@@ -154,17 +154,6 @@ def weighted_auc(positive: NDArray[Any], scores: NDArray[Any], weights: Floats) 
     return areas
 
 
-def balanced_accuracy_interval(found: Predictions) -> tuple[float, float]:
-    """Return the 95 % confidence interval of the balanced accuracy: the bootstrap over subjects."""
-    of_class = [found.labels == label for label in scored_classes(found)]
-    counted = [(rows & found.correct, rows) for rows in of_class]
-    return bootstrap(
-        lambda w: [w @ right / (w @ of) for right, of in counted],
-        len(found.rows),
-        found.subjects,
-    )
-
-
 def roc_points(found: Predictions, classes: Sequence[str], negative: int | None) -> list[RocPoint]:
     """Return points of the ROC curves, 200 at most: above 100 classes, of the first 100."""
     if np.isnan(found.probabilities).any():

@@ -10,36 +10,51 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from src.params import BASELINES
-from src.plotting.style import BLUE, GREY, PALETTE, VERMILION
+from src.plotting.style import BLUE, GREY, ORANGE, PALETTE, VERMILION
 from src.storage.dataset import Epoch
 from src.storage.predictions import RocPoint
 
 HIGHEST_LOSS = 1e3  # a curve above it needs no number
+DASHED: dict[str, Any] = {"color": GREY, "linestyle": "--", "zorder": 0}
 TEXT: dict[str, Any] = {"fontsize": 9, "va": "center"}
-Metrics = Mapping[str, Any]  # with accuracy, ci_low, ci_high and diverged
+Metrics = Mapping[str, Any]  # `Metrics` of src/evaluation/metrics.py
 Histories = Mapping[str, Sequence[Epoch]]
-Intervals = Mapping[str, tuple[float | None, float | None, float | None]]  # value, low, high
+# Of each figure its label, and the columns of the ends of its interval.
+INTERVALS = {
+    "accuracy": ("accuracy", ("ci_low", "ci_high")),
+    "auc": ("AUC", ("auc_low", "auc_high")),
+}
 
 
 def interval_figure(
-    panels: Mapping[str, tuple[Intervals, float]], metrics: Metrics, title: str, note: str
+    metrics: Metrics, columns: Sequence[str], title: str, note: str, given: Metrics | None = None
 ) -> Figure:
-    """Return a panel per label, with the interval of each name and that of a constant answer."""
-    size = (4.4 * len(panels) + 3, 1.7 + 0.4 * len(metrics))
+    """Return a panel per column of INTERVALS, with each figure and its 95 % confidence interval.
+
+    The dashed line is the figure of `metrics["majority"]`. given: the metrics on the given split,
+    which are shown beside those on new subjects.
+    """
+    size = (4.6 * len(columns) + 3, 1.7 + 0.45 * len(metrics))
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    for axes, (label, (intervals, constant)) in zip(grid, panels.items(), strict=True):
-        for place, name in enumerate(metrics):
-            value, low, high = intervals[name]
+    grid = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    for axes, column in zip(grid, columns, strict=True):
+        label, ends = INTERVALS[column]
+        for place, (name, found) in enumerate(metrics.items()):
+            value, low, high = (getattr(found, key) for key in (column, *ends))
             text = "-" if value is None else f"{value:.3f}"
             colour, marker = (GREY, "s") if name in BASELINES else (BLUE, "o")
-            if metrics[name].diverged:
+            if found.diverged:
                 colour, marker, text = VERMILION, "X", f"{text} diverged"
             if value is not None:
                 axes.plot([low, high], [place, place], color=colour, linewidth=2)
                 axes.plot(value, place, marker, color=colour, markersize=8, clip_on=False)
+            beside = getattr(given.get(name), column, None) if given else None
+            if beside is not None:
+                axes.plot(beside, place + 0.25, "D", mec=ORANGE, mfc="none", mew=1.5, clip_on=False)
+                text += f" ({beside:.3f})"
             axes.text(1.03, place, text, transform=axes.get_yaxis_transform(), **TEXT)
-        axes.axvline(constant, color=GREY, linestyle="--", zorder=0)
+        constant = getattr(metrics["majority"], column)
+        axes.axvline(math.nan if constant is None else constant, **DASHED)
         axes.set(xlim=(0, 1), ylim=(len(metrics) - 0.4, -0.6), xlabel=label)  # the first on top
         axes.grid(axis="x", alpha=0.3)
     names = ["nearest neighbour" if name == BASELINES[1] else name for name in metrics]

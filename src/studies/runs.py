@@ -84,17 +84,6 @@ class Summary(NamedTuple):
     diverged: int  # of all runs
 
 
-class Difference(NamedTuple):
-    """A row of studies/model_differences.csv: two models over their seeds."""
-
-    model: str
-    other: str
-    held_out_accuracy: float  # means
-    other_held_out_accuracy: float
-    p: float
-    larger_than_seed_variation: bool
-
-
 class Rows(NamedTuple):
     x: torch.Tensor  # (N, C, H, W) float32
     y: torch.Tensor  # (N,) int64

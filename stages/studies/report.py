@@ -12,7 +12,7 @@ from src.reporting.page import render
 from src.storage.files import read_csv, read_json, write_bytes
 from src.studies.claims import Claim
 from src.studies.dose import LeakageRun
-from src.studies.runs import Difference, Summary
+from src.studies.runs import Summary
 
 FIT = ("held_out_accuracy", "train_accuracy", "gap", "train_loss", "steps_to_90", "largest_rise")
 CURVED = (*FIT, "noise_scale_start", "noise_scale_end", "sharpness")
@@ -27,7 +27,6 @@ def main() -> None:
         has_doses=bool(read_csv(paths.study_runs("leakage", "permuted"), LeakageRun, least=0)),
         measures=MEASURES,
         values=tables(read_csv(paths.STUDY_SUMMARY, Summary)),
-        differences=read_csv(paths.STUDY_DIFFERENCES, Difference, least=0),
         verdicts=[claim.verdict for claim in claims],
         claims={q: [cells(c) for c in claims if c.question == q] for q in ("Q1", "Q2")},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),

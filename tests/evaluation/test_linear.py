@@ -63,3 +63,9 @@ def test_mean_images_are_means_of_pixels_of_each_unit() -> None:
     units = np.array([4, 9, 4, 7])
     expected = [[0.5, 0.6], [0.4, 0]]
     np.testing.assert_allclose(mean_images(parts, units, np.array([4, 9])), expected, rtol=1e-6)
+
+
+def test_linear_probabilities_of_equal_images_are_those_of_no_knowledge() -> None:
+    images, number = np.ones((12, 5), np.float32), np.arange(12)
+    found = linear_probabilities(images, number % 2, number % 3, n_classes=2)
+    np.testing.assert_allclose(found, 0.5, atol=1e-6)

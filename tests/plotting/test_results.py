@@ -12,9 +12,15 @@ from src.storage.dataset import Epoch
 from src.storage.predictions import RocPoint
 
 METRICS = {
-    "good": SimpleNamespace(accuracy=0.7, ci_low=0.6, ci_high=0.9, diverged=False),
-    "hot": SimpleNamespace(accuracy=0.1, ci_low=0.05, ci_high=0.2, diverged=True),
-    "majority": SimpleNamespace(diverged=None),
+    "good": SimpleNamespace(
+        accuracy=0.7, ci_low=0.6, ci_high=0.9, auc=0.8, auc_low=0.7, auc_high=0.95, diverged=False
+    ),
+    "hot": SimpleNamespace(
+        accuracy=0.1, ci_low=0.05, ci_high=0.2, auc=None, auc_low=None, auc_high=None, diverged=True
+    ),
+    "majority": SimpleNamespace(
+        accuracy=0.5, ci_low=0.4, ci_high=0.6, auc=0.5, auc_low=0.5, auc_high=0.5, diverged=None
+    ),
 }
 
 
@@ -22,18 +28,19 @@ def points(axes: Any) -> list[tuple[float, ...]]:
     return [(*line.get_xdata(), *line.get_ydata()) for line in axes.lines]
 
 
-def test_interval_figure_shows_each_interval_and_names_divergence() -> None:
-    aucs = {"good": (0.7, 0.6, 0.9), "hot": (None, None, None), "majority": (0.5, 0.4, 0.6)}
-    panels = {"AUC": (aucs, 0.5), "accuracy": (aucs | {"hot": (0.1, 0.0, 0.2)}, 0.3)}
-    figure: Any = interval_figure(panels, METRICS, "Digits: new", "by row")
+def test_interval_figure_shows_each_interval_the_given_split_and_divergence() -> None:
+    given = {"good": SimpleNamespace(accuracy=0.95, auc=None), "other": METRICS["good"]}
+    columns = ["accuracy", "auc"]
+    figure: Any = interval_figure(METRICS, columns, "Digits: new", "by row", given)
     left, right = figure.axes
-    assert [text.get_text() for text in left.texts] == ["0.700", "- diverged", "0.500"]
-    assert right.texts[1].get_text() == "0.100 diverged"
+    expected = [["0.700 (0.950)", "0.100 diverged", "0.500"], ["0.800", "- diverged", "0.500"]]
+    assert [[text.get_text() for text in axes.texts] for axes in (left, right)] == expected
     assert [text.get_text() for text in left.get_yticklabels()] == [*METRICS]
     assert (figure.get_suptitle(), "by row" in figure.get_supxlabel()) == ("Digits: new", True)
     # Intervals and values at their places, then the constant answer over the whole height.
-    expected = [(0.6, 0.9, 0, 0), (0.7, 0), (0.4, 0.6, 2, 2), (0.5, 2), (0.5, 0.5, 0, 1)]
-    assert points(left) == expected
+    good, majority = [(0.7, 0.95, 0, 0), (0.8, 0)], [(0.5, 0.5, 2, 2), (0.5, 2)]
+    assert points(right) == [*good, *majority, (0.5, 0.5, 0, 1)]
+    assert (0.95, 0.25) in points(left)  # below the interval of the same model
 
 
 def test_roc_figure_draws_each_class_and_names_divergence() -> None:

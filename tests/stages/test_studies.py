@@ -5,7 +5,6 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -20,7 +19,6 @@ from src.studies.curvature import loss_and_accuracy
 from src.studies.dose import LeakageRun
 from src.studies.runs import Run, Summary
 from src.training.loop import train
-from stages.studies.results import model_differences
 from tests.conftest import PARAMS, call_stage, write_raw
 from tests.zoo import recipe
 
@@ -128,13 +126,3 @@ def test_tables_pictures_and_claims_follow_from_the_runs(stage: Stage) -> None:
     for picture in ("learning_rate", "batch_size", "seed", "leakage"):
         assert (paths.STUDY_PLOTS / f"{picture}.png").stat().st_size > 10_000
     assert len(read_json(paths.CLAIMS, dict[str, list[Claim]])["claims"]) == 21
-
-
-def test_model_differences_are_real_only_beyond_the_variation_over_seeds() -> None:
-    spread = np.random.default_rng(0).normal(0, 0.01, (3, 5))
-    levels = {"a": 0.70, "b": 0.705, "c": 0.80}
-    accuracies = {name: list(levels[name] + spread[i]) for i, name in enumerate(levels)}
-    found = {(a, b): larger for a, b, *_, larger in model_differences(accuracies)}
-    assert found == {("a", "b"): False, ("a", "c"): True, ("b", "c"): True}
-    for still in ({"a": [0.5] * 5, "b": [0.6] * 5}, {"a": [0.5], "b": [0.6]}):
-        assert model_differences(still) == [("a", "b", 0.5, 0.6, 1.0, False)]

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import REPO
+
 # Small enough to run often: 8 subjects, the seven models on one epoch, two folds, one run of each
 # study, since each `dvc` resolves all of them.
 SMALL = {
@@ -42,6 +44,10 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cold_run: list[str] = []  # the stages that the first repro ran
+        if not (folder / ".venv").exists():  # the one of this process, which make need not make
+            (folder / ".venv").mkdir(parents=True)
+            (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+            shutil.copy(REPO / "requirements.lock", folder / ".venv")
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command as a process group of its own, its output in one pipe."""
@@ -68,6 +74,9 @@ class Clone:
         output, _ = process.communicate()
         assert process.returncode == 0, output
         return output
+
+    def shell(self, script: str) -> str:
+        return self.run("bash", "-exc", script)
 
     def repro(self, *arguments: str) -> list[str]:
         """Run `dvc repro`; return the stages that it really ran."""
@@ -156,8 +165,6 @@ def clone(finished: Clone, tmp_path: Path) -> Clone:
 def studied(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a clone after `make studies`, committed; tests that change it take a copy."""
     clone = finished.copy(tmp_path_factory.mktemp("studied") / "clone")
-    studies = [f"studies/dvc.yaml:{study}" for study in STUDIES]
-    clone.run("python", "-m", "scripts.repro", *studies)
-    clone.repro("studies/dvc.yaml")
+    clone.shell("make studies")
     clone.commit("studies")
     return clone

@@ -16,7 +16,7 @@ UP_TO_DATE = "Data and pipelines are up to date.\n"
 def fresh_after_run(studied: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a new clone, with an empty cache, after the pipeline ran in it; tests copy it."""
     clone = studied.git_clone(tmp_path_factory.mktemp("fresh") / "another name")
-    clone.run("python", "-m", "scripts.repro")
+    clone.shell("make run")
     return clone
 
 
@@ -51,16 +51,16 @@ def test_another_clone_has_the_same_bytes_and_nothing_to_do(finished: Clone, fre
 
 def test_exp_run_apply_save_and_show(fresh: Clone) -> None:
     before = (fresh.folder / NAME).read_bytes()
-    aside = ("dvc", "exp", "run", "--temp", "-n")
-    fresh.run(*aside, "negative", "-S", "evaluation.negative_class=NonDemented", "baselines")
-    fresh.run(*aside, "a", "-S", "models.simple_nn2.lr=0.003")
+    aside, lr = "dvc exp run --temp -n", "-S models.simple_nn2.lr"
+    fresh.shell(f"{aside} negative -S evaluation.negative_class=NonDemented baselines")
+    fresh.shell(f"{aside} a {lr}=0.003")
     assert (fresh.folder / NAME).read_bytes() == before
-    quiet(fresh, "dvc", "exp", "apply", "a")
+    quiet(fresh, *"dvc exp apply a".split())
     assert "lr: 0.003" in (fresh.folder / "params.yaml").read_text()
     assert (fresh.folder / NAME).read_bytes() != before
     assert quiet(fresh, "dvc", "status", "dvc.yaml") == UP_TO_DATE  # the studies are stale
     quiet(fresh, "dvc", "exp", "save", "-n", "b")
-    fresh.run("dvc", "exp", "run", "-n", "c", "-S", "models.simple_nn2.lr=0.001")
+    fresh.shell(f"dvc exp run -n c {lr}=0.001")
     rows = csv.DictReader(fresh.run("dvc", "exp", "show", "--csv").splitlines())
     shown = {row["Experiment"] or row["rev"]: row for row in rows}
     assert [shown[name]["models.simple_nn2.lr"] for name in "abc"] == ["0.003", "0.003", "0.001"]

@@ -55,7 +55,7 @@ def test_exp_run_apply_save_and_show(fresh: Clone) -> None:
     fresh.shell(f"{aside} negative -S evaluation.negative_class=NonDemented baselines")
     fresh.shell(f"{aside} a {lr}=0.003")
     assert (fresh.folder / NAME).read_bytes() == before
-    quiet(fresh, *"dvc exp apply a".split())
+    quiet(fresh, "bash", "-c", "dvc exp apply a")
     assert "lr: 0.003" in (fresh.folder / "params.yaml").read_text()
     assert (fresh.folder / NAME).read_bytes() != before
     assert quiet(fresh, "dvc", "status", "dvc.yaml") == UP_TO_DATE  # the studies are stale

@@ -13,17 +13,14 @@ from src.params import Group, Model, Params, Train
 from src.storage.files import write_bytes
 
 PAGE = Path("docs/parameters.md")
-BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"))
+LIMITS = {"const": "", "minimum": "from ", "exclusiveMinimum": "above ", "maximum": "to "}
 
 
 def with_table(page: str, values: dict[str, Any]) -> str:
     """Return the page with a new table; `values` are the defaults."""
-    lines = [
-        "| key | default | allowed | meaning |",
-        "|---|---|---|---|",
-        *rows(Params, "", values),
-    ]
-    return re.sub(r"(^\|.*\n)+", lambda _: "\n".join([*lines, ""]), page, flags=re.MULTILINE)
+    head = ["| key | default | allowed | meaning |\n", "|---|---|---|---|\n"]
+    table = "".join([*head, *rows(Params, "", values)])
+    return re.sub(r"(^\|.*\n)+", lambda _: table, page, flags=re.MULTILINE)
 
 
 def rows(group: type[Group], prefix: str, values: Any) -> Iterator[str]:
@@ -35,7 +32,7 @@ def rows(group: type[Group], prefix: str, values: Any) -> Iterator[str]:
         value = values.get(key, "") if isinstance(values, dict) else ""
         if field.description:
             default, text = json.dumps(value).strip('"'), " ".join(field.description.split())
-            yield f"| `{prefix}{key}` | {default} | {allowed(schema[key])} | {text} |"
+            yield f"| `{prefix}{key}` | {default} | {allowed(schema[key])} | {text} |\n"
         for kind in (field.annotation, *get_args(field.annotation)):
             if isinstance(kind, type) and issubclass(kind, Group):
                 yield from rows(kind, f"{prefix}{key}.{'M.' if kind is Model else ''}", value)
@@ -43,17 +40,11 @@ def rows(group: type[Group], prefix: str, values: Any) -> Iterator[str]:
 
 def allowed(kind: dict[str, Any]) -> str:
     """Return the choices, the range or else the type of a JSON schema."""
-    match kind:
-        case {"anyOf": kinds}:
-            return " or ".join(map(allowed, kinds))
-        case {"items": item}:
-            return f"list: {allowed(item)}"
-        case {"enum": names}:
-            return ", ".join(names)
-        case {"const": name}:
-            return str(name)
-    bounds = [f"{word} {kind[key]}" for key, word in BOUNDS if key in kind]
-    return " ".join(bounds) or kind.get("type", "group")
+    if "items" in kind:
+        return f"list: {allowed(kind['items'])}"
+    limits = " ".join(f"{word}{kind[key]}" for key, word in LIMITS.items() if key in kind)
+    choices = " or ".join(map(allowed, kind.get("anyOf", []))) or ", ".join(kind.get("enum", []))
+    return choices or limits or kind.get("type", "group")
 
 
 if __name__ == "__main__":

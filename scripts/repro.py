@@ -21,12 +21,13 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from src.cli import HAD_NO_MEMORY, InputError, OneLineParser, printable, run
+from src.cli import HAD_NO_MEMORY, InputError, OneLineParser, printable, run, say_once
 from src.params import read_params
 from src.storage.files import write_bytes
 
 # What DVC says of locks on which even --wait-for-lock does not wait.
 BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
+LATE = ("failed", "not run")  # how a stage ends that is not up to date
 # The stages that may run on another machine: all that train.
 TRAINS = re.compile(r"(train|cross_validate)@|studies/dvc.yaml:(leakage_permuted$|\w+@)")
 CHATTER = re.compile(  # lines of DVC that say nothing about the result
@@ -53,25 +54,20 @@ async def repro(names: Sequence[str]) -> None:
         for signum in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed
             if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup wants it
                 asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
-    graph = wanted_graph("\n".join(await output("dag", "--dot")), names)
+    graph = wanted_graph("\n".join(await dvc("dag", "--dot")), names)
     ended: dict[str, str] = {}
     if os.environ.get("DASK_SCHEDULER_ADDRESS"):
-        sent = {stage: deps for stage, deps in graph.items() if TRAINS.match(stage)}
-        inputs = ancestors(graph, sent) - set(sent)
+        sent = {stage for stage in graph if TRAINS.match(stage)}
+        inputs = ancestors(graph, sent) - sent
         ended = await bring({stage: deps for stage, deps in graph.items() if stage in inputs}, {})
-        able = [stage for stage in sent if not ancestors(graph, [stage]) & late(ended)]
-        if able:
-            ended |= await send(able, sorted(set().union(*(sent[stage] for stage in able))))
+        late = {stage for stage, end in ended.items() if end in LATE}
+        if able := [s for s in graph if s in sent and not ancestors(graph, [s]) & late]:
+            ended |= await send(able, sorted(set().union(*(graph[stage] for stage in able))))
     ended = await bring(graph, ended)
-    if late(ended):
-        text = ", ".join(f"{stage} ({ended[stage]})" for stage in graph if stage in late(ended))
+    if text := ", ".join(f"{stage} ({end})" for stage, end in ended.items() if end in LATE):
         raise InputError(f"not up to date: {text}; see above")
     if "done" not in ended.values():
         print("all of it is up to date")
-
-
-def late(ended: Mapping[str, str]) -> set[str]:
-    return {stage for stage, end in ended.items() if end in ("failed", "not run")}
 
 
 async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[str, str]:
@@ -81,7 +77,7 @@ async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[s
     """
     if not graph:
         return {}
-    changed = json.loads((await output("status", "--json", *graph))[-1])
+    changed = json.loads((await dvc("status", "--json", *graph))[-1])
     places: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     for place in places_to_run():
         places.put_nowait(place)
@@ -92,7 +88,7 @@ async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[s
         if stage in before:
             return before[stage]
         deps = {await tasks[dep] for dep in graph[stage]}
-        if deps & {"failed", "not run"}:
+        if deps.intersection(LATE):
             return "not run"
         if stage not in changed and "done" not in deps:
             return "up to date"
@@ -122,33 +118,29 @@ async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
     """
     from src.cluster import run_on_workers, workspace_bundle  # Dask takes a second to import
 
-    if not await dvc("push", "--quiet", *inputs, show=print):
-        raise InputError(
-            "dvc push: failed; workers get their data from a DVC remote: `dvc remote add --default`"
-        )
-    changed = json.loads((await output("status", "--json", *stages))[-1])
+    await dvc("push", "--quiet", *inputs)  # to the remote, where workers get their data
+    changed = json.loads((await dvc("status", "--json", *stages))[-1])
     wanted = [stage for stage in stages if stage in changed]
     if not wanted:
         return {}
-    dry = "\n".join(await output("repro", "--single-item", "--dry", *wanted))
+    dry = "\n".join(await dvc("repro", "--single-item", "--dry", *wanted))
     cached = [stage for stage in wanted if f"Stage '{stage}' is cached" in dry]
     if cached:
-        await output("repro", "--single-item", *cached)
+        await dvc("repro", "--single-item", *cached)
     ended = dict.fromkeys(cached, "done")
-    wanted = [stage for stage in wanted if stage not in cached]
-    code = workspace_bundle()
-    answers = await run_on_workers(code, wanted, inputs, partial(print, flush=True))
+    code, sent = workspace_bundle(), [stage for stage in wanted if stage not in cached]
+    answers = await run_on_workers(code, sent, inputs, partial(print, flush=True))
     if workspace_bundle() != code:
         raise InputError("files changed while the workers ran; run it again to get their results")
-    cache = Path((await output("cache", "dir"))[-1])
+    cache = Path((await dvc("cache", "dir"))[-1], "files/md5")
     for stage, answer in answers.items():
         ended[stage] = "failed" if answer.end == "failed" else "done"
         if answer.end == "failed":
             print("\n".join(f"{stage}: {line}" for line in answer.text.splitlines()), flush=True)
         for md5, content in answer.files.items():
-            write_bytes(cache / "files/md5" / md5[:2] / md5[2:], content)
+            write_bytes(cache / md5[:2] / md5[2:], content)
     if done := [stage for stage, answer in answers.items() if answer.end != "failed"]:
-        await output("repro", "--pull", "--single-item", *done)  # from the run cache
+        await dvc("repro", "--pull", "--single-item", *done)  # from the run cache
     print(f"{'stage':32} {'worker':28} seconds")
     for stage, answer in answers.items():
         print(f"{stage:32} {answer.where:28} {answer.seconds:7.0f}")
@@ -161,14 +153,12 @@ def places_to_run() -> list[dict[str, str]]:
     That is one per GPU, each seeing no other, or one per core. CUDA_VISIBLE_DEVICES is respected.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = [] if visible is None else [gpu for gpu in visible.split(",") if gpu not in ("", "-1")]
     if visible is None and shutil.which("nvidia-smi") and "+cpu" not in version("torch"):
         query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(query, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        gpus = done.stdout.split() if done.returncode == 0 else []
-    if gpus:
-        return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus]
-    return [{}] * processes_at_once()
+        listed = subprocess.run(query, capture_output=True, text=True).stdout
+        visible = ",".join(re.findall(r"^\d+$", listed, re.M))  # without its error messages
+    gpus = [gpu for gpu in (visible or "").split(",") if gpu not in ("", "-1")]
+    return [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus] or [{}] * processes_at_once()
 
 
 def processes_at_once() -> int:
@@ -204,48 +194,34 @@ def ancestors(graph: Mapping[str, set[str]], stages: Iterable[str]) -> set[str]:
     return found
 
 
-async def run_stage(stage: str, place: Mapping[str, str]) -> str:
+async def run_stage(stage: str, place: dict[str, str]) -> str:
     """Run one stage, whose deps are up to date, and print what it prints.
 
     Return "done", "failed", or "no memory", which may be because of the stages beside it.
     """
     show = partial(print, f"{stage}:", flush=True)
     show("started")
-    started, lines = time.perf_counter(), list[str]()
-
-    def both(line: str) -> None:
-        lines.append(line)
-        show(line)
-
-    done = await dvc("repro", "--single-item", stage, show=both, place=place)
-    show(f"{'done in' if done else 'failed after'} {time.perf_counter() - started:.0f} s")
-    if done:
-        return "done"
-    return "no memory" if HAD_NO_MEMORY.search("\n".join(lines)) else "failed"
-
-
-async def output(*arguments: str) -> list[str]:
-    """Return the lines that a DVC command prints; InputError with them if it fails."""
-    lines: list[str] = []
-    if not await dvc(*arguments, show=lines.append):
-        raise InputError(f"dvc {arguments[0]}: {' '.join(lines)}")
-    return lines
+    started, end = time.perf_counter(), "done"
+    try:
+        await dvc("repro", "--single-item", stage, show=show, **place)
+    except InputError as error:
+        end = "no memory" if HAD_NO_MEMORY.search(str(error)) else "failed"
+    show(f"{'done in' if end == 'done' else 'failed after'} {time.perf_counter() - started:.0f} s")
+    return end
 
 
 async def dvc(
-    *arguments: str, show: Callable[[str], object], place: Mapping[str, str] | None = None
-) -> bool:
-    """Run a DVC command, waiting for DVC's locks; show its lines; return whether it succeeded.
+    *arguments: str, show: Callable[[str], object] | None = None, **more: str
+) -> list[str]:
+    """Run a DVC command, waiting for DVC's locks; return its lines; InputError if it fails.
 
-    place: what its environment has in addition.
-
+    show: is called with each line at once. more: what its environment has in addition.
     An exception here, such as that of a signal, ends all that the command has started.
     """
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(place or {})}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    waited = False
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PATH": path, **more}
     while True:
-        busy = list[str]()  # DVC's words on the lock, and on what to do if nobody holds it
+        lines, busy = list[str](), list[str]()  # busy: on the lock, and on what to do about it
         # DVC takes its lock again after a stage. Without the flag it gives up after 3 s, and the
         # outs are lost, while another process hashes gigabytes.
         process = await asyncio.create_subprocess_exec(
@@ -259,7 +235,9 @@ async def dvc(
                 if busy or any(message in text for message in BUSY):
                     busy.append(text)
                 elif not CHATTER.match(text):
-                    show(text)
+                    lines.append(text)
+                    if show:
+                        show(text)
             failed = await process.wait()
         except BaseException:
             with suppress(ProcessLookupError):  # it has ended
@@ -269,12 +247,12 @@ async def dvc(
                     os.killpg(process.pid, signal.SIGTERM)
             await process.communicate()  # until nothing holds the pipe
             raise
-        if not (failed and busy):
-            return not failed
-        if not waited:
-            text = printable(" ".join(busy))
-            print(f"{arguments[-1]}: waits for another DVC process: {text}", flush=True)
-        waited = True
+        if not failed:
+            return lines
+        if not busy:
+            raise InputError(f"dvc {arguments[0]}: {' '.join(lines)}")
+        holder = printable(" ".join(busy))
+        say_once(f"{arguments[-1]}: waits for another DVC process: {holder}")
         await asyncio.sleep(1)
 
 

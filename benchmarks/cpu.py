@@ -105,7 +105,7 @@ def workspace(folder: Path, rows: dict[str, int], height: int, width: int) -> Pa
     for split, index in chosen.items():
         grey = torch.from_numpy(flat[index]).float() / 255
         save_tensor(raw / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
-    save_labels(raw, CLASSES, {split: labels[index // 32] for split, index in chosen.items()}, None)
+    save_labels(raw, CLASSES, {split: labels[index // 32] for split, index in chosen.items()}, {})
     params = (ROOT / "params.yaml").read_text()
     for old, new in (("raw: data/sample", "raw: data/raw"), ("epochs: 10", "epochs: 1")):
         params = params.replace(old, new)

@@ -38,7 +38,7 @@ def main() -> None:
     with replacing(arguments.out) as folder:
         folder.mkdir()
         write_images(folder, {s: [files[i] for i in rows[s]] for s in SPLITS}, arguments)
-        ids = None if subjects is None else {s: subjects[rows[s]] for s in SPLITS}
+        ids = {} if subjects is None else {s: subjects[rows[s]] for s in SPLITS}
         save_labels(folder, classes, {s: labels[rows[s]] for s in SPLITS}, ids)
         table = [
             (row, s, classes[labels[i]], "" if subjects is None else subjects[i], files[i].name)
@@ -65,8 +65,6 @@ def parsed() -> Namespace:
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
     if not 0 <= arguments.seed < 2**32:
         raise InputError(f"--seed: {arguments.seed}, expected a whole number from 0 to 2**32 - 1")
-    if arguments.resize and min(arguments.resize) < 1:
-        raise InputError(f"--resize: {arguments.resize}, expected two numbers of 1 or more")
     return arguments
 
 
@@ -76,9 +74,9 @@ def rows_in_test(
     subjects: NDArray[np.int64] | None,
     arguments: Namespace,
 ) -> NDArray[np.bool_]:
-    """Return which files (N,) are test: those in its folder, or a share of the subjects.
+    """Return which files (N,) are test: those in its folder, or a share of the subjects or files.
 
-    The share is stratified by the class of a subject's first file. Without ids it is of the files.
+    The share is stratified by the class of a subject's first file.
     """
     source, share = arguments.source, arguments.test_share
     if files[0].split and share is not None:
@@ -91,15 +89,13 @@ def rows_in_test(
     units, first = np.unique(groups, return_index=True)
     counts = np.bincount(labels[first])
     strata = np.where(counts[labels[first]] > 1, labels[first], counts.argmax())
+    how = {"test_size": share, "stratify": strata, "random_state": arguments.seed}
     try:
-        _, test = train_test_split(
-            units, test_size=share, stratify=strata, random_state=arguments.seed
-        )
+        _, test = train_test_split(units, **how)
     except ValueError as error:  # a share beyond 0 to 1, or too few images
         raise InputError(f"{source}: --test-share {share}: {error}") from None
     in_test = np.isin(groups, test)
-    lacking = set(labels[in_test]) ^ set(labels[~in_test])
-    if lacking:
+    if lacking := set(labels[in_test]) ^ set(labels[~in_test]):
         raise InputError(
             f"{source}: --test-share {share} leaves {len(lacking)} classes out of train or test, "
             "expected images of two or more subjects in each; try another share or --seed"
@@ -131,8 +127,7 @@ def read_all(
     FormatError if the others are not equal to the first. If some images are wrong, or their sizes
     differ, count them all and raise InputError.
     """
-    notes: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
+    notes, sizes = Counter[str](), Counter[str]()
     faults: dict[str, list[str]] = {}  # of each kind, the files and reasons
     with progress(len(files), "images", "image") as advance:
         for file in files:

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
+from zipfile import Path as Member
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,19 +33,6 @@ SPLIT_OF = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation"), "val"),
 }
-
-
-class Member(NamedTuple):
-    """A file in a zip, for reading only."""
-
-    archive: ZipFile
-    name: str
-
-    def read_bytes(self) -> bytes:
-        return self.archive.read(self.name)
-
-    def __str__(self) -> str:
-        return f"{self.archive.filename}/{self.name}"
 
 
 Parts = tuple[str, ...]  # of a path in the set
@@ -79,11 +67,8 @@ def list_images(source: Path) -> tuple[list[ImageFile], list[str], list[str]]:
     splits, depth, notes = _splits(found)
     if others := sorted(tree.keys() - splits.keys()):
         notes.append(f"{len(others)} other files left out, such as {'/'.join(others[0])!a}")
-    for parts in splits:
-        if len(parts) < depth + 2:
-            raise InputError(
-                f"{source}: {'/'.join(parts)!a} is not {LAYOUT}; move, rename or remove it"
-            )
+    if lost := next((parts for parts in splits if len(parts) < depth + 2), None):
+        raise InputError(f"{source}: {'/'.join(lost)!a} is not {LAYOUT}; move, rename or remove it")
     # The same letter can be stored as different characters: compare the composed ones.
     names = {parts: unicodedata.normalize("NFC", parts[depth]) for parts in splits}
     classes = sorted(set(names.values()))
@@ -93,8 +78,7 @@ def list_images(source: Path) -> tuple[list[ImageFile], list[str], list[str]]:
     words = {word for name in classes for word in re.split(r"[\W_]", name.lower())}
     if len({SPLIT_OF[word] for word in words & SPLIT_OF.keys()}) > 1:  # such as seg_train, seg_test
         raise InputError(
-            f"{source}: classes {', '.join(classes[:5])}, expected {LAYOUT}; name the folders of "
-            "the split train and test"
+            f"{source}: classes {', '.join(classes[:5])}, expected folders named train and test"
         )
     if len(in_both) < max(2, len(classes)):
         raise InputError(
@@ -123,9 +107,7 @@ def _zip_tree(source: Path) -> Tree:
     try:
         archive = ZipFile(source)
     except BadZipFile as error:
-        raise InputError(
-            f"{source}: not a whole zip ({error}), expected a folder or a zip of {LAYOUT}"
-        ) from None
+        raise InputError(f"{source}: not a whole zip ({error}), expected one of {LAYOUT}") from None
     tree: Tree = {}
     for member in archive.namelist():
         name = member.replace("\\", "/")  # which old .NET programs write
@@ -156,11 +138,10 @@ def _splits(found: list[Parts]) -> tuple[dict[Parts, str], int, list[str]]:
 def read_image(
     path: Path | Member, size: Sequence[int] | None = None, notes: Counter[str] | None = None
 ) -> NDArray[np.uint8]:
-    """Return the image at `path` as (3, H, W) uint8, as RGB, turned as its EXIF says.
+    """Return the image at `path` as RGB (3, H, W) uint8, turned as its EXIF says.
 
-    A grey image has three equal channels. Of 16 bits, level k becomes k/257, which is counted in
-    `notes`. `size`: the (height, width) to stretch it to. ImageError for anything but one opaque
-    image of whole numbers.
+    Of 16 bits, level k becomes k/257, which `notes` count. `size`: the (height, width) to stretch
+    it to. ImageError for anything but one opaque image of whole numbers.
     """
     try:
         data = path.read_bytes()
@@ -174,10 +155,10 @@ def read_image(
                 turned, note = _eight_bits(turned, path)
             if notes is not None and note:
                 notes[note] += 1
-            colours = turned.convert("RGB")
+            turned = turned.convert("RGB")
             if size:
-                colours = colours.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            return np.asarray(colours).transpose(2, 0, 1)
+                turned = turned.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+            return np.asarray(turned).transpose(2, 0, 1)
     except InputError:
         raise
     except UnidentifiedImageError:

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from src.cli import InputError
 from src.data import checks
@@ -20,15 +21,15 @@ from src.storage.files import replacing, write_bytes
 SIGNED = (torch.int64, torch.int32, torch.int16, torch.int8)
 INTEGERS = (*SIGNED, torch.uint64, torch.uint32, torch.uint16, torch.uint8)
 PIXELS = (torch.float32, torch.float64, torch.float16, torch.bfloat16, *INTEGERS)
-BySplit = Mapping[str, NDArray[np.int64]]
+BySplit = dict[str, NDArray[np.int64]]
 
 
 class Raw(NamedTuple):
     """The content of a raw folder: of train and test, and the names of the classes."""
 
     images: dict[str, torch.Tensor]  # (N, C, H, W), memory-mapped, as saved
-    labels: dict[str, NDArray[np.int64]]  # (N,), 0 to K - 1
-    subjects: dict[str, NDArray[np.int64]]  # (N,); empty where they are unknown
+    labels: BySplit  # (N,), 0 to K - 1
+    subjects: BySplit  # (N,); empty where they are unknown
     classes: list[str]  # K names in label order
     notes: list[str]  # lines on what was converted, and on what is likely a mistake
 
@@ -72,16 +73,13 @@ def save_tensor(path: Path, tensor: torch.Tensor) -> None:
         torch.save(tensor, file)
 
 
-def save_labels(
-    folder: Path, classes: Sequence[str], labels: BySplit, subjects: BySplit | None
-) -> None:
+def save_labels(folder: Path, classes: Sequence[str], labels: BySplit, subjects: BySplit) -> None:
     """Write a raw folder's class names, labels, and subject ids if known, each by split."""
     names = json.dumps(list(classes), indent=2, ensure_ascii=False) + "\n"
     write_bytes(folder / "classes.json", names.encode())
-    for split in SPLITS:
-        save_tensor(folder / f"{split}_labels.pt", torch.from_numpy(labels[split]))
-        if subjects is not None:
-            save_tensor(folder / f"{split}_subjects.pt", torch.from_numpy(subjects[split]))
+    for kind, by_split in (("labels", labels), ("subjects", subjects)):
+        for split, numbers in by_split.items():
+            save_tensor(folder / f"{split}_{kind}.pt", torch.from_numpy(numbers))
 
 
 def _images(path: Path, notes: list[str]) -> torch.Tensor:
@@ -103,9 +101,7 @@ def _images(path: Path, notes: list[str]) -> torch.Tensor:
     return images
 
 
-def _numbers(
-    folder: Path, kind: str, images: Mapping[str, torch.Tensor], notes: list[str]
-) -> dict[str, NDArray[np.int64]]:
+def _numbers(folder: Path, kind: str, images: dict[str, torch.Tensor], notes: list[str]) -> BySplit:
     """Return the labels or subjects by split, saved as integers of any size, (N,) or (N, 1)."""
     found = {}
     for split in SPLITS:
@@ -139,14 +135,11 @@ def _classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
             )
         return [str(label) for label in range(highest + 1)]
     try:
-        names = json.loads(path.read_bytes())
+        names = TypeAdapter(list[str]).validate_json(path.read_bytes())
     except ValueError:
-        names = None
-    if (
-        not isinstance(names, list)
-        or not all(isinstance(name, str) and name.strip() and name.isprintable() for name in names)
-        or not len(set(names)) == len(names) >= 2
-    ):
+        names = []  # which is refused below
+    printable = all(name.strip() and name.isprintable() for name in names)
+    if not printable or not len(set(names)) == len(names) >= 2:
         raise InputError(
             f"{path}: expected a JSON list of two or more distinct printable names in label order"
         )

@@ -18,14 +18,12 @@ def fold_of_rows(
 ) -> NDArray[np.int64]:
     """Return the fold (N,) in which each row is test, from labels (N,) and subject ids (N,).
 
-    With ids, scikit-learn's StratifiedGroupKFold: all rows of a subject are in one fold. Without,
-    StratifiedKFold. InputError, which starts with `source`, if there are more folds than the rows
-    or subjects can fill, if the rows outside a fold are of one class, or if each class has all its
-    rows in one fold.
+    With ids, all rows of a subject are in one fold. InputError, which starts with `source`, if rows
+    or subjects fill fewer folds, or one class is all that is left to train on or to score.
     """
     most, of = int(np.bincount(y).max()), "rows of the largest class"
-    if subjects is not None and len(np.unique(subjects)) < most:
-        most, of = len(np.unique(subjects)), "subjects in all"
+    if subjects is not None:
+        most, of = min((most, of), (len(np.unique(subjects)), "subjects in all"))
     if n_folds > most:
         raise InputError(f"{source}: {n_folds} folds, expected at most {most}, the number of {of}")
     splitter = StratifiedKFold if subjects is None else StratifiedGroupKFold
@@ -40,8 +38,5 @@ def fold_of_rows(
                 )
             fold[test] = number
     if all(len(np.unique(fold[y == label])) == 1 for label in np.unique(y)):
-        raise InputError(
-            f"{source}: no class has rows in two folds, so none can be scored; expected a class "
-            "with two subjects or more"
-        )
+        raise InputError(f"{source}: no class has rows in two folds, expected one of two subjects")
     return fold

@@ -37,7 +37,7 @@ def subject_ids(
 
 
 def subjects_by(names: Sequence[str], pattern: str) -> list[str]:
-    """Return the first group of `pattern`, a regular expression, in each name; else InputError."""
+    """Return the first group of the regular expression `pattern` in each name; or InputError."""
     try:
         matches = [re.search(pattern, name) for name in names]
         ids = [match and match[1] for match in matches]
@@ -71,18 +71,18 @@ def _of_all(names: Sequence[str], ids: Sequence[str | None], origin: str) -> lis
 def _public_ids(files: Sequence[ImageFile], classes: Sequence[str]) -> NDArray[np.int64]:
     if not files[0].split:
         raise NoSubjects("the set has no test folder")
-    ids, n_known = np.zeros(len(files), np.int64), 0
+    ids = np.zeros(len(files), np.int64)
     last = np.array([file.name.split("/")[-1] for file in files])
     in_test = np.array([file.split == "test" for file in files])
     labels = np.array([file.label for file in files])
     for label, name in enumerate(classes):
         train, test = (labels == label) & ~in_test, (labels == label) & in_test
+        first = ids.max() + 1 if label else 0
         try:
             ids[train], ids[test] = class_subjects(last[train].tolist(), last[test].tolist())
         except NoSubjects as reason:
             raise NoSubjects(f"{name}: {reason}") from None
-        ids[labels == label] += n_known
-        n_known = ids.max() + 1
+        ids[labels == label] += first
     return ids
 
 
@@ -93,9 +93,8 @@ def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int]
     are numbered from 0 through all such names that are not in test, slice by slice and in string
     order inside a slice. (Found in the pixels of the public set.)
 
-    NoSubjects for other names: the train numbers must run from 0 without a gap, and train and test
-    together fill subjects x slices, each once. Only the last slice may have gaps, and only if no
-    train image is of it, so that no gap shifts a number.
+    NoSubjects unless train and test fill subjects x slices, each once. Only the last slice may have
+    gaps, and only if no train image is of it, so that no gap shifts a number.
     """
     places = [(int(s), int(k or 1)) for s, k in _matched(TEST_NAME, test)]
     prefixes, digits = zip(*_matched(TRAIN_NAME, train), strict=True)

@@ -46,7 +46,7 @@ def read_tensor(path: Path) -> torch.Tensor:
 
 
 def _stored_sizes(path: Path) -> list[int]:
-    """Return the bytes of each record of values in torch's zip, which torch maps as they are."""
+    """Return the bytes of each record of values in torch's zip."""
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):

@@ -142,8 +142,7 @@ def test_import_images_notes_levels_of_16_bits(
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["--seed", "-1"], "--seed"), (["--resize", "0", "9"], "--resize"),
-     (["--out", "params.yaml"], "params.yaml"),
+    [(["--seed", "-1"], "--seed"), (["--out", "params.yaml"], "params.yaml"),
      (["--test-share", "0.2"], "--test-share"), (["--subjects", "gone.csv"], "gone.csv"),
      (["--subjects", "a.csv", "--subject-pattern", "a"], "--subject")],
 )  # fmt: skip

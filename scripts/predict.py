@@ -1,8 +1,4 @@
-"""Predict the classes of images with a trained model.
-
-MODEL is a name in params.yaml, or an export folder. FILE is an image, a folder of images, or a .pt
-tensor of images as in a raw folder.
-"""
+"""Predict the classes of images with a trained model."""
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +22,6 @@ from src.storage.dataset import read_info
 from src.storage.files import read_json, write_csv
 from src.training.device import set_up_device
 from stages.export import with_scaler
-
-FARTHEST_MEAN, LEAST_DEVIATION, MOST_DEVIATION = 2.0, 0.1, 4.0  # of scaled training rows: 0 and 1
 
 
 class Model(NamedTuple):
@@ -56,8 +50,7 @@ def main() -> None:
     for subject in np.unique(ids):
         rows = probabilities[ids == subject]
         print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), classes))
-    near = (abs(mean) < FARTHEST_MEAN) & (deviation < MOST_DEVIATION)
-    near &= deviation > LEAST_DEVIATION
+    near = (abs(mean) < 2) & (deviation > 0.1) & (deviation < 4)  # of training rows: 0 and 1
     if not near.all():
         first = int(near.argmin())
         print(
@@ -77,7 +70,7 @@ def parsed() -> Namespace:
     parser = OneLineParser(prog="python -m scripts.predict", description=__doc__)
     option = parser.add_argument
     option("model", help="a name in params.yaml, or an export folder")
-    option("file", nargs="+", help="an image, a folder of images, or a .pt tensor")
+    option("file", nargs="+", help="an image, a folder of images, or a .pt tensor of images")
     option("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
     option("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images")
     option("--subjects", type=Path, help="CSV of columns file, subject: also print their means")
@@ -105,10 +98,8 @@ def load_model(name: str) -> Model:
         )
     params, info = read_params(), read_info()
     if name not in params.models:
-        raise InputError(
-            f"{name}: not a model of params.yaml and not an export folder, expected one of "
-            f"{', '.join(params.models)}"
-        )
+        known = ", ".join(params.models)
+        raise InputError(f"{name}: no folder and no model of params.yaml, expected one of {known}")
     device = set_up_device(params.recipe(name).threads)
     network = with_scaler(name, params, info).to(device)
 
@@ -121,30 +112,26 @@ def load_model(name: str) -> Model:
 
 
 def list_files(sources: Sequence[str]) -> list[Path]:
-    """Return the files that `sources` name, and the images in their folders, sorted by name."""
+    """Return the files in `sources`, and the visible images in its folders, sorted by name."""
     files: list[Path] = []
     for source in map(Path, sources):
-        if not source.exists():
-            raise InputError(f"{source}: no such file or folder")
-        inside = [
-            path
-            for path in sorted(source.rglob("*"))
-            if path.suffix.lower() in SUFFIXES
-            and not any(part.startswith(".") for part in path.relative_to(source).parts)
-        ]
-        if source.is_dir() and not inside:
+        if not source.is_dir():
+            files.append(source)
+            continue
+        images = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES]
+        inside = [p for p in images if "/." not in f"/{p.relative_to(source).as_posix()}"]
+        if not inside:
             raise InputError(f"{source}: no image in this folder")
-        files += inside if source.is_dir() else [source]
+        files += inside
     return files
 
 
 def read_inputs(
     files: Sequence[Path], model: Model, size: Sequence[int] | None
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield the name and pixels (C, H, W) of all images; InputError if not as in training.
+    """Yield the name (FILE or FILE:ROW) and pixels (C, H, W) of all images, as in training.
 
-    The name is the file as given, or FILE:ROW. size: height and width to which images, but not
-    tensors, are resized.
+    size: height and width to which images, but not tensors, are resized.
     """
     with progress(len(files), "predict", "file") as advance:
         for path in files:
@@ -165,10 +152,8 @@ def _rows(path: Path, image_shape: Shape) -> Iterator[tuple[str, NDArray[np.floa
     if images.ndim == 3:  # one channel, as `load` reads it
         images = images[:, None]
     if images.shape[1:] != image_shape:
-        raise InputError(
-            f"{path}: a tensor of shape {tuple(images.shape)}, expected images (N, "
-            f"{', '.join(map(str, image_shape))}), as the model was trained on"
-        )
+        found, expected = tuple(images.shape), ("N", *image_shape)
+        raise InputError(f"{path}: a tensor of shape {found}, expected {expected} as in training")
     for row in range(len(images)):
         yield f"{path}:{row}", float_images(images[row : row + 1], path, row)[0]
 

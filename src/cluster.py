@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from importlib.metadata import distributions, version
 from itertools import count
 from pathlib import Path
@@ -47,21 +47,18 @@ async def run_on_workers(
     remote, as all that the stages wrote is afterwards. A worker that refuses a stage gets no other.
     """
     refused = set[str]()
-    try:
-        client = await Client(asynchronous=True)
-    except (OSError, ValueError) as error:  # also asyncio.TimeoutError
-        raise InputError(f"DASK_SCHEDULER_ADDRESS: no Dask scheduler answers ({error})") from None
-    async with client:
+    async with AsyncExitStack() as stack:
         try:
+            client = await stack.enter_async_context(Client(asynchronous=True))
             await client.wait_for_workers(1, timeout=60)
-        except TimeoutError:
+        except (OSError, ValueError) as error:  # also TimeoutError
             raise InputError(
-                "DASK_SCHEDULER_ADDRESS: its scheduler has no worker after 60 s; start one with "
-                "`dask worker ADDRESS --nthreads 1`"
+                f"DASK_SCHEDULER_ADDRESS: no scheduler with a worker answers ({error}); start them "
+                "with `dask scheduler` and `dask worker ADDRESS --nthreads 1`"
             ) from None
 
         async def ask(stage: str) -> Answer:
-            """Return what a worker made of the stage, the first that does not refuse it."""
+            """Return what the first worker that does not refuse the stage made of it."""
             for attempt in count():
                 able = set(await client.nthreads()) - refused if refused else None
                 if able == set():
@@ -97,28 +94,22 @@ async def run_on_workers(
     return answers
 
 
-def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
-    """Return the function that a worker calls.
+def run_stage_of_clone() -> Callable[..., Any]:
+    """Return the function that a worker calls; it returns the fields of an Answer.
 
-    It is nested, so that Dask sends its code: a worker need not have this module. What it names of
-    this module travels with it, and what it names of packages is imported there.
+    It is nested, so that Dask sends its code: a worker need not have this module.
     """
 
-    def run_stage(
-        code: bytes, stage: str, inputs: list[str], torch_version: str
-    ) -> tuple[Any, ...]:
+    def run_stage(code: bytes, stage: str, inputs: list[str], torch_version: str) -> Any:
         """Run the stage in a clone of `code`, beside the worker's other files."""
-        worker = get_worker()
-        started = time.monotonic()
+        worker, started = get_worker(), time.monotonic()
         folder = Path(worker.local_directory)
         clone, bundle = folder / "clone", folder / "code.bundle"
         clone.mkdir(exist_ok=True)
         bundle.write_bytes(code)
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
-        def answer(
-            end: str, text: str = "", files: dict[str, bytes] | None = None
-        ) -> tuple[Any, ...]:
+        def answer(end: str, text: str, files: dict[str, bytes] | None = None) -> Any:
             return end, worker.address, time.monotonic() - started, text, files or {}
 
         def call(*command: str) -> tuple[bool, str]:
@@ -133,12 +124,10 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
 
         if worker.state.nthreads != 1:
             return answer("refused", f"{worker.state.nthreads} threads; start it with --nthreads 1")
-        found = [package.version for package in distributions(name="torch")]
-        if found != [torch_version]:
-            text = (
-                f"torch {' '.join(found) or 'is missing'}, expected {torch_version} as on the head"
-            )
-            return answer("refused", f"{text}; install requirements.lock there")
+        found = " ".join(package.version for package in distributions(name="torch")) or "is missing"
+        if found != torch_version:
+            text = f"torch {found}, expected {torch_version}; install requirements.lock there"
+            return answer("refused", text)
         cache = folder.parent / "mri-stages-cache"  # kept, and shared by the workers of a machine
         for command in (
             ["git", "init", "--quiet"],
@@ -158,7 +147,7 @@ def run_stage_of_clone() -> Callable[..., tuple[Any, ...]]:
         if not well:
             return answer("refused", f"`dvc push` failed there: {text.splitlines()[-1]}")
         file, _, name = stage.rpartition(":")
-        lock = clone / Path(file).with_suffix(".lock") if file else clone / "dvc.lock"
+        lock = clone / Path(file or "dvc.yaml").with_suffix(".lock")
         outs = yaml.safe_load(lock.read_text())["stages"][name].get("outs", [])
         files = {
             out["md5"]: (clone / out["path"]).read_bytes()
@@ -179,8 +168,7 @@ def workspace_bundle() -> bytes:
             env[f"GIT_{role}_DATE"] = "2000-01-01T00:00:00Z"
 
         def git(*arguments: str) -> str:
-            command = ["git", *arguments]
-            done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True)
+            done = subprocess.run(("git", *arguments), env=env, stdout=subprocess.PIPE, text=True)
             if done.returncode:
                 raise InputError(f"git {arguments[0]}: failed; workers get the code through Git")
             return done.stdout.strip()

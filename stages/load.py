@@ -21,10 +21,8 @@ def main() -> None:
     raw = read_raw(Path(data.raw))
     for note in raw.notes:
         print(note)
-    counts = {
-        split: np.bincount(labels, minlength=len(raw.classes)).tolist()
-        for split, labels in raw.labels.items()
-    }
+    n_classes = len(raw.classes)
+    counts = {s: np.bincount(y, minlength=n_classes).tolist() for s, y in raw.labels.items()}
     for name, n_rows in zip(raw.classes, counts["train"], strict=True):
         if not n_rows:
             print(f"note: no training row is of class {name}; no model can learn it")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from torch import nn
 
 from src.cli import InputError
+from src.storage.arrays import Shape
 from src.storage.files import REMAKE
 
 BATCH = 16  # images at a time, as `evaluate` takes them: another size could change a last digit
@@ -36,7 +37,7 @@ class WithScaler(nn.Module):
 
 
 class Input(BaseModel):
-    shape: tuple[int, int, int]
+    shape: Shape
     range: tuple[float, float]  # of the training pixels
 
 
@@ -47,7 +48,7 @@ class Described(BaseModel):
     input: Input
 
 
-def onnx_bytes(network: WithScaler, image_shape: tuple[int, int, int]) -> bytes:
+def onnx_bytes(network: WithScaler, image_shape: Shape) -> bytes:
     """Return the ONNX model of `network`: from `image`, float32, to its three outputs by name."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # no notes on missing packages
     with warnings.catch_warnings(action="ignore"):  # of PyTorch about its own code

@@ -27,9 +27,9 @@ REMAKE = "delete it and run 'dvc repro'"
 def replacing(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     """Yield a path beside `path` to write a file or fill a folder; rename it to `path` at the end.
 
-    Until then, what was at `path` stays there. An out may be a read-only link into DVC's cache, so
-    it is replaced and never written to. The name holds the process id, because a stage can outlive
-    its DVC and run beside the next one. InputError if there is no room for the `n_bytes` of a file.
+    An out may be a read-only link into DVC's cache, so it is replaced and never written to. The
+    name holds the process id, because a stage can outlive its DVC and run beside the next one.
+    InputError if there is no room for the `n_bytes` of a file.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     _remove_partials_of_dead_processes(path)
@@ -80,7 +80,6 @@ def remove(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write the file at `path`."""
     with replacing(path, len(data)) as partial:
         partial.write_bytes(data)
 
@@ -121,10 +120,9 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def read_csv(path: Path, kind: type[T], least: int = 1) -> list[T]:
-    """Return the rows of a CSV with a header, `least` or more, each as `kind`, a pydantic model.
+    """Return the rows of a CSV with a header, `least` or more, each as `kind`; else InputError.
 
-    An empty field is None. InputError if a row is longer than the header, or a column is missing or
-    of another type.
+    An empty field is None.
     """
     rows_of_kind = Annotated[list[kind], Field(min_length=least)]  # type: ignore[valid-type]
     adapter: TypeAdapter[list[T]] = TypeAdapter(rows_of_kind)

@@ -1,8 +1,8 @@
 """Predicted class probabilities of rows, as plots/predictions/M.csv and data/folds/M.csv."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,7 @@ class Predictions(NamedTuple):
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        correct: NDArray[np.bool_] = self.predicted == self.labels
-        return correct
+        return np.equal(self.predicted, self.labels)
 
 
 class Prediction(NamedTuple):
@@ -63,18 +62,16 @@ def by_subject(found: Predictions) -> Predictions:
 
 
 def write_predictions(path: Path, found: Predictions, classes: Sequence[str]) -> None:
-    header = ["row", "subject", "actual", *(f"p_{name}" for name in classes)]
-    nothing = [""] * len(found.rows)
-    columns = [
-        found.rows.tolist(),
-        nothing if found.subjects is None else found.subjects.tolist(),
-        [classes[label] for label in found.labels],
-        *(map(str, column) for column in found.probabilities.T),  # the shortest text of a float32
-    ]
+    columns: dict[str, Iterable[Any]] = {
+        "row": found.rows,
+        "subject": [""] * len(found.rows) if found.subjects is None else found.subjects,
+        "actual": [classes[label] for label in found.labels],
+    }
+    for name, column in zip(classes, found.probabilities.T, strict=True):
+        columns[f"p_{name}"] = map(str, column)  # the shortest text of a float32
     if found.folds is not None:
-        header.append("fold")
-        columns.append(found.folds.tolist())
-    write_csv(path, header, zip(*columns, strict=True))
+        columns["fold"] = found.folds
+    write_csv(path, [*columns], zip(*columns.values(), strict=True))
 
 
 def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:

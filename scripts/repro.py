@@ -118,7 +118,7 @@ async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
     """
     from src.cluster import run_on_workers, workspace_bundle  # Dask takes a second to import
 
-    await dvc("push", "--quiet", *inputs)  # to the remote, where workers get their data
+    await dvc("push", *inputs)  # to the remote, from which workers get their data
     changed = json.loads((await dvc("status", "--json", *stages))[-1])
     wanted = [stage for stage in stages if stage in changed]
     if not wanted:

@@ -106,31 +106,3 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
     axes.legend(loc="lower right", fontsize=9)
     axes.set_title(f"{title}: accuracy when test subjects also train", parse_math=False)
     return figure
-
-
-def seed_figure(models: Mapping[str, Sequence[Run]], title: str) -> Figure:
-    """Return held-out accuracy and training loss of every seed, one row per model."""
-    names = list(models)[::-1]  # matplotlib counts from the bottom
-    figure = Figure(figsize=(10, 1.9 + 0.7 * len(names)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    for axes, measure in ((left, "held_out_accuracy"), (right, "train_loss")):
-        for place, name in enumerate(names):
-            trained = [run for run in models[name] if not run.diverged]
-            found = numbers(trained, measure)
-            axes.plot(found, [place] * len(found), "o", color=COLOURS[0], alpha=0.6)
-            average, deviation = mean_and_deviation(found)
-            if average is not None:
-                text = f"{average:.3g}" + ("" if deviation is None else f" ± {deviation:.2g}")
-                axes.text(average, place + 0.28, text, ha="center", va="bottom", fontsize=8)
-                axes.plot([average] * 2, [place - 0.25, place + 0.25], color=COLOURS[0])
-            if len(trained) < len(models[name]):
-                axes.plot(0.97, place, "X", color=CROSS, ms=9, transform=axes.get_yaxis_transform())
-        axes.grid(alpha=0.3)
-    left.set_yticks(range(len(names)), names)
-    left.set(xlim=(0, 1), ylim=(-0.5, len(names) - 0.3), xlabel="held-out accuracy")
-    left.xaxis.set_major_formatter(PercentFormatter(1))
-    right.set(xscale="log", xlabel="training loss (log scale)")
-    right.margins(x=0.3)  # room for the text
-    text = f"{title}: one point per run; bar: mean ± standard deviation; cross: diverged"
-    figure.suptitle(text, parse_math=False)
-    return figure

@@ -7,8 +7,8 @@ from src.plotting.style import save_png
 from src.storage.files import read_csv, write_csv, write_json
 from src.studies.claims import verdicts
 from src.studies.dose import LeakageRun
-from src.studies.figures import leakage_figure, seed_figure, value_figure
-from src.studies.runs import Summary, by_value, read_studies, summaries
+from src.studies.figures import leakage_figure, value_figure
+from src.studies.runs import Summary, read_studies, summaries
 
 
 def main() -> None:
@@ -16,7 +16,6 @@ def main() -> None:
     studies, title = params.studies, params.data.title
     runs = read_studies(studies)
     write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries(runs))
-    models = by_value(runs["seed"], "model")
     claims = verdicts(runs)
     write_json(paths.CLAIMS, {"claims": [claim._asdict() for claim in claims]})
     for claim in claims:
@@ -28,7 +27,6 @@ def main() -> None:
     by_rate = {rates: runs["learning_rate"]}
     by_size = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
     plots = paths.STUDY_PLOTS
-    save_png(plots / "seed.png", seed_figure(models, title))
     save_png(plots / "leakage.png", leakage_figure(doses, f"{title}, {studies.leakage.model}"))
     save_png(plots / "learning_rate.png", value_figure(by_rate, "lr", of_rates, title))
     save_png(plots / "batch_size.png", value_figure(by_size, "batch_size", of_sizes, title))

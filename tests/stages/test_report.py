@@ -124,7 +124,7 @@ def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> N
     assert first["A"] == ["holds", "R", "by value: (0.1: 0 ± 0.5); p: < 1e-6"]
     assert list(second) == ["claim", "B", "C"]
     assert second["B"][1] == "R. Would decide: W"
-    links = [f"plots/{name}.png" for name in ("leakage", "seed", "learning_rate", "batch_size")]
+    links = [f"plots/{name}.png" for name in ("leakage", "learning_rate", "batch_size")]
     assert re.findall(r'src="(.*?)"', page) == links
     write_csv(doses, LeakageRun._fields, [])  # without subject ids
     studies_report.main()

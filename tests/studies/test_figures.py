@@ -5,8 +5,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from src.studies.dose import LeakageRun
-from src.studies.figures import PANELS, leakage_figure, seed_figure, value_figure
-from tests.studies.made_up import SEEDS, by_rate, made_up
+from src.studies.figures import PANELS, leakage_figure, value_figure
+from tests.studies.made_up import by_rate, made_up
 
 
 def drawn(axes: Axes, **style: str) -> list[list[float]]:
@@ -51,15 +51,6 @@ def test_value_figure_marks_runs_without_a_number_at_the_top() -> None:
     assert found["noise_scale_end"] == [[0.001], [0.01], [0.1], [1.0]]
     assert (found["sharpness"], found["gap"]) == ([[0.1]], [])
     assert [len(x) for x in drawn(panels["sharpness"], marker="o")] == [5, 5, 4, 5]
-
-
-def test_seed_figure_draws_every_seed_with_mean_and_deviation() -> None:
-    models = {"a": [made_up(s) for s in SEEDS], "b": [made_up(0, diverged=True, train_loss=nan)]}
-    left, right = seed_figure(models, "Digits").axes
-    assert [label.get_text() for label in left.get_yticklabels()] == ["b", "a"]
-    assert sum(len(x) for x in drawn(left, marker="o")) == 5
-    assert "0.702 ± 0.0016" in [text.get_text() for text in left.texts]
-    assert len(drawn(right, marker="X")) == 1
 
 
 def test_leakage_figure_draws_an_interval_of_the_mean_within_0_and_1() -> None:

@@ -65,4 +65,5 @@ def folds_checkpoint(model: str, key: str) -> Path:
 
 def study_runs(study: str, value: object) -> Path:
     """Return the file of one value's runs, named as DVC writes the value into a stage's name."""
-    return STUDIES / f"runs/{study}/{value}.csv"
+    place = f"batch_size/{study}-" if study in ("fixed", "linear") else f"{study}/"
+    return STUDIES / f"runs/{place}{value}.csv"

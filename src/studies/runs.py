@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from itertools import pairwise
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple, TypeVar
 
@@ -84,31 +83,27 @@ class Summary(NamedTuple):
     diverged: int  # of all runs
 
 
-class Rows(NamedTuple):
-    x: torch.Tensor  # (N, C, H, W) float32
-    y: torch.Tensor  # (N,) int64
-
-
+Rows = tuple[torch.Tensor, torch.Tensor]  # x (N, C, H, W) float32, y (N,) int64
 Train = Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Epoch]]
 
 
 def take(rows: Rows, chosen: NDArray[Any]) -> Rows:
     """Return a copy in memory of the chosen rows; equal channels, of stride 0, are copied once."""
-    once = rows.x[:, :1] if rows.x.stride(1) == 0 else rows.x
-    x = once[torch.from_numpy(chosen)].expand(-1, *rows.x.shape[1:])
-    return Rows(x, rows.y[torch.from_numpy(chosen)])
+    (x, y), places = rows, torch.from_numpy(chosen)
+    once = x[:, :1] if x.stride(1) == 0 else x
+    return once[places].expand(-1, *x.shape[1:]), y[places]
 
 
 def measured_training(
     network: nn.Module, fitted: Rows, held_out: Rows, train: Train, batch_size: int, curvature: bool
 ) -> dict[str, Any]:
     """Return the measures of a `Run`, from before and after `train`, which works in place."""
-    n_rows, first = len(fitted.y), deepcopy(network).eval()
+    n_rows, first = len(fitted[1]), deepcopy(network).eval()
     start_loss, _ = loss_and_accuracy(first, *fitted)
     found = history_measures(train(network, *fitted), start_loss, math.ceil(n_rows / batch_size))
     network.eval()
-    shares = fitted.y.bincount().double() / n_rows
-    found |= {"rows": n_rows, "held_out_rows": len(held_out.y), "start_loss": start_loss}
+    shares = fitted[1].bincount().double() / n_rows
+    found |= {"rows": n_rows, "held_out_rows": len(held_out[1]), "start_loss": start_loss}
     found["constant_loss"] = float(-torch.xlogy(shares, shares).sum())
     found["train_loss"], found["train_accuracy"] = loss_and_accuracy(network, *fitted)
     found["held_out_loss"], found["held_out_accuracy"] = loss_and_accuracy(network, *held_out)
@@ -148,19 +143,12 @@ def history_measures(
     }
 
 
-def runs_file(study: str, value: object) -> Path:
-    """Return the file of the runs of one value of a study in KEYS."""
-    if KEYS[study] == "batch_size":
-        return paths.study_runs("batch_size", f"{study}-{value}")
-    return paths.study_runs(study, value)
-
-
 def read_studies(studies: Studies) -> dict[str, list[Run]]:
     """Return the runs that params.yaml names, in its order; InputError if a file is missing."""
     rates, sizes = studies.learning_rate.values, studies.batch_size.values
     values: tuple[Sequence[object], ...] = (studies.seed.models, rates, sizes, sizes)
     return {
-        study: [run for value in found for run in read_csv(runs_file(study, value), Run)]
+        study: [run for value in found for run in read_csv(paths.study_runs(study, value), Run)]
         for study, found in zip(KEYS, values, strict=True)
     }
 

@@ -36,11 +36,7 @@ def set_up_device(threads: int) -> torch.device:
 
 @cache
 def has_gpu() -> bool:
-    """Return whether PyTorch can compute on a GPU here; a note says why a card cannot be used.
-
-    An older driver, a card that this build has no kernels for, and a card that another process has
-    for itself all look usable until the first kernel runs.
-    """
+    """Return whether a kernel runs on a GPU here; a note says why a card cannot be used."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -63,8 +59,7 @@ def device_name(device: torch.device) -> str:
 def multiplying_in(precision: str) -> Iterator[None]:
     """Let a GPU round the factors of float32 products to 10 bits, unless precision is float32.
 
-    Under bf16 that is for the products that stay in float32. InputError for bf16 on a GPU that has
-    none.
+    InputError for bf16 on a GPU that has none.
     """
     if precision == "bf16" and has_gpu() and torch.cuda.get_device_capability() < (8, 0):
         gpu = torch.cuda.get_device_name()
@@ -79,10 +74,7 @@ def multiplying_in(precision: str) -> Iterator[None]:
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc, where there is one, to keep what each step frees and the next needs again.
-
-    It would give large blocks back to the system, and each page of a new one costs a fault.
-    """
+    """Tell glibc to keep what each step frees, since each page of a new block costs a fault."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         trim_threshold, mmap_max = -1, -4  # as malloc.h numbers them

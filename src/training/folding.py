@@ -25,9 +25,8 @@ def fold(network: nn.Module, x: torch.Tensor, recipe: Recipe) -> "FoldedNetwork 
         return None
     assert isinstance(network, nn.Sequential)
     # For float32 without TF32, cuDNN's kernels for channels_last are the slower ones.
-    if next(network.parameters()).is_cuda and recipe.precision == "float32":
-        return FoldedNetwork(network, x, torch.contiguous_format)
-    return FoldedNetwork(network, x)
+    slower = next(network.parameters()).is_cuda and recipe.precision == "float32"
+    return FoldedNetwork(network, x, torch.contiguous_format if slower else torch.channels_last)
 
 
 def reason_not_to_fold(network: nn.Module) -> str | None:

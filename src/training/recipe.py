@@ -11,6 +11,8 @@ from torch import nn
 from src.cli import InputError, say_once
 from src.params import Augment, Recipe
 
+Numbers = NDArray[np.int64]  # (N,)
+
 
 def make_optimizer(recipe: Recipe, parameters: Iterable[Any]) -> torch.optim.Optimizer:
     """Return the optimizer of the recipe for `parameters`, or for groups of them."""
@@ -70,10 +72,7 @@ def augmented(images: torch.Tensor, augment: Augment, generator: torch.Generator
 
 
 def validation_rows(
-    recipe: Recipe,
-    labels: NDArray[np.int64],
-    subjects: NDArray[np.int64] | None,
-    classes: Sequence[str],
+    recipe: Recipe, labels: Numbers, subjects: Numbers | None, classes: Sequence[str]
 ) -> NDArray[np.bool_] | None:
     """Return which of the rows (N,) are held out for validation; None if none is wanted.
 

@@ -9,13 +9,14 @@ from functools import partial
 
 import torch
 
+from src import paths
 from src.cli import InputError, OneLineParser, run
 from src.data.splits import fold_of_rows
 from src.models import make_network
 from src.params import read_params
 from src.storage.dataset import load_split, read_info
 from src.storage.files import write_csv
-from src.studies.runs import KEYS, Rows, Run, measured_training, runs_file, take
+from src.studies.runs import KEYS, Run, measured_training, take
 from src.training.device import set_up_device
 from src.training.loop import train
 
@@ -39,10 +40,10 @@ def main() -> None:
     value = values[text]
 
     split = load_split("train", info)
-    rows = Rows(torch.from_numpy(split.images), torch.from_numpy(split.labels))
+    rows = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     fold = fold_of_rows(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
     fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs
-    n_rows = len(fitted.y)
+    n_rows = len(fitted[1])
     name = value if column == "model" else of_group.model
     arch, recipe = params.models[name].arch, params.recipe(name)
     lr = value if column == "lr" else recipe.lr
@@ -66,7 +67,7 @@ def main() -> None:
         run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
         found.append(list(run_.model_dump().values()))
         print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)
-    write_csv(runs_file(study, value), list(Run.model_fields), found)
+    write_csv(paths.study_runs(study, value), list(Run.model_fields), found)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from torch import nn
 
 from src.storage.dataset import Epoch
 from src.studies.runs import (
-    Rows,
     by_value,
     history_measures,
     mean_and_deviation,
@@ -24,13 +23,13 @@ from tests.studies.made_up import made_up
 def test_take_copies_the_chosen_rows_and_keeps_equal_channels_once() -> None:
     once, labels = np.arange(200, dtype=np.float32).reshape(200, 1, 1, 1), np.arange(200) % 3
     images = np.lib.stride_tricks.as_strided(once, (200, 3, 1, 1), (4, 0, 4, 4))
-    rows = Rows(torch.from_numpy(images), torch.from_numpy(labels))
+    rows = torch.from_numpy(images), torch.from_numpy(labels)
     for chosen in (labels == 1, np.array([7, 0, 7])):
-        found = take(rows, chosen)
-        assert found.x.stride(1) == 0
-        assert found.x.untyped_storage().nbytes() == 4 * len(found.y)
-        np.testing.assert_array_equal(found.x.numpy(), images[chosen])
-        np.testing.assert_array_equal(found.y.numpy(), labels[chosen])
+        x, y = take(rows, chosen)
+        assert x.stride(1) == 0
+        assert x.untyped_storage().nbytes() == 4 * len(y)
+        np.testing.assert_array_equal(x.numpy(), images[chosen])
+        np.testing.assert_array_equal(y.numpy(), labels[chosen])
 
 
 def measured(bias: float, curvature: bool = True) -> dict[str, Any]:
@@ -46,7 +45,7 @@ def measured(bias: float, curvature: bool = True) -> dict[str, Any]:
         return [SimpleNamespace(train_loss=0.7, train_accuracy=0.9)]
 
     x = torch.zeros(6, 1, 1, 1)
-    fitted, held_out = Rows(x[:4], torch.tensor([0, 0, 0, 1])), Rows(x[4:], torch.tensor([0, 1]))
+    fitted, held_out = (x[:4], torch.tensor([0, 0, 0, 1])), (x[4:], torch.tensor([0, 1]))
     return measured_training(network, fitted, held_out, train, 2, curvature)
 
 
@@ -76,7 +75,7 @@ def test_measured_training_takes_stride_0_and_keeps_a_frozen_layer_in_eval() -> 
     modes: list[bool] = []
     network = Views()
     network.norm.eval()
-    few = Rows(torch.randn(8, 1, 2, 2).expand(-1, 3, -1, -1), torch.arange(8) % 2)
+    few = torch.randn(8, 1, 2, 2).expand(-1, 3, -1, -1), torch.arange(8) % 2
     found = measured_training(network, few, few, train, 2, curvature=True)
     assert modes == [True, False, True]
     assert found["train_loss"] == found["held_out_loss"] == found["start_loss"]

@@ -115,14 +115,11 @@ def list_files(sources: Sequence[str]) -> list[Path]:
     """Return the files in `sources`, and the visible images in its folders, sorted by name."""
     files: list[Path] = []
     for source in map(Path, sources):
-        if not source.is_dir():
-            files.append(source)
-            continue
         images = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES]
         inside = [p for p in images if "/." not in f"/{p.relative_to(source).as_posix()}"]
-        if not inside:
+        if source.is_dir() and not inside:
             raise InputError(f"{source}: no image in this folder")
-        files += inside
+        files += inside or [source]
     return files
 
 

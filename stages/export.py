@@ -25,9 +25,7 @@ from src.storage.weights import load_weights
 
 TOLERANCE = 1e-4  # of a probability, between ONNX and PyTorch
 PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
-INTENDED_USE = (
-    "Research and teaching. Not a medical device: do not use it to diagnose or treat anybody."
-)
+INTENDED_USE = "Research and teaching. Not a medical device: not for diagnosis or treatment."
 
 
 def main() -> None:
@@ -39,11 +37,9 @@ def main() -> None:
         try:
             write_bytes(model, onnx_bytes(with_scaler(name, params, info), info.image_shape))
         except OnnxExporterError as error:
+            found = f"params.yaml: export.model is {name}, whose network has no ONNX form"
             first = str(error).strip().splitlines()[0]  # of pages
-            raise InputError(
-                f"params.yaml: export.model is {name}, whose network cannot be written as ONNX "
-                f"({first}); export another model"
-            ) from None
+            raise InputError(f"{found} ({first}); export another model") from None
         largest = largest_difference(name, info, model)
         if not largest <= TOLERANCE:
             raise InputError(

@@ -73,10 +73,7 @@ def probabilities(
 
 
 def best_penalty(images: Images, labels: Numbers, n_classes: int) -> float:
-    """Return the C with the highest AUC on inner folds; without any, the strongest penalty.
-
-    A loss would ask most for modest probabilities of rare classes.
-    """
+    """Return the C with the highest AUC on inner folds; without any, the strongest penalty."""
     n_folds = min(INNER_FOLDS, int(np.bincount(labels).max()))
     if n_folds < 2:
         return float(PENALTIES[0])

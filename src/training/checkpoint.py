@@ -21,10 +21,7 @@ Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
 
 
 class Checkpoint:
-    """All that the next step depends on; a folded network is saved folded, since unfolding rounds.
-
-    It is written between epochs, every `seconds` at most, since the weights can be 450 MB.
-    """
+    """All that the next step depends on, written between epochs, every `seconds` at most."""
 
     def __init__(self, path: Path, seconds: float = 30) -> None:
         self.path, self.seconds = path, seconds
@@ -59,10 +56,7 @@ class Checkpoint:
     def restore(
         self, parts: Sequence[Part], generator: torch.Generator
     ) -> tuple[list[list[Any]], dict[str, torch.Tensor] | None]:
-        """Put the state back; return the history so far and the best weights.
-
-        Without a file that is [] and None; with a damaged one too, and a line says so.
-        """
+        """Put the state back; return history and best weights: [] and None without a whole file."""
         if not self.path.exists():
             return [], None
         try:

@@ -37,11 +37,6 @@ def test_modules_directly_in_src_import_only_each_other() -> None:
         assert imported_packages(file) <= {module.stem for module in modules}, file.name
 
 
-def test_storage_imports_no_other_package() -> None:
-    for file in (REPO / "src/storage").glob("*.py"):
-        assert imported_packages(file) <= BASE, file.name
-
-
 def test_architectures_import_only_layers_of_the_other_models() -> None:
     """An architecture's stages depend on its own file and on layers.py, and on no other."""
     for file in (REPO / "src/models").glob("[!_]*.py"):

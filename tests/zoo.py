@@ -10,6 +10,7 @@ import yaml
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from src.models import resnet
 from src.params import Recipe
 
 REPO = Path(__file__).resolve().parents[1]
@@ -24,28 +25,15 @@ class Centre(nn.Module):
         return 2 * x - 1
 
 
-class Block(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(width)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(x + self.norm(self.conv(x)))
-
-
-class ResNet(nn.Module):
+class Own(nn.Module):
     """A module with a forward of its own, a view, and no Sequential at the top."""
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(channels, 8, 3)
-        self.blocks = nn.Sequential(Block(8), Block(8))
-        self.pool = nn.AdaptiveAvgPool2d(2)
-        self.head = nn.Linear(32, classes)
+        self.network = network
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.head(self.pool(self.blocks(self.stem(x))).view(len(x), -1))
+        logits: torch.Tensor = self.network(x).flatten().view(len(x), -1)
         return logits
 
 
@@ -58,9 +46,7 @@ def pooled(width: int, classes: int) -> list[nn.Module]:
 
 
 def frozen_stem(shape: tuple[int, int, int], classes: int) -> nn.Module:
-    network = nn.Sequential(
-        nn.Flatten(), nn.Linear(prod(shape), 16), nn.ReLU(), nn.Linear(16, classes)
-    )
+    network = nn.Sequential(nn.Flatten(), *flat(shape, classes))
     network[1].requires_grad_(False)
     return network
 
@@ -75,7 +61,7 @@ ZOO: dict[str, Make] = {
     "batchnorm_dropout": lambda shape, k: nn.Sequential(
         nn.Conv2d(shape[0], 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
         nn.Dropout(0.5), *pooled(8, k)),
-    "resnet": lambda shape, k: ResNet(shape[0], k),
+    "resnet": lambda shape, k: Own(resnet.make_network(shape, k)),
     "nested_stem": lambda shape, k: nn.Sequential(
         nn.Sequential(nn.Conv2d(shape[0], 8, 3)), nn.Sequential(*pooled(8, k))),
     "centre_first": lambda shape, k: nn.Sequential(Centre(), nn.Flatten(), *flat(shape, k)),

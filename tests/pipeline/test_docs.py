@@ -3,7 +3,6 @@
 import re
 import shutil
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -45,19 +44,16 @@ def commands(text: str) -> list[str]:
     return [command for command in found if not command.startswith("#")]
 
 
-def is_run_elsewhere(command: str) -> bool:
-    return any(re.match(rf"{re.escape(start)}(?![\w-])", command) for start in ELSEWHERE)
-
-
 def scripts() -> dict[str, list[str]]:
     """Return the commands of each section, those that an earlier one has left out."""
     found, seen = {}, set()
+    elsewhere = re.compile(f"({'|'.join(map(re.escape, ELSEWHERE))})(?![\\w-])")
     for page in PAGES:
         for section in re.split("^## ", page.read_text(), flags=re.MULTILINE):
             title = f"{page.stem}: {section.splitlines()[0]}"
             new = [c for c in dict.fromkeys(commands(section)) if c not in seen]
             seen |= {*new}
-            if script := [command for command in new if not is_run_elsewhere(command)]:
+            if script := [command for command in new if not elsewhere.match(command)]:
                 found[title] = script
     return found
 
@@ -68,20 +64,18 @@ SCRIPTS = scripts()
 @pytest.fixture(scope="module")
 def reader(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a clone with a Git server, a DVC remote and the files that readers bring."""
-    above = tmp_path_factory.mktemp("reader")
-    folder = above / "clone"
+    folder = tmp_path_factory.mktemp("reader") / "clone"
     clone = finished.copy(folder)
     clone.shell("git init --quiet --bare ../origin.git; git remote add origin ../origin.git")
     clone.shell("git push --quiet --set-upstream origin HEAD")
-    clone.shell(f"dvc remote add --quiet --default --local store {above / 'store'}; dvc push")
+    clone.shell(
+        f"dvc remote add --quiet --default --local store {folder.with_name('store')}; dvc push"
+    )
     write_raw(folder / "WHERE/YOUR/TENSORS/ARE", shape=(3, 36, 36), classes=("A", "B", "C"))
     shutil.copy(folder / "WHERE/YOUR/TENSORS/ARE/test_data.pt", folder / "more.pt")
-    for name in ("scan", "FOLDER/scan", *(f"set/{split}/{c}/{i}" for split in ("train", "test")
-                 for c in "AB" for i in range(8))):  # fmt: skip
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        grey = np.random.default_rng(len(name)).integers(0, 255, (36, 36), np.uint8)
-        Image.fromarray(grey).save(path)
+    for place in (".", "FOLDER", "set/train/A", "set/train/B", "set/test/A", "set/test/B"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        Image.effect_noise((36, 36), 50).save(folder / place / "scan.png")
     shutil.make_archive(str(folder / "archive"), "zip", folder / "set")
     (folder / "ids.csv").write_text("file,subject\nFOLDER/scan.png,1\n")
     return clone

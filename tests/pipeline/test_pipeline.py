@@ -64,19 +64,6 @@ def test_status_after_a_new_architecture_names_the_new_stages_only(clone: Clone)
         assert {row["model"] for row in csv.DictReader(history)} == {*MODELS, "a_new_arch"}
 
 
-def test_results_are_two_tables_that_fit_120_columns(finished: Clone) -> None:
-    lines = finished.run("python", "-m", "scripts.results").splitlines()
-    assert max(map(len, lines)) <= 120
-    first = [line.split()[0] for line in lines if line]
-    baselines = ["majority", "nearest_neighbour"]
-    names = [*CROSS_VALIDATED, *baselines, "linear", *MODELS, *baselines]
-    assert [name for name in first if name in names] == names
-    rows = finished.run("dvc", "metrics", "show").splitlines()[1:]
-    shown = [f"cross_validation/{name}" for name in (*CROSS_VALIDATED, *baselines, "linear")]
-    files = {f"metrics/{name}.json" for name in (*MODELS, *baselines, *shown)}
-    assert {row.split()[0] for row in rows} == files
-
-
 def test_plots_show_draws_all_models_in_one_chart(finished: Clone) -> None:
     plots = charts(finished.run("dvc", "plots", "show", "--json"))
     for chart in ("plots/history.csv", "Training accuracy of all models"):

@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import REPO
-
 # Small enough to run often: 8 subjects, the seven models on one epoch, two folds, one run of each
 # study, since each `dvc` resolves all of them.
 SMALL = {
@@ -44,10 +42,6 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cold_run: list[str] = []  # the stages that the first repro ran
-        if not (folder / ".venv").exists():  # the one of this process, which make need not make
-            (folder / ".venv").mkdir(parents=True)
-            (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
-            shutil.copy(REPO / "requirements.lock", folder / ".venv")
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command as a process group of its own, its output in one pipe."""
@@ -165,6 +159,6 @@ def clone(finished: Clone, tmp_path: Path) -> Clone:
 def studied(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return a clone after `make studies`, committed; tests that change it take a copy."""
     clone = finished.copy(tmp_path_factory.mktemp("studied") / "clone")
-    clone.shell("make studies")
+    clone.shell("make studies SETUP=requirements.lock")  # with this environment, not .venv
     clone.commit("studies")
     return clone

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 
 import pytest
 from PIL import Image
@@ -22,6 +23,7 @@ ELSEWHERE = {
 }
 # What a reader replaces, and what keeps the test short: small images, few stages.
 REPLACED = {
+    r"\. \.venv": f". {sys.prefix}",
     r"\bURL\b": "../origin.git",
     r"\bM\b": "resnet",
     r"NAME\.\.\.": "report",

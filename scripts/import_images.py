@@ -31,7 +31,7 @@ def main() -> None:
         subjects = subject_ids(files, classes, arguments.subject_pattern, arguments.subjects)
         print(f"subjects: {len(np.unique(subjects))}, from {arguments.subjects or 'the names'}")
     except NoSubjects as reason:
-        print(f"subjects: none ({reason}); see --subject-pattern and --subjects")
+        print(f"subjects: unknown ({reason}); --subject-pattern or --subjects names them")
     in_test = rows_in_test(files, labels, subjects, arguments)
     rng = np.random.default_rng(arguments.seed)
     rows = {s: rng.permutation(np.flatnonzero(in_test == (s == "test"))) for s in SPLITS}

@@ -1,5 +1,7 @@
 """Print the results in two short tables: new subjects, and the given split."""
 
+import subprocess
+import sys
 import textwrap
 from collections.abc import Mapping
 
@@ -20,6 +22,8 @@ def main() -> None:
     print_table(f"New {by}s: {folds} folds of all rows", new)
     print_table("Given split: test rows", read_given(params))
     print(f"\n{textwrap.fill(read_json(paths.LEAKAGE, Leakage).sentence, 110)}")
+    if subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"]).returncode:
+        print("warning: some of these results are old; python -m scripts.repro renews them")
 
 
 def print_table(title: str, metrics: Mapping[str, Metrics]) -> None:
@@ -35,7 +39,7 @@ def print_table(title: str, metrics: Mapping[str, Metrics]) -> None:
 
 def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """Return a figure, with its interval if it has one."""
-    text = "-" if value is None else f"{value:.3f}"
+    text = "-" if value is None else f"{value:z.3f}"
     return text if low is None else f"{text} ({low:.3f} to {high:.3f})"
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from src import paths
 from src.cli import run
 from src.evaluation.comparison import Pair, compare_pairs
-from src.evaluation.confidence import interval_name
 from src.evaluation.metrics import read_given, read_new_subjects
 from src.params import Params, read_params
 from src.plotting import results
@@ -34,15 +33,14 @@ def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
     tests = {name: read_predictions(paths.predictions(name), classes) for name in params.models}
     write_pairs(paths.PAIRS, tests, "row")
     test = next(iter(tests.values()))
-    interval = interval_name(test.subjects)
     above = f"{title}: accuracy on the given split"
-    below = f"{len(test.labels)} test rows, with 95 % confidence intervals ({interval})"
+    below = f"{len(test.labels)} test rows, with 95 % confidence intervals"
     save_png(paths.ACCURACY_FIGURE, results.interval_figure(metrics, ["accuracy"], above, below))
     curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
     above = f"{title}: ROC on the given split"
     save_png(paths.ROC_FIGURE, results.roc_figure(curves, metrics, above))
     above = f"{title}: models that differ only in the learning rate\n"
-    above += f"line: 95 % confidence interval ({interval})"
+    above += "line: 95 % confidence interval"
     figure = results.learning_rate_figure(params.groups_by_lr(), metrics, histories, above)
     save_png(paths.LEARNING_RATE_FIGURE, figure)
 
@@ -55,7 +53,7 @@ def compare_on_new_subjects(params: Params, classes: list[str]) -> None:
     write_pairs(paths.NEW_SUBJECT_PAIRS, rivals, by)
     above = f"{params.data.title}: on new {by}s, and on the given split (hollow, in brackets)"
     n_units = len(folds["majority"].labels)
-    below = f"cross-validation on {n_units} {by}s, with 95 % bootstrap intervals"
+    below = f"cross-validation on {n_units} {by}s, with 95 % confidence intervals"
     columns = ["accuracy", "auc"]
     figure = results.interval_figure(metrics, columns, above, below, given=read_given(params))
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)

@@ -7,7 +7,6 @@ import torch
 
 from src import paths
 from src.cli import model_argument, run
-from src.evaluation.confidence import interval_name
 from src.evaluation.metrics import negative_label, roc_points, score
 from src.evaluation.predict import predict_logits
 from src.models import make_network
@@ -43,7 +42,7 @@ def main() -> None:
     write_csv(paths.roc(name), RocPoint._fields, roc_points(found, info.classes, negative))
     print(
         f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {metrics.ci_low:.4f} "
-        f"to {metrics.ci_high:.4f} ({interval_name(test.subjects)}){', diverged' * diverged}"
+        f"to {metrics.ci_high:.4f}{', diverged' * diverged}"
     )
 
 

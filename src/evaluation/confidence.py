@@ -20,11 +20,6 @@ def clustered(subjects: Subjects) -> TypeGuard[NDArray[np.int64]]:
     return subjects is not None and len(np.unique(subjects)) > 1
 
 
-def interval_name(subjects: Subjects) -> str:
-    """Return the name of the method that `accuracy_interval` uses for these rows."""
-    return "bootstrap over subjects" if clustered(subjects) else "Wilson"
-
-
 def bootstrap(
     statistic: Callable[[Floats], Sequence[Floats]], n_rows: int, subjects: Subjects
 ) -> tuple[float, float]:

@@ -38,5 +38,5 @@ def check_size(image_shape: Shape, smallest: int, arch: str) -> None:
     if min(height, width) < smallest:
         raise InputError(
             f"{arch}: images of {height} x {width} pixels are too small, expected at least "
-            f"{smallest} x {smallest}; remove the models of this arch from params.yaml"
+            f"{smallest} x {smallest}; import them with --resize, or remove the models of this arch"
         )

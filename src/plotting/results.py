@@ -3,7 +3,7 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, product
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -14,6 +14,8 @@ from src.plotting.style import BLUE, GREY, ORANGE, PALETTE, VERMILION
 from src.storage.dataset import Epoch
 from src.storage.predictions import RocPoint
 
+LINES = [*product(("-", "-.", ":"), PALETTE)]  # more than a palette has
+MARKERS = [*product("os^vD", PALETTE)]
 HIGHEST_LOSS = 1e3  # a curve above it needs no number
 DASHED: dict[str, Any] = {"color": GREY, "linestyle": "--", "zorder": 0}
 TEXT: dict[str, Any] = {"fontsize": 9, "va": "center"}
@@ -75,9 +77,10 @@ def roc_figure(curves: Mapping[str, Sequence[RocPoint]], metrics: Metrics, title
         axes.set_axis_off()
     for axes, (model, points) in zip(grid, curves.items(), strict=False):
         axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-        for name, colour in zip(names, cycle(PALETTE)):
+        for name, (style, colour) in zip(names, cycle(LINES)):
             line = [point[1:] for point in points if point.name == name]
-            axes.plot(*(zip(*line, strict=True) if line else ((), ())), color=colour, label=name)
+            x_and_y = zip(*line, strict=True) if line else ((), ())
+            axes.plot(*x_and_y, linestyle=style, color=colour, label=name)
         without = ": diverged" if metrics[model].diverged else ": no curve"
         axes.set_title(model if points else model + without, fontsize=9)
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
@@ -97,10 +100,10 @@ def history_figure(histories: Histories, metrics: Metrics, title: str) -> Figure
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss, accuracy = figure.subplots(2, 1, sharex=True)
     above = 1.0  # in heights of the panel
-    for (name, rows), colour in zip(histories.items(), cycle(PALETTE)):
-        epochs = [row.epoch for row in rows]
+    for (name, rows), (marker, colour) in zip(histories.items(), cycle(MARKERS)):
+        epochs = [row.epoch + 1 for row in rows]
         without_loss = math.isnan(rows[-1].train_loss)
-        line: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 4}
+        line: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
         loss.plot(epochs, [row.train_loss for row in rows], **line)
         label = "" if without_loss else name
         accuracy.plot(epochs, [row.train_accuracy for row in rows], **line, label=label)

@@ -17,6 +17,7 @@ from src.studies.runs import Run, by_value, mean_and_deviation, numbers
 COLOURS = ("tab:blue", "tab:orange")  # one per curve
 CROSS, GREY = "tab:red", "dimgray"
 NOTEBOOK = {"lr": (1e-8, 0.01, 10), "batch_size": (5, 15, 100)}  # of its models
+FAR = 100  # between two values: a line over the gap would say what nobody measured
 DIVERGED, UNDEFINED = 0.95, 0.88  # of a panel's height: where runs without a number are marked
 PANELS = {  # measure: title, scale
     "train_loss": ("training loss", "log"),
@@ -65,13 +66,15 @@ def draw_curve(
     colour = COLOURS[place]
     lowest = 0 if PANELS[measure][1] == "log" else -math.inf  # a log axis cannot show a 0
     mark = partial(axes.plot, transform=axes.get_xaxis_transform(), clip_on=False, linestyle="")
-    means = {}
+    means: dict[float, float] = {}
     for value, group in groups.items():
         x = value * 1.1**place  # a little to the side, so that two curves do not hide each other
         trained = [run for run in group if not run.diverged]
         found = [number for number in numbers(trained, measure) if number > lowest]
         axes.plot([x] * len(found), found, "o", color=colour, alpha=0.6, markersize=5)
         if found:
+            if means and x > FAR * max(means):
+                means[x / 2] = math.nan
             means[x] = mean(found)
         if len(trained) < len(group):
             label = "one seed or more diverged"

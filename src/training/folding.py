@@ -21,7 +21,7 @@ def fold(network: nn.Module, x: torch.Tensor, recipe: Recipe) -> "FoldedNetwork 
     if not is_plain_sgd(recipe):
         reason = "its recipe is not plain SGD"
     if reason:
-        say_once(f"note: trains the network as it is, without folding: {reason}")
+        say_once(f"note: plain training, without the fast path for equal channels: {reason}")
         return None
     assert isinstance(network, nn.Sequential)
     # For float32 without TF32, cuDNN's kernels for channels_last are the slower ones.

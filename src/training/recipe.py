@@ -88,7 +88,7 @@ def validation_rows(
         of_class = ids[labels[firsts] == label]
         n_held_out = min(round(recipe.validation * len(of_class)), len(of_class) - 1)
         if not n_held_out:
-            say_once(f"note: validation has no row of {classes[label]}, of which are too few")
+            say_once(f"note: no row of {classes[label]} is in validation: it has too few subjects")
         chosen += order.permutation(of_class)[:n_held_out].tolist()
     if not chosen:
         raise InputError(

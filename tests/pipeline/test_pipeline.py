@@ -29,8 +29,10 @@ def test_repro_of_a_changed_model_trains_it_alone_and_set_back_nothing(clone: Cl
     weights = clone.folder / "models/conv_nn2.safetensors"
     before = weights.read_bytes()
     clone.shell(r"sed -i.bak '/^  conv_nn2:/,/lr:/s/lr: 0.01/lr: 0.001/' params.yaml")  # as README
+    assert "scripts.repro" in clone.run("python", "-m", "scripts.results")  # some are old
     assert clone.repro() == ["train@conv_nn2", "evaluate@conv_nn2", "compare", "report"]
     assert weights.read_bytes() != before
+    assert "scripts.repro" not in clone.run("python", "-m", "scripts.results")
 
     changes = json.loads(clone.run("dvc", "params", "diff", "--json"))["params.yaml"]
     assert list(changes) == ["models.conv_nn2.lr"]

@@ -71,8 +71,8 @@ def test_history_figure_marks_divergence_above_the_losses() -> None:
     dashed = [[*line.get_ydata()] for line in lines if line.get_linestyle() == "--"]
     assert dashed == [[1.1, 0.9], [0.4, 0.7]]
     above, inside = (line for line in lines if line.get_marker() == "X")
-    assert (above.get_xdata(), above.get_ydata()[0] > 1) == ([1], True)  # in heights of the panel
-    assert (inside.get_xdata(), inside.get_ydata()) == ([1], [0.4])
+    assert (above.get_xdata(), above.get_ydata()[0] > 1) == ([2], True)  # in heights of the panel
+    assert (inside.get_xdata(), inside.get_ydata()) == ([2], [0.4])
 
 
 def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan() -> None:

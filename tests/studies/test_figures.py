@@ -36,6 +36,10 @@ def test_value_figure_marks_sizes_of_the_notebook_and_sets_two_curves_apart() ->
     panel = value_figure({"a": runs, "b": runs}, "batch_size", "batch size", "Digits").axes[0]
     assert {x[0] for x in drawn(panel, linestyle=":")} == {5, 15, 100}
     assert len({x[0] for x in drawn(panel, marker="o")}) == 10
+    far = [made_up(lr=lr) for lr in (1e-8, 1e-4, 0.001)]  # no line joins the first two
+    loss = value_figure({"a": far}, "lr", "learning rate", "Digits").axes[0]
+    (means,) = (line for line in loss.lines if line.get_label() == "a")
+    assert np.isnan(np.asarray(means.get_ydata())).tolist() == [False, True, False, False]
 
 
 def test_value_figure_marks_runs_without_a_number_at_the_top() -> None:

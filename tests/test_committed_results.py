@@ -1,4 +1,4 @@
-"""The figures in README and docs are those of the result files in Git."""
+"""The results in Git answer the notebook's question 1; README and docs have their figures."""
 
 import csv
 import io
@@ -16,6 +16,18 @@ from scripts.results import number, print_table
 from src.evaluation.metrics import read_metrics
 from src.params import BASELINES, read_params
 from tests.conftest import REPO
+
+
+def test_a_learning_rate_of_001_learns_1e_8_stands_still_and_10_diverges(repo: Path) -> None:
+    models = {p.stem: json.loads(p.read_text()) for p in repo.glob("metrics/*_nn?.json")}
+    majority = json.loads((repo / "metrics/majority.json").read_text())
+    assert models["conv_nn2"]["ci_low"] > majority["accuracy"]
+    with (repo / "plots/history.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == "conv_nn3"]
+    first, *_, last = (float(row["train_loss"]) for row in rows)
+    assert last == pytest.approx(first, abs=1e-3)
+    assert len(models) == 6
+    assert [name for name, m in models.items() if m["diverged"]] == ["conv_nn4"]
 
 
 def metric_row(path: Path) -> str:

@@ -61,3 +61,11 @@ def test_repro_repairs(
     linked.repro()
     assert linked.outs() == finished.outs()
     assert damaged_objects(linked) == []
+
+
+def test_repro_force_over_read_only_outs_leaves_the_cache(finished: Clone, linked: Clone) -> None:
+    for name in linked.outs():
+        (linked.folder / name).chmod(0o444)
+    linked.run("dvc", "repro", "--force")
+    assert linked.outs() == finished.outs()
+    assert damaged_objects(linked) == []

@@ -152,10 +152,7 @@ def test_read_raw_of_sets_on_different_scales(
 @pytest.mark.parametrize("channels", [1, 3])
 def test_read_raw_of_channels_last(folder: Path, channels: int) -> None:
     change(folder, lambda x: x[:, :channels].permute(0, 2, 3, 1).contiguous(), "data")
-    message = refusal(folder)
-    assert "train_data.pt" in message
-    assert "N x H x W x C" in message
-    assert "x.permute(0, 3, 1, 2)" in message
+    assert re.search(r"train_data\.pt.*N x H x W x C.*x\.permute\(0, 3, 1, 2\)", refusal(folder))
 
 
 def test_read_raw_without_a_channel_axis_reads_one_channel(folder: Path) -> None:
@@ -180,12 +177,10 @@ def test_read_raw_of_labels_from_1(folder: Path, named: bool) -> None:
     assert "test_labels.pt: labels start at 1; subtract 1" in refusal(folder)
 
 
-@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.float16])
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.float16])
 def test_read_raw_of_one_hot_labels(folder: Path, dtype: torch.dtype) -> None:
     change(folder, lambda y: torch.nn.functional.one_hot(y).to(dtype), "labels", ["test"])
-    message = refusal(folder)
-    assert "test_labels.pt" in message
-    assert "argmax(1)" in message
+    assert re.search(r"test_labels\.pt.*argmax\(1\)", refusal(folder))
 
 
 def test_read_raw_of_float_labels_takes_whole_numbers_alone(folder: Path) -> None:

@@ -28,9 +28,8 @@ def fresh(fresh_after_run: Clone, tmp_path: Path) -> Clone:
 def quiet(clone: Clone, *command: str) -> str:
     """Run a command, which must not complain; return its output."""
     output = clone.run(*command)
-    assert not re.search("WARNING|ERROR|missing|not in cache|does not exist|deleted", output), (
-        output
-    )
+    complaints = re.findall("WARNING|ERROR|missing|not in cache|does not exist|deleted", output)
+    assert not complaints, output
     return output
 
 

@@ -141,15 +141,19 @@ def test_import_images_notes_levels_of_16_bits(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
-    [(["--seed", "-1"], "--seed"), (["--out", "params.yaml"], "params.yaml"),
-     (["--test-share", "0.2"], "--test-share"), (["--subjects", "gone.csv"], "gone.csv"),
-     (["--subjects", "a.csv", "--subject-pattern", "a"], "--subject")],
+    ("source", "arguments", "named"),
+    [("", ["--seed", "-1"], "--seed"), ("", ["--out", "params.yaml"], "params.yaml"),
+     ("", ["--test-share", "0.2"], "--test-share"), ("", ["--subjects", "gone.csv"], "gone.csv"),
+     ("", ["--subjects", "a.csv", "--subject-pattern", "a"], "--subject"),
+     # A flat set, and shares that leave train or test without a row of a class.
+     *(("train", ["--test-share", share], share) for share in ("0", "1.5", "0.99")),
+     ("train", ["--test-share", "0.5", "--subject-pattern", "(Ill|Sané)"], "--test-share"),
+     ("train", [], "--test-share")],
 )  # fmt: skip
 def test_import_images_with_wrong_arguments_names_them_and_writes_nothing(
-    workspace: Path, image_set: Path, arguments: list[str], named: str
+    workspace: Path, image_set: Path, source: str, arguments: list[str], named: str
 ) -> None:
-    check_refused(workspace, [str(image_set), *arguments], named)
+    check_refused(workspace, [str(image_set / source), *arguments], named)
 
 
 def check_refused(workspace: Path, arguments: list[str], *named: str) -> None:
@@ -171,17 +175,6 @@ def test_import_images_counts_what_is_wrong_by_kind(workspace: Path, image_set: 
     named = ["30 images", "2 unreadable, such as ", "1 transparent, such as ", "Ill/4.png",
              "24 of 20 x 16, 2 of 21 x 16, 1 of 20 x 15", "--resize"]  # fmt: skip
     check_refused(workspace, [str(image_set)], *named)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [([], "--test-share"), *((["--test-share", share], share) for share in ("0", "1.5", "0.99")),
-     (["--test-share", "0.5", "--subject-pattern", "(Ill|Sané)"], "--test-share")],
-)  # fmt: skip
-def test_import_images_of_a_flat_set_that_cannot_be_split_names_the_share(
-    workspace: Path, image_set: Path, arguments: list[str], named: str
-) -> None:
-    check_refused(workspace, [str(image_set / "train"), *arguments], named)
 
 
 def test_import_images_of_nothing_names_it(workspace: Path, image_set: Path) -> None:

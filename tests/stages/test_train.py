@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from src.storage.dataset import Epoch
 from src.storage.files import read_csv
 from tests.conftest import PARAMS, REPO, call_stage, load_npy, write_raw
-from tests.training.test_loop import plain_training
-from tests.zoo import ZOO
+from tests.zoo import ZOO, plain_training, recipe
 
 SHAPE = (3, 36, 40)
 
@@ -52,11 +51,11 @@ def test_train_of_every_network_of_the_zoo_is_one_file_and_six_lines(scaled: Pat
         torch.manual_seed(3)
         network = make(SHAPE, 3)
         # In float32 a larger rate would make much of the rounding, which differs between CPUs.
-        losses, _ = plain_training(network, grey.repeat(1, 3, 1, 1), labels, epochs=2, lr=0.01)
+        plain = plain_training(network, grey.repeat(1, 3, 1, 1), labels, recipe(lr=0.01, epochs=2))
         saved = load_file(scaled / f"models/{name}.safetensors")
         torch.testing.assert_close(saved, dict(network.state_dict()), rtol=1e-4, atol=1e-5)
         history = read_csv(scaled / f"plots/history/{name}.csv", Epoch)
-        expected = [of_batches[-1] for of_batches in losses]
+        expected = [epoch.last_batch_loss for epoch in plain]
         assert [epoch.last_batch_loss for epoch in history] == pytest.approx(expected, rel=1e-3)
 
 

@@ -1,6 +1,5 @@
 """Each option of a recipe, and the pairs that interact, against a plain PyTorch loop."""
 
-import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from src.cli import InputError
@@ -16,7 +14,8 @@ from src.params import Augment
 from src.training.checkpoint import Checkpoint
 from src.training.loop import train
 from src.training.recipe import augmented, validation_rows
-from tests.zoo import ZOO, recipe
+from tests.training.test_loop import assert_same_state
+from tests.zoo import ZOO, plain_training, recipe
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -35,73 +34,6 @@ def fresh(name: str) -> nn.Module:
     return ZOO[name](SHAPE, CLASSES).double()
 
 
-def shifted(image: np.ndarray, down: int, right: int, mirrored: bool) -> np.ndarray:
-    """Move an image (C, H, W) and repeat the pixels at its edges, then mirror it."""
-    n = 3
-    padded = np.pad(image, ((0, 0), (n, n), (n, n)), mode="edge")
-    height, width = image.shape[1:]
-    moved = padded[:, n - down : n - down + height, n - right : n - right + width]
-    return moved[:, :, ::-1] if mirrored else moved
-
-
-def plain_training(
-    network: nn.Module, x: torch.Tensor, y: torch.Tensor, held_out: torch.Tensor, r: Any
-) -> list[tuple[float, float | None]]:
-    """Train as a textbook does, with every option spelled out; return losses by epoch."""
-    kinds: dict[str, Any] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    options = {"lr": r.lr, "weight_decay": r.weight_decay}
-    if r.optimizer == "sgd":
-        optimizer: Any = torch.optim.SGD(network.parameters(), momentum=r.momentum, **options)
-    else:
-        optimizer = kinds[r.optimizer](network.parameters(), **options)
-    fitted = (~held_out).nonzero().squeeze(1)
-    weight = None
-    if r.class_weights == "balanced":
-        labels = y[fitted].numpy()
-        of_classes = compute_class_weight("balanced", classes=np.unique(labels), y=labels)
-        weight = torch.from_numpy(of_classes)
-    generator = torch.Generator().manual_seed(r.seed)
-    n_steps = math.ceil(len(fitted) / r.batch_size)
-    history: list[tuple[float, float | None]] = []
-    best = math.inf
-    for epoch in range(r.epochs):
-        order = fitted
-        if r.shuffle:
-            order = fitted[torch.randperm(len(fitted), generator=generator)]
-        losses = []
-        for i, batch in enumerate(order.split(r.batch_size)):
-            images = x[batch]
-            if r.augment != "none":
-                s = r.augment.shift
-                down, right = torch.randint(-s, s + 1, (2, len(batch), 1), generator=generator)
-                mirrored = torch.rand(len(batch), 1, generator=generator) < 0.5
-                moved = [
-                    shifted(image, int(d), int(q), bool(m and r.augment.flip))
-                    for image, d, q, m in zip(images.numpy(), down, right, mirrored, strict=True)
-                ]
-                images = torch.from_numpy(np.stack(moved))
-            if r.schedule == "cosine":
-                done = (epoch * n_steps + i) / (r.epochs * n_steps)
-                optimizer.param_groups[0]["lr"] = r.lr * (1 + math.cos(math.pi * done)) / 2
-            loss = nn.functional.cross_entropy(network(images.contiguous()), y[batch], weight)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item() * len(batch))
-        validation = None
-        if held_out.any():
-            with torch.no_grad():
-                logits = network.eval()(x[held_out].contiguous())
-                validation = nn.functional.cross_entropy(logits, y[held_out], weight).item()
-            network.train()
-            if validation < best:
-                best, weights = validation, copy.deepcopy(network.state_dict())
-        history.append((sum(losses) / len(fitted), validation))
-    if best < math.inf:
-        network.load_state_dict(weights)
-    return history
-
-
 AUGMENT = {"augment": {"shift": 3, "flip": True}}
 RECIPES: dict[str, dict[str, Any]] = {
     "momentum": {"momentum": 0.9},
@@ -118,6 +50,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "flip": {"augment": {"shift": 0, "flip": True}},
     "augmentation, shuffle": {**AUGMENT, "shuffle": True},
     "validation": {"validation": 0.3},
+    "shuffle": {"shuffle": True},
     "validation, shuffle": {"validation": 0.3, "shuffle": True},
     "validation that gets worse": {"validation": 0.3, "lr": 3.0},
     "all": {
@@ -134,27 +67,19 @@ def test_train_with_a_recipe_equals_a_plain_loop_also_when_resumed(
     x, y = rows()
     r = recipe(**{"lr": 0.1, "batch_size": BATCH, "epochs": EPOCHS, "seed": 4, **changes})
     chosen = validation_rows(r, y.numpy(), None, NAMES)
-    held_out = torch.zeros(ROWS, dtype=torch.bool) if chosen is None else torch.from_numpy(chosen)
-    expected = fresh(name)
-    losses = plain_training(expected, x, y, held_out, r)
+    held_out = None if chosen is None else torch.from_numpy(chosen)
+    expected = fresh(name)  # right before its training: dropout draws from the same generator
+    plain = plain_training(expected, x, y, r, held_out)
     ours = fresh(name)
-    options: dict[str, Any] = {"held_out": None if chosen is None else held_out}
-    history = train(ours, x, y, r, **options)
-    for epoch, (loss, validation) in zip(history, losses, strict=True):
-        assert epoch.train_loss == pytest.approx(loss, rel=1e-4)
-        if validation is None:
-            assert epoch.validation_loss is None
-        else:
-            assert epoch.validation_loss == pytest.approx(validation, rel=1e-4)
-    states = dict(ours.state_dict()), dict(expected.state_dict())
-    torch.testing.assert_close(*states, rtol=1e-6, atol=1e-9)
+    history = train(ours, x, y, r, held_out=held_out)
+    np.testing.assert_allclose(np.array(history, float), np.array(plain, float), rtol=1e-4)
+    assert_same_state(ours, expected)
 
     for _ in range(2):  # the second resumes from the last checkpoint, after two epochs of three
         resumed, checkpoint = fresh(name), Checkpoint(tmp_path / "checkpoint", seconds=0)
-        again = train(resumed, x, y, r, checkpoint=checkpoint, **options)
+        again = train(resumed, x, y, r, checkpoint=checkpoint, held_out=held_out)
     assert again == history
-    states = dict(resumed.state_dict()), dict(ours.state_dict())
-    torch.testing.assert_close(*states, rtol=0, atol=0)
+    assert_same_state(resumed, ours, rtol=0, atol=0)
 
 
 HELD_OUT = torch.arange(ROWS) % 3 == 0
@@ -174,7 +99,7 @@ def test_validation_keeps_the_best_epoch_and_patience_ends_the_training() -> Non
     assert len(train(kept, x, y, patient, held_out=HELD_OUT)) == end + 1
     shorter = r.model_copy(update={"epochs": end - 1})
     train(at_best, x, y, shorter, held_out=HELD_OUT)
-    torch.testing.assert_close(dict(kept.state_dict()), dict(at_best.state_dict()), rtol=0, atol=0)
+    assert_same_state(kept, at_best, rtol=0, atol=0)
 
 
 class Breaking(nn.Module):

@@ -41,15 +41,16 @@ def metric_row(path: Path) -> str:
 def readme(repo: Path) -> Iterator[str]:
     params = read_params(repo / "params.yaml")
     said = io.StringIO()
-    for folder, names in (
-        ("metrics/cross_validation", (*params.cross_validation.models, *BASELINES)),
-        ("metrics", (*params.models, *BASELINES[:2])),
+    for folder, names, word in (
+        ("metrics/cross_validation", (*params.cross_validation.models, *BASELINES), "to"),
+        ("metrics", (*params.models, *BASELINES[:2]), "from"),
     ):
         found = {name: read_metrics(repo / folder / f"{name}.json") for name in names}
         with redirect_stdout(said):
             print_table("", {name: metrics for name, metrics in found.items() if metrics})
-        if metrics := found["simple_nn2"]:
-            yield f"of {100 * metrics.accuracy:.0f} % on "
+        if (network := found["simple_nn2"]) and (nearest := found["nearest_neighbour"]):
+            yield f"of {100 * network.accuracy:.0f} % on "
+            yield f"{word} {100 * nearest.accuracy:.0f} %"
     yield from said.getvalue().splitlines()
 
 

@@ -54,11 +54,15 @@ def readme(repo: Path) -> Iterator[str]:
     yield from said.getvalue().splitlines()
 
 
-def evaluation(repo: Path) -> Iterator[str]:
-    for value in (*read_params(repo / "params.yaml").studies.leakage.shares, "permuted"):
-        with (repo / f"studies/runs/leakage/{value}.csv").open() as file:
+def doses(folder: Path) -> Iterator[str]:
+    for path in folder.glob("*.csv"):
+        with path.open() as file:
             found = [float(row["accuracy"]) for row in csv.DictReader(file)]
         yield f"| {sum(found) / len(found):.3f} | {min(found):.3f} to {max(found):.3f} |"
+
+
+def evaluation(repo: Path) -> Iterator[str]:
+    yield from doses(repo / "studies/runs/leakage")
     yield from map(metric_row, (repo / "docs/real-slices/cross_validation").glob("*.json"))
 
 
@@ -97,6 +101,7 @@ def in_words(figures: dict[str, Any]) -> str:
 
 def real_slices(repo: Path) -> Iterator[str]:
     folder = repo / "docs/real-slices"
+    yield from doses(folder / "leakage")
     yield from map(metric_row, folder.glob("*/*.json"))  # new subjects, and the given split
     for sample, real in zip(claims(repo / "studies"), claims(folder), strict=True):
         verdicts = (sample["claim"], sample["verdict"], real["verdict"])

@@ -1,7 +1,7 @@
 """Measure ours against the notebook's loop on this machine's GPU: `make benchmark-gpu`.
 
-Full-size rows of phantoms; both loops in turn, medians and their ratios. Writes
-benchmarks/results/gpu.json.
+Full-size rows of phantoms; the recipes of benchmarks/steps.py in turn, medians in milliseconds per
+step, and the seconds of a whole training. Writes benchmarks/results/gpu.json.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.cpu import ROUNDS, machine, measured, start_steps, step_ms, workspace
+from benchmarks.steps import RECIPES
 from src.training.device import has_gpu
 
 RESULTS = Path(__file__).parent / "results/gpu.json"
@@ -28,13 +29,13 @@ def main() -> None:
         for stage in ("load", "scale"):
             measured(folder, f"stages.{stage}")
         for model, n_steps in STEPS.items():
-            times: dict[str, list[float]] = {"plain": [], "ours": []}
+            times: dict[str, list[float]] = {recipe: [] for recipe in RECIPES}
             for _ in range(ROUNDS):
                 for recipe, of_all in times.items():
                     of_all.append(step_ms(start_steps(model, recipe, folder, 2, n_steps)))
-            plain, ours = (statistics.median(of_all) for of_all in times.values())
-            result[model] = {"plain_ms": plain, "ours_ms": ours, "ratio": plain / ours}
-            print(f"{model}: {plain:.3f} ms, ours {ours:.3f} ms per step, {plain / ours:.1f} times")
+            found = {f"{recipe}_ms": statistics.median(times[recipe]) for recipe in RECIPES}
+            result[model] = {**found, "train": measured(folder, "stages.train", model)}
+            print(model, {name: round(ms, 3) for name, ms in found.items()})
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=2) + "\n")
 

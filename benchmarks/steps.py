@@ -1,8 +1,9 @@
 """Print the milliseconds per training step of a model, ours or the notebook's.
 
-`python -m benchmarks.steps MODEL {ours,plain} STEPS [--threads T]` in a workspace whose rows are
-loaded and scaled. Each measurement is a process of its own, as a stage is: the allocator's settings
-hold for a whole process, and what a model leaves in it slows the next one.
+`python -m benchmarks.steps MODEL RECIPE STEPS [--threads T]` in a workspace whose rows are loaded
+and scaled. `plain` is the notebook's loop, `resident` the same with all rows on the device. Each
+measurement is a process of its own, as a stage is: the allocator's settings hold for a whole
+process, and what a model leaves in it slows the next one.
 """
 
 import argparse
@@ -15,10 +16,17 @@ from benchmarks.notebook import plain_step
 from src.models import make_network
 from src.params import read_params
 from src.storage.dataset import load_split, read_info
-from src.training.device import graphed, has_gpu, set_up_device, to_device_if_it_fits
+from src.training.device import (
+    graphed,
+    has_gpu,
+    multiplying_in,
+    set_up_device,
+    to_device_if_it_fits,
+)
 from src.training.folding import fold
 from src.training.loop import training_step
 
+RECIPES = ("plain", "resident", "ours", "ours_tf32", "ours_bf16")
 WARM_UP = 3
 GPU_SECONDS = 2
 
@@ -26,17 +34,19 @@ GPU_SECONDS = 2
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
-    parser.add_argument("recipe", choices=["ours", "plain"])
+    parser.add_argument("recipe", choices=RECIPES)
     parser.add_argument("steps", type=int)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    if arguments.recipe == "ours":
+    if arguments.recipe.startswith("ours"):
         device = set_up_device(arguments.threads)
     else:
         torch.set_num_threads(arguments.threads)
         torch.backends.cudnn.allow_tf32 = False  # as ours: else a GPU would not multiply alike
         device = torch.device("cuda:0" if has_gpu() else "cpu")
-    print(step_ms(arguments.model, arguments.recipe, arguments.steps, device))
+    _, _, precision = arguments.recipe.partition("_")
+    with multiplying_in(precision or "float32"):
+        print(step_ms(arguments.model, arguments.recipe, arguments.steps, device))
 
 
 def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float:
@@ -46,26 +56,30 @@ def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float
     rows = load_split("train", info)
     x, y = torch.from_numpy(rows.images), torch.from_numpy(rows.labels)
     network = make_network(arch, info.image_shape, len(info.classes), seed=0).to(device)
-    if recipe == "ours":
+    ours = recipe.startswith("ours")
+    if ours:
         x, y = to_device_if_it_fits(x, device), y.to(device)
         folded = fold(network, x, model)
         assert folded is not None  # the notebook's networks can be folded
         optimizer = torch.optim.SGD(folded.parameter_groups(model.lr), lr=model.lr, fused=True)
-        step = training_step(folded, optimizer)
+        step = training_step(folded, optimizer, "bf16" if recipe == "ours_bf16" else "float32")
         step = graphed(step, folded) if device.type == "cuda" else step
         x = x[:, : folded.channels]
     else:
         step = plain_step(network, model.lr, device)
         n_rows = min(len(x), (WARM_UP + n_steps) * model.batch_size)
         x, y = x[:n_rows].contiguous(), y[:n_rows]  # the notebook holds all channels in memory
+        if recipe == "resident":
+            x, y = x.to(device), y.to(device)
     losses = torch.empty(n_steps + WARM_UP, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
 
     def one_step(i: int) -> None:
         """Take a step and, in ours, do with it what the training loop does."""
         nonlocal correct
-        loss, right = step(*batches[i % len(batches)])
-        if recipe == "ours":
+        images, labels = batches[i % len(batches)]
+        loss, right = step(images.clone() if ours else images, labels)
+        if ours:
             losses[i] = loss
             correct += right
 

@@ -111,8 +111,9 @@ def shared_slices() -> Path:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """Return an empty folder with a params.yaml, in which stages run as real commands."""
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, new and empty except for a params.yaml."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS)
     return tmp_path
 

@@ -27,9 +27,8 @@ def table(folder: Path) -> list[list[str]]:
 
 
 @pytest.fixture
-def image_set(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def image_set(workspace: Path) -> Path:
     """Return 2 classes of 3 subjects x 5 slices, 4 and 5 in test; image i is of grey level i."""
-    monkeypatch.chdir(workspace)
     top = workspace / "download/Some Dataset"
     files = [f"train/CLASS/x{i}.png" for i in range(9)]
     files += [f"test/CLASS/{s}{k}.png" for s in (4, 5) for k in ("", " (2)", " (3)")]
@@ -145,7 +144,7 @@ def test_import_images_notes_levels_of_16_bits(
     [("", ["--seed", "-1"], "--seed"), ("", ["--out", "params.yaml"], "params.yaml"),
      ("", ["--test-share", "0.2"], "--test-share"), ("", ["--subjects", "gone.csv"], "gone.csv"),
      ("", ["--subjects", "a.csv", "--subject-pattern", "a"], "--subject"),
-     # A flat set, and shares that leave train or test without a row of a class.
+     # A flat set, which these do not split.
      *(("train", ["--test-share", share], share) for share in ("0", "1.5", "0.99")),
      ("train", ["--test-share", "0.5", "--subject-pattern", "(Ill|Sané)"], "--test-share"),
      ("train", [], "--test-share")],

@@ -72,8 +72,7 @@ REPRO = (sys.executable, "-m", "scripts.repro")
 
 
 @pytest.fixture(autouse=True)
-def in_workspace(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.chdir(workspace)
+def in_workspace(workspace: Path) -> Iterator[None]:
     yield
     for process in psutil.Process().children():  # a failed test leaves them
         process.terminate()

@@ -26,8 +26,7 @@ Y = (SUBJECTS >= 9) + (SUBJECTS == 14).astype(int)  # only subject 14 is Unsure
 
 
 @pytest.fixture(autouse=True)
-def flat(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(workspace)
+def flat(workspace: Path) -> None:
     Path("data/flat").mkdir(parents=True)
     for split, part in (("train", slice(TRAIN)), ("test", slice(TRAIN, None))):
         for name, values in (("x", X), ("y", Y), ("subjects", SUBJECTS)):

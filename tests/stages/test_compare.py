@@ -27,9 +27,8 @@ def predictions(n_right: int, n_rows: int, *, folds: bool = False) -> Prediction
 
 
 @pytest.fixture
-def results(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def results(workspace: Path) -> Path:
     """Results of four models; each gets one of 14 rows more right than the one before."""
-    monkeypatch.chdir(workspace)
     write_json(paths.INFO, {"image_shape": [1, 2, 2], "classes": CLASSES, "counts": {}})
     names = (*MODELS, *BASELINES, "a_model_of_old_params")
     for place, name in enumerate(names):

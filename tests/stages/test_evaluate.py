@@ -30,7 +30,6 @@ OUTS = (METRICS, paths.confusion("small"), paths.predictions("small"), paths.roc
 @pytest.fixture
 def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     """The network whose weights are in the workspace, beside test rows."""
-    monkeypatch.chdir(workspace)
     monkeypatch.setattr("sys.argv", ["evaluate", "small"])
     for file, values in (("scaled/x", X), ("flat/y", LABELS), ("flat/subjects", SUBJECTS)):
         Path(f"data/{file}").parent.mkdir(parents=True, exist_ok=True)

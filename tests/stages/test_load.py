@@ -14,19 +14,12 @@ from tests.conftest import RunStage, load_npy, write_raw
 FLAT = Path("data/flat")
 
 
-@pytest.fixture
-def here(raw: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the good raw folder, with the workspace as the current folder."""
-    monkeypatch.chdir(raw.parents[1])
-    return raw
-
-
-def test_load_writes_each_row_once_and_describes_them(here: Path) -> None:
+def test_load_writes_each_row_once_and_describes_them(raw: Path) -> None:
     load.main()
     for split, n_rows in (("train", 23), ("test", 14)):
         x = load_npy(FLAT / f"x_{split}.npy")
         assert x.dtype == np.uint8
-        images = torch.load(here / f"{split}_data.pt")
+        images = torch.load(raw / f"{split}_data.pt")
         np.testing.assert_array_equal(x / np.float32(255), images[:, 0].flatten(1))
         for kind, expected in (("y", np.arange(n_rows) % 3), ("subjects", np.arange(n_rows) // 3)):
             numbers = load_npy(FLAT / f"{kind}_{split}.npy")
@@ -41,13 +34,13 @@ def test_load_writes_each_row_once_and_describes_them(here: Path) -> None:
     assert Path("plots/sample.png").is_file()
 
 
-def test_load_of_another_folder_replaces_all_outs_or_none(here: Path) -> None:
+def test_load_of_another_folder_replaces_all_outs_or_none(raw: Path) -> None:
     load.main()
-    shutil.rmtree(here)
-    write_raw(here, shape=(3, 9, 7), classes=("a", "b"), subjects=False)
-    images = torch.load(here / "test_data.pt")
+    shutil.rmtree(raw)
+    write_raw(raw, shape=(3, 9, 7), classes=("a", "b"), subjects=False)
+    images = torch.load(raw / "test_data.pt")
     images[13, 2, 3, 3] = 0.123  # one channel of the last row
-    torch.save(images, here / "test_data.pt")
+    torch.save(images, raw / "test_data.pt")
     load.main()
     assert not list(FLAT.glob("subjects_*"))
     np.testing.assert_array_equal(load_npy(FLAT / "x_test.npy"), images.flatten(1))
@@ -55,18 +48,18 @@ def test_load_of_another_folder_replaces_all_outs_or_none(here: Path) -> None:
     good = {path.name: path.read_bytes() for path in FLAT.iterdir()}
     images = images.double()
     images[9, 2, 5, 5] = 1e39  # beyond float32's range
-    torch.save(images, here / "test_data.pt")
+    torch.save(images, raw / "test_data.pt")
     with pytest.raises(InputError, match=r"test_data.pt: row 9 "):
         load.main()
     assert {path.name: path.read_bytes() for path in FLAT.iterdir()} == good
 
 
 def test_load_with_unseen_classes_says_so_in_an_ascii_terminal_too(
-    here: Path, run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
+    raw: Path, run_stage: RunStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.save(torch.full((23,), 2), here / "train_labels.pt")
-    torch.save(torch.arange(14) % 2, here / "test_labels.pt")
-    (here / "classes.json").write_text(json.dumps(["Démence", "a,\"b'", "$\\frac{$"]))
+    torch.save(torch.full((23,), 2), raw / "train_labels.pt")
+    torch.save(torch.arange(14) % 2, raw / "test_labels.pt")
+    (raw / "classes.json").write_text(json.dumps(["Démence", "a,\"b'", "$\\frac{$"]))
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     said = run_stage("load").stdout
     assert [name in said for name in (r"D\xe9mence", "a,\"b'", "$\\frac{$")] == [True, True, False]

@@ -3,7 +3,6 @@
 import re
 from base64 import b64encode
 from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -15,17 +14,14 @@ from src.studies.dose import LeakageRun
 from stages import report
 from stages.studies import report as studies_report
 
+pytestmark = pytest.mark.usefixtures("workspace")
+
 MODELS = ("small", "conv", "conv_again", "conv_hot")  # of the params in tests/conftest.py
 PICTURES = (
     *("new_subjects", "accuracy", "roc", "leakage"),
     *("history", "learning_rate", "sample"),
 )
 CLASSES = ("<Ill>", "Sane", "Unsure")
-
-
-@pytest.fixture(autouse=True)
-def in_workspace(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(workspace)
 
 
 def table(page: str, caption: str) -> dict[str, list[str]]:

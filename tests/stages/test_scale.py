@@ -12,26 +12,22 @@ from src.storage.dataset import load_split, read_info
 from stages import load, scale
 from tests.conftest import write_raw
 
+pytestmark = pytest.mark.usefixtures("workspace")
+
+RAW = Path("data/raw")
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def here(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the place of the raw folder, with the workspace as the current folder."""
-    monkeypatch.chdir(workspace)
-    return workspace / "data/raw"
 
 
 @pytest.mark.parametrize("offset", [0, 1e-4])  # stored as uint8, and as float32
 @pytest.mark.parametrize(("n_train", "n_chunk"), [(23, 1), (23, 7), (5121, 100)])
 def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
-    here: Path, monkeypatch: pytest.MonkeyPatch, n_train: int, n_chunk: int, offset: float
+    monkeypatch: pytest.MonkeyPatch, n_train: int, n_chunk: int, offset: float
 ) -> None:
-    write_raw(here, n_train, 14, (3, 6, 5))
-    images = {split: torch.load(here / f"{split}_data.pt") for split in ("train", "test")}
+    write_raw(RAW, n_train, 14, (3, 6, 5))
+    images = {split: torch.load(RAW / f"{split}_data.pt") for split in ("train", "test")}
     images["train"][:, :, :, :2] = images["train"][:1, :, :, :2]  # constant columns
     images["train"][3, :, :, 0] += offset  # almost constant ones
-    torch.save(images["train"], here / "train_data.pt")
+    torch.save(images["train"], RAW / "train_data.pt")
     monkeypatch.setattr(arrays, "CHUNK_BYTES", n_chunk * 4 * 6 * 5)
     load.main()
     scale.main()
@@ -61,10 +57,10 @@ def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
     ],
 )
 def test_scale_warns_of_test_rows_on_another_scale(
-    here: Path, capsys: Capture, n_test: int, split: str, factor: float, offset: float, warned: bool
+    capsys: Capture, n_test: int, split: str, factor: float, offset: float, warned: bool
 ) -> None:
-    write_raw(here, n_test=n_test)
-    path = here / f"{split}_data.pt"
+    write_raw(RAW, n_test=n_test)
+    path = RAW / f"{split}_data.pt"
     torch.save(offset + factor * torch.load(path), path)
     load.main()
     capsys.readouterr()
@@ -72,7 +68,7 @@ def test_scale_warns_of_test_rows_on_another_scale(
     said = capsys.readouterr().out
     assert said.count("test_data.pt") == warned
     if warned:
-        sets = [torch.load(here / f"{split}_data.pt") for split in ("test", "train")]
+        sets = [torch.load(RAW / f"{split}_data.pt") for split in ("test", "train")]
         expected = [value for x in sets for value in (x.mean(), x.std(correction=0))]
         found = [float(number) for number in re.findall(r"-?\d[\d.]*", said)]
         np.testing.assert_allclose(found, expected, atol=1e-4)

@@ -26,12 +26,11 @@ Stage = Callable[..., None]
 
 
 @pytest.fixture
-def stage(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+def stage(workspace: Path) -> Stage:
     """Run a stage of the studies in the workspace, where the data are scaled."""
     write_raw(workspace / "data/raw")
     for name in ("load", "scale"):
         call_stage(workspace, name)
-    monkeypatch.chdir(workspace)
     return lambda name, *arguments: call_stage(workspace, f"studies.{name}", *arguments)
 
 

@@ -9,18 +9,20 @@ from typing import Any, get_args
 import yaml
 
 from src import paths
+from src.cli import OneLineParser, run
 from src.params import Group, Model, Params, Train
 from src.storage.files import write_bytes
 
 PAGE = Path("docs/parameters.md")
 LIMITS = {"const": "", "minimum": "from ", "exclusiveMinimum": "above ", "maximum": "to "}
+LIMITS |= {"exclusiveMaximum": "below "}
 
 
 def with_table(page: str, values: dict[str, Any]) -> str:
     """Return the page with a new table; `values` are the defaults."""
     head = ["| key | default | allowed | meaning |\n", "|---|---|---|---|\n"]
     table = "".join([*head, *rows(Params, "", values)])
-    return re.sub(r"(^\|.*\n)+", lambda _: table, page, flags=re.MULTILINE)
+    return re.sub(r"(^\|.*\n)+", lambda _: table, page, count=1, flags=re.MULTILINE)
 
 
 def rows(group: type[Group], prefix: str, values: Any) -> Iterator[str]:
@@ -47,6 +49,11 @@ def allowed(kind: dict[str, Any]) -> str:
     return choices or limits or kind.get("type", "group")
 
 
-if __name__ == "__main__":
+def main() -> None:
+    OneLineParser(prog="python -m scripts.parameters", description=__doc__).parse_args()
     defaults = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
     write_bytes(PAGE, with_table(PAGE.read_text(encoding="utf-8"), defaults).encode())
+
+
+if __name__ == "__main__":
+    run(main)

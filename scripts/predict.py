@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from src.cli import InputError, OneLineParser, printable, progress, run
 from src.data.image_folder import SUFFIXES, read_image
-from src.data.raw_tensors import float_images
+from src.data.raw_tensors import float_images, read_images
 from src.data.subject_ids import subjects_in
-from src.data.tensor_file import read_tensor
 from src.export.onnx_file import BATCH, Described, onnx_session
 from src.params import read_params
 from src.storage.arrays import Shape, pixels
@@ -35,9 +34,7 @@ class Model(NamedTuple):
 def main() -> None:
     arguments = parsed()
     model = load_model(arguments.model)
-    classes, expected = model.classes, list(model.image_shape[1:])
-    if arguments.resize not in (None, expected):
-        raise InputError(f"--resize: {arguments.resize}, expected {expected}, as in training")
+    classes = model.classes
     images = read_inputs(list_files(arguments.file), model, arguments.resize)
     names, outputs = list[str](), []
     while batch := list(islice(images, BATCH)):
@@ -56,8 +53,7 @@ def main() -> None:
         print(
             f"warning: {(~near).sum()} of {len(names)} images lie far outside the training rows, "
             f"such as {printable(names[first])}: mean {mean[first]:.2f}, deviation "
-            f"{deviation[first]:.2f} after scaling, expected about 0 and 1; are they on the same "
-            "scale?"
+            f"{deviation[first]:.2f} after scaling, expected about 0 and 1; check their scale"
         )
     if arguments.csv:
         predicted = np.array(classes)[probabilities.argmax(1)]
@@ -145,9 +141,7 @@ def read_inputs(
 
 
 def _rows(path: Path, image_shape: Shape) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    images = read_tensor(path)
-    if images.ndim == 3:  # one channel, as `load` reads it
-        images = images[:, None]
+    images = read_images(path, notes=[])
     if images.shape[1:] != image_shape:
         found, expected = tuple(images.shape), ("N", *image_shape)
         raise InputError(f"{path}: a tensor of shape {found}, expected {expected} as in training")

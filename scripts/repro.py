@@ -140,7 +140,7 @@ async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
         for md5, content in answer.files.items():
             write_bytes(cache / md5[:2] / md5[2:], content)
     if done := [stage for stage, answer in answers.items() if answer.end != "failed"]:
-        await dvc("repro", "--pull", "--single-item", *done)  # from the run cache
+        await dvc("repro", "--pull", "--single-item", *done, show=print)  # from the run cache
     print(f"{'stage':32} {'worker':28} seconds")
     for stage, answer in answers.items():
         print(f"{stage:32} {answer.where:28} {answer.seconds:7.0f}")
@@ -204,7 +204,7 @@ async def run_stage(stage: str, place: dict[str, str]) -> str:
     started, end = time.perf_counter(), "done"
     try:
         await dvc("repro", "--single-item", stage, show=show, **place)
-    except InputError as error:
+    except (InputError, OSError, ValueError) as error:  # also of starting it, of a line too long
         end = "no memory" if HAD_NO_MEMORY.search(str(error)) else "failed"
     show(f"{'done in' if end == 'done' else 'failed after'} {time.perf_counter() - started:.0f} s")
     return end

@@ -83,5 +83,5 @@ def model_argument(stage: str, models: Iterable[str]) -> str:
     parser.add_argument("model", help="a name under `models` in params.yaml")
     name: str = parser.parse_args().model
     if name not in models:
-        raise InputError(f"params.yaml: models has no {name!r}, expected {', '.join(models)}")
+        raise InputError(f"params.yaml: {stage} has no {name!r}, expected {', '.join(models)}")
     return name

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from distributed import Client, get_worker, wait
+from distributed import CancelledError, Client, get_worker, wait
 
 from src.cli import HAD_NO_MEMORY, InputError
 
@@ -86,7 +86,12 @@ async def run_on_workers(
                 refused.add(answer.where)
             return Answer("failed", "", 0, "no worker is left that can run it", {})
 
-        answers = dict(zip(stages, await asyncio.gather(*map(ask, stages)), strict=True))
+        try:
+            answers = dict(zip(stages, await asyncio.gather(*map(ask, stages)), strict=True))
+        except CancelledError:
+            raise InputError(
+                "DASK_SCHEDULER_ADDRESS: its scheduler ended; start it again"
+            ) from None
         for stage, answer in answers.items():
             if answer.end == "failed" and HAD_NO_MEMORY.search(answer.text):
                 show(f"{stage}: again, alone")

@@ -97,7 +97,7 @@ class Train(Group):
     optimizer: Literal["sgd", "adam", "adamw"]
     """as in `torch.optim`"""
     momentum: Annotated[float, Field(ge=0, lt=1)]
-    """of `sgd`, below 1"""
+    """of `sgd`"""
     weight_decay: Annotated[float, Field(ge=0, le=1e30)]
     """of any optimizer, as PyTorch defines it"""
     schedule: Literal["constant", "cosine"]

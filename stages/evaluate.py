@@ -40,10 +40,8 @@ def main() -> None:
     table = np.array(info.classes)[np.stack([test.labels, found.predicted], axis=1)]
     write_csv(paths.confusion(name), Prediction._fields, table)
     write_csv(paths.roc(name), RocPoint._fields, roc_points(found, info.classes, negative))
-    print(
-        f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {metrics.ci_low:.4f} "
-        f"to {metrics.ci_high:.4f}{', diverged' * diverged}"
-    )
+    interval = f"{metrics.ci_low:.4f} to {metrics.ci_high:.4f}{', diverged' if diverged else ''}"
+    print(f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {interval}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """params.yaml is read as it is written, or refused with one line that names the key."""
 
+import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from scripts.parameters import with_table
 from src.cli import InputError
@@ -133,8 +133,12 @@ def test_read_params_at_the_ends_of_a_range(tmp_path: Path, key: str, low: int, 
 
 def test_docs_parameters_has_the_table_of_the_schema(repo: Path) -> None:
     page = (repo / "docs/parameters.md").read_text(encoding="utf-8")
-    defaults = yaml.safe_load((repo / "params.yaml").read_text(encoding="utf-8"))
-    assert page == with_table(page, defaults), "make it anew: python -m scripts.parameters"
+    without_defaults = r"^(\| `[^|]*\|)[^|]*\|"  # your own params may differ
+    expected, found = (
+        re.sub(without_defaults, r"\1", text, flags=re.MULTILINE)
+        for text in (with_table(page, {}), page)
+    )
+    assert found == expected, "make it anew: python -m scripts.parameters"
 
 
 @pytest.mark.parametrize(

@@ -94,26 +94,29 @@ def list_images(source: Path) -> tuple[list[ImageFile], list[str], list[str]]:
 
 def _folder_tree(source: Path) -> Tree:
     tree: Tree = {}
-    for folder, inside, names in os.walk(source, followlinks=True):
+    errors: list[OSError] = []
+    for folder, inside, names in os.walk(source, onerror=errors.append, followlinks=True):
         here = Path(folder)
-        # A link to a folder above would be followed again and again.
-        above = {here.resolve(), *here.resolve().parents}
+        # A link to a folder on the way down would be followed again and again.
+        above = {p.resolve() for p in (here, *here.parents)} | {*here.resolve().parents}
         inside[:] = [name for name in inside if (here / name).resolve() not in above]
         tree |= {(here / name).relative_to(source).parts: here / name for name in names}
+    if errors:
+        raise errors[0]
     return tree
 
 
 def _zip_tree(source: Path) -> Tree:
     try:
         archive = ZipFile(source)
-    except BadZipFile as error:
+    except (BadZipFile, ValueError, NotImplementedError) as error:  # also of names, of versions
         raise InputError(f"{source}: not a whole zip ({error}), expected one of {LAYOUT}") from None
     tree: Tree = {}
     for member in archive.namelist():
         name = member.replace("\\", "/")  # which old .NET programs write
         if not name.endswith("/"):
             # bsdtar and 7z write './train/...'
-            parts = tuple(part for part in name.split("/") if part != ".")
+            parts = tuple(part for part in name.split("/") if part not in ("", "."))
             tree[parts] = Member(archive, member)
     return tree
 
@@ -148,8 +151,8 @@ def read_image(
         with warnings.catch_warnings(action="ignore"):
             Image.open(BytesIO(data), formats=FORMATS).verify()  # checksums, which loading skips
             image = Image.open(BytesIO(data), formats=FORMATS)
-            _check_image(image, path)
             wide = ";16" in str(image.tile)  # colours that Pillow reduces while it loads them
+            _check_image(image, path)
             turned, note = ImageOps.exif_transpose(image), "keep the upper 8 of 16 bits" * wide
             if image.mode.startswith("I"):
                 turned, note = _eight_bits(turned, path)

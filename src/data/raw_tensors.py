@@ -39,7 +39,7 @@ def read_raw(folder: Path) -> Raw:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected the raw tensors (param data.raw)")
     notes: list[str] = []
-    images = {split: _images(folder / f"{split}_data.pt", notes) for split in SPLITS}
+    images = {split: read_images(folder / f"{split}_data.pt", notes) for split in SPLITS}
     labels, subjects = _numbers(folder, "labels", images, notes), {}
     if any(os.path.lexists(folder / f"{split}_subjects.pt") for split in SPLITS):
         subjects = _numbers(folder, "subjects", images, notes)
@@ -82,7 +82,8 @@ def save_labels(folder: Path, classes: Sequence[str], labels: BySplit, subjects:
             save_tensor(folder / f"{split}_{kind}.pt", torch.from_numpy(numbers))
 
 
-def _images(path: Path, notes: list[str]) -> torch.Tensor:
+def read_images(path: Path, notes: list[str]) -> torch.Tensor:
+    """Return the images (N, C, H, W) at `path`, as saved; add to `notes` how they are read."""
     images = read_tensor(path)
     if images.ndim == 3:
         notes.append(f"note: {path}: {tuple(images.shape)} is read as images of one channel")
@@ -160,7 +161,6 @@ def _check_together(folder: Path, raw: Raw) -> None:
         if wrong.any():
             row = int(wrong.argmax())
             raise InputError(
-                f"{path}: row {row} has the label {labels[row]}, expected 0 to {n_classes - 1}, "
-                f"the last of the {n_classes} classes"
+                f"{path}: row {row} has the label {labels[row]}, expected 0 to {n_classes - 1}"
             )
     checks.scales(folder / "test_data.pt", raw.images["train"], raw.images["test"])

@@ -38,5 +38,5 @@ def fold_of_rows(
                 )
             fold[test] = number
     if all(len(np.unique(fold[y == label])) == 1 for label in np.unique(y)):
-        raise InputError(f"{source}: no class has rows in two folds, expected one of two subjects")
+        raise InputError(f"{source}: no class has rows in two folds, use more subjects")
     return fold

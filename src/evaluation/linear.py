@@ -17,8 +17,7 @@ from src.storage.arrays import pixels, take_rows
 from src.storage.predictions import Predictions
 
 INNER_FOLDS = 5
-# C of scikit-learn, for images of length 1: a small one is a strong penalty.
-PENALTIES = 10.0 ** np.arange(-2, 3)
+PENALTIES = 10.0 ** np.arange(-2, 3)  # C of scikit-learn: a small one is a strong penalty
 
 Images = NDArray[np.float32]  # (S, D)
 Numbers = NDArray[np.int64]  # (S,)

@@ -60,4 +60,5 @@ def nearest_of_other_groups(x: NDArray[Any], groupings: Numbers) -> tuple[Number
                 if own.any():
                     typical[row] = np.median(from_all[own])
             advance(len(rows))
-    return nearest, np.divide(distance, typical, where=distance > 0, out=np.zeros_like(distance))
+    with np.errstate(divide="ignore"):  # infinity, where the others of the group are copies
+        return nearest, np.divide(distance, typical, where=distance > 0, out=0 * distance)

@@ -68,8 +68,7 @@ def onnx_bytes(network: WithScaler, image_shape: Shape) -> bytes:
     for part in (*parts, *model.graph.input, *model.graph.output, *model.graph.initializer):
         part.doc_string = ""
         del part.metadata_props[:]
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def onnx_session(path: Path) -> onnxruntime.InferenceSession:

@@ -59,8 +59,7 @@ def interval_figure(
         axes.axvline(math.nan if constant is None else constant, **DASHED)
         axes.set(xlim=(0, 1), ylim=(len(metrics) - 0.4, -0.6), xlabel=label)  # the first on top
         axes.grid(axis="x", alpha=0.3)
-    names = ["nearest neighbour" if name == BASELINES[1] else name for name in metrics]
-    grid[0].set_yticks(range(len(names)), names)
+    grid[0].set_yticks(range(len(metrics)), list(metrics))
     figure.suptitle(title, parse_math=False)
     figure.supxlabel(f"{note}; dashed: a constant answer", fontsize=9)
     return figure

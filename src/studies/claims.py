@@ -1,8 +1,7 @@
 """The rules that judge the notebook's claims; claims.yaml has the claims and the rules in words.
 
-The rules were written before the results that they judge (one was changed, and says so).
-In most, the measure rises (or falls) with the value, by Spearman's rank correlation over all runs,
-p < 0.05. Each seed is a point, so a trend counts only beyond the seed-to-seed variation.
+They were written before the results that they judge (one was changed, and says so). In most, the
+measure rises (or falls) with the value, by Spearman's correlation over all seeds, p < 0.05.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -41,7 +41,7 @@ class Checkpoint:
             "parts": [part.state_dict() for part in parts],
             "order": generator.get_state(),  # and augmentation
             "random": torch.get_rng_state(),  # of dropout
-            "random_gpus": torch.cuda.get_rng_state_all(),  # empty where there is no GPU
+            "random_gpus": torch.cuda.get_rng_state_all()[:1],  # of cuda:0; empty without a GPU
             "history": [list(row) for row in history],
             "best": best,
         }

@@ -1,4 +1,4 @@
-"""Write the page of the studies: seeds, learning rates, batch sizes and the notebook's claims."""
+"""Write the page of the studies: leakage, seeds, learning rates, batch sizes, claims."""
 
 from collections.abc import Iterable
 from itertools import groupby

@@ -88,6 +88,9 @@ def test_list_images_of_a_zip_or_folder_sorts_them(tmp_path: Path, inside: str) 
         assert "7 other" in listed(source)[2]
     before = listed(folder)
     (folder / "again").symlink_to(folder)  # a circle
+    for name, other in ("pq", "qp"):  # and a longer one
+        (folder / f"{inside}masks/{name}").mkdir(parents=True, exist_ok=True)
+        (folder / f"{inside}masks/{name}/link").symlink_to(folder / f"{inside}masks/{other}")
     assert listed(folder) == before
     moved = (folder / f"{inside}train/a").rename(tmp_path / "elsewhere")
     (folder / f"{inside}train/a").symlink_to(moved)
@@ -123,7 +126,7 @@ def test_list_images_takes_other_names_and_sets_without_a_split(
     assert len(files) == 2 * len([folder for folder in folders if folder != "pictures"])
 
 
-@pytest.mark.parametrize("spell", ["./{}", "{}", ".\\{}"])
+@pytest.mark.parametrize("spell", ["./{}", "/{}", ".\\{}"])
 def test_list_images_takes_names_as_other_programs_write_them(tmp_path: Path, spell: str) -> None:
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         for name in ("./", "train/", "train/a/", *FILES):
@@ -161,6 +164,9 @@ def test_list_images_of_a_damaged_zip_names_it(tmp_path: Path) -> None:
         path.write_bytes(data)
         refusal(path)
     refusal(tmp_path / "gone.zip")
+    write_zip(tmp_path, **{"train/a/\u00e9.png": PNG})
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xff"))  # not UTF-8
+    refusal(path)
     link = zipfile.ZipInfo("train/b/9.png")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     path.write_bytes(good)
@@ -210,9 +216,14 @@ CMYK = Image.fromarray(COLOUR).convert("CMYK")
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # orientation: to be shown turned by a quarter
 WIDE = [encoded(GREY.astype(np.uint16) * 257, k) for k in ("png", "tiff", "ppm", "jpeg2000")]
-DEEP = b64decode(  # 1 x 1 pixel of colours of 16 bits: 1, 2, 3 times 257
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAD0lEQVR4nGNgZGRiYmYGAAApAA0MLG/8AAAAAElFTkSuQmCC"
-)
+DEEP = [  # 1 x 1 pixel of colours of 16 bits, 1, 2, 3 times 257: RGB, and opaque RGBA
+    b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAIAAADA54+dAAAAD0lEQVR4nGNgZGRiYmYGAAApAA0MLG/8AAAAAElFTkSuQmCC"
+    ),
+    b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABEAYAAABPhRjKAAAAEUlEQVR42mNgZGRiYmb+/x8AA0ACCxbI4TYAAAAASUVORK5CYII="
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +240,7 @@ DEEP = b64decode(  # 1 x 1 pixel of colours of 16 bits: 1, 2, 3 times 257
         (encoded(CMYK, "jpeg", quality=100), np.asarray(CMYK.convert("RGB"))),
         *((encoded(np.rot90(COLOUR), kind, exif=TURNED), COLOUR) for kind in ("png", "tiff")),
         *((data, GREY) for data in WIDE),
-        (DEEP, np.array([[[1, 2, 3]]])),
+        *((data, np.array([[[1, 2, 3]]])) for data in DEEP),
     ],
 )  # fmt: skip
 def test_read_image_as_viewers_show_it(tmp_path: Path, data: bytes, pixels: np.ndarray) -> None:
@@ -242,7 +253,7 @@ def test_read_image_as_viewers_show_it(tmp_path: Path, data: bytes, pixels: np.n
     expected = np.broadcast_to(pixels.T, (3, width, height)).transpose(0, 2, 1)
     atol = 12 if b"Adobe" in data else 0  # lossy
     np.testing.assert_allclose(read.astype(int), expected, rtol=0, atol=atol)
-    assert bool(notes) == (data in [DEEP, *WIDE])
+    assert bool(notes) == (data in [*DEEP, *WIDE])
 
 
 def test_read_image_to_a_size(tmp_path: Path) -> None:

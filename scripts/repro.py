@@ -105,7 +105,7 @@ async def bring(graph: dict[str, set[str]], before: Mapping[str, str]) -> dict[s
         return "failed" if end == "no memory" else end
 
     async with asyncio.TaskGroup() as group:
-        for stage in reversed(graph):  # people put slow models last: these start first
+        for stage in reversed(graph):  # people put slow models last: these start first, as in send
             tasks[stage] = group.create_task(end_of(stage))
     return {stage: tasks[stage].result() for stage in graph}
 
@@ -128,7 +128,7 @@ async def send(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
     if cached:
         await dvc("repro", "--single-item", *cached)
     ended = dict.fromkeys(cached, "done")
-    code, sent = workspace_bundle(), [stage for stage in wanted if stage not in cached]
+    code, sent = workspace_bundle(), [stage for stage in wanted[::-1] if stage not in cached]
     answers = await run_on_workers(code, sent, inputs, partial(print, flush=True))
     if workspace_bundle() != code:
         raise InputError("files changed while the workers ran; run it again to get their results")

@@ -1,12 +1,10 @@
 """Stages on other machines: Dask says where, Git carries the code, a DVC remote the data.
 
 Each worker has a clone of its own, so no DVC lock and no file is shared. A result comes back
-through DVC's run cache. Its key is the hash of all that a stage reads, so a worker with other code,
-data or params cannot hand in anything.
+through DVC's run cache, by the hash of all that a stage reads: other code cannot hand in anything.
 """
 
 import asyncio
-import hashlib
 import os
 import subprocess
 import sys
@@ -15,9 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from importlib.metadata import distributions, version
-from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import yaml
 from distributed import CancelledError, Client, get_worker, wait
@@ -25,6 +23,7 @@ from distributed import CancelledError, Client, get_worker, wait
 from src.cli import HAD_NO_MEMORY, InputError
 
 REF = "refs/mri-stages/workspace"
+MOST_DEATHS = 3  # of workers that run one stage
 SMALL = 2**20  # bytes of a file that comes back with the answer
 
 
@@ -46,7 +45,7 @@ async def run_on_workers(
     code: the `workspace_bundle`. inputs: the stages whose outs they read, which are in the DVC
     remote, as all that the stages wrote is afterwards. A worker that refuses a stage gets no other.
     """
-    refused = set[str]()
+    refused, busy = set[str](), set[str]()
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(Client(asynchronous=True))
@@ -59,39 +58,41 @@ async def run_on_workers(
 
         async def ask(stage: str) -> Answer:
             """Return what the first worker that does not refuse the stage made of it."""
-            for attempt in count():
-                able = set(await client.nthreads()) - refused if refused else None
-                if able == set():
-                    break
+            deaths = 0
+            while deaths < MOST_DEATHS:
+                # We choose the worker: Dask would give each of them waiting stages at once.
+                while not (free := (known := set(await client.nthreads())) - refused - busy):
+                    if known and known <= refused:
+                        return Answer("failed", "", 0, "no worker is left that can run it", {})
+                    await asyncio.sleep(1)
+                busy.add(where := min(free))
                 future = client.submit(
                     run_stage_of_clone(), code, stage, list(inputs), version("torch"),
-                    key=f"{stage} {hashlib.sha256(code).hexdigest()[:8]} {attempt}", workers=able,
+                    key=f"{stage} {uuid4()}", workers=[where],
                 )  # fmt: skip
-                # Dask would wait for these workers, also where all have left and others came.
-                while not future.done() and (not able or able & set(await client.nthreads())):
+                while not future.done() and where in await client.nthreads():
                     with suppress(TimeoutError):
-                        await wait([future], timeout=10)
+                        await wait([future], timeout=5)
+                busy.remove(where)
                 if not future.done():
+                    deaths += 1
+                    show(f"{stage}: {where} is gone")
                     continue
                 try:
                     answer = Answer(*await future)
-                except Exception as error:  # of any kind there, such as KilledWorker
-                    text = f"{type(error).__name__} on a worker: {error}"
-                    return Answer("failed", "", 0, text, {})
+                except Exception as error:  # of any kind there
+                    return Answer("failed", "", 0, f"{type(error).__name__}: {error}", {})
                 if answer.end != "refused":
-                    show(f"{stage}: {answer.end} on {answer.where} in {answer.seconds:.0f} s")
+                    show(f"{stage}: {answer.end} on {where} in {answer.seconds:.0f} s")
                     return answer
-                if answer.where not in refused:
-                    show(f"{answer.where}: gets no stage: {answer.text}")
-                refused.add(answer.where)
-            return Answer("failed", "", 0, "no worker is left that can run it", {})
+                show(f"{where}: gets no stage: {answer.text}")
+                refused.add(where)
+            return Answer("failed", "", 0, f"{deaths} workers died of it; too little memory?", {})
 
         try:
             answers = dict(zip(stages, await asyncio.gather(*map(ask, stages)), strict=True))
-        except CancelledError:
-            raise InputError(
-                "DASK_SCHEDULER_ADDRESS: its scheduler ended; start it again"
-            ) from None
+        except (CancelledError, OSError) as error:
+            raise InputError(f"DASK_SCHEDULER_ADDRESS: its scheduler is lost ({error})") from None
         for stage, answer in answers.items():
             if answer.end == "failed" and HAD_NO_MEMORY.search(answer.text):
                 show(f"{stage}: again, alone")

@@ -22,7 +22,7 @@ def main() -> None:
     print_table(f"New {by}s: {folds} folds of all rows", new)
     print_table("Given split: test rows", read_given(params))
     print(f"\n{textwrap.fill(read_json(paths.LEAKAGE, Leakage).sentence, 110)}")
-    if subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"]).returncode:
+    if subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet", "dvc.yaml"]).returncode:
         print("warning: some of these results are old; python -m scripts.repro renews them")
 
 

@@ -45,7 +45,7 @@ def main() -> None:
         labels = permuted_labels(rows.labels, subjects, rng) if permuted else rows.labels
         model = params.models[study.model].model_copy(update={"seed": seed})
         data = info, rows._replace(labels=labels), fitted, test
-        with TemporaryDirectory(dir=paths.STUDIES) as work:
+        with TemporaryDirectory(dir=paths.FLAT.parent) as work:
             probabilities = trained_probabilities(model, *data, Path(work), quiet=True)
         scored = Predictions(test, subjects[test], labels[test], probabilities)
         majority = float((labels[test] == np.bincount(labels[fitted]).argmax()).mean())

@@ -56,7 +56,7 @@ def test_reports_show_tables_claims_and_pictures(studied: Clone, tmp_path: Path)
     assert len(shown) == 4  # a model, a learning rate, a batch size at two rates
     assert all(f"{row['value']} {float(row['mean']):.3g}" in text for row in shown)
     pictures = re.findall(r'<img[^>]* src="(plots/[^"]+)"', dom)
-    names = ("batch_size", "leakage", "learning_rate", "seed")
+    names = ("batch_size", "leakage", "learning_rate")
     assert sorted(pictures) == [f"plots/{name}.png" for name in names]
     assert all((folder / picture).is_file() for picture in pictures)
 

@@ -1,8 +1,7 @@
 """Bring stages up to date, several at once: `python -m scripts.repro [NAME...]`.
 
-`dvc repro` runs one stage at a time. This runs `dvc repro --single-item STAGE` for several stages
-at once, each as soon as those that it depends on are up to date. The results are the same bytes.
-If DASK_SCHEDULER_ADDRESS is set, trainings run on the workers of that Dask scheduler.
+Each stage runs by `dvc repro --single-item`, as soon as those that it depends on are up to date. If
+DASK_SCHEDULER_ADDRESS is set, trainings run on the workers of that Dask scheduler.
 """
 
 import asyncio
@@ -205,6 +204,8 @@ async def run_stage(stage: str, place: dict[str, str]) -> str:
     try:
         await dvc("repro", "--single-item", stage, show=show, **place)
     except (InputError, OSError, ValueError) as error:  # also of starting it, of a line too long
+        if not isinstance(error, InputError):  # whose lines were shown
+            show(f"error: {error}")
         end = "no memory" if HAD_NO_MEMORY.search(str(error)) else "failed"
     show(f"{'done in' if end == 'done' else 'failed after'} {time.perf_counter() - started:.0f} s")
     return end
@@ -251,8 +252,7 @@ async def dvc(
             return lines
         if not busy:
             raise InputError(f"dvc {arguments[0]}: {' '.join(lines)}")
-        holder = printable(" ".join(busy))
-        say_once(f"{arguments[-1]}: waits for another DVC process: {holder}")
+        say_once(f"{arguments[-1]}: waits for another DVC process: {printable(' '.join(busy))}")
         await asyncio.sleep(1)
 
 

@@ -13,15 +13,15 @@ PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 STUDIES := studies/dvc.yaml
 
 run: $(SETUP) ## set up, run the pipeline, show the metrics
-	python -m scripts.repro
+	mri-stages repro
 	dvc repro
-	@python -m scripts.results
+	@mri-stages results
 	@echo
 	@echo "Next: open plots/report.html; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."
 	@echo "      In a new terminal, first: . .venv/bin/activate"
 
 studies: $(SETUP) ## measure what seeds, learning rates and batch sizes do: studies/
-	python -m scripts.repro $(addprefix $(STUDIES):,leakage leakage_permuted seed learning_rate batch_size)
+	mri-stages repro $(addprefix $(STUDIES):,leakage leakage_permuted seed learning_rate batch_size)
 	dvc repro $(STUDIES)
 
 benchmark: run ## compare with the notebook's recipe on the CPU, six to twelve minutes
@@ -36,7 +36,7 @@ test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 # On a processor with AMX or AVX512 this takes other code of PyTorch, oneDNN and MKL.
 test-cpu: $(SETUP) ## the tests of src again, with the instructions of an older processor
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
-		python -m pytest $(PARALLEL) $(addprefix tests/,training data evaluation models studies storage)
+		python -m pytest $(PARALLEL) $(addprefix tests/,training ingest preprocessing baselines evaluation models studies storage)
 
 test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
 	python -m pytest $(PARALLEL) -m slow
@@ -58,7 +58,7 @@ audit: $(SETUP) ## list known vulnerabilities of the packages in requirements.lo
 
 clean: ## remove the environment and the tools' caches; results and the DVC cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dvc_plots
-	find src stages scripts tests -name __pycache__ -prune -exec rm -rf {} +
+	find src stages tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

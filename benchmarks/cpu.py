@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from src.data.phantoms import CLASSES, phantoms
-from src.data.raw_tensors import save_labels, save_tensor
-from src.models import make_network
-from src.params import Params, read_params
-from src.storage.dataset import Epoch
-from src.storage.files import write_csv
-from src.storage.weights import save_weights
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
+from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
+from mri_stages.ingest.raw_folder import save_labels, save_tensor
+from mri_stages.models import make_network
+from mri_stages.storage.files import write_csv
+from mri_stages.storage.history import Epoch
+from mri_stages.storage.weights import save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results/cpu.json"
@@ -96,7 +97,7 @@ def rows_that_fit() -> dict[str, int]:
 
 def workspace(folder: Path, rows: dict[str, int], height: int, width: int) -> Path:
     """Make a folder with params.yaml and a raw folder of phantoms, the same few repeated."""
-    images, labels = phantoms(10, 32, height, width, seed=0)
+    images, labels = draw_phantoms(10, 32, height, width, seed=0)
     flat = images.reshape(-1, height, width)
     raw = folder / "data/raw"
     raw.mkdir(parents=True)
@@ -127,7 +128,7 @@ def measured(folder: Path, module: str, *arguments: str) -> dict[str, float]:
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -199,7 +200,7 @@ def start_steps(
             *("--threads", str(threads)),
         ],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}"},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -236,8 +237,8 @@ def all_six(params: Params, result: dict[str, Any]) -> dict[str, float]:
     """
     steps, beside = result["milliseconds per step"], result["train conv_nn4"]["seconds"]
     seconds: dict[str, list[float]] = {recipe: [] for recipe in ("plain", "ours", ALONE, PAIRED)}
-    for name in reversed(params.models):  # as scripts.repro starts them
-        recipe_ = params.recipe(name)
+    for name in reversed(params.models):  # as mri-stages repro starts them
+        recipe_ = params.models[name]
         n_steps = recipe_.epochs * -(-rows_that_fit()["train"] // recipe_.batch_size)
         times = steps[name if name in steps else "conv_nn2"]
         for recipe, of_all in seconds.items():
@@ -327,8 +328,8 @@ def dvc_overhead() -> dict[str, float]:
 
 def one_change(params: Params, result: dict[str, Any]) -> dict[str, float]:
     """Compare conv_nn2 trained and evaluated again with the notebook's recipe from the top."""
-    steps = -(-rows_that_fit()["train"] // params.recipe("conv_nn2").batch_size)
-    steps *= params.recipe("conv_nn2").epochs
+    steps = -(-rows_that_fit()["train"] // params.models["conv_nn2"].batch_size)
+    steps *= params.models["conv_nn2"].epochs
     ours = steps * result["milliseconds per step"]["conv_nn2"]["ours"] / 1000
     ours += result["train conv_nn4"]["seconds"] + result["evaluate conv_nn2"]["seconds"]
     ours += result["dvc"]["dvc repro"]

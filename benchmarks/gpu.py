@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 import torch
-
 from benchmarks.cpu import ROUNDS, machine, measured, start_steps, step_ms, workspace
 from benchmarks.steps import RECIPES
-from src.training.device import has_gpu
+
+from mri_stages.training.device import has_gpu
 
 RESULTS = Path(__file__).parent / "results/gpu.json"
 STEPS = {"simple_nn1": 50, "simple_nn2": 300, "conv_nn1": 50, "conv_nn2": 300}

@@ -10,7 +10,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from src.training.device import Step
+from mri_stages.training.cuda_graphs import Step
 
 
 def prepare(folder: Path) -> dict[str, torch.Tensor]:

@@ -11,20 +11,20 @@ import statistics
 import time
 
 import torch
-
 from benchmarks.notebook import plain_step
-from src.models import make_network
-from src.params import read_params
-from src.storage.dataset import load_split, read_info
-from src.training.device import (
-    graphed,
+
+from mri_stages.config.loading import read_params
+from mri_stages.models import make_network
+from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.training.condensed import fold
+from mri_stages.training.cuda_graphs import capture_step
+from mri_stages.training.device import (
     has_gpu,
-    multiplying_in,
+    move_to_device_if_it_fits,
     set_up_device,
-    to_device_if_it_fits,
+    use_precision,
 )
-from src.training.folding import fold
-from src.training.loop import training_step
+from mri_stages.training.loop import training_step
 
 RECIPES = ("plain", "resident", "ours", "ours_tf32", "ours_bf16")
 WARM_UP = 3
@@ -45,25 +45,25 @@ def main() -> None:
         torch.backends.cudnn.allow_tf32 = False  # as ours: else a GPU would not multiply alike
         device = torch.device("cuda:0" if has_gpu() else "cpu")
     _, _, precision = arguments.recipe.partition("_")
-    with multiplying_in(precision or "float32"):
+    with use_precision(precision or "float32"):
         print(step_ms(arguments.model, arguments.recipe, arguments.steps, device))
 
 
 def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float:
     """Return the median step after the warm-up; on a GPU, where the host runs ahead, the mean."""
     params, info = read_params(), read_info()
-    arch, model = params.models[name].arch, params.recipe(name)
+    arch, model = params.models[name].arch, params.models[name]
     rows = load_split("train", info)
     x, y = torch.from_numpy(rows.images), torch.from_numpy(rows.labels)
     network = make_network(arch, info.image_shape, len(info.classes), seed=0).to(device)
     ours = recipe.startswith("ours")
     if ours:
-        x, y = to_device_if_it_fits(x, device), y.to(device)
+        x, y = move_to_device_if_it_fits(x, device), y.to(device)
         folded = fold(network, x, model)
         assert folded is not None  # the notebook's networks can be folded
         optimizer = torch.optim.SGD(folded.parameter_groups(model.lr), lr=model.lr, fused=True)
         step = training_step(folded, optimizer, "bf16" if recipe == "ours_bf16" else "float32")
-        step = graphed(step, folded) if device.type == "cuda" else step
+        step = capture_step(step, folded) if device.type == "cuda" else step
         x = x[:, : folded.channels]
     else:
         step = plain_step(network, model.lr, device)

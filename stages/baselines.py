@@ -5,20 +5,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from src import paths
-from src.cli import run
-from src.data.splits import fold_of_rows
-from src.evaluation.leakage import measure_leakage
-from src.evaluation.linear import linear_probabilities, mean_images
-from src.evaluation.metrics import negative_label, score, score_new_subjects
-from src.evaluation.nearest_neighbours import affordable, nearest_of_other_groups
-from src.params import read_params
-from src.plotting.leakage import leakage_figure
-from src.plotting.style import save_png
-from src.storage.arrays import take_rows
-from src.storage.dataset import AllRows, load_all, read_info
-from src.storage.files import write_json
-from src.storage.predictions import Predictions, write_predictions
+from mri_stages import paths
+from mri_stages.baselines.linear import linear_probabilities, mean_images
+from mri_stages.baselines.nearest_neighbours import affordable, nearest_of_other_groups
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.evaluation.leakage import measure_leakage
+from mri_stages.evaluation.metrics import (
+    compute_metrics,
+    compute_new_subject_metrics,
+    find_negative_label,
+)
+from mri_stages.plotting.leakage import leakage_figure
+from mri_stages.plotting.style import save_png
+from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.storage.arrays import select_rows
+from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
+from mri_stages.storage.files import write_json
+from mri_stages.storage.predictions import Predictions, write_predictions
 
 PENALTY_FITS = 25  # of the linear baseline: inner folds of outer folds
 
@@ -28,18 +32,18 @@ Numbers = NDArray[np.int64]  # (N,)
 def main() -> None:
     params, info = read_params(), read_info()
     classes, n_classes = info.classes, len(info.classes)
-    negative = negative_label(params.evaluation.negative_class, classes)
+    negative = find_negative_label(params.evaluation.negative_class, classes)
     n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
-    rows = load_all(info)
+    rows = load_all_rows(info)
     ids, given_groups = rows.subjects, rows.in_test.astype(np.int64)
-    folds = fold_of_rows(rows.labels, ids, n_folds, seed)
-    random_folds = fold_of_rows(rows.labels, None, n_folds, seed)
+    folds = assign_folds(rows.labels, ids, n_folds, seed)
+    random_folds = assign_folds(rows.labels, None, n_folds, seed)
 
     compared = affordable(rows.parts[0].shape[1], rows.in_test, ids)
     if len(compared) < len(folds):
         print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
     groups = np.stack([given_groups, random_folds, folds, np.arange(len(folds))])[:, compared]
-    nearest, closeness = nearest_of_other_groups(take_rows(rows.parts, compared), groups)
+    nearest, closeness = nearest_of_other_groups(select_rows(rows.parts, compared), groups)
     leakage = measure_leakage(rows, compared, nearest, closeness)
     write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
     in_test = rows.in_test[compared]
@@ -54,7 +58,7 @@ def main() -> None:
         "nearest_neighbour": predictions(rows, compared[in_test], given[in_test]),
     }
     for name, found in split.items():
-        write_json(paths.metrics(name), score(found, classes, negative).to_json())
+        write_json(paths.metrics(name), compute_metrics(found, classes, negative).to_json())
     new_subjects = {
         "majority": predictions(rows, every, majority(rows, folds, n_classes), folds),
         "nearest_neighbour": predictions(rows, compared, of_folds, folds),
@@ -65,7 +69,7 @@ def main() -> None:
         write_predictions(paths.folds(name), found, classes)
         metrics = {}
         if len(found.rows):
-            metrics = score_new_subjects(found, classes, negative).to_json()
+            metrics = compute_new_subject_metrics(found, classes, negative).to_json()
             print(f"{name}: accuracy {metrics['accuracy']:.4f} by {metrics['by']}")
         write_json(paths.new_subject_metrics(name), metrics)
     print(leakage.sentence)
@@ -104,4 +108,4 @@ def linear_predictions(rows: AllRows, folds: Numbers, n_classes: int) -> Predict
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from src import paths
-from src.cli import run
-from src.evaluation.comparison import Pair, compare_pairs
-from src.evaluation.metrics import read_given, read_new_subjects
-from src.params import Params, read_params
-from src.plotting import results
-from src.plotting.style import save_png
-from src.storage.dataset import Epoch, read_info
-from src.storage.files import read_csv, write_csv
-from src.storage.predictions import Predictions, RocPoint, by_subject, read_predictions
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
+from mri_stages.console import run_command
+from mri_stages.evaluation.comparison import compare_pairs
+from mri_stages.plotting import results
+from mri_stages.plotting.style import save_png
+from mri_stages.storage.dataset import read_info
+from mri_stages.storage.files import read_csv, write_csv
+from mri_stages.storage.history import Epoch
+from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
+from mri_stages.storage.records import Pair, RocPoint, read_given_metrics, read_new_subject_metrics
 
 
 def main() -> None:
@@ -24,7 +26,7 @@ def main() -> None:
 
 
 def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
-    title, metrics = params.data.title, read_given(params)
+    title, metrics = params.data.title, read_given_metrics(params)
     histories = {name: read_csv(paths.history(name), Epoch) for name in params.models}
     epochs = [(name, *epoch) for name, history in histories.items() for epoch in history]
     write_csv(paths.HISTORIES, ("model", *Epoch._fields), epochs)
@@ -46,16 +48,20 @@ def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
 
 
 def compare_on_new_subjects(params: Params, classes: list[str]) -> None:
-    metrics = read_new_subjects(params)
+    metrics = read_new_subject_metrics(params)
     by = metrics["majority"].by or "row"
-    folds = {name: by_subject(read_predictions(paths.folds(name), classes)) for name in metrics}
+    folds = {
+        name: average_by_subject(read_predictions(paths.folds(name), classes)) for name in metrics
+    }
     rivals = {name: found for name, found in folds.items() if name != "majority"}
     write_pairs(paths.NEW_SUBJECT_PAIRS, rivals, by)
     above = f"{params.data.title}: on new {by}s, and on the given split (hollow, in brackets)"
     n_units = len(folds["majority"].labels)
     below = f"cross-validation on {n_units} {by}s, with 95 % confidence intervals"
     columns = ["accuracy", "auc"]
-    figure = results.interval_figure(metrics, columns, above, below, given=read_given(params))
+    figure = results.interval_figure(
+        metrics, columns, above, below, given=read_given_metrics(params)
+    )
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 
 
@@ -72,4 +78,4 @@ def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> None
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -10,21 +10,29 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from src import paths
-from src.cli import model_argument, run
-from src.data.scaling import write_scaled
-from src.data.splits import fold_of_rows
-from src.evaluation.predict import predict_logits
-from src.models import make_network
-from src.params import Model, read_params
-from src.storage.arrays import as_images, read_array, write_array
-from src.storage.dataset import SPLITS, AllRows, Info, label_files, load_all, read_info
-from src.storage.files import remove
-from src.storage.predictions import Predictions, write_predictions
-from src.training.checkpoint import Checkpoint, fingerprint
-from src.training.device import set_up_device
-from src.training.loop import train
-from src.training.recipe import validation_rows
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Model
+from mri_stages.console import parse_model_argument, run_command
+from mri_stages.models import make_network
+from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.preprocessing.scaling import write_scaled
+from mri_stages.storage.arrays import read_array, view_as_images, write_array
+from mri_stages.storage.dataset import (
+    SPLITS,
+    AllRows,
+    Info,
+    list_label_files,
+    load_all_rows,
+    read_info,
+)
+from mri_stages.storage.files import remove_path
+from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.training.checkpoint import Checkpoint, fingerprint
+from mri_stages.training.device import set_up_device
+from mri_stages.training.loop import train
+from mri_stages.training.predict import predict_logits
+from mri_stages.training.validation import choose_validation_rows
 
 Rows = NDArray[np.int64]  # their numbers
 
@@ -32,14 +40,14 @@ Rows = NDArray[np.int64]  # their numbers
 def main() -> None:
     params, info = read_params(), read_info()
     n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
-    name = model_argument("cross_validate", params.cross_validation.models)
-    model, rows = params.models[name], load_all(info)
-    fold = fold_of_rows(rows.labels, rows.subjects, n_folds, seed)
+    name = parse_model_argument("cross_validate", params.cross_validation.models)
+    model, rows = params.models[name], load_all_rows(info)
+    fold = assign_folds(rows.labels, rows.subjects, n_folds, seed)
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
     # A killed run leaves the probabilities of its finished folds, and a checkpoint.
-    files = [*label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
+    files = [*list_label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
     values = {"model": model.model_dump(), "folds": n_folds, "seed": seed}
     key = fingerprint(values, files, set_up_device(model.threads))
     work = paths.folds_checkpoint(name, key)
@@ -58,7 +66,7 @@ def main() -> None:
     found = Predictions(np.arange(len(fold)), rows.subjects, rows.labels, probabilities, fold)
     write_predictions(paths.folds(name), found, info.classes)
     for old in paths.MODELS.glob(paths.folds_checkpoint(name, "*").name):  # also of other params
-        remove(old)
+        remove_path(old)
 
 
 def trained_probabilities(
@@ -71,11 +79,11 @@ def trained_probabilities(
     files = {work / "x_fitted.npy": fitted, work / "x_others.npy": others}
     write_scaled(rows.parts, files)
     x_fitted, x_others = (
-        torch.from_numpy(as_images(read_array(path), info.image_shape)) for path in files
+        torch.from_numpy(view_as_images(read_array(path), info.image_shape)) for path in files
     )
     y = rows.labels[fitted]
     subjects = None if rows.subjects is None else rows.subjects[fitted]
-    chosen = validation_rows(model, y, subjects, info.classes)
+    chosen = choose_validation_rows(model, y, subjects, info.classes)
     held_out = None if chosen is None else torch.from_numpy(chosen)
     device = set_up_device(model.threads)
     network = make_network(model.arch, info.image_shape, len(info.classes), model.seed).to(device)
@@ -84,4 +92,4 @@ def trained_probabilities(
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

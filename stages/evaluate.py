@@ -5,23 +5,24 @@ import math
 import numpy as np
 import torch
 
-from src import paths
-from src.cli import model_argument, run
-from src.evaluation.metrics import negative_label, roc_points, score
-from src.evaluation.predict import predict_logits
-from src.models import make_network
-from src.params import read_params
-from src.storage.dataset import load_split, read_info
-from src.storage.files import write_csv, write_json
-from src.storage.predictions import Prediction, Predictions, RocPoint, write_predictions
-from src.storage.weights import load_weights
-from src.training.device import set_up_device
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import parse_model_argument, run_command
+from mri_stages.evaluation.metrics import compute_metrics, find_negative_label, sample_roc_points
+from mri_stages.models import make_network
+from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.files import write_csv, write_json
+from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.storage.records import Prediction, RocPoint
+from mri_stages.storage.weights import load_weights
+from mri_stages.training.device import set_up_device
+from mri_stages.training.predict import predict_logits
 
 
 def main() -> None:
     params, info = read_params(), read_info()
-    name = model_argument("evaluate", params.models)
-    negative = negative_label(params.evaluation.negative_class, info.classes)
+    name = parse_model_argument("evaluate", params.models)
+    negative = find_negative_label(params.evaluation.negative_class, info.classes)
     test = load_split("test", info)
     model = params.models[name]
     device = set_up_device(model.threads)
@@ -34,15 +35,17 @@ def main() -> None:
     diverged = not math.isfinite(loss)
     rows = np.arange(len(test.labels))
     found = Predictions(rows, test.subjects, test.labels, logits.softmax(1).numpy())
-    metrics = score(found, info.classes, negative, loss).model_copy(update={"diverged": diverged})
+    metrics = compute_metrics(found, info.classes, negative, loss).model_copy(
+        update={"diverged": diverged}
+    )
     write_json(paths.metrics(name), metrics.to_json())
     write_predictions(paths.predictions(name), found, info.classes)
     table = np.array(info.classes)[np.stack([test.labels, found.predicted], axis=1)]
     write_csv(paths.confusion(name), Prediction._fields, table)
-    write_csv(paths.roc(name), RocPoint._fields, roc_points(found, info.classes, negative))
+    write_csv(paths.roc(name), RocPoint._fields, sample_roc_points(found, info.classes, negative))
     interval = f"{metrics.ci_low:.4f} to {metrics.ci_high:.4f}{', diverged' if diverged else ''}"
     print(f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {interval}")
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

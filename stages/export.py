@@ -8,20 +8,21 @@ import numpy as np
 import torch
 from torch.onnx import OnnxExporterError
 
-from src import paths
-from src.cli import InputError, run
-from src.data.scaling import read_scaler
-from src.evaluation.leakage import Leakage
-from src.evaluation.metrics import read_metrics
-from src.export.onnx_file import BATCH, WithScaler, onnx_bytes, onnx_session
-from src.models import make_network
-from src.params import Params, read_params
-from src.reporting.page import render
-from src.storage.arrays import pixels
-from src.storage.dataset import Info, load_split, read_info
-from src.storage.files import read_json, replacing, write_bytes, write_json
-from src.storage.predictions import read_predictions
-from src.storage.weights import load_weights
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
+from mri_stages.console import run_command
+from mri_stages.errors import InputError
+from mri_stages.export.onnx_file import BATCH, WithScaler, onnx_bytes, onnx_session
+from mri_stages.models import make_network
+from mri_stages.preprocessing.scaling import read_scaler
+from mri_stages.reporting.page import render_page
+from mri_stages.storage.arrays import to_pixels
+from mri_stages.storage.dataset import Info, load_split, read_info
+from mri_stages.storage.files import read_json, write_atomically, write_bytes, write_json
+from mri_stages.storage.predictions import read_predictions
+from mri_stages.storage.records import Leakage, read_metrics
+from mri_stages.storage.weights import load_weights
 
 TOLERANCE = 1e-4  # of a probability, between ONNX and PyTorch
 PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
@@ -31,7 +32,7 @@ INTENDED_USE = "Research and teaching. Not a medical device: not for diagnosis o
 def main() -> None:
     params, info = read_params(), read_info()
     name = params.export.model
-    with replacing(paths.EXPORT) as folder:
+    with write_atomically(paths.EXPORT) as folder:
         folder.mkdir()
         model = folder / "model.onnx"
         try:
@@ -49,14 +50,14 @@ def main() -> None:
         described = description(name, params, info)
         write_json(folder / "model.json", described)
         sentence = read_json(paths.LEAKAGE, Leakage).sentence
-        write_bytes(folder / "card.md", render("card.md.jinja", leakage=sentence, **described))
+        write_bytes(folder / "card.md", render_page("card.md.jinja", leakage=sentence, **described))
     print(f"{name}: ONNX and PyTorch differ by at most {largest:.1g} on the test rows")
 
 
 def with_scaler(name: str, params: Params, info: Info) -> WithScaler:
     """Return the trained network of a model of params.yaml, in eval mode, with its scaler."""
     arch = params.models[name].arch
-    network = make_network(arch, info.image_shape, len(info.classes), params.recipe(name).seed)
+    network = make_network(arch, info.image_shape, len(info.classes), params.models[name].seed)
     load_weights(paths.weights(name), network)
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise InputError(f"{paths.weights(name)}: NaN, since the training diverged; lower its lr")
@@ -68,7 +69,7 @@ def largest_difference(name: str, info: Info, model: Path) -> float:
     """Return the largest difference of a probability of a test row from `evaluate`'s."""
     expected = read_predictions(paths.predictions(name), info.classes).probabilities
     session, images = onnx_session(model), load_split("test", info, scaled=False).images
-    batches = (pixels(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
+    batches = (to_pixels(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
     found = [session.run(["probabilities"], {"image": batch})[0] for batch in batches]
     return float(abs(np.concatenate(found) - expected).max())
 
@@ -76,8 +77,8 @@ def largest_difference(name: str, info: Info, model: Path) -> float:
 def description(name: str, params: Params, info: Info) -> dict[str, Any]:
     """Return what is known of the model: the content of model.json."""
     train = load_split("train", info, scaled=False).images
-    ends = [float(pixels(np.asarray(f(train)))) for f in (np.min, np.max)]
-    recipe = params.recipe(name).model_dump()
+    ends = [float(to_pixels(np.asarray(f(train)))) for f in (np.min, np.max)]
+    recipe = params.models[name].model_dump(exclude={"arch"})
     found = {"given_split": read_metrics(paths.metrics(name))}
     if name in params.cross_validation.models:
         found["new_subjects"] = read_metrics(paths.new_subject_metrics(name))
@@ -94,4 +95,4 @@ def description(name: str, params: Params, info: Info) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from src import paths
-from src.cli import run
-from src.data.raw_tensors import Raw, float_images, read_raw
-from src.params import read_params
-from src.plotting.slices import slice_figure
-from src.plotting.style import save_png
-from src.storage import arrays
-from src.storage.arrays import FormatError, StorageFormat, write_array
-from src.storage.dataset import load_split, read_info
-from src.storage.files import replacing, write_json
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.ingest.raw_folder import Raw, read_raw, to_float_images
+from mri_stages.plotting.slices import draw_slices
+from mri_stages.plotting.style import save_png
+from mri_stages.storage import arrays
+from mri_stages.storage.arrays import FormatError, StorageFormat, write_array
+from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.files import write_atomically, write_json
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
     for name, n_rows in zip(raw.classes, counts["train"], strict=True):
         if not n_rows:
             print(f"note: no training row is of class {name}; no model can learn it")
-    with replacing(paths.FLAT) as folder:
+    with write_atomically(paths.FLAT) as folder:
         folder.mkdir()
         stored = write_smallest(folder, raw, Path(data.raw))
         for kind, by_split in (("y", raw.labels), ("subjects", raw.subjects)):
@@ -38,19 +38,19 @@ def main() -> None:
         }  # fmt: skip
         write_json(folder / paths.INFO.name, info)
     images, labels, _ = load_split("train", read_info(), scaled=False)
-    save_png(paths.SAMPLE_FIGURE, slice_figure(images, labels, raw.classes, data.title))
+    save_png(paths.SAMPLE_FIGURE, draw_slices(images, labels, raw.classes, data.title))
 
 
 def write_smallest(folder: Path, raw: Raw, source: Path) -> StorageFormat:
     """Write the images of train and test in the smallest format that fits them all; return it."""
     channels, height, width = raw.images["train"].shape[1:]
-    for stored in arrays.storage_formats(channels):
+    for stored in arrays.list_storage_formats(channels):
         try:
             for split, images in raw.images.items():
                 path, label = source / f"{split}_data.pt", f"load {split}"
                 chunks = (
-                    arrays.stored_rows(float_images(images[part], path, part.start), stored)
-                    for part in arrays.row_slices(len(images), 4 * images[0].numel(), label)
+                    arrays.encode_rows(to_float_images(images[part], path, part.start), stored)
+                    for part in arrays.iterate_chunks(len(images), 4 * images[0].numel(), label)
                 )
                 shape = (len(images), stored.channels * height * width)
                 write_array(folder / f"x_{split}.npy", shape, stored.dtype, chunks)
@@ -61,4 +61,4 @@ def write_smallest(folder: Path, raw: Raw, source: Path) -> StorageFormat:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

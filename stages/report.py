@@ -5,24 +5,28 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
-from src import paths
-from src.cli import run
-from src.evaluation.comparison import Pair
-from src.evaluation.leakage import Leakage
-from src.evaluation.metrics import Metrics, read_given, read_new_subjects
-from src.params import read_params
-from src.reporting.page import render
-from src.storage.dataset import read_info
-from src.storage.files import read_csv, read_json, write_bytes
-from src.storage.predictions import Prediction
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.reporting.page import render_page
+from mri_stages.storage.dataset import read_info
+from mri_stages.storage.files import read_csv, read_json, write_bytes
+from mri_stages.storage.records import (
+    Leakage,
+    Metrics,
+    Pair,
+    Prediction,
+    read_given_metrics,
+    read_new_subject_metrics,
+)
 
 PICTURES = ("new_subjects", "accuracy", "roc", "leakage", "history", "learning_rate", "sample")
 
 
 def main() -> None:
     params, info = read_params(), read_info()
-    given, new = read_given(params), read_new_subjects(params)
-    page = render(
+    given, new = read_given_metrics(params), read_new_subject_metrics(params)
+    page = render_page(
         "report.html.jinja",
         params=params,
         given=given,
@@ -69,4 +73,4 @@ def confusion_rows(model: str, classes: list[str]) -> list[tuple[Any, ...]]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -3,24 +3,24 @@
 import numpy as np
 import torch
 
-from src import paths
-from src.cli import run
-from src.data.phantoms import CLASSES, phantoms
-from src.data.raw_tensors import save_labels, save_tensor
-from src.params import read_params
-from src.storage.files import replacing
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
+from mri_stages.ingest.raw_folder import save_labels, save_tensor
+from mri_stages.storage.files import write_atomically
 
 TRAIN_SHARE = 0.8  # of each subject's slices, as in the published split: by slice, not by subject
 
 
 def main() -> None:
     sample = read_params().sample
-    images, labels = phantoms(**sample.model_dump())
+    images, labels = draw_phantoms(**sample.model_dump())
     rng = np.random.default_rng(sample.seed)
     _, position = np.indices(images.shape[:2])
     in_train = position < round(TRAIN_SHARE * sample.slices)
     subjects = {}
-    with replacing(paths.SAMPLE) as folder:
+    with write_atomically(paths.SAMPLE) as folder:
         folder.mkdir()
         for split, chosen in (("train", in_train), ("test", ~in_train)):
             index = rng.permutation(np.argwhere(chosen))  # (N, 2): subject, slice
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

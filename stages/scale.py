@@ -4,11 +4,11 @@ from math import prod
 
 import numpy as np
 
-from src import paths
-from src.cli import run
-from src.data.scaling import save_scaler, scale_warnings, write_scaled
-from src.params import read_params
-from src.storage.dataset import SPLITS, read_info, read_stored
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.preprocessing.scaling import list_scale_warnings, save_scaler, write_scaled
+from mri_stages.storage.dataset import SPLITS, read_info, read_stored
 
 
 def main() -> None:
@@ -19,9 +19,9 @@ def main() -> None:
     files = dict(zip(map(paths.scaled_images, SPLITS), (train, test), strict=True))
     scaler = write_scaled(stored, files)
     save_scaler(paths.SCALER, scaler, prod(info.image_shape))
-    for warning in scale_warnings(scaler, stored[1]):
+    for warning in list_scale_warnings(scaler, stored[1]):
         print(warning)
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

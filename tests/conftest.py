@@ -122,7 +122,7 @@ def run_stage_in(folder: Path, stage: str, *arguments: str) -> subprocess.Comple
     return subprocess.run(
         [sys.executable, "-m", f"stages.{stage}", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
+        env={**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"},
         capture_output=True,
         text=True,
     )

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from benchmarks.cpu import show
-from scripts.results import number, print_table
-from src.evaluation.metrics import read_metrics
-from src.params import BASELINES, read_params
 from tests.conftest import REPO
+
+from mri_stages.commands.results import number, print_table
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import BASELINES
+from mri_stages.storage.records import read_metrics
 
 
 def test_a_learning_rate_of_001_learns_1e_8_stands_still_and_10_diverges(repo: Path) -> None:

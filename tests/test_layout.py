@@ -1,4 +1,4 @@
-"""The layout of the code: imports go down only, and few modules lie directly in src."""
+"""The layout of the code: imports go down only, and nothing imports a stage or a command."""
 
 import ast
 from pathlib import Path
@@ -6,40 +6,68 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
-BASE = {"cli", "params", "paths", "storage"}
-PACKAGES = sorted(path.name for path in (REPO / "src").iterdir() if any(path.glob("*.py")))
+PACKAGE = REPO / "src/mri_stages"
+
+# What each package may import, besides itself.
+BASE = {"errors", "console", "paths", "config", "storage"}
+ALLOWED = {
+    "errors": set(),
+    "paths": set(),
+    "console": {"errors"},
+    "config": {"errors", "paths", "console"},
+    "storage": {"errors", "paths", "console", "config"},
+    "ingest": BASE,
+    "preprocessing": BASE,
+    "models": BASE,
+    "training": BASE | {"preprocessing", "models"},
+    "evaluation": BASE,
+    "baselines": BASE | {"evaluation"},
+    "studies": BASE | {"training", "models"},
+    "plotting": BASE | {"studies"},
+    "reporting": BASE,
+    "export": BASE | {"preprocessing", "models", "training", "ingest"},
+    "orchestration": BASE,
+    "commands": BASE | {"ingest", "preprocessing", "models", "training", "evaluation", "export",
+                        "orchestration"},
+}  # fmt: skip
 
 
-def imported_packages(file: Path) -> set[str]:
-    """Return what a file imports of src: names of packages and of modules directly in it."""
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("src."):
-            found.add(node.module.split(".")[1])
-        elif isinstance(node, ast.ImportFrom) and node.module == "src":
-            found |= {alias.name for alias in node.names}
+def list_imported_parts(file: Path) -> set[str]:
+    """Return the parts of the package (and `stages`) that a file imports."""
+    parts = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
-            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("src.")}
-    return found
+            names = [alias.name for alias in node.names]
+        for name in names:
+            top, *rest = name.split(".")
+            if top == "mri_stages" and rest:
+                parts.add(rest[0])
+            elif top in ("stages", "tests", "benchmarks"):
+                parts.add(top)
+    return parts
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_imports_of_a_package_go_down(package: str) -> None:
-    allowed = BASE | {package} | ({"models"} if package == "training" else set())
-    for file in (REPO / "src" / package).glob("*.py"):
-        assert imported_packages(file) <= allowed, file.name
+@pytest.mark.parametrize("part", ALLOWED)
+def test_imports_go_down(part: str) -> None:
+    path = PACKAGE / part
+    files = sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    for file in files:
+        assert list_imported_parts(file) <= ALLOWED[part] | {part}, file.name
 
 
-def test_modules_directly_in_src_import_only_each_other() -> None:
-    modules = sorted((REPO / "src").glob("*.py"))
-    assert len(modules) <= 5
-    for file in modules:
-        assert imported_packages(file) <= {module.stem for module in modules}, file.name
+def test_every_part_has_its_place() -> None:
+    parts = {path.stem for path in PACKAGE.iterdir() if path.name[0] not in "_."}
+    assert {part for part in parts if "." not in part} == set(ALLOWED)
 
 
-def test_architectures_import_only_layers_of_the_other_models() -> None:
+def test_architectures_import_only_layers() -> None:
     """An architecture's stages depend on its own file and on layers.py, and on no other."""
-    for file in (REPO / "src/models").glob("[!_]*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("src.models"):
-                assert node.module == "src.models.layers", file.name
+    for file in (PACKAGE / "models").glob("[!_]*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(
+                "mri_stages.models"
+            ):
+                assert node.module == "mri_stages.models.layers", file.name

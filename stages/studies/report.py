@@ -5,14 +5,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from src import paths
-from src.cli import run
-from src.params import read_params
-from src.reporting.page import render
-from src.storage.files import read_csv, read_json, write_bytes
-from src.studies.claims import Claim
-from src.studies.dose import LeakageRun
-from src.studies.runs import Summary
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.reporting.page import render_page
+from mri_stages.storage.files import read_csv, read_json, write_bytes
+from mri_stages.studies.claims import Claim
+from mri_stages.studies.leakage_dose import LeakageRun
+from mri_stages.studies.measure import Summary
 
 FIT = ("held_out_accuracy", "train_accuracy", "gap", "train_loss", "steps_to_90", "largest_rise")
 CURVED = (*FIT, "noise_scale_start", "noise_scale_end", "sharpness")
@@ -21,7 +21,7 @@ MEASURES = {"seed": FIT, "learning_rate": CURVED, "fixed": CURVED, "linear": CUR
 
 def main() -> None:
     claims = read_json(paths.CLAIMS, dict[str, list[Claim]])["claims"]
-    page = render(
+    page = render_page(
         "studies.html.jinja",
         params=read_params(),
         has_doses=bool(read_csv(paths.study_runs("leakage", "permuted"), LeakageRun, least=0)),
@@ -70,4 +70,4 @@ def as_text(figures: Any) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -1,14 +1,14 @@
 """Write the studies' tables, verdicts and pictures -> studies/*.csv, claims.json, plots."""
 
-from src import paths
-from src.cli import run
-from src.params import read_params
-from src.plotting.style import save_png
-from src.storage.files import read_csv, write_csv, write_json
-from src.studies.claims import verdicts
-from src.studies.dose import LeakageRun
-from src.studies.figures import leakage_figure, value_figure
-from src.studies.runs import Summary, read_studies, summaries
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import run_command
+from mri_stages.plotting.studies import leakage_figure, value_figure
+from mri_stages.plotting.style import save_png
+from mri_stages.storage.files import read_csv, write_csv, write_json
+from mri_stages.studies.claims import verdicts
+from mri_stages.studies.leakage_dose import LeakageRun
+from mri_stages.studies.measure import Summary, read_studies, summaries
 
 
 def main() -> None:
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

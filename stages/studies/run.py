@@ -1,6 +1,6 @@
 """Train one value of a study with all its seeds -> studies/runs/STUDY/VALUE.csv.
 
-`python -m stages.studies.run STUDY VALUE`; src/studies/runs.py says what is measured. The study
+`python -m stages.studies.run STUDY VALUE`; measure.py says what is measured. The study
 `linear` sets lr in proportion to the batch size, from the model's own pair (Goyal et al. 2017,
 arXiv:1706.02677, without their warm-up).
 """
@@ -9,16 +9,17 @@ from functools import partial
 
 import torch
 
-from src import paths
-from src.cli import InputError, OneLineParser, run
-from src.data.splits import fold_of_rows
-from src.models import make_network
-from src.params import read_params
-from src.storage.dataset import load_split, read_info
-from src.storage.files import write_csv
-from src.studies.runs import KEYS, Run, measured_training, take
-from src.training.device import set_up_device
-from src.training.loop import train
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.console import OneLineParser, run_command
+from mri_stages.errors import InputError
+from mri_stages.models import make_network
+from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.files import write_csv
+from mri_stages.studies.measure import KEYS, Run, measured_training, take
+from mri_stages.training.device import set_up_device
+from mri_stages.training.loop import train
 
 HELD_OUT_FOLDS = 5  # of the training rows; the first is held out
 
@@ -41,11 +42,11 @@ def main() -> None:
 
     split = load_split("train", info)
     rows = torch.from_numpy(split.images), torch.from_numpy(split.labels)
-    fold = fold_of_rows(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
+    fold = assign_folds(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
     fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs
     n_rows = len(fitted[1])
     name = value if column == "model" else of_group.model
-    arch, recipe = params.models[name].arch, params.recipe(name)
+    arch, recipe = params.models[name].arch, params.models[name]
     lr = value if column == "lr" else recipe.lr
     batch_size = min(recipe.batch_size, n_rows)
     if column == "batch_size":
@@ -71,4 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

@@ -3,7 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from src.evaluation.comparison import Pair, compare_pairs, holm, in_words
+from mri_stages.evaluation.comparison import compare_pairs, holm, in_words
+from mri_stages.storage.records import Pair
 
 
 def right(*rows: int) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from src.evaluation.confidence import accuracy_interval
+from mri_stages.evaluation.confidence import accuracy_interval
 
 
 def test_accuracy_interval_without_two_subjects_is_wilsons() -> None:

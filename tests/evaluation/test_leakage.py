@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
-from src.data.phantoms import phantoms
-from src.evaluation.leakage import Leakage, measure_leakage
-from src.evaluation.nearest_neighbours import nearest_of_other_groups
-from src.storage.dataset import AllRows
+from mri_stages.baselines.nearest_neighbours import nearest_of_other_groups
+from mri_stages.evaluation.leakage import measure_leakage
+from mri_stages.ingest.phantoms import draw_phantoms
+from mri_stages.storage.dataset import AllRows
+from mri_stages.storage.records import Leakage
 
 TRAIN = np.zeros((3, 1), np.uint8)
 LABELS, SUBJECTS = np.array([0, 0, 1, 0, 0, 1]), np.array([1, 1, 2, 3, 2, 2])  # 3 has one row
@@ -44,7 +45,7 @@ def test_measure_leakage_names_a_small_share() -> None:
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_measure_leakage_of_phantoms_doubts_wrong_ids(wrong: bool) -> None:
-    images, labels = phantoms(subjects=24, slices=10, height=40, width=36, seed=3)
+    images, labels = draw_phantoms(subjects=24, slices=10, height=40, width=36, seed=3)
     x, subjects = images.reshape(240, -1), np.repeat(np.arange(24), 10)
     in_test = np.arange(240) >= 200
     found = nearest_of_other_groups(x, np.stack([in_test, in_test, np.arange(240)]).astype(int))

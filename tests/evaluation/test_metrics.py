@@ -7,20 +7,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score, roc_curve
 
-from src.cli import InputError
-from src.evaluation.confidence import accuracy_interval
-from src.evaluation.metrics import (
-    Metrics,
-    auc,
-    negative_label,
-    read_metrics,
-    roc_points,
-    score,
-    score_new_subjects,
-    weighted_auc,
+from mri_stages.errors import InputError
+from mri_stages.evaluation.confidence import accuracy_interval
+from mri_stages.evaluation.metrics import (
+    compute_auc,
+    compute_metrics,
+    compute_new_subject_metrics,
+    compute_weighted_auc,
+    find_negative_label,
+    sample_roc_points,
 )
-from src.storage.files import read_json, write_json
-from src.storage.predictions import Predictions, by_subject
+from mri_stages.storage.files import read_json, write_json
+from mri_stages.storage.predictions import Predictions, average_by_subject
+from mri_stages.storage.records import Metrics, read_metrics
 
 WHOLE: dict[str, Any] = {"accuracy": 0.5, "ci_low": 0.4, "ci_high": 0.6}
 WHOLE |= {"balanced_accuracy": 0.3, "macro_f1": 0.2, "auc": 0.7, "auc_low": 0.6, "auc_high": 0.8}
@@ -39,7 +38,7 @@ def drawn(n: int = 90, seed: int = 0, n_classes: int = 3) -> Predictions:
 
 def test_score_equals_scikit_learn_and_the_interval_of_its_own_rows() -> None:
     found = drawn()
-    metrics = score(found, CLASSES, None, loss=0.7)
+    metrics = compute_metrics(found, CLASSES, None, loss=0.7)
     labels, predicted = found.labels, found.probabilities.argmax(1)
     assert metrics.accuracy == pytest.approx((predicted == labels).mean())
     assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, predicted))
@@ -47,7 +46,7 @@ def test_score_equals_scikit_learn_and_the_interval_of_its_own_rows() -> None:
     interval = accuracy_interval(predicted == labels, found.subjects)
     assert (metrics.ci_low, metrics.ci_high) == interval
     assert (metrics.loss, metrics.unscored_classes) == (0.7, None)
-    assert "loss" not in score(found, CLASSES, None, loss=math.inf).to_json()
+    assert "loss" not in compute_metrics(found, CLASSES, None, loss=math.inf).to_json()
 
 
 @pytest.mark.parametrize("negative", [None, 0, 2])
@@ -57,32 +56,32 @@ def test_auc_equals_scikit_learn(negative: int | None) -> None:
     expected = np.mean([roc_auc_score(y == k, p[:, k]) for k in range(3)])
     if negative is not None:
         expected = roc_auc_score(y != negative, 1 - p[:, negative].astype(float))
-    assert auc(found, negative) == pytest.approx(expected)
+    assert compute_auc(found, negative) == pytest.approx(expected)
 
 
 def test_auc_is_none_for_nan_and_for_rows_of_one_class() -> None:
     found = drawn()
     p = found.probabilities.copy()
     p[5] = np.nan
-    assert auc(found._replace(probabilities=p), None) is None
-    assert roc_points(found._replace(probabilities=p), CLASSES, None) == []
+    assert compute_auc(found._replace(probabilities=p), None) is None
+    assert sample_roc_points(found._replace(probabilities=p), CLASSES, None) == []
     one = found._replace(labels=np.zeros(90, np.int64))
-    assert auc(one, None) is None
-    assert auc(one, 0) is None
+    assert compute_auc(one, None) is None
+    assert compute_auc(one, 0) is None
 
 
 def test_weighted_auc_equals_scikit_learn_with_weights_and_repeated_rows() -> None:
     found, rng = drawn(40), np.random.default_rng(1)
     weights = rng.integers(0, 3, (5, 40)).astype(float)
     positive, scores = found.labels == 1, found.probabilities[:, 1]
-    for row, area in zip(weights, weighted_auc(positive, scores, weights), strict=True):
+    for row, area in zip(weights, compute_weighted_auc(positive, scores, weights), strict=True):
         assert area == pytest.approx(roc_auc_score(positive, scores, sample_weight=row))
     with np.errstate(invalid="ignore"):
-        assert np.isnan(weighted_auc(positive, scores, positive[None].astype(float))).all()
+        assert np.isnan(compute_weighted_auc(positive, scores, positive[None].astype(float))).all()
 
 
 def test_interval_of_auc_equals_a_plain_bootstrap() -> None:
-    found = by_subject(drawn(600, n_classes=2))  # a row for each of a subject's classes
+    found = average_by_subject(drawn(600, n_classes=2))  # a row for each of a subject's classes
     assert found.subjects is not None
     subjects, ids = found.subjects, np.unique(found.subjects)
     rng, values = np.random.default_rng(3), []
@@ -91,9 +90,9 @@ def test_interval_of_auc_equals_a_plain_bootstrap() -> None:
         y, p = found.labels[rows], found.probabilities[rows]
         values.append(roc_auc_score(y, p[:, 1]))
     expected = np.percentile(values, [2.5, 97.5])
-    metrics = score_new_subjects(found, ["a", "b"], None)
+    metrics = compute_new_subject_metrics(found, ["a", "b"], None)
     assert (metrics.auc_low, metrics.auc_high) == pytest.approx(expected, abs=0.02)
-    assert score_new_subjects(found, ["a", "b"], None) == metrics  # seeded
+    assert compute_new_subject_metrics(found, ["a", "b"], None) == metrics  # seeded
 
 
 def test_score_new_subjects_averages_by_hand_over_subject_and_class() -> None:
@@ -104,16 +103,18 @@ def test_score_new_subjects_averages_by_hand_over_subject_and_class() -> None:
         np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.2, 0.8], [0.3, 0.7]], np.float32),
         np.array([0, 1, 0, 1, 1]),
     )
-    metrics = score_new_subjects(found, ["a", "b"], None, is_model=True)
+    metrics = compute_new_subject_metrics(found, ["a", "b"], None, is_model=True)
     # Means: subject 7 (0.55, 0.45) right, subject 3 of class b (0.4, 0.6) right, of a wrong.
     assert metrics.accuracy == pytest.approx(2 / 3)
     assert metrics.loss == pytest.approx(-np.log([0.55, 0.6, 0.3]).mean(), rel=1e-6)
     assert (metrics.by, metrics.diverged, metrics.unscored_classes) == ("subject", False, "b")
     p = found.probabilities.copy()
     p[0] = np.nan
-    broken = score_new_subjects(found._replace(probabilities=p), ["a", "b"], None, is_model=True)
+    broken = compute_new_subject_metrics(
+        found._replace(probabilities=p), ["a", "b"], None, is_model=True
+    )
     assert (broken.diverged, broken.auc, broken.auc_low, broken.loss) == (True, None, None, None)
-    by_row = score_new_subjects(found._replace(subjects=None), ["a", "b"], None)
+    by_row = compute_new_subject_metrics(found._replace(subjects=None), ["a", "b"], None)
     assert (by_row.by, by_row.diverged, by_row.accuracy) == ("row", None, 0.4)
 
 
@@ -121,31 +122,31 @@ def test_score_on_folds_leaves_out_a_class_that_no_model_could_learn() -> None:
     labels, folds = np.array([0, 1, 0, 1, 2, 2]), np.array([0, 0, 1, 1, 1, 1])
     p = np.eye(3, dtype=np.float32)[[0, 1, 0, 0, 0, 1]]
     found = Predictions(np.arange(6), None, labels, p, folds)
-    metrics = score(found, CLASSES, None)
+    metrics = compute_metrics(found, CLASSES, None)
     assert (metrics.balanced_accuracy, metrics.unscored_classes) == (0.75, "c")
     assert metrics.auc == pytest.approx(
         np.mean([roc_auc_score(labels == k, p[:, k]) for k in (0, 1)])
     )
-    given = score(found._replace(folds=None), [*CLASSES, "d"], None)
+    given = compute_metrics(found._replace(folds=None), [*CLASSES, "d"], None)
     assert (given.balanced_accuracy, given.unscored_classes) == (0.5, "d")
 
 
 def test_roc_points_are_on_the_curve_and_few() -> None:
     found = drawn(3000)
-    points = roc_points(found, CLASSES, None)
+    points = sample_roc_points(found, CLASSES, None)
     assert len(points) <= 200
     for label, name in enumerate(CLASSES):
         false, true, _ = roc_curve(found.labels == label, found.probabilities[:, label])
         curve = [point[1:] for point in points if point.name == name]
         assert (curve[0], curve[-1]) == ((0, 0), (1, 1))
         assert set(curve) <= {*zip(false.tolist(), true.tolist(), strict=True)}
-    assert {point.name for point in roc_points(found, CLASSES, 1)} == {"not b"}
+    assert {point.name for point in sample_roc_points(found, CLASSES, 1)} == {"not b"}
 
 
 def test_negative_label_names_a_class_that_does_not_exist() -> None:
-    assert [negative_label(name, CLASSES) for name in (None, "c")] == [None, 2]
+    assert [find_negative_label(name, CLASSES) for name in (None, "c")] == [None, 2]
     with pytest.raises(InputError, match=r"negative_class is 'd'.*a, b, c"):
-        negative_label("d", CLASSES)
+        find_negative_label("d", CLASSES)
 
 
 def test_metrics_are_written_in_order_and_read_back(tmp_path: Path) -> None:

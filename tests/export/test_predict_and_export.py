@@ -1,4 +1,4 @@
-"""A trained model outside the pipeline: scripts.predict, and the folder of stages.export."""
+"""A trained model outside the pipeline: mri-stages predict, and the folder of stages.export."""
 
 import csv
 import json
@@ -13,12 +13,12 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
-
-from scripts import predict
-from src import paths
-from src.cli import InputError
-from src.storage.predictions import read_predictions
 from tests.conftest import ONE_MODEL, call_stage, write_raw
+
+from mri_stages import paths
+from mri_stages.commands import predict
+from mri_stages.errors import InputError
+from mri_stages.storage.predictions import read_predictions
 
 CLASSES = ["Ill", "Sane", "Unsure"]
 STAGES = ("load", "scale", "train small", "evaluate small", "baselines", "cross_validate small")
@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Run scripts.predict in the workspace; return the rows of its table."""
+    """Run mri-stages predict in the workspace; return the rows of its table."""
     monkeypatch.chdir(trained)
 
     def run(*arguments: object) -> list[dict[str, str]]:
@@ -196,7 +196,7 @@ def test_export_has_the_same_bytes_in_another_folder_and_names_no_folder(
     for name in ("model.onnx", "model.json", "card.md"):
         content = (trained / "models/export" / name).read_bytes()
         assert (tmp_path / "another/models/export" / name).read_bytes() == content
-        assert b".py" not in content.replace(b"scripts.predict", b"")
+        assert b".py" not in content.replace(b"mri-stages predict", b"")
     onnx.checker.check_model(onnx.load(trained / "models/export/model.onnx"))
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from tests.pipeline.conftest import Clone, new_clone
 
 # SIGINT is ignored in a background job, and would be in all that the tests start.

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.faults.conftest import damaged_objects
 from tests.pipeline.conftest import Clone
 

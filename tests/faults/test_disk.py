@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
 from tests.conftest import ONE_MODEL, REPO, write_raw
 
 pytestmark = pytest.mark.slow
 
 resource = pytest.importorskip("resource", reason="no limits on Windows")
 
-COMMANDS = ["stages.sample", "scripts.import_images set --out data/images", "stages.load",
+COMMANDS = ["stages.sample", "mri-stages import set --out data/images", "stages.load",
             "stages.baselines", "stages.scale", "stages.train small", "stages.evaluate small",
             "stages.cross_validate small", "stages.summarise small", "stages.compare",
             "stages.report"]  # fmt: skip
@@ -29,7 +28,11 @@ def run(folder: Path, command: str, file_bytes: int = -1) -> subprocess.Complete
         [sys.executable, "-m", *command.split()],
         cwd=folder,
         # joblib warns that it can make no semaphores, which are files.
-        env={**os.environ, "PYTHONPATH": str(REPO), "PYTHONWARNINGS": "ignore"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}",
+            "PYTHONWARNINGS": "ignore",
+        },
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes)),
         capture_output=True,
         text=True,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.faults.conftest import damaged_objects, two_models
 from tests.pipeline.conftest import Clone
 

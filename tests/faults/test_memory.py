@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import REPO, write_raw
 
 pytestmark = [
@@ -22,7 +21,7 @@ GB = 2**30  # of data
 def limited(folder: Path, *command: str, limit: float = 2 * GB) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(REPO)},
+        env={**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (int(limit),) * 2),
     )  # fmt: skip
 
@@ -38,7 +37,7 @@ def write_params(folder: Path, **changes: str) -> None:
 def test_stages_on_the_real_slices_take_little_memory(tmp_path: Path, shared_slices: Path) -> None:
     write_params(tmp_path, **{"epochs: 10": "epochs: 1"})
     for command, mapped, limit in (
-        (["scripts.import_images", str(shared_slices)], None, 1 * GB),
+        (["mri-stages import", str(shared_slices)], None, 1 * GB),
         (["stages.load"], "data/raw/*.pt", 1 * GB),
         (["stages.scale"], "data/flat/x_*.npy", 1 * GB),
         (["stages.train", "simple_nn2"], "data/scaled/x_train.npy", 1 * GB),

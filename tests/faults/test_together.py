@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.faults.conftest import MODELS, damaged_objects, two_models
 from tests.pipeline.conftest import Clone
 

@@ -1,4 +1,4 @@
-"""The architectures against the notebook's, and what a file in src/models may hold."""
+"""The architectures against the notebook's, and what a file in src/mri_stages/models may hold."""
 
 from importlib import import_module
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-import src.models
-from src.cli import InputError
-from src.models import make_network
-from src.params import ARCHITECTURES
+import mri_stages.models
+from mri_stages.config.schema import ARCHITECTURES
+from mri_stages.errors import InputError
+from mri_stages.models import make_network
 
 SLICES = (3, 208, 176)
 
@@ -29,7 +29,7 @@ COUNTS = {
 @pytest.mark.parametrize("arch", COUNTS)
 def test_make_network_has_the_parameters_of_the_notebook(arch: str) -> None:
     with torch.device("meta"):
-        network = import_module(f"src.models.{arch}").make_network(SLICES, 4)
+        network = import_module(f"mri_stages.models.{arch}").make_network(SLICES, 4)
         assert network(torch.empty(2, *SLICES)).shape == (2, 4)
     assert sum(parameter.numel() for parameter in network.parameters()) == COUNTS[arch]
 
@@ -59,10 +59,10 @@ def test_make_network_draws_the_weights_of_the_seed() -> None:
 
 
 def made(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> Any:
-    """Return what make_network makes of a file in src/models with that code."""
+    """Return what make_network makes of a file in src/mri_stages/models with that code."""
     name = f"file{len(code)}"
     (folder / f"{name}.py").write_text(f"from torch import nn\n{code}")
-    monkeypatch.setattr(src.models, "__path__", [str(folder)])
+    monkeypatch.setattr(mri_stages.models, "__path__", [str(folder)])
     return make_network(name, (1, 4, 4), 3, seed=0)
 
 
@@ -75,7 +75,7 @@ def test_make_network_names_the_file_of_a_network_without_the_right_logits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
     code = f"def make_network(shape, k): {body}" if body else ""
-    with pytest.raises(InputError, match=rf"src/models/file{len(code)}\.py"):
+    with pytest.raises(InputError, match=rf"src/mri_stages/models/file{len(code)}\.py"):
         made(monkeypatch, tmp_path, code)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-
-from scripts.repro import TRAINS
 from tests.pipeline.conftest import RESULTS, STUDIES, Clone
+
+from mri_stages.commands.repro import TRAINS
 
 pytestmark = pytest.mark.slow
 DASK = (sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1")
@@ -94,7 +94,7 @@ def test_repro_on_workers_gives_the_bytes_of_a_local_run(cluster: Cluster, head:
     expected = sent(head)
     shutil.rmtree(head.folder / "studies/runs")  # these lie in Git
     (head.folder / "studies/dvc.lock").unlink()
-    process = head.start("python", "-m", "scripts.repro", *SENT)
+    process = head.start("python", "-m", "mri_stages", "repro", *SENT)
     assert process.stdout
     output = ""
     with process.stdout:
@@ -123,11 +123,11 @@ def test_repro_on_workers_gives_the_bytes_of_a_local_run(cluster: Cluster, head:
 
 def test_repro_on_workers_resumes_after_the_head_was_killed(cluster: Cluster, head: Clone) -> None:
     cluster.add_worker("only")
-    process = head.start("python", "-m", "scripts.repro", "train")
+    process = head.start("python", "-m", "mri_stages", "repro", "train")
     assert process.stdout
     before = next(found[1] for line in process.stdout if (found := TRAINED.match(line)))
     cluster.kill(process)
-    output = head.run("python", "-m", "scripts.repro", "train")
+    output = head.run("python", "-m", "mri_stages", "repro", "train")
     assert f"{before}: restored on" in output
     trained = {name for name, _ in TRAINED.findall(output)}
     assert before not in trained
@@ -137,13 +137,13 @@ def test_repro_on_workers_resumes_after_the_head_was_killed(cluster: Cluster, he
     }
     # What only the head's own run cache has is not sent.
     head.edit("params.yaml", "epochs: 1", "epochs: 2")
-    head.run("python", "-m", "scripts.repro", "train@simple_nn2")
+    head.run("python", "-m", "mri_stages", "repro", "train@simple_nn2")
     head.edit("params.yaml", "epochs: 2", "epochs: 1")
-    assert "on tcp" not in head.run("python", "-m", "scripts.repro", "train@simple_nn2")
+    assert "on tcp" not in head.run("python", "-m", "mri_stages", "repro", "train@simple_nn2")
 
 
 def fails(head: Clone, *names: str) -> str:
-    process = head.start("python", "-m", "scripts.repro", *names)
+    process = head.start("python", "-m", "mri_stages", "repro", *names)
     output, _ = process.communicate()
     assert process.returncode == 1, output
     assert "Traceback" not in output

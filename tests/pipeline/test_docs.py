@@ -6,7 +6,6 @@ import sys
 
 import pytest
 from PIL import Image
-
 from tests.conftest import REPO, write_raw
 from tests.pipeline.conftest import Clone
 
@@ -29,7 +28,7 @@ REPLACED = {
     r"NAME\.\.\.": "report",
     "SOURCE": "archive.zip",
     "64 56": "36 36",
-    "scripts.repro$": "scripts.repro scale",
+    "mri-stages repro$": "mri-stages repro scale",
 }
 
 

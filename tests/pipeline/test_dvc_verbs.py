@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests.pipeline.conftest import Clone
 
 NAME = "models/simple_nn2.safetensors"
@@ -34,7 +33,7 @@ def quiet(clone: Clone, *command: str) -> str:
 
 
 def test_another_clone_has_the_same_bytes_and_nothing_to_do(finished: Clone, fresh: Clone) -> None:
-    # One was made by `dvc repro`, the other by scripts.repro.
+    # One was made by `dvc repro`, the other by mri-stages repro.
     made, expected = fresh.outs(), finished.outs()
     assert [out for out in expected if made.get(out) != expected[out]] == []
     assert fresh.run("git", "status", "--short") == ""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
-
 from tests.pipeline.conftest import Clone
 
 MODELS = ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "conv_nn3", "conv_nn4", "resnet"]
@@ -29,10 +28,10 @@ def test_repro_of_a_changed_model_trains_it_alone_and_set_back_nothing(clone: Cl
     weights = clone.folder / "models/conv_nn2.safetensors"
     before = weights.read_bytes()
     clone.shell(r"sed -i.bak '/^  conv_nn2:/,/lr:/s/lr: 0.01/lr: 0.001/' params.yaml")  # as README
-    assert "scripts.repro" in clone.run("python", "-m", "scripts.results")  # some are old
+    assert "mri-stages repro" in clone.run("python", "-m", "mri_stages", "results")  # some are old
     assert clone.repro() == ["train@conv_nn2", "evaluate@conv_nn2", "compare", "report"]
     assert weights.read_bytes() != before
-    assert "scripts.repro" not in clone.run("python", "-m", "scripts.results")
+    assert "mri-stages repro" not in clone.run("python", "-m", "mri_stages", "results")
 
     changes = json.loads(clone.run("dvc", "params", "diff", "--json"))["params.yaml"]
     assert list(changes) == ["models.conv_nn2.lr"]
@@ -53,7 +52,7 @@ def test_status_after_a_new_architecture_names_the_new_stages_only(clone: Clone)
         "from math import prod\n\nfrom torch import nn\n\n\ndef make_network(shape, n_classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), n_classes))\n"
     )
-    (clone.folder / "src/models/my_net.py").write_text(code)
+    (clone.folder / "src/mri_stages/models/my_net.py").write_text(code)
     new = "  a_new_arch:\n    arch: my_net\n    lr: 0.1\n    batch_size: 5\n"
     clone.edit("params.yaml", "\nevaluation:", f"{new}\nevaluation:")
     stale = json.loads(clone.run("dvc", "status", "--json"))

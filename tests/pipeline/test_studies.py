@@ -9,10 +9,10 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-
-from src.storage.files import read_json
-from src.studies.claims import Claim
 from tests.pipeline.conftest import Clone
+
+from mri_stages.storage.files import read_json
+from mri_stages.studies.claims import Claim
 
 STUDIES = "studies/dvc.yaml"
 CHROMIUM = shutil.which("chromium")

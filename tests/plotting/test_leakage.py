@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 
-from src.plotting.leakage import leakage_figure
+from mri_stages.plotting.leakage import leakage_figure
 
 
 def test_leakage_figure_counts_rows_with_and_without_ids() -> None:

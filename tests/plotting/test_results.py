@@ -6,10 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src.plotting.results import history_figure, interval_figure, learning_rate_figure, roc_figure
-from src.plotting.style import save_png
-from src.storage.dataset import Epoch
-from src.storage.predictions import RocPoint
+from mri_stages.plotting.results import (
+    history_figure,
+    interval_figure,
+    learning_rate_figure,
+    roc_figure,
+)
+from mri_stages.plotting.style import save_png
+from mri_stages.storage.history import Epoch
+from mri_stages.storage.records import RocPoint
 
 METRICS = {
     "good": SimpleNamespace(

@@ -1,7 +1,7 @@
 import pytest
 from jinja2 import UndefinedError
 
-from src.reporting.page import render, shown
+from mri_stages.reporting.page import format_value, render_page
 
 
 @pytest.mark.parametrize(
@@ -13,9 +13,9 @@ from src.reporting.page import render, shown
     ],
 )
 def test_shown_keeps_the_digits_that_say_something(value: str | float | None, text: str) -> None:
-    assert shown(value) == text
+    assert format_value(value) == text
 
 
 def test_render_without_a_value_of_the_template_fails() -> None:
     with pytest.raises(UndefinedError):
-        render("page.html.jinja", sections={})  # and no title
+        render_page("page.html.jinja", sections={})  # and no title

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
-
-from src import paths
-from src.cli import InputError
-from src.data.splits import fold_of_rows
-from src.evaluation import nearest_neighbours
-from src.evaluation.confidence import accuracy_interval
-from src.evaluation.nearest_neighbours import affordable
-from src.params import BASELINES
-from src.storage.predictions import by_subject, read_predictions
 from stages import baselines
+
+from mri_stages import paths
+from mri_stages.baselines import nearest_neighbours
+from mri_stages.baselines.nearest_neighbours import affordable
+from mri_stages.config.schema import BASELINES
+from mri_stages.errors import InputError
+from mri_stages.evaluation.confidence import accuracy_interval
+from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.storage.predictions import average_by_subject, read_predictions
 
 TRAIN, CLASSES = 40, ["Ill", "Sane", "Unsure"]
 RNG = np.random.default_rng(0)
@@ -60,7 +60,7 @@ def test_baselines_on_the_given_split_show_how_much_leakage_inflates_the_accurac
 
 def test_baselines_on_new_subjects_are_on_the_folds_of_the_models() -> None:
     baselines.main()
-    folds = fold_of_rows(Y, SUBJECTS, 2, seed=0)
+    folds = assign_folds(Y, SUBJECTS, 2, seed=0)
     parts = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in (0, 1)]
     expected = cross_val_predict(KNeighborsClassifier(1), X.astype(float), Y, cv=parts)
     found = {name: read_predictions(paths.folds(name), CLASSES) for name in BASELINES}
@@ -75,7 +75,7 @@ def test_baselines_on_new_subjects_are_on_the_folds_of_the_models() -> None:
         np.testing.assert_array_equal(predictions.folds, folds[predictions.rows])
         metrics = read(paths.new_subject_metrics(name))
         assert metrics["by"] == "subject"
-        assert metrics["accuracy"] == by_subject(predictions).correct.mean()
+        assert metrics["accuracy"] == average_by_subject(predictions).correct.mean()
         assert metrics["unscored_classes"] == "Unsure"  # of one subject
         assert metrics["auc_low"] <= metrics["auc"] <= metrics["auc_high"]
 

@@ -3,14 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from src import paths
-from src.cli import InputError
-from src.params import BASELINES
-from src.storage.dataset import Epoch
-from src.storage.files import write_csv, write_json
-from src.storage.predictions import Predictions, RocPoint, write_predictions
 from stages import compare
+
+from mri_stages import paths
+from mri_stages.config.schema import BASELINES
+from mri_stages.errors import InputError
+from mri_stages.storage.files import write_csv, write_json
+from mri_stages.storage.history import Epoch
+from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.storage.records import RocPoint
 
 MODELS = ("small", "conv", "conv_again", "conv_hot")
 CLASSES = ["a", "b"]

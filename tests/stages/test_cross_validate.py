@@ -15,14 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from src import paths
-from src.models import make_network
-from src.params import read_params
-from src.storage.predictions import read_predictions
-from src.training.loop import train
-from src.training.recipe import validation_rows
 from tests.conftest import REPO, RunStage, call_stage
+
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.models import make_network
+from mri_stages.storage.predictions import read_predictions
+from mri_stages.training.loop import train
+from mri_stages.training.validation import choose_validation_rows
 
 N_TRAIN, CLASSES = 60, ["Ill", "Sane"]
 RNG = np.random.default_rng(0)
@@ -59,7 +59,7 @@ def change(folder: Path, **changes: object) -> None:
 def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path) -> None:
     """With full batches and many steps it is a logistic regression without a penalty."""
     shutil.copytree(REPO / "src", flat / "src")
-    (flat / "src/models/linear.py").write_text(
+    (flat / "src/mri_stages/models/linear.py").write_text(
         "from torch import nn\n\n\ndef make_network(shape, n_classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(12, n_classes))\n"
     )
@@ -68,7 +68,7 @@ def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path)
     change(flat, epochs=1500, lr=0.3, batch_size=100)
     done = subprocess.run(
         [sys.executable, "-m", "stages.cross_validate", "small"], cwd=flat, stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(flat), str(REPO)])},
+        env={**os.environ, "PYTHONPATH": f"{flat}/src{os.pathsep}{flat}{os.pathsep}{REPO}"},
     )  # fmt: skip
     assert done.returncode == 0
     found = read_predictions(flat / paths.folds("small"), CLASSES)
@@ -86,7 +86,7 @@ def test_cross_validate_scales_and_trains_each_fold_on_its_own_rows(flat: Path) 
     change(flat, shuffle="true", validation=0.4)
     call_stage(flat, "cross_validate", "small")
     found = read_predictions(flat / paths.folds("small"), CLASSES)
-    recipe = read_params(flat / "params.yaml").recipe("small")
+    recipe = read_params(flat / "params.yaml").models["small"]
     for fitted, test in FOLDS.split(X, Y, SUBJECTS):
         order = np.random.default_rng(0).permutation(fitted)
         scaler = StandardScaler().fit(X[order] / 255)
@@ -94,7 +94,7 @@ def test_cross_validate_scales_and_trains_each_fold_on_its_own_rows(flat: Path) 
             torch.from_numpy(np.tile(scaler.transform(X[rows] / 255), 3)).float().view(-1, 3, 2, 2)
             for rows in (order, test)
         )
-        held_out = validation_rows(recipe, Y[order], SUBJECTS[order], CLASSES)
+        held_out = choose_validation_rows(recipe, Y[order], SUBJECTS[order], CLASSES)
         assert held_out is not None
         network = make_network("simple_nn2", (3, 2, 2), 2, recipe.seed)
         train(network, x, torch.from_numpy(Y[order]), recipe, held_out=torch.from_numpy(held_out))

@@ -7,17 +7,18 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
-from torch import nn
-
-from src import paths
-from src.cli import InputError
-from src.evaluation.confidence import accuracy_interval
-from src.models import make_network
-from src.storage.files import read_csv
-from src.storage.predictions import RocPoint, read_predictions
-from src.storage.weights import save_weights
 from stages import evaluate
 from tests.conftest import PARAMS
+from torch import nn
+
+from mri_stages import paths
+from mri_stages.errors import InputError
+from mri_stages.evaluation.confidence import accuracy_interval
+from mri_stages.models import make_network
+from mri_stages.storage.files import read_csv
+from mri_stages.storage.predictions import read_predictions
+from mri_stages.storage.records import RocPoint
+from mri_stages.storage.weights import save_weights
 
 CLASSES = ["Ill", "Sane", "Unsure"]
 LABELS = np.arange(14) % 2

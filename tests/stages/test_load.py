@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
-from src.cli import InputError
-from src.storage.dataset import read_info
 from stages import load
 from tests.conftest import RunStage, load_npy, write_raw
+
+from mri_stages.errors import InputError
+from mri_stages.storage.dataset import read_info
 
 FLAT = Path("data/flat")
 

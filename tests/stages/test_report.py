@@ -5,14 +5,14 @@ from base64 import b64encode
 from html import unescape
 
 import pytest
-
-from src import paths
-from src.evaluation.comparison import Pair
-from src.params import BASELINES
-from src.storage.files import write_bytes, write_csv, write_json
-from src.studies.dose import LeakageRun
 from stages import report
 from stages.studies import report as studies_report
+
+from mri_stages import paths
+from mri_stages.config.schema import BASELINES
+from mri_stages.storage.files import write_bytes, write_csv, write_json
+from mri_stages.storage.records import Pair
+from mri_stages.studies.leakage_dose import LeakageRun
 
 pytestmark = pytest.mark.usefixtures("workspace")
 

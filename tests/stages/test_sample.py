@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from src.data.raw_tensors import read_raw
 from tests.conftest import call_stage
+
+from mri_stages.ingest.raw_folder import read_raw
 
 
 def test_sample_is_split_by_slice(workspace: Path) -> None:

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
-
-from src import paths
-from src.storage import arrays
-from src.storage.dataset import load_split, read_info
 from stages import load, scale
 from tests.conftest import write_raw
+
+from mri_stages import paths
+from mri_stages.storage import arrays
+from mri_stages.storage.dataset import load_split, read_info
 
 pytestmark = pytest.mark.usefixtures("workspace")
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-
-from src import paths
-from src.cli import InputError
-from src.data.splits import fold_of_rows
-from src.models import make_network
-from src.storage.dataset import load_split, read_info
-from src.storage.files import read_csv, read_json, write_csv
-from src.studies.claims import Claim
-from src.studies.curvature import loss_and_accuracy
-from src.studies.dose import LeakageRun
-from src.studies.runs import Run, Summary
-from src.training.loop import train
 from tests.conftest import PARAMS, call_stage, write_raw
-from tests.zoo import recipe
+from tests.helpers.networks import recipe
+
+from mri_stages import paths
+from mri_stages.errors import InputError
+from mri_stages.models import make_network
+from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.files import read_csv, read_json, write_csv
+from mri_stages.studies.claims import Claim
+from mri_stages.studies.curvature import loss_and_accuracy
+from mri_stages.studies.leakage_dose import LeakageRun
+from mri_stages.studies.measure import Run, Summary
+from mri_stages.training.loop import train
 
 Stage = Callable[..., None]
 
@@ -41,7 +41,7 @@ def test_run_of_a_learning_rate_trains_each_seed_on_rows_not_held_out(stage: Sta
     _, second = read_csv(path, Run)
     assert (second.model, second.seed, second.lr, second.batch_size) == ("small", 1, 0.01, 5)
     rows = load_split("train", read_info())
-    chosen = fold_of_rows(rows.labels, rows.subjects, 5, seed=0) == 0
+    chosen = assign_folds(rows.labels, rows.subjects, 5, seed=0) == 0
     assert rows.subjects is not None
     assert not set(rows.subjects[chosen]) & set(rows.subjects[~chosen])
     x, y = torch.from_numpy(rows.images[~chosen]), torch.from_numpy(rows.labels[~chosen])

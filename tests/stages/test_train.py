@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from src.storage.dataset import Epoch
-from src.storage.files import read_csv
 from tests.conftest import PARAMS, REPO, call_stage, load_npy, write_raw
-from tests.zoo import ZOO, plain_training, recipe
+from tests.helpers.networks import ZOO, plain_training, recipe
+
+from mri_stages.storage.files import read_csv
+from mri_stages.storage.history import Epoch
 
 SHAPE = (3, 36, 40)
 
@@ -30,20 +30,20 @@ def scaled(workspace: Path) -> Path:
 
 
 def test_train_of_every_network_of_the_zoo_is_one_file_and_six_lines(scaled: Path) -> None:
-    """Each network is a new file in src/models of a copy of the project, and a group in params."""
+    """Each network is a new file in src/mri_stages/models of a copy of the project, and a group in params."""
     for folder in ("src", "stages"):
         shutil.copytree(REPO / folder, scaled / folder)
     models = ""
     for name in ZOO:
         code = f"from tests.zoo import ZOO\n\nmake_network = ZOO[{name!r}]\n"
-        (scaled / f"src/models/my_{name}.py").write_text(code)
+        (scaled / f"src/mri_stages/models/my_{name}.py").write_text(code)
         models += f"  {name}:\n    arch: my_{name}\n    lr: 0.01\n    batch_size: 5\n"
     (scaled / "params.yaml").write_text(PARAMS.replace("evaluation:", f"{models}evaluation:"))
     code = (
-        "import sys; from src.cli import run; from stages import train\n"
-        f"for sys.argv[1:] in {[[name] for name in ZOO]}: run(train.main)"
+        "import sys; from mri_stages.console import run_command; from stages import train\n"
+        f"for sys.argv[1:] in {[[name] for name in ZOO]}: run_command(train.main)"
     )
-    env = {**os.environ, "PYTHONPATH": f"{scaled}{os.pathsep}{REPO}"}
+    env = {**os.environ, "PYTHONPATH": f"{scaled}/src{os.pathsep}{scaled}{os.pathsep}{REPO}"}
     subprocess.run([sys.executable, "-c", code], cwd=scaled, env=env, check=True)
     grey = torch.from_numpy(load_npy(scaled / "data/scaled/x_train.npy")).view(-1, 1, *SHAPE[1:])
     labels = torch.from_numpy(load_npy(scaled / "data/flat/y_train.npy"))
@@ -64,11 +64,11 @@ def test_train_killed_after_a_checkpoint_resumes_to_the_same_bytes(
 ) -> None:
     (scaled / "params.yaml").write_text(PARAMS.replace("epochs: 2", "epochs: 40"))
     code = (  # the stage, with a checkpoint after every epoch
-        "import sys; from src.cli import run; from stages import train\n"
+        "import sys; from mri_stages.console import run_command; from stages import train\n"
         "train.Checkpoint.__init__.__defaults__ = (0,); sys.argv = ['train', 'conv']\n"
-        "run(train.main)"
+        "run_command(train.main)"
     )
-    env = {**os.environ, "PYTHONPATH": str(REPO)}
+    env = {**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"}
     process = subprocess.Popen([sys.executable, "-c", code], cwd=scaled, env=env)
     while not list(scaled.glob("models/conv.*.checkpoint")):
         assert process.poll() is None

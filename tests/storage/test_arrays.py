@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.cli import InputError
-from src.storage import arrays
-from src.storage.arrays import FormatError, as_images, pixels, read_rows, stored_rows
+from mri_stages.errors import InputError
+from mri_stages.storage import arrays
+from mri_stages.storage.arrays import FormatError, encode_rows, read_rows, to_pixels, view_as_images
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 1, 4, 6)).astype(np.float32) / np.float32(255)
@@ -39,19 +39,19 @@ def test_stored_rows_in_the_smallest_format_read_back_as_the_images(
     tmp_path: Path, images: np.ndarray, expected: tuple[int, str]
 ) -> None:
     channels, height, width = images.shape[1:]
-    for form in arrays.storage_formats(channels):  # the smallest first
+    for form in arrays.list_storage_formats(channels):  # the smallest first
         if form == expected:
             break
         with pytest.raises(FormatError):
-            stored_rows(images, form)
-    path, rows = tmp_path / "x.npy", stored_rows(images, form)
+            encode_rows(images, form)
+    path, rows = tmp_path / "x.npy", encode_rows(images, form)
     arrays.write_array(path, rows.shape, form.dtype, [rows])
-    read = as_images(read_rows(path, (channels, height, width)), (channels, height, width))
-    np.testing.assert_array_equal(pixels(read), images)
+    read = view_as_images(read_rows(path, (channels, height, width)), (channels, height, width))
+    np.testing.assert_array_equal(to_pixels(read), images)
 
 
 @pytest.mark.parametrize(("n_rows", "row_bytes"), [(1, 1), (10, 2**19), (5, 2**30), (7, 2**18 + 1)])
 def test_row_slices_cover_each_row_once_in_order(n_rows: int, row_bytes: int) -> None:
-    slices = list(arrays.row_slices(n_rows, row_bytes, "test"))
+    slices = list(arrays.iterate_chunks(n_rows, row_bytes, "test"))
     assert [i for part in slices for i in range(n_rows)[part]] == list(range(n_rows))
     assert all((part.stop - part.start) * row_bytes <= max(2**20, row_bytes) for part in slices)

@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from src import paths
-from src.cli import InputError
-from src.storage.dataset import load_split, read_info
-from src.storage.files import write_json
+from mri_stages import paths
+from mri_stages.errors import InputError
+from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.files import write_json
 
 INFO = {"image_shape": [3, 2, 5], "classes": ["a", "b", "c"],
         "counts": {"train": [2, 1, 0], "test": [1, 1, 1]}}  # fmt: skip

@@ -7,8 +7,15 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from src.cli import InputError
-from src.storage.files import read_csv, read_json, replacing, write_bytes, write_csv, write_json
+from mri_stages.errors import InputError
+from mri_stages.storage.files import (
+    read_csv,
+    read_json,
+    write_atomically,
+    write_bytes,
+    write_csv,
+    write_json,
+)
 
 
 def test_replacing_leaves_the_old_file_after_an_error_and_the_cache(tmp_path: Path) -> None:
@@ -16,7 +23,7 @@ def test_replacing_leaves_the_old_file_after_an_error_and_the_cache(tmp_path: Pa
     cached.write_bytes(b"old")
     cached.chmod(0o444)
     out.hardlink_to(cached)
-    with pytest.raises(UnicodeEncodeError), replacing(out) as partial:
+    with pytest.raises(UnicodeEncodeError), write_atomically(out) as partial:
         partial.write_text("half \udcff", encoding="utf-8")
     assert out.read_bytes() == b"old"
     write_bytes(out, b"new")
@@ -26,7 +33,7 @@ def test_replacing_leaves_the_old_file_after_an_error_and_the_cache(tmp_path: Pa
 
 def test_replacing_a_folder_replaces_all_of_it(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        with replacing(tmp_path / "parent/out") as partial:
+        with write_atomically(tmp_path / "parent/out") as partial:
             partial.mkdir()
             (partial / name).touch()
     found = [path.relative_to(tmp_path / "parent") for path in tmp_path.glob("parent/**/*")]

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.cli import InputError
-from src.storage.predictions import Predictions, read_predictions, write_predictions
+from mri_stages.errors import InputError
+from mri_stages.storage.predictions import Predictions, read_predictions, write_predictions
 
 CLASSES = ["no, none", "y"]  # a comma, as in any CSV
 FOUND = Predictions(

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from src.cli import InputError
-from src.storage.weights import load_weights, save_weights
+from mri_stages.errors import InputError
+from mri_stages.storage.weights import load_weights, save_weights
 
 
 def test_load_weights_gives_back_tied_strided_and_nan_ones(tmp_path: Path) -> None:

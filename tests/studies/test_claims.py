@@ -4,10 +4,10 @@ from math import inf
 from typing import Any
 
 import pytest
+from tests.helpers.study_runs import by_rate, by_size
 
-from src.studies.claims import Claim, verdicts
-from src.studies.runs import Run
-from tests.studies.made_up import by_rate, by_size
+from mri_stages.studies.claims import Claim, verdicts
+from mri_stages.studies.measure import Run
 
 HOLDS, DOES_NOT, UNDECIDED = "holds", "does not hold", "not decided here"
 

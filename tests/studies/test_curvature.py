@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from src.studies.curvature import (
+from mri_stages.studies.curvature import (
     SMALL_BATCH,
     gradient_noise,
     hessian_product,

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.helpers.networks import recipe
+from tests.training.test_loop import OPTIONS, fresh, rows
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from src.training import checkpoint
-from src.training.checkpoint import Checkpoint
-from src.training.loop import train
-from tests.training.test_loop import OPTIONS, fresh, rows
-from tests.zoo import recipe
+from mri_stages.training import checkpoint
+from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.loop import train
 
 EPOCHS = 4
 State = dict[str, torch.Tensor]
@@ -101,7 +101,7 @@ def test_save_without_room_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_fingerprint_changes_with_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (checkpoint.CODE / "training/loop.py").is_file()
     monkeypatch.setattr(checkpoint, "CODE", tmp_path / "src")
-    data, code = tmp_path / "data", tmp_path / "src/models/layers.py"
+    data, code = tmp_path / "data", tmp_path / "src/mri_stages/models/layers.py"
     code.parent.mkdir(parents=True)
     keys = set()
     for lr, of_data, of_code in ("111", "111", "211", "121", "112"):

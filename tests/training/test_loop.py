@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.helpers.networks import ZOO, plain_training, recipe
 from torch import nn
 
-from src.cli import InputError
-from src.models import make_network
-from src.params import ARCHITECTURES
-from src.storage.dataset import Epoch
-from src.training.checkpoint import Checkpoint
-from src.training.device import has_gpu, set_up_device
-from src.training.loop import train
-from tests.zoo import ZOO, plain_training, recipe
+from mri_stages.config.schema import ARCHITECTURES
+from mri_stages.errors import InputError
+from mri_stages.models import make_network
+from mri_stages.storage.history import Epoch
+from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.device import has_gpu, set_up_device
+from mri_stages.training.loop import train
 
 ROWS, CLASSES, SHAPE = 23, 4, (3, 16, 18)
 OPTIONS: dict[str, Any] = {"lr": 0.1, "batch_size": 5}

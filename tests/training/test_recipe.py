@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.helpers.networks import plain_training, recipe
+from tests.training.test_loop import ROWS, assert_same_state, fresh, rows
 from torch import nn
 
-from src.cli import InputError
-from src.params import Augment
-from src.training.checkpoint import Checkpoint
-from src.training.loop import train
-from src.training.recipe import augmented, validation_rows
-from tests.training.test_loop import ROWS, assert_same_state, fresh, rows
-from tests.zoo import plain_training, recipe
+from mri_stages.config.schema import Augment
+from mri_stages.errors import InputError
+from mri_stages.training.augmentation import augmented
+from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.loop import train
+from mri_stages.training.validation import choose_validation_rows
 
 NAMES = ["a", "b", "c", "d"]
 AUGMENT = {"augment": {"shift": 3, "flip": True}}
@@ -50,7 +51,7 @@ def test_train_with_a_recipe_equals_a_plain_loop_also_when_resumed(
 ) -> None:
     x, y = rows()
     r = recipe(**{"lr": 0.1, "batch_size": 5, "epochs": 3, "seed": 4, **changes})
-    chosen = validation_rows(r, y.numpy(), None, NAMES)
+    chosen = choose_validation_rows(r, y.numpy(), None, NAMES)
     held_out = None if chosen is None else torch.from_numpy(chosen)
     expected = fresh(name)  # right before its training: dropout draws from the same generator
     plain = plain_training(expected, x, y, r, held_out)
@@ -123,20 +124,24 @@ def test_validation_rows_are_a_share_of_the_subjects_of_each_class() -> None:
     subjects = np.repeat(np.arange(40), 3)
     labels = np.where(subjects < 30, 0, np.where(subjects < 39, 1, 2))  # class 2: one subject
     order = np.random.default_rng(0).permutation(len(labels))
-    chosen = validation_rows(recipe(validation=0.2), labels[order], subjects[order], NAMES)
+    chosen = choose_validation_rows(recipe(validation=0.2), labels[order], subjects[order], NAMES)
     assert chosen is not None
     held_out = {*subjects[order][chosen].tolist()}
     assert not held_out & {*subjects[order][~chosen].tolist()}
     assert [sum(labels[3 * s] == k for s in held_out) for k in range(3)] == [6, 2, 0]
-    other = validation_rows(recipe(validation=0.2, seed=1), labels[order], subjects[order], NAMES)
+    other = choose_validation_rows(
+        recipe(validation=0.2, seed=1), labels[order], subjects[order], NAMES
+    )
     assert other is not None
     assert not np.array_equal(chosen, other)
-    by_row = validation_rows(recipe(validation=0.5), np.array([0, 0, 0, 0, 1, 1]), None, NAMES)
+    by_row = choose_validation_rows(
+        recipe(validation=0.5), np.array([0, 0, 0, 0, 1, 1]), None, NAMES
+    )
     assert by_row is not None
     assert by_row.sum() == 3
-    assert validation_rows(recipe(), labels, subjects, NAMES) is None
+    assert choose_validation_rows(recipe(), labels, subjects, NAMES) is None
     with pytest.raises(InputError, match="validation"):
-        validation_rows(recipe(validation=0.1), np.array([0, 0, 1, 1]), None, NAMES)
+        choose_validation_rows(recipe(validation=0.1), np.array([0, 0, 1, 1]), None, NAMES)
 
 
 def test_train_balances_classes_where_the_last_one_is_only_held_out() -> None:

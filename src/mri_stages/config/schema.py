@@ -1,0 +1,248 @@
+"""The schema of params.yaml: what it may hold, and a one-line error that says what it may not."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
+FILES = (Path(__file__).parents[1] / "models").glob("*.py")
+ARCHITECTURES = sorted({path.stem for path in FILES} - {"__init__", "layers"})
+
+
+def _is_a_file(arch: str) -> str:
+    if arch not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise ValueError(
+            f"{arch!r} is not a file in src/mri_stages/models, expected one of {known}"
+        )
+    return arch
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{twice[0]!r} occurs more than once, expected each value once")
+    return values
+
+
+Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+BatchSize = Annotated[int, Field(ge=1)]
+EachOnce = (AfterValidator(_each_once), Field(min_length=1))
+
+
+class Group(BaseModel):
+    """Closed and strict: an unknown key, or text where a number belongs, is an error.
+
+    The text below a key is its row of docs/parameters.md, which `mri-stages parameters` writes.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, values: Any) -> Any:
+        """Fail before a misspelt key is reported as missing."""
+        for key in values if isinstance(values, dict) else []:
+            if key not in cls.model_fields:
+                known = ", ".join(cls.model_fields)
+                raise ValueError(f"{key!r} is not a known key, expected one of {known}")
+        return values
+
+
+class Data(Group):
+    raw: Annotated[str, Field(min_length=1)]
+    """the folder of the raw tensors"""
+    title: Annotated[str, Field(min_length=1, max_length=80)]
+    """names the data in pictures and reports"""
+
+
+class Sample(Group):
+    subjects: Annotated[int, Field(ge=8, le=10_000)]
+    """phantom subjects"""
+    slices: Annotated[int, Field(ge=5, le=1000)]
+    """slices per subject, the last fifth of them in test"""
+    height: Annotated[int, Field(ge=8, le=4096)]
+    """pixels; conv_nn2 needs 36 x 36, conv_nn1 and resnet 16 x 16, small_cnn 8 x 8"""
+    width: Annotated[int, Field(ge=8, le=4096)]
+    """pixels"""
+    seed: Seed
+    """seed of the phantoms"""
+
+
+class Augment(Group):
+    shift: Annotated[int, Field(ge=0, le=1024)]
+    """each training image is moved by up to so many pixels at random, its edge repeated"""
+    flip: bool
+    """each training image is mirrored left to right or not, at random"""
+
+
+class Train(Group):
+    epochs: Annotated[int, Field(ge=1)]
+    """passes over the training rows"""
+    seed: Seed
+    """of the initial weights, dropout, augmentation, validation rows, and the order of `shuffle`"""
+    shuffle: bool
+    """a new order of the rows every epoch, instead of the stored one"""
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    """CPU threads per training. Another number changes the last bits of a result"""
+    precision: Literal["float32", "tf32", "bf16"]
+    """of the products in training: `tf32` (GPU only) and `bf16` round more and are faster on a GPU;
+    weights stay float32"""
+    optimizer: Literal["sgd", "adam", "adamw"]
+    """as in `torch.optim`"""
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    """of `sgd`"""
+    weight_decay: Annotated[float, Field(ge=0, le=1e30)]
+    """of any optimizer, as PyTorch defines it"""
+    schedule: Literal["constant", "cosine"]
+    """`cosine`: from `lr` to 0 over all steps"""
+    class_weights: Literal["none", "balanced"]
+    """`balanced`: a row weighs N / (classes x rows of its class) in the loss, in validation too"""
+    augment: Augment | Literal["none"]
+    """random changes of the training images: `{shift: PIXELS, flip: true}`"""
+    validation: Annotated[float, Field(ge=0, le=0.9)]
+    """share of the training subjects of each class (of rows, without ids) that is held out to
+    choose the epoch with the lowest loss. The scaler has seen their pixels"""
+    patience: Annotated[int, Field(ge=1)] | None
+    """epochs without a lower validation loss that end a training; null: none do"""
+
+
+class Recipe(Train):
+    """How one model is trained: the group `train` with the model's own keys."""
+
+    lr: Annotated[float, Field(gt=0, le=1e30)]
+    """learning rate"""
+    batch_size: BatchSize
+    """rows per step; the smaller last batch is kept"""
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(
+                f"momentum is {self.momentum:g}, expected 0, since optimizer is {self.optimizer}"
+            )
+        if self.patience and not self.validation:
+            raise ValueError(
+                f"patience is {self.patience}, expected null, since validation is 0; hold out a "
+                "share for it"
+            )
+        return self
+
+
+class Model(Recipe):
+    """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
+
+    arch: Annotated[str, AfterValidator(_is_a_file)]
+    """the file `src/mri_stages/models/ARCH.py`. M may hold any key of `train` too, for this model
+    alone"""
+
+
+class Study(Group):
+    seeds: Annotated[list[Seed], *EachOnce]
+    """every value is trained with each of them"""
+
+
+class SeedStudy(Study):
+    models: Annotated[list[str], *EachOnce]
+    """names under `models`"""
+
+
+class LearningRateStudy(Study):
+    model: str
+    """a name under `models`"""
+    # As DVC sees them: 10 names the stage and file 10, not 10.0.
+    values: Annotated[list[Annotated[int | float, Field(gt=0, le=1e30)]], *EachOnce]
+    """learning rates, above 0"""
+
+
+class BatchSizeStudy(Study):
+    model: str
+    """a name under `models`"""
+    values: Annotated[list[BatchSize | Literal["all"]], *EachOnce]
+    """rows per step; `all` is a batch of every training row"""
+
+
+class LeakageStudy(Study):
+    model: str
+    """a name under `models`"""
+    shares: Annotated[list[Annotated[int, Field(ge=0, le=100)]], *EachOnce]
+    """per cent of the test subjects that also train"""
+
+
+class Evaluation(Group):
+    negative_class: str | None
+    """`auc` is of any other class against this one; null: the mean of one class against the rest"""
+
+
+class CrossValidation(Group):
+    folds: Annotated[int, Field(ge=2, le=100)]
+    """folds of all rows, by subject where ids are known"""
+    seed: Seed
+    """seed of the folds"""
+    models: dict[str, str]  # DVC cannot look the arch up
+    """`NAME: ARCH` of the models to cross-validate; ARCH as under `models`"""
+
+
+class Export(Group):
+    model: str
+    """the model under `models` that the stage `export` writes to `models/export`"""
+
+
+class Studies(Group):
+    seed: SeedStudy
+    learning_rate: LearningRateStudy
+    batch_size: BatchSizeStudy
+    leakage: LeakageStudy
+
+
+class Params(Group):
+    data: Data
+    sample: Sample
+    train: Train
+    models: Annotated[dict[Name, Model], Field(min_length=1)]
+    evaluation: Evaluation
+    cross_validation: CrossValidation
+    export: Export
+    studies: Studies
+
+    @model_validator(mode="before")
+    @classmethod
+    def _models_take_the_keys_of_train(cls, values: Any) -> Any:
+        match values:
+            case {"train": dict(train), "models": dict(models)}:
+                full = {k: train | v if isinstance(v, dict) else v for k, v in models.items()}
+                return values | {"models": full}
+        return values
+
+    @model_validator(mode="after")
+    def _names_are_of_models(self) -> Self:
+        studies = self.studies
+        named = [
+            *((f"cross_validation.models.{name}", name) for name in self.cross_validation.models),
+            ("export.model", self.export.model),
+            *(("studies.seed.models", name) for name in studies.seed.models),
+            ("studies.learning_rate.model", studies.learning_rate.model),
+            ("studies.batch_size.model", studies.batch_size.model),
+            ("studies.leakage.model", studies.leakage.model),
+        ]
+        for key, name in named:
+            if name not in self.models:
+                known = ", ".join(self.models)
+                raise ValueError(f"{key}: {name!r} is not under `models`, expected one of {known}")
+        for name, arch in self.cross_validation.models.items():
+            if arch != (expected := self.models[name].arch):
+                key = f"cross_validation.models.{name}"
+                raise ValueError(f"{key} is {arch!r}, expected {expected!r}, as under `models`")
+        for name in BASELINES:
+            if name in self.models:
+                raise ValueError(f"models.{name} has the name of a baseline, expected another")
+        return self
+
+    def groups_by_lr(self) -> list[dict[str, float]]:
+        """Return name and lr of models that differ in lr and in nothing else."""
+        groups: defaultdict[Model, dict[str, float]] = defaultdict(dict)
+        for name, model in self.models.items():
+            groups[model.model_copy(update={"lr": 0})][name] = model.lr
+        return [group for group in groups.values() if len({*group.values()}) > 1]

@@ -40,8 +40,8 @@ train:
   momentum: 0
   weight_decay: 0
   schedule: constant
-  class_weights: none
-  augment: none
+  class_weights: null
+  augment: null
   validation: 0
   patience: null
 models:

@@ -44,7 +44,7 @@ def test_read_params_of_the_project_gives_the_notebooks_models(repo: Path) -> No
     }
     for recipe in recipes.values():
         assert is_plain_sgd(recipe)
-        assert (recipe.shuffle, recipe.class_weights, recipe.validation) == (False, "none", 0)
+        assert (recipe.shuffle, recipe.class_weights, recipe.validation) == (False, None, 0)
 
 
 def test_read_params_takes_numbers_as_dvc_does(tmp_path: Path) -> None:
@@ -93,8 +93,8 @@ def test_groups_by_lr_holds_models_that_differ_in_nothing_else(tmp_path: Path) -
         ("optimizer: sgd", "optimizer: lbfgs", "train.optimizer is 'lbfgs' (str), expected 'sgd'"),
         ("lr: 0.01", "lr: 0.01\n    optimizer: adam\n    momentum: 0.9", "models.small: momentum"),
         ("patience: null", "patience: 3", "models.small: patience"),
-        ("augment: none", "augment: {shift: 2}", "train.augment.flip is missing"),
-        ("augment: none", "augment: flip", "train.augment is 'flip' (str), expected "),
+        ("augment: null", "augment: {shift: 2}", "train.augment.flip is missing"),
+        ("augment: null", "augment: flip", "train.augment is 'flip' (str), expected "),
         ("small: simple_nn2", "small: conv_nn2", "cross_validation.models.small is 'conv_nn2'"),
         ("small: simple_nn2", "smal: simple_nn2", "cross_validation.models.smal: "),
         *(("  small:", f"  {name}:", f"models.{name}.") for name in ("2024", "a/b", "é", "1a")),

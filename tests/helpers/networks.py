@@ -128,7 +128,7 @@ def plain_training(
         total, correct = 0.0, 0
         for i, batch in enumerate(order.split(r.batch_size)):  # the last one may be smaller
             images = x[batch]
-            if r.augment != "none":
+            if r.augment is not None:
                 s = r.augment.shift
                 down, right = torch.randint(-s, s + 1, (2, len(batch), 1), generator=generator)
                 mirrored = torch.rand(len(batch), 1, generator=generator) < 0.5

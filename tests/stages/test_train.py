@@ -30,12 +30,12 @@ def scaled(workspace: Path) -> Path:
 
 
 def test_train_of_every_network_of_the_zoo_is_one_file_and_six_lines(scaled: Path) -> None:
-    """Each network is a new file in src/mri_stages/models of a copy of the project, and a group in params."""
+    """Each network is a new file in `models` of a copy of the project, and a group in params."""
     for folder in ("src", "stages"):
         shutil.copytree(REPO / folder, scaled / folder)
     models = ""
     for name in ZOO:
-        code = f"from tests.zoo import ZOO\n\nmake_network = ZOO[{name!r}]\n"
+        code = f"from tests.helpers.networks import ZOO\n\nmake_network = ZOO[{name!r}]\n"
         (scaled / f"src/mri_stages/models/my_{name}.py").write_text(code)
         models += f"  {name}:\n    arch: my_{name}\n    lr: 0.01\n    batch_size: 5\n"
     (scaled / "params.yaml").write_text(PARAMS.replace("evaluation:", f"{models}evaluation:"))

@@ -44,7 +44,7 @@ _Loader.add_implicit_resolver(
 
 def _first_error(error: ValidationError) -> str:
     """Return the first wrong key, what was found there and what was expected."""
-    kinds = ("Augment", "literal['none']", "int", "float", "constrained-int", "literal['all']")
+    kinds = ("Augment", "int", "float", "constrained-int", "literal['all']")
     errors = error.errors()
     # Where a value may be of several kinds, there is an error for each, and `loc` names the kind.
     keys = [".".join(str(p) for p in each["loc"] if p not in kinds) for each in errors]

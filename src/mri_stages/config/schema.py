@@ -98,10 +98,11 @@ class Train(Group):
     """of any optimizer, as PyTorch defines it"""
     schedule: Literal["constant", "cosine"]
     """`cosine`: from `lr` to 0 over all steps"""
-    class_weights: Literal["none", "balanced"]
-    """`balanced`: a row weighs N / (classes x rows of its class) in the loss, in validation too"""
-    augment: Augment | Literal["none"]
-    """random changes of the training images: `{shift: PIXELS, flip: true}`"""
+    class_weights: Literal["balanced"] | None
+    """`balanced`: a row weighs N / (classes x rows of its class) in the loss, in
+    validation too; null: all weigh 1"""
+    augment: Augment | None
+    """random changes of the training images: `{shift: PIXELS, flip: true}`; null: none"""
     validation: Annotated[float, Field(ge=0, le=0.9)]
     """share of the training subjects of each class (of rows, without ids) that is held out to
     choose the epoch with the lowest loss. The scaler has seen their pixels"""

@@ -84,7 +84,7 @@ def train(
             correct = torch.zeros((), dtype=torch.int64, device=device)
             for i, rows in enumerate(order.to(x.device).split(recipe.batch_size)):
                 images = x.index_select(0, rows).to(device)
-                if recipe.augment != "none":
+                if recipe.augment is not None:
                     images = augmented(images, recipe.augment, generator)
                 losses[i], right = step(images, batches[i])
                 correct += right
@@ -152,7 +152,7 @@ def training_step(
 def check(recipe: Recipe, network: nn.Module, x: torch.Tensor, n_rows: int) -> None:
     """Raise InputError if the recipe does not fit the network or the images."""
     least = min(x.shape[2:])
-    if recipe.augment != "none" and recipe.augment.shift >= least:
+    if recipe.augment is not None and recipe.augment.shift >= least:
         raise InputError(
             f"params.yaml: augment.shift is {recipe.augment.shift} pixels, expected less than the "
             f"{least} of an image"

@@ -28,12 +28,12 @@ def make_optimizer(recipe: Recipe, parameters: Iterable[Any]) -> torch.optim.Opt
 def is_plain_sgd(recipe: Recipe) -> bool:
     """Return whether each step is -lr times the gradient of rows as they are stored."""
     plain = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "schedule": "constant"}
-    return recipe.augment == "none" and all(getattr(recipe, k) == v for k, v in plain.items())
+    return recipe.augment is None and all(getattr(recipe, k) == v for k, v in plain.items())
 
 
 def class_weights(recipe: Recipe, labels: torch.Tensor, n_classes: int) -> torch.Tensor | None:
     """Return the weight (K,) of each class: those of scikit-learn's compute_class_weight."""
-    if recipe.class_weights == "none":
+    if recipe.class_weights is None:
         return None
     counts = labels.bincount(minlength=n_classes)
     return len(labels) / ((counts > 0).sum() * counts.clamp(min=1))

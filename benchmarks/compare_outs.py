@@ -1,8 +1,8 @@
 """Compare the results of two checkouts that ran on one machine.
 
-`python -m benchmarks.compare_outs OLD NEW`. A rebuild of the code must not change a result. Each checkout is one that ran `make run` (and, to
-compare these too, `make studies`): its dvc.lock holds the hash of every out. The exit status is 1
-if an out differs, except for those of --may-differ.
+`python -m benchmarks.compare_outs OLD NEW`. A rebuild of the code must not change a result. Each
+checkout is one that ran `make run` (and, to compare these too, `make studies`): its dvc.lock holds
+the hash of every out. The exit status is 1 if an out differs, except for those of --may-differ.
 """
 
 import argparse

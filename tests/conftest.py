@@ -1,25 +1,25 @@
-"""What the tests share: running a stage as its real command, and tiny raw folders."""
+"""Fixtures for all tests: a workspace, and stages that run in it."""
 
-import importlib
-import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 # Every stage of a test would take a part of the GPU for itself. `make test-gpu` names one.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
+from tests.helpers.project import REPO as REPO
+from tests.helpers.project import SHARED_SLICES
+from tests.helpers.raw_folders import write_raw as write_raw
+from tests.helpers.stages import Completed, list_files, run_stage_in
+from tests.helpers.stages import RunStage as RunStage
+from tests.helpers.stages import call_stage as call_stage
+from tests.helpers.stages import load_npy as load_npy
 
-REPO = Path(__file__).resolve().parents[1]
-SHARED_SLICES = REPO.parent / "shared/data/mri-slices.zip"
-
+# The old names of tests.helpers.params.default_params and ONE_MODEL, as text.
 PARAMS = """\
 data:
   raw: data/raw
@@ -95,8 +95,6 @@ ONE_MODEL = re.sub(r"  conv:.*(?=evaluation:)", "", PARAMS, flags=re.DOTALL).rep
 
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 
-RunStage = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture(scope="session")
 def repo() -> Path:
@@ -118,34 +116,16 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run_stage_in(folder: Path, stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"},
-        capture_output=True,
-        text=True,
-    )
-
-
 @pytest.fixture
 def run_stage(workspace: Path) -> RunStage:
     """Run `python -m stages.STAGE ...` in the workspace; it must succeed."""
 
-    def run(stage: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        done = run_stage_in(workspace, stage, *arguments)
-        assert done.returncode == 0, done.stderr
-        return done
+    def run(stage: str, *arguments: str) -> Completed:
+        process = run_stage_in(workspace, stage, *arguments)
+        assert process.returncode == 0, process.stderr
+        return process
 
     return run
-
-
-def call_stage(folder: Path, stage: str, *arguments: str) -> None:
-    """Run a stage in this process, which saves the seconds of the imports."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", [stage, *arguments])
-        importlib.import_module(f"stages.{stage}").main()
 
 
 @pytest.fixture
@@ -153,36 +133,15 @@ def stage_error(workspace: Path) -> Callable[..., str]:
     """Run a stage that must fail with status 1 and one line, and write nothing; return the line."""
 
     def run(stage: str, *arguments: str) -> str:
-        before = {path for path in workspace.rglob("*") if path.is_file()}
-        done = run_stage_in(workspace, stage, *arguments)
-        assert done.returncode == 1, done
-        assert done.stderr.startswith("error: "), done.stderr
-        assert done.stderr.count("\n") == 1, done.stderr
-        assert {path for path in workspace.rglob("*") if path.is_file()} == before
-        return done.stderr
+        files_before = list_files(workspace)
+        process = run_stage_in(workspace, stage, *arguments)
+        assert process.returncode == 1, process
+        assert process.stderr.startswith("error: "), process.stderr
+        assert process.stderr.count("\n") == 1, process.stderr
+        assert list_files(workspace) == files_before
+        return process.stderr
 
     return run
-
-
-def write_raw(
-    folder: Path,
-    n_train: int = 23,
-    n_test: int = 14,
-    shape: tuple[int, ...] = (3, 36, 40),
-    classes: tuple[str, ...] = ("Ill", "Sane", "Unsure"),
-    subjects: bool = True,
-) -> None:
-    """Write a raw folder of random grey slices (equal channels, k/255), labels of every class."""
-    generator = torch.Generator().manual_seed(1)
-    folder.mkdir(parents=True)
-    for split, n_rows in (("train", n_train), ("test", n_test)):
-        grey = torch.randint(0, 256, (n_rows, 1, *shape[1:]), generator=generator).float() / 255
-        grey[:, :, :4] = 0  # a background that is constant
-        torch.save(grey.repeat(1, shape[0], 1, 1), folder / f"{split}_data.pt")
-        torch.save(torch.arange(n_rows) % len(classes), folder / f"{split}_labels.pt")
-        if subjects:
-            torch.save(torch.arange(n_rows) // 3, folder / f"{split}_subjects.pt")
-    (folder / "classes.json").write_text(json.dumps(classes))
 
 
 @pytest.fixture
@@ -190,8 +149,3 @@ def raw(workspace: Path) -> Path:
     """Return a good raw folder in the workspace, to run on or to damage."""
     write_raw(workspace / "data/raw")
     return workspace / "data/raw"
-
-
-def load_npy(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, allow_pickle=False)
-    return array

@@ -130,12 +130,12 @@ def run_stage(workspace: Path) -> RunStage:
 
 @pytest.fixture
 def stage_error(workspace: Path) -> Callable[..., str]:
-    """Run a stage that must fail with status 1 and one line, and write nothing; return the line."""
+    """Run a stage that must fail with one line and write nothing; return the line."""
 
-    def run(stage: str, *arguments: str) -> str:
+    def run(stage: str, *arguments: str, status: int = 1) -> str:
         files_before = list_files(workspace)
         process = run_stage_in(workspace, stage, *arguments)
-        assert process.returncode == 1, process
+        assert process.returncode == status, process
         assert process.stderr.startswith("error: "), process.stderr
         assert process.stderr.count("\n") == 1, process.stderr
         assert list_files(workspace) == files_before

@@ -1,4 +1,4 @@
-"""How every command shows progress, and ends: quietly, or with an error in one line."""
+"""Shared by all commands: one-line errors, arguments, progress, notes."""
 
 import argparse
 import signal
@@ -12,32 +12,63 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from mri_stages.errors import NO_MEMORY, OUT_OF_MEMORY, InputError
+from mri_stages.errors import (
+    BAD_INPUT_STATUS,
+    NO_MEMORY_STATUS,
+    ArgumentError,
+    InputError,
+    is_out_of_memory,
+)
 
-SECONDS_BETWEEN_LINES = 20  # of progress
+SECONDS_BETWEEN_PROGRESS_LINES = 20
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; end with one line after bad input, Ctrl-C, or too little disk or memory."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a class name may have letters that it lacks
-            stream.reconfigure(errors="backslashreplace")
+    """Call `main`; end with one line and an exit status of its own after what a user can fix.
+
+    0: done. 1: bad input, or no room on the disk. 2: wrong arguments. 75: not enough memory.
+    130: Ctrl-C. A command that handles SIGTERM ends with 143. Any other error is a fault of the
+    program and shows its traceback.
+    """
+    escape_unprintable_output()
     try:
         main()
     except KeyboardInterrupt:
-        print("error: stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
-    except (MemoryError, RuntimeError) as error:  # for a CPU, PyTorch has no class of its own
-        if isinstance(error, RuntimeError) and not any(text in str(error) for text in NO_MEMORY):
+        exit_with_error("stopped by Ctrl-C", 128 + signal.SIGINT)
+    except InputError as error:
+        exit_with_error(str(error), error.status)
+    except OSError as error:
+        exit_with_error(str(error), BAD_INPUT_STATUS)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
-        sys.exit(f"error: {OUT_OF_MEMORY}: {make_printable(str(error))}")
-    except (InputError, OSError) as error:
-        sys.exit(f"error: {make_printable(str(error))}")
+        exit_with_error(f"not enough memory: {error}", NO_MEMORY_STATUS)
+
+
+def escape_unprintable_output() -> None:
+    """Let the output escape what the terminal cannot show: a class name may hold any character."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def exit_with_error(text: str, status: int) -> NoReturn:
+    """Print the text in one line and end this process with the status."""
+    print(f"error: {make_printable(text)}", file=sys.stderr)
+    sys.exit(status)
 
 
 def make_printable(text: str) -> str:
-    """Return `text` in one line; a name from a file may hold what steers a terminal."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+    """Return the text in one line, with escapes for characters that could steer a terminal."""
+    line = " ".join(text.split())
+    return "".join(
+        character if character.isprintable() else escape(character) for character in line
+    )
+
+
+def escape(character: str) -> str:
+    """Return the character as Python writes it between quotes, such as \\x1b."""
+    return ascii(character)[1:-1]
 
 
 @cache
@@ -48,33 +79,41 @@ def print_once(line: str) -> None:
 
 @contextmanager
 def show_progress(total: int, label: str, unit: str) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with each number of units done; show a bar, or lines in a log."""
-    done, printed = 0, time.monotonic()
+    """Yield a function to call with each number of units done.
+
+    A terminal shows a bar. A log gets a line from time to time.
+    """
+    n_done = 0
+    last_line_time = time.monotonic()
+
     with tqdm(total=total, desc=label, unit=unit, disable=None) as bar:
 
-        def advance(n: int) -> None:
-            nonlocal done, printed
-            done += n
-            bar.update(n)
-            if bar.disable and time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
-                print(f"{label}: {done:,} of {total:,} {unit}s", flush=True)
-                printed = time.monotonic()
+        def advance(n_units: int) -> None:
+            nonlocal n_done, last_line_time
+            n_done += n_units
+            bar.update(n_units)
+
+            is_terminal = not bar.disable
+            seconds = time.monotonic() - last_line_time
+            if not is_terminal and seconds >= SECONDS_BETWEEN_PROGRESS_LINES:
+                print(f"{label}: {n_done:,} of {total:,} {unit}s", flush=True)
+                last_line_time = time.monotonic()
 
         yield advance
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are InputErrors."""
+    """An argument parser whose errors are ArgumentErrors, so that they end in one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{self.prog}: {message}; --help lists the arguments")
+        raise ArgumentError(f"{self.prog}: {message}; --help lists the arguments")
 
 
 def parse_model_argument(stage: str, models: Iterable[str]) -> str:
-    """Return the model that the command line names; InputError if params.yaml lacks it."""
+    """Return the model that the command line names; ArgumentError if params.yaml lacks it."""
     parser = OneLineParser(prog=f"python -m stages.{stage}")
     parser.add_argument("model", help="a name under `models` in params.yaml")
     name: str = parser.parse_args().model
     if name not in models:
-        raise InputError(f"params.yaml: {stage} has no {name!r}, expected {', '.join(models)}")
+        raise ArgumentError(f"params.yaml: {stage} has no {name!r}, expected {', '.join(models)}")
     return name

@@ -1,16 +1,35 @@
-"""Errors that end a command in one line."""
+"""Errors that end a command in one line, and the exit statuses of every command."""
 
 import re
+from typing import ClassVar
 
-NO_MEMORY = ("can't allocate memory", "out of memory", "ALLOC_FAILED")  # of PyTorch, cuBLAS, cuDNN
+BAD_INPUT_STATUS = 1
+WRONG_ARGUMENTS_STATUS = 2
+NO_MEMORY_STATUS = 75  # EX_TEMPFAIL of sysexits.h: it may work when other processes have ended
 
+# PyTorch has a class of its own for a full GPU, and none for a full main memory. These are the
+# words of PyTorch, cuBLAS and cuDNN.
+NO_MEMORY_WORDS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
 
-OUT_OF_MEMORY = "not enough memory"
-
-
-# In the output of a stage that had too little memory. The kernel ends such a process by SIGKILL.
-HAD_NO_MEMORY = re.compile(f"{OUT_OF_MEMORY}|exited with (-9|137)")
+# Matches the output of a stage that ran out of memory (137: killed by the kernel).
+# For orchestration, until it reads the status alone.
+HAD_NO_MEMORY = re.compile(r"exited with (-9|137|75)")
 
 
 class InputError(Exception):
     """Report what a user can fix: the file or key, what was found, what was expected."""
+
+    status: ClassVar[int] = BAD_INPUT_STATUS
+
+
+class ArgumentError(InputError):
+    """Report a wrong argument on the command line."""
+
+    status = WRONG_ARGUMENTS_STATUS
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the error says that memory, of the machine or of a GPU, is full."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in NO_MEMORY_WORDS)

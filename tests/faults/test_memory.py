@@ -68,6 +68,6 @@ def test_stages_without_enough_memory_end_with_one_line(tmp_path: Path) -> None:
 
 
 def check_one_line(done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 1
+    assert done.returncode == 75
     assert done.stderr.startswith("error: not enough memory: ")
     assert done.stderr.count("\n") == 1

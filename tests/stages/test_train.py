@@ -87,6 +87,6 @@ def test_train_killed_after_a_checkpoint_resumes_to_the_same_bytes(
 
 
 def test_train_names_what_is_missing(stage_error: Callable[..., str]) -> None:
-    assert "small" in stage_error("train", "smal")
-    assert "model" in stage_error("train")
+    assert "small" in stage_error("train", "smal", status=2)
+    assert "model" in stage_error("train", status=2)
     assert "data/flat/info.json" in stage_error("train", "small")

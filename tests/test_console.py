@@ -1,0 +1,70 @@
+"""How a command ends: its exit status and its one line."""
+
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from mri_stages.console import OneLineParser, make_printable, parse_model_argument, run_command
+from mri_stages.errors import ArgumentError, InputError
+
+
+def fail(error: BaseException) -> Callable[[], None]:
+    """Return a command that raises the error."""
+
+    def main() -> None:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InputError("params.yaml: wrong"), 1),
+        (OSError(errno.ENOSPC, "No space left on device"), 1),
+        (ArgumentError("train: no such model"), 2),
+        (MemoryError("Unable to allocate 4 GiB"), 75),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 75),
+        (RuntimeError("CUDA out of memory"), 75),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_run_command_ends_with_a_status(
+    error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run_command(fail(error))
+    assert caught.value.code == status
+    line = capsys.readouterr().err
+    assert line.startswith("error: ")
+    assert line.count("\n") == 1
+
+
+def test_run_command_of_a_fault_shows_it() -> None:
+    with pytest.raises(RuntimeError, match="shape"):
+        run_command(fail(RuntimeError("shape mismatch")))
+
+
+def test_run_command_that_works_returns() -> None:
+    run_command(lambda: None)
+
+
+def test_parser_of_an_unknown_option_raises() -> None:
+    with pytest.raises(ArgumentError, match="--wrong"):
+        OneLineParser(prog="test").parse_args(["--wrong"])
+
+
+def test_parse_model_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train", "small"])
+    assert parse_model_argument("train", ["small", "large"]) == "small"
+
+
+def test_parse_model_argument_of_an_unknown_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train", "smal"])
+    with pytest.raises(ArgumentError, match=r"'smal'.*small, large"):
+        parse_model_argument("train", ["small", "large"])
+
+
+def test_make_printable_escapes_a_terminal_sequence() -> None:
+    assert make_printable("a\x1b[2J\n  b é") == "a\\x1b[2J b é"

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_folder import ImageError, list_images, read_image
+from mri_stages.ingest.image_file import ImageError, read_image
+from mri_stages.ingest.image_folder import list_images
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (8, 6), np.uint8)

@@ -14,7 +14,8 @@ from sklearn.model_selection import train_test_split
 
 from mri_stages.console import OneLineParser, run_command, show_progress
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_folder import ImageError, ImageFile, list_images, read_image
+from mri_stages.ingest.image_file import ImageError, read_image
+from mri_stages.ingest.image_folder import ImageFile, list_images
 from mri_stages.ingest.raw_folder import save_labels, save_tensor
 from mri_stages.ingest.subject_ids import NoSubjects, assign_subjects
 from mri_stages.storage.arrays import FormatError, write_array
@@ -135,7 +136,7 @@ def read_all(
             try:
                 image = read_image(file.path, arguments.resize, notes)
             except ImageError as error:
-                faults.setdefault(error.kind, []).append(f"{file.name} ({error.why})")
+                faults.setdefault(error.kind, []).append(f"{file.name} ({error.reason})")
             else:
                 sizes[f"{image.shape[1]} x {image.shape[2]}"] += 1
                 if len(sizes) == 1:  # else nothing is kept

@@ -15,7 +15,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.console import OneLineParser, make_printable, run_command, show_progress
 from mri_stages.errors import InputError
 from mri_stages.export.onnx_file import BATCH, Described, onnx_session
-from mri_stages.ingest.image_folder import SUFFIXES, read_image
+from mri_stages.ingest.image_file import SUFFIXES, read_image
 from mri_stages.ingest.raw_folder import read_images, to_float_images
 from mri_stages.ingest.subject_ids import read_subject_table
 from mri_stages.storage.arrays import Shape, to_pixels

@@ -1,191 +1,252 @@
-"""A set of images in a folder per class, in a folder or a zip: its files, and the pixels of one.
+"""List the images of a set with a folder per class, in a folder or in a zip (not unpacked).
 
-A zip is not unpacked, no program is run, and each image is checked.
+A set is laid out as {train,test}/CLASS/IMAGE or as CLASS/IMAGE, perhaps inside further folders.
 """
 
 import os
 import re
 import unicodedata
-import warnings
-from collections import Counter
-from collections.abc import Sequence
-from io import BytesIO
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile
-from zipfile import Path as Member
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from zipfile import Path as ZipMember
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.image_file import SUFFIXES
 
-Image.init()
-# Pillow runs Ghostscript for EPS, which IPTC may hold, and knows the last five only by name.
-LEFT_OUT = ("EPS", "IPTC", "BUFR", "GRIB", "HDF5", "MPEG", "WMF")
-FORMATS = [name for name in Image.ID if name not in LEFT_OUT]
-SUFFIXES = {s for s, name in Image.registered_extensions().items() if name in (*FORMATS, "MPO")}
-ONE_PICTURE = ("MPO", "PSD")  # their first frame is all that one sees; others: previews, layers
-LAYOUT = "{train,test}/CLASS/IMAGE or CLASS/IMAGE"
-SPLIT_OF = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
+EXPECTED_LAYOUT = "{train,test}/CLASS/IMAGE or CLASS/IMAGE"
+# What the folder of a split may be called, in lower case.
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
 }
+MAX_LISTED_CLASSES = 5  # in an error message
 
-
-Parts = tuple[str, ...]  # of a path in the set
-Tree = dict[Parts, Path | Member]  # all files of the set
+Parts = tuple[str, ...]  # the folders and the name of a file, seen from the top of the set
+FileTree = dict[Parts, Path | ZipMember]  # all files of a set
 
 
 class ImageFile(NamedTuple):
-    path: Path | Member
+    """One image of a set."""
+
+    path: Path | ZipMember
     name: str  # in the set, with slashes
     split: str  # train or test; empty in a set without a split
     label: int
 
 
-class ImageError(InputError):
-    """Say what is wrong with one image: the kind of fault, and why or what to do."""
+class ImageSet(NamedTuple):
+    """The images of a set, sorted by class and then by name."""
 
-    def __init__(self, path: Path | Member, kind: str, why: object) -> None:
-        super().__init__(f"{path}: {kind} ({why})")
-        self.kind, self.why = kind, why
+    files: list[ImageFile]
+    classes: list[str]  # in label order
+    notes: list[str]  # on what is left out or counted elsewhere
 
 
-def list_images(source: Path) -> tuple[list[ImageFile], list[str], list[str]]:
-    """Return the images of a folder or a zip by class and name, the classes, and notes.
+class Layout(NamedTuple):
+    """Which split each image belongs to, and where the name of its class stands."""
 
-    InputError if it holds no images, or not the same two or more classes in train and test.
+    splits: dict[Parts, str]  # train or test; empty in a set without a split
+    class_depth: int  # index of the class folder among the parts of an image
+    notes: list[str]
+
+
+def list_images(source: Path) -> ImageSet:
+    """Return the images of a folder or a zip, their classes, and notes.
+
+    Raise InputError if it holds no images, or not the same two or more classes in train and test.
     """
-    tree = _folder_tree(source) if source.is_dir() else _zip_tree(source)
-    visible = [parts for parts in sorted(tree) if not any(part.startswith(".") for part in parts)]
-    found = [parts for parts in visible if Path(parts[-1]).suffix.lower() in SUFFIXES]
-    if not found:
-        raise InputError(f"{source}: no image in {len(tree)} files, expected {LAYOUT}")
-    splits, depth, notes = _splits(found)
-    if others := sorted(tree.keys() - splits.keys()):
-        notes.append(f"{len(others)} other files left out, such as {'/'.join(others[0])!a}")
-    if lost := next((parts for parts in splits if len(parts) < depth + 2), None):
-        raise InputError(f"{source}: {'/'.join(lost)!a} is not {LAYOUT}; move, rename or remove it")
-    # The same letter can be stored as different characters: compare the composed ones.
-    names = {parts: unicodedata.normalize("NFC", parts[depth]) for parts in splits}
-    classes = sorted(set(names.values()))
-    in_both = set.intersection(
-        *({names[p] for p in splits if splits[p] == s} for s in set(splits.values()))
-    )
-    words = {word for name in classes for word in re.split(r"[\W_]", name.lower())}
-    if len({SPLIT_OF[word] for word in words & SPLIT_OF.keys()}) > 1:  # such as seg_train, seg_test
-        raise InputError(
-            f"{source}: classes {', '.join(classes[:5])}, expected folders named train and test"
-        )
-    if len(in_both) < max(2, len(classes)):
-        raise InputError(
-            f"{source}: {len(classes)} classes, expected two or more, the same in train and test; "
-            f"in one of them only: {', '.join(sorted(set(classes) - in_both)[:5]) or 'none'}"
-        )
+    tree = list_folder(source) if source.is_dir() else list_zip(source)
+    images = select_visible_images(tree)
+    if not images:
+        raise InputError(f"{source}: no image in {len(tree)} files, expected {EXPECTED_LAYOUT}")
+
+    layout = find_layout(images)
+    notes = [*layout.notes, *describe_unused_files(tree, layout)]
+    check_depth(source, layout)
+
+    # The same letter can be stored as different characters, so the composed ones are compared.
+    class_names = {
+        parts: unicodedata.normalize("NFC", parts[layout.class_depth]) for parts in layout.splits
+    }
+    classes = sorted(set(class_names.values()))
+    check_split_folders(source, classes)
+    check_classes(source, class_names, layout.splits)
+
     files = [
-        ImageFile(tree[parts], "/".join(parts), split, classes.index(names[parts]))
-        for parts, split in splits.items()
+        ImageFile(tree[parts], "/".join(parts), split, classes.index(class_names[parts]))
+        for parts, split in layout.splits.items()
     ]
-    return sorted(files, key=lambda file: file.label), classes, notes
+    files.sort(key=lambda file: file.label)
+    return ImageSet(files, classes, notes)
 
 
-def _folder_tree(source: Path) -> Tree:
-    tree: Tree = {}
+def list_folder(source: Path) -> FileTree:
+    """Return all files of a folder, also those behind links."""
+    tree: FileTree = {}
     errors: list[OSError] = []
-    for folder, inside, names in os.walk(source, onerror=errors.append, followlinks=True):
-        here = Path(folder)
+    for folder_name, subfolders, file_names in os.walk(
+        source, onerror=errors.append, followlinks=True
+    ):
+        folder = Path(folder_name)
         # A link to a folder on the way down would be followed again and again.
-        above = {p.resolve() for p in (here, *here.parents)} | {*here.resolve().parents}
-        inside[:] = [name for name in inside if (here / name).resolve() not in above]
-        tree |= {(here / name).relative_to(source).parts: here / name for name in names}
+        ancestors = {path.resolve() for path in (folder, *folder.parents)}
+        ancestors |= set(folder.resolve().parents)
+        subfolders[:] = [name for name in subfolders if (folder / name).resolve() not in ancestors]
+
+        for name in file_names:
+            path = folder / name
+            tree[path.relative_to(source).parts] = path
     if errors:
         raise errors[0]
     return tree
 
 
-def _zip_tree(source: Path) -> Tree:
+def list_zip(source: Path) -> FileTree:
+    """Return all files of a zip."""
     try:
         archive = ZipFile(source)
-    except (BadZipFile, ValueError, NotImplementedError) as error:  # also of names, of versions
-        raise InputError(f"{source}: not a whole zip ({error}), expected one of {LAYOUT}") from None
-    tree: Tree = {}
+    except (BadZipFile, ValueError, NotImplementedError) as error:
+        # ValueError is raised for names that are not UTF-8, NotImplementedError for new versions.
+        raise InputError(
+            f"{source}: not a whole zip ({error}), expected one of {EXPECTED_LAYOUT}"
+        ) from None
+
+    tree: FileTree = {}
     for member in archive.namelist():
-        name = member.replace("\\", "/")  # which old .NET programs write
+        name = member.replace("\\", "/")  # old .NET programs write backslashes
         if not name.endswith("/"):
             # bsdtar and 7z write './train/...'
             parts = tuple(part for part in name.split("/") if part not in ("", "."))
-            tree[parts] = Member(archive, member)
+            tree[parts] = ZipMember(archive, member)
     return tree
 
 
-def _splits(found: list[Parts]) -> tuple[dict[Parts, str], int, list[str]]:
-    """Return the split of each image of the set, the place of the class in its parts, and notes."""
-    tops = [p[:i] for p in found for i in range(len(p)) if SPLIT_OF.get(p[i].lower()) == "train"]
-    top = min(tops, key=len, default=())
-    at, inside = len(top), [p for p in found if p[: len(top)] == top]
-    splits = {p: SPLIT_OF[p[at].lower()] for p in inside if p[at].lower() in SPLIT_OF}
-    present = list(splits.values())
-    if not tops or set(present) == {"train"}:
-        images = list(splits) or found
-        common = os.path.commonpath([Path(*parts).parent for parts in images])
-        return dict.fromkeys(images, ""), len(Path(common).parts), []
-    place = "train" if "test" in present else "test"
-    notes = [f"the {present.count('val')} images for validation are in {place}"]
-    splits = {parts: place if split == "val" else split for parts, split in splits.items()}
-    return splits, at + 1, notes if "val" in present else []
+def select_visible_images(tree: FileTree) -> list[Parts]:
+    """Return the images among the files, sorted, without those that are or lie in hidden ones."""
+    return [parts for parts in sorted(tree) if is_image(parts) and not is_hidden(parts)]
 
 
-def read_image(
-    path: Path | Member, size: Sequence[int] | None = None, notes: Counter[str] | None = None
-) -> NDArray[np.uint8]:
-    """Return the image at `path` as RGB (3, H, W) uint8, turned as its EXIF says.
-
-    Of 16 bits, level k becomes k/257, which `notes` count. `size`: the (height, width) to stretch
-    it to. ImageError for anything but one opaque image of whole numbers.
-    """
-    try:
-        data = path.read_bytes()
-        with warnings.catch_warnings(action="ignore"):
-            Image.open(BytesIO(data), formats=FORMATS).verify()  # checksums, which loading skips
-            image = Image.open(BytesIO(data), formats=FORMATS)
-            wide = ";16" in str(image.tile)  # colours that Pillow reduces while it loads them
-            _check_image(image, path)
-            turned, note = ImageOps.exif_transpose(image), "keep the upper 8 of 16 bits" * wide
-            if image.mode.startswith("I"):
-                turned, note = _eight_bits(turned, path)
-            if notes is not None and note:
-                notes[note] += 1
-            turned = turned.convert("RGB")
-            if size:
-                turned = turned.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-            return np.asarray(turned).transpose(2, 0, 1)
-    except InputError:
-        raise
-    except UnidentifiedImageError:
-        raise ImageError(path, "unreadable", "not an image that Pillow knows") from None
-    except Exception as error:  # Pillow and zipfile raise many kinds for damaged bytes
-        raise ImageError(path, "unreadable", error) from None
+def is_image(parts: Parts) -> bool:
+    return Path(parts[-1]).suffix.lower() in SUFFIXES
 
 
-def _check_image(image: Image.Image, path: Path | Member) -> None:
-    if getattr(image, "is_animated", False) and image.format not in ONE_PICTURE:
-        raise ImageError(path, "of several frames", "expected one; save the one that you mean")
-    if image.mode == "F":
-        raise ImageError(path, "of float pixels", "expected whole numbers of 8 or 16 bits")
-    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-        raise ImageError(path, "transparent", "expected opaque pixels; flatten it")
+def is_hidden(parts: Parts) -> bool:
+    return any(part.startswith(".") for part in parts)
 
 
-def _eight_bits(image: Image.Image, path: Path | Member) -> tuple[Image.Image, str]:
-    """Return a grey image of 16 bits as one of 8, and a note."""
-    levels = np.asarray(image)
-    low, high = int(levels.min()), int(levels.max())
-    if low < 0 or high > 65535:
-        raise ImageError(path, "beyond 16 bits", f"levels {low} to {high}, expected 0 to 65535")
-    note = "are scaled from 16 to 8 bits: grey level k becomes k/257"
-    if high < 4096:
-        note += ", and at most 16 levels remain, because all are below 4096; multiply them first"
-    return Image.fromarray(np.rint(levels / 257).astype(np.uint8)), note
+def find_layout(images: list[Parts]) -> Layout:
+    """Return the layout of a set by the names of its folders."""
+    root = find_split_root(images)
+    splits = read_split_names(images, () if root is None else root)
+    if root is None or set(splits.values()) == {"train"}:
+        return lay_out_without_split(list(splits) or images)
+
+    splits, notes = assign_validation_images(splits)
+    return Layout(splits, len(root) + 1, notes)
+
+
+def find_split_root(images: Iterable[Parts]) -> Parts | None:
+    """Return the folder that holds the train folder, the one nearest to the top, or None."""
+    roots = [root for parts in images for root in list_split_roots(parts)]
+    return min(roots, key=len, default=None)
+
+
+def list_split_roots(parts: Parts) -> list[Parts]:
+    """Return the folders above an image in which its next folder is called train."""
+    return [
+        parts[:depth]
+        for depth, folder in enumerate(parts)
+        if SPLIT_NAMES.get(folder.lower()) == "train"
+    ]
+
+
+def read_split_names(images: Iterable[Parts], root: Parts) -> dict[Parts, str]:
+    """Return the split (train, test or val) of the images in a split's folder below `root`."""
+    depth = len(root)
+    splits = {}
+    for parts in images:
+        if len(parts) > depth and parts[:depth] == root:
+            split = SPLIT_NAMES.get(parts[depth].lower())
+            if split is not None:
+                splits[parts] = split
+    return splits
+
+
+def lay_out_without_split(images: list[Parts]) -> Layout:
+    """Return the layout of a set whose class folders lie in the deepest folder of all images."""
+    folders = [Path(*parts).parent for parts in images]
+    common_folder = Path(os.path.commonpath(folders))
+    return Layout(dict.fromkeys(images, ""), len(common_folder.parts), [])
+
+
+def assign_validation_images(splits: Mapping[Parts, str]) -> tuple[dict[Parts, str], list[str]]:
+    """Return the splits with validation images in train, or in test if there is none; a note."""
+    names = list(splits.values())
+    n_validation = names.count("val")
+    if not n_validation:
+        return dict(splits), []
+
+    target = "train" if "test" in names else "test"
+    assigned = {parts: target if split == "val" else split for parts, split in splits.items()}
+    return assigned, [f"the {n_validation} images for validation are in {target}"]
+
+
+def describe_unused_files(tree: FileTree, layout: Layout) -> list[str]:
+    """Return a note on the files of the set that are no images of a class, if there are any."""
+    unused = sorted(tree.keys() - layout.splits.keys())
+    if not unused:
+        return []
+    return [f"{len(unused)} other files left out, such as {'/'.join(unused[0])!a}"]
+
+
+def check_depth(source: Path, layout: Layout) -> None:
+    """Raise InputError if an image lies in no folder of a class."""
+    for parts in layout.splits:
+        if len(parts) < layout.class_depth + 2:
+            name = "/".join(parts)
+            raise InputError(
+                f"{source}: {name!a} is not {EXPECTED_LAYOUT}; move, rename or remove it"
+            )
+
+
+def check_split_folders(source: Path, classes: list[str]) -> None:
+    """Raise InputError if the classes are folders of splits by other names, such as seg_train."""
+    words = {word for name in classes for word in split_words(name)}
+    splits = {SPLIT_NAMES[word] for word in words & SPLIT_NAMES.keys()}
+    if len(splits) > 1:
+        listed = ", ".join(classes[:MAX_LISTED_CLASSES])
+        raise InputError(f"{source}: classes {listed}, expected folders named train and test")
+
+
+def split_words(name: str) -> list[str]:
+    return re.split(r"[\W_]", name.lower())
+
+
+def check_classes(
+    source: Path, class_names: Mapping[Parts, str], splits: Mapping[Parts, str]
+) -> None:
+    """Raise InputError unless there are two or more classes, the same in train and test."""
+    classes = set(class_names.values())
+    shared = set(classes)
+    for split in set(splits.values()):
+        shared &= list_split_classes(class_names, splits, split)
+
+    if len(classes) < 2 or shared != classes:
+        lacking = sorted(classes - shared)[:MAX_LISTED_CLASSES]
+        raise InputError(
+            f"{source}: {len(classes)} classes, expected two or more, the same in train and test; "
+            f"in one of them only: {', '.join(lacking) or 'none'}"
+        )
+
+
+def list_split_classes(
+    class_names: Mapping[Parts, str], splits: Mapping[Parts, str], split: str
+) -> set[str]:
+    return {class_names[parts] for parts, name in splits.items() if name == split}

@@ -1,0 +1,141 @@
+"""Read one image file as RGB pixels of 8 bits. Each file is checked, and no program is run for it.
+
+The message of a fault names the file, the kind of fault, and the reason or what to do.
+"""
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from zipfile import Path as ZipMember
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile as OpenedFile
+
+from mri_stages.errors import InputError
+
+Image.init()
+# EPS runs Ghostscript, and IPTC may embed EPS. Pillow detects the last five but cannot decode them.
+EXCLUDED_FORMATS = ("EPS", "IPTC", "BUFR", "GRIB", "HDF5", "MPEG", "WMF")
+FORMATS = [name for name in Image.ID if name not in EXCLUDED_FORMATS]
+SUFFIXES = {
+    suffix
+    for suffix, name in Image.registered_extensions().items()
+    if name in FORMATS or name == "MPO"
+}
+
+# A viewer shows only the first frame of these; the further ones are previews or layers.
+FIRST_FRAME_FORMATS = ("MPO", "PSD")
+
+# Pillow warns of damaged metadata, of palettes and the like by this class. Its warning of very many
+# pixels has another class, which stays visible.
+EXPECTED_WARNING = UserWarning
+
+MAX_16_BIT_LEVEL = 65535
+LEVELS_PER_8_BIT_LEVEL = 257  # 65535 / 255
+MAX_12_BIT_LEVEL = 4095  # of many scanners
+COLOUR_NOTE = "keep the upper 8 of 16 bits"
+GREY_NOTE = "are scaled from 16 to 8 bits: grey level k becomes k/257"
+FEW_LEVELS_NOTE = (
+    f"{GREY_NOTE}, and at most 16 levels remain, because all are below {MAX_12_BIT_LEVEL + 1}; "
+    "multiply them first"
+)
+
+
+class ImageError(InputError):
+    """Say what is wrong with one image: the kind of fault, and the reason or what to do."""
+
+    def __init__(self, path: Path | ZipMember, kind: str, reason: object) -> None:
+        super().__init__(f"{path}: {kind} ({reason})")
+        self.kind = kind
+        self.reason = reason
+
+
+def read_image(
+    path: Path | ZipMember, size: Sequence[int] | None = None, notes: Counter[str] | None = None
+) -> NDArray[np.uint8]:
+    """Return the image at `path` as RGB (3, H, W) uint8, turned as its EXIF entry says.
+
+    A grey level k of 16 bits becomes k/257. `notes` counts such conversions by their note.
+    `size` is the (height, width) to stretch the image to. Raise ImageError for anything but one
+    opaque image of whole numbers.
+    """
+    try:
+        data = path.read_bytes()
+        with warnings.catch_warnings(action="ignore", category=EXPECTED_WARNING):
+            image, note = decode_image(data, path)
+        if size:
+            height, width = size
+            image = image.resize((width, height), Image.Resampling.BILINEAR)
+        pixels = np.asarray(image).transpose(2, 0, 1)
+    except InputError:
+        raise
+    except UnidentifiedImageError:
+        raise ImageError(path, "unreadable", "not an image that Pillow knows") from None
+    except Exception as error:  # Pillow and zipfile raise many kinds for damaged bytes
+        raise ImageError(path, "unreadable", error) from None
+
+    if notes is not None and note:
+        notes[note] += 1
+    return pixels
+
+
+def decode_image(data: bytes, path: Path | ZipMember) -> tuple[Image.Image, str]:
+    """Return the bytes of an image file as an RGB image, and a note on a conversion or "".
+
+    `path` is only for the messages.
+    """
+    # Verifying compares checksums, which loading skips; a verified image cannot be loaded.
+    Image.open(BytesIO(data), formats=FORMATS).verify()
+    image = Image.open(BytesIO(data), formats=FORMATS)
+
+    # Loading the pixels removes the tiles, so this is asked before.
+    has_16_bits = has_16_bit_tiles(image)
+    check_image(image, path)
+    upright = ImageOps.exif_transpose(image)
+
+    if image.mode.startswith("I"):
+        upright, note = reduce_to_8_bits(upright, path)
+    elif has_16_bits:
+        note = COLOUR_NOTE
+    else:
+        note = ""
+    return upright.convert("RGB"), note
+
+
+def has_16_bit_tiles(image: OpenedFile) -> bool:
+    """Return whether an image that is not loaded yet is stored with 16 bits per value.
+
+    Pillow reduces colours of 16 bits to 8 while it loads them, so that the mode of the image does
+    not tell. The raw mode in its tiles does, such as RGB;16B.
+    """
+    return any(";16" in str(tile) for tile in image.tile)
+
+
+def check_image(image: Image.Image, path: Path | ZipMember) -> None:
+    """Raise ImageError if the image has several frames, float pixels, or transparent ones."""
+    if getattr(image, "is_animated", False) and image.format not in FIRST_FRAME_FORMATS:
+        raise ImageError(path, "of several frames", "expected one; save the one that you mean")
+    if image.mode == "F":
+        raise ImageError(path, "of float pixels", "expected whole numbers of 8 or 16 bits")
+    if image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        if alpha.min() < 255:
+            raise ImageError(path, "transparent", "expected opaque pixels; flatten it")
+
+
+def reduce_to_8_bits(image: Image.Image, path: Path | ZipMember) -> tuple[Image.Image, str]:
+    """Return a grey image of 16 bits as one of 8 bits, and a note on the conversion."""
+    levels = np.asarray(image)
+    lowest = int(levels.min())
+    highest = int(levels.max())
+    if lowest < 0 or highest > MAX_16_BIT_LEVEL:
+        reason = f"levels {lowest} to {highest}, expected 0 to {MAX_16_BIT_LEVEL}"
+        raise ImageError(path, "beyond 16 bits", reason)
+
+    grey = np.rint(levels / LEVELS_PER_8_BIT_LEVEL).astype(np.uint8)
+    note = GREY_NOTE if highest > MAX_12_BIT_LEVEL else FEW_LEVELS_NOTE
+    return Image.fromarray(grey), note

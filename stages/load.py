@@ -8,11 +8,8 @@ from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.console import run_command
 from mri_stages.ingest.raw_folder import Raw, read_raw, to_float_images
-from mri_stages.plotting.slices import draw_slices
-from mri_stages.plotting.style import save_png
 from mri_stages.storage import arrays
 from mri_stages.storage.arrays import FormatError, StorageFormat, write_array
-from mri_stages.storage.dataset import load_split, read_info
 from mri_stages.storage.files import write_atomically, write_json
 
 
@@ -37,8 +34,6 @@ def main() -> None:
             "counts": counts, "stored": stored._asdict(),
         }  # fmt: skip
         write_json(folder / paths.INFO.name, info)
-    images, labels, _ = load_split("train", read_info(), scaled=False)
-    save_png(paths.SAMPLE_FIGURE, draw_slices(images, labels, raw.classes, data.title))
 
 
 def write_smallest(folder: Path, raw: Raw, source: Path) -> StorageFormat:

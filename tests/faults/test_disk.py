@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 resource = pytest.importorskip("resource", reason="no limits on Windows")
 
 COMMANDS = ["stages.sample", "mri-stages import set --out data/images", "stages.load",
-            "stages.baselines", "stages.scale", "stages.train small", "stages.evaluate small",
-            "stages.cross_validate small", "stages.summarise small", "stages.compare",
-            "stages.report"]  # fmt: skip
+            "stages.plot_sample", "stages.baselines", "stages.scale", "stages.train small",
+            "stages.evaluate small", "stages.cross_validate small", "stages.summarise small",
+            "stages.compare", "stages.report"]  # fmt: skip
 
 
 def run(folder: Path, command: str, file_bytes: int = -1) -> subprocess.CompletedProcess[str]:

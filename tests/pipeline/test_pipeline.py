@@ -12,7 +12,7 @@ from tests.pipeline.conftest import Clone
 MODELS = ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "conv_nn3", "conv_nn4", "resnet"]
 CROSS_VALIDATED = ["simple_nn2", "resnet"]
 STAGES = [
-    *("sample", "load", "baselines", "scale", "compare", "export", "report"),
+    *("sample", "load", "plot_sample", "baselines", "scale", "compare", "export", "report"),
     *(f"{stage}@{name}" for stage in ("train", "evaluate") for name in MODELS),
     *(f"{stage}@{name}" for stage in ("cross_validate", "summarise") for name in CROSS_VALIDATED),
 ]

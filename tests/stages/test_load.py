@@ -31,7 +31,6 @@ def test_load_writes_each_row_once_and_describes_them(raw: Path) -> None:
         "counts": {"train": [8, 8, 7], "test": [5, 5, 4]},
         "stored": {"channels": 1, "dtype": "uint8"},
     }
-    assert Path("plots/sample.png").is_file()
 
 
 def test_load_of_another_folder_replaces_all_outs_or_none(raw: Path) -> None:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from mri_stages import paths
 from mri_stages.baselines.linear import linear_probabilities, mean_images
 from mri_stages.baselines.nearest_neighbours import affordable, nearest_of_other_groups
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.evaluation.leakage import measure_leakage
 from mri_stages.evaluation.metrics import (
     compute_metrics,
@@ -108,4 +108,4 @@ def linear_predictions(rows: AllRows, folds: Numbers, n_classes: int) -> Predict
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

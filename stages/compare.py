@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
-from mri_stages.console import run_command
 from mri_stages.evaluation.comparison import compare_pairs
 from mri_stages.plotting import results
 from mri_stages.plotting.style import save_png
@@ -78,4 +78,4 @@ def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> None
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
-from mri_stages.console import parse_model_argument, run_command
+from mri_stages.console import parse_model_argument
 from mri_stages.models import make_network
 from mri_stages.preprocessing.folds import assign_folds
 from mri_stages.preprocessing.scaling import write_scaled
@@ -92,4 +93,4 @@ def trained_probabilities(
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

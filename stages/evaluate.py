@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import parse_model_argument, run_command
+from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label, sample_roc_points
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import load_split, read_info
@@ -48,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

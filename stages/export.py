@@ -9,9 +9,9 @@ import torch
 from torch.onnx import OnnxExporterError
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
-from mri_stages.console import run_command
 from mri_stages.errors import InputError
 from mri_stages.export.onnx_file import BATCH, WithScaler, onnx_bytes, onnx_session
 from mri_stages.models import make_network
@@ -95,4 +95,4 @@ def description(name: str, params: Params, info: Info) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

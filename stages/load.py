@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.ingest.raw_folder import Raw, read_raw, to_float_images
 from mri_stages.storage import arrays
 from mri_stages.storage.arrays import FormatError, StorageFormat, write_array
@@ -56,4 +56,4 @@ def write_smallest(folder: Path, raw: Raw, source: Path) -> StorageFormat:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

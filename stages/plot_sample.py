@@ -1,8 +1,8 @@
 """Draw some of the images: plots/sample.png."""
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.plotting.slices import draw_slices
 from mri_stages.plotting.style import save_png
 from mri_stages.storage.dataset import load_split, read_info
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

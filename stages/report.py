@@ -6,8 +6,8 @@ from importlib.metadata import version
 from typing import Any
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.reporting.page import render_page
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.files import read_csv, read_json, write_bytes
@@ -73,4 +73,4 @@ def confusion_rows(model: str, classes: list[str]) -> list[tuple[Any, ...]]:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
 from mri_stages.ingest.raw_folder import save_labels, save_tensor
 from mri_stages.storage.files import write_atomically
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -5,8 +5,8 @@ from math import prod
 import numpy as np
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.preprocessing.scaling import list_scale_warnings, save_scaler, write_scaled
 from mri_stages.storage.dataset import SPLITS, read_info, read_stored
 
@@ -24,4 +24,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

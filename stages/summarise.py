@@ -1,8 +1,9 @@
 """Score the cross-validation of one model: `python -m stages.summarise MODEL`."""
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import parse_model_argument, run_command
+from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_new_subject_metrics, find_negative_label
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.files import write_json
@@ -20,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -5,8 +5,9 @@ import time
 import torch
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import parse_model_argument, run_command
+from mri_stages.console import parse_model_argument
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import list_label_files, load_split, read_info
 from mri_stages.storage.files import remove_path, write_csv
@@ -44,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -14,7 +14,7 @@ import torch
 from tests.helpers.project import REPO as REPO
 from tests.helpers.project import SHARED_SLICES
 from tests.helpers.raw_folders import write_raw as write_raw
-from tests.helpers.stages import Completed, list_files, run_stage_in
+from tests.helpers.stages import Completed, copy_environment, list_files, run_stage_in
 from tests.helpers.stages import RunStage as RunStage
 from tests.helpers.stages import call_stage as call_stage
 from tests.helpers.stages import load_npy as load_npy
@@ -110,8 +110,9 @@ def shared_slices() -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the current folder, new and empty except for a params.yaml."""
+    """Return the current folder, new and empty except for params.yaml and environment.yaml."""
     monkeypatch.chdir(tmp_path)
+    copy_environment(tmp_path)
     (tmp_path / "params.yaml").write_text(PARAMS)
     return tmp_path
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+ENVIRONMENT = Path("environment.yaml")
 SAMPLE = Path("data/sample")
 FLAT = Path("data/flat")
 SCALER = Path("data/scaler.npz")

@@ -11,8 +11,9 @@ import numpy as np
 from stages.cross_validate import trained_probabilities
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import OneLineParser, run_command
+from mri_stages.console import OneLineParser
 from mri_stages.evaluation.metrics import compute_metrics
 from mri_stages.preprocessing.folds import assign_folds
 from mri_stages.storage.dataset import load_all_rows, read_info
@@ -57,4 +58,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -6,8 +6,8 @@ from operator import attrgetter
 from typing import Any
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.reporting.page import render_page
 from mri_stages.storage.files import read_csv, read_json, write_bytes
 from mri_stages.studies.claims import Claim
@@ -70,4 +70,4 @@ def as_text(figures: Any) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

@@ -1,8 +1,8 @@
 """Write the studies' tables, verdicts and pictures -> studies/*.csv, claims.json, plots."""
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
 from mri_stages.plotting.studies import leakage_figure, value_figure
 from mri_stages.plotting.style import save_png
 from mri_stages.storage.files import read_csv, write_csv, write_json
@@ -33,4 +33,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

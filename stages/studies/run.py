@@ -10,8 +10,9 @@ from functools import partial
 import torch
 
 from mri_stages import paths
+from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.console import OneLineParser, run_command
+from mri_stages.console import OneLineParser
 from mri_stages.errors import InputError
 from mri_stages.models import make_network
 from mri_stages.preprocessing.folds import assign_folds
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_stage(main)

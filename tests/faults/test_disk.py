@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.conftest import ONE_MODEL, REPO, write_raw
+from tests.helpers.stages import copy_environment
 
 pytestmark = pytest.mark.slow
 
@@ -62,6 +63,7 @@ def test_commands_without_room_name_the_file_and_its_size(
     folder: Path = request.getfixturevalue(kind)
     write_raw(folder / "data/raw")
     (folder / "params.yaml").write_text(ONE_MODEL)
+    copy_environment(folder)
     for image in ("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/0.png"):
         (folder / "set" / image).parent.mkdir(parents=True)
         Image.effect_noise((64, 64), 50).save(folder / "set" / image)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import REPO, write_raw
+from tests.helpers.stages import copy_environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,6 +33,7 @@ def write_params(folder: Path, **changes: str) -> None:
         assert old in text
         text = text.replace(old, new)
     (folder / "params.yaml").write_text(text)
+    copy_environment(folder)
 
 
 def test_stages_on_the_real_slices_take_little_memory(tmp_path: Path, shared_slices: Path) -> None:
@@ -57,7 +59,8 @@ def test_stages_on_the_real_slices_take_little_memory(tmp_path: Path, shared_sli
 def test_stages_without_enough_memory_end_with_one_line(tmp_path: Path) -> None:
     write_params(tmp_path, **{"height: 64": "height: 4096", "width: 56": "width: 4096"})
     check_one_line(limited(tmp_path, "stages.sample"))  # phantoms of 20 GB: NumPy's error
-    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"params.yaml", "environment.yaml"}
 
     write_raw(tmp_path / "data/raw", n_train=5, n_test=5, shape=(1, 1024, 1024))
     write_params(tmp_path)

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,11 @@ RunStage = Callable[..., Completed]
 def make_environment() -> dict[str, str]:
     """Return the environment in which a child process imports the code of this checkout."""
     return {**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"}
+
+
+def copy_environment(folder: Path) -> None:
+    """Copy environment.yaml, with which every stage compares the installed packages."""
+    shutil.copy(REPO / "environment.yaml", folder)
 
 
 def run_stage_in(folder: Path, stage: str, *arguments: str) -> Completed:

@@ -4,21 +4,17 @@ All rows, train and test, are in folds. Each fold has its own scaler and its own
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Model
+from mri_stages.config.schema import CrossValidation, Model
 from mri_stages.console import parse_model_argument
-from mri_stages.models import make_network
 from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.preprocessing.scaling import write_scaled
-from mri_stages.storage.arrays import read_array, view_as_images, write_array
+from mri_stages.storage.arrays import read_array, write_array
 from mri_stages.storage.dataset import (
     SPLITS,
     AllRows,
@@ -31,65 +27,73 @@ from mri_stages.storage.files import remove_path
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.training.checkpoint import Checkpoint, fingerprint
 from mri_stages.training.device import set_up_device
-from mri_stages.training.loop import train
-from mri_stages.training.predict import predict_logits
-from mri_stages.training.validation import choose_validation_rows
-
-Rows = NDArray[np.int64]  # their numbers
+from mri_stages.training.held_out import fit_and_predict
 
 
 def main() -> None:
-    params, info = read_params(), read_info()
-    n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
+    params = read_params()
+    info = read_info()
     name = parse_model_argument("cross_validate", params.cross_validation.models)
-    model, rows = params.models[name], load_all_rows(info)
-    fold = assign_folds(rows.labels, rows.subjects, n_folds, seed)
+    model = params.models[name]
+    rows = load_all_rows(info)
+    n_folds = params.cross_validation.folds
+    seed = params.cross_validation.seed
+    folds = assign_folds(rows.labels, rows.subjects, n_folds, seed)
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
     # A killed run leaves the probabilities of its finished folds, and a checkpoint.
-    files = [*list_label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
-    values = {"model": model.model_dump(), "folds": n_folds, "seed": seed}
-    key = fingerprint(values, files, set_up_device(model.threads))
-    work = paths.folds_checkpoint(name, key)
-    probabilities = np.empty((len(fold), len(info.classes)), np.float32)
-    for number in range(n_folds):
-        finished, test = work / f"fold-{number}.npy", np.flatnonzero(fold == number)
+    folder = paths.folds_checkpoint(name, compute_key(model, params.cross_validation))
+    probabilities = np.empty((len(folds), len(info.classes)), np.float32)
+    for fold in range(n_folds):
+        finished = folder / f"fold-{fold}.npy"
         if not finished.exists():
-            print(f"fold {number + 1} of {n_folds}", flush=True)
-            # Batches are rows in stored order, so the rows are not left as the raw files sort them.
-            fitted = np.random.default_rng(seed).permutation(np.flatnonzero(fold != number))
-            checkpoint = Checkpoint(work / f"fold-{number}.checkpoint")
-            data = info, rows, fitted, test
-            of_fold = trained_probabilities(model, *data, work, checkpoint=checkpoint)
-            write_array(finished, of_fold.shape, np.float32, [of_fold])
-        probabilities[test] = read_array(finished)
-    found = Predictions(np.arange(len(fold)), rows.subjects, rows.labels, probabilities, fold)
-    write_predictions(paths.folds(name), found, info.classes)
-    for old in paths.MODELS.glob(paths.folds_checkpoint(name, "*").name):  # also of other params
-        remove_path(old)
+            print(f"fold {fold + 1} of {n_folds}", flush=True)
+            fold_probabilities = predict_fold(model, info, rows, folds, fold, seed, folder)
+            write_array(finished, fold_probabilities.shape, np.float32, [fold_probabilities])
+        probabilities[folds == fold] = read_array(finished)
+
+    row_indices = np.arange(len(folds))
+    predictions = Predictions(row_indices, rows.subjects, rows.labels, probabilities, folds)
+    write_predictions(paths.folds(name), predictions, info.classes)
+    remove_checkpoints(name)
 
 
-def trained_probabilities(
-    model: Model, info: Info, rows: AllRows, fitted: Rows, others: Rows, work: Path, **options: Any
+def compute_key(model: Model, cross_validation: CrossValidation) -> str:
+    """Return a hash of all that decides the probabilities, so that no other run resumes."""
+    values = {
+        "model": model.model_dump(),
+        "folds": cross_validation.folds,
+        "seed": cross_validation.seed,
+    }
+    files = [*list_label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
+    return fingerprint(values, files, set_up_device(model.threads))
+
+
+def predict_fold(
+    model: Model,
+    info: Info,
+    rows: AllRows,
+    folds: NDArray[np.int64],
+    fold: int,
+    seed: int,
+    folder: Path,
 ) -> NDArray[np.float32]:
-    """Return the class probabilities (m, K) of the rows `others` (m,), after training on `fitted`.
-
-    The scaled rows lie in the folder `work`: they may be larger than memory. options: of `train`.
-    """
-    files = {work / "x_fitted.npy": fitted, work / "x_others.npy": others}
-    write_scaled(rows.parts, files)
-    x_fitted, x_others = (
-        torch.from_numpy(view_as_images(read_array(path), info.image_shape)) for path in files
+    """Train on all other folds; return the class probabilities (m, K) of the rows of `fold`."""
+    # Shuffle once: training takes rows in stored order, and raw files may be sorted by class.
+    rng = np.random.default_rng(seed)
+    train_indices = rng.permutation(np.flatnonzero(folds != fold))
+    test_indices = np.flatnonzero(folds == fold)
+    checkpoint = Checkpoint(folder / f"fold-{fold}.checkpoint")
+    return fit_and_predict(
+        model, info, rows, train_indices, test_indices, folder, checkpoint=checkpoint
     )
-    y = rows.labels[fitted]
-    subjects = None if rows.subjects is None else rows.subjects[fitted]
-    chosen = choose_validation_rows(model, y, subjects, info.classes)
-    held_out = None if chosen is None else torch.from_numpy(chosen)
-    device = set_up_device(model.threads)
-    network = make_network(model.arch, info.image_shape, len(info.classes), model.seed).to(device)
-    train(network, x_fitted, torch.from_numpy(y), model, held_out=held_out, **options)
-    return predict_logits(network, x_others).softmax(1).numpy()
+
+
+def remove_checkpoints(name: str) -> None:
+    """Remove all folders of finished folds of the model, also those of other params."""
+    for folder in paths.MODELS.glob(paths.folds_checkpoint(name, "*").name):
+        remove_path(folder)
 
 
 if __name__ == "__main__":

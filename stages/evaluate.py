@@ -10,13 +10,13 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label, sample_roc_points
-from mri_stages.models import make_network
 from mri_stages.storage.dataset import load_split, read_info
 from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import Prediction, RocPoint
 from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
+from mri_stages.training.fit import build_network
 from mri_stages.training.predict import predict_logits
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     test = load_split("test", info)
     model = params.models[name]
     device = set_up_device(model.threads)
-    network = make_network(model.arch, info.image_shape, len(info.classes), model.seed)
+    network = build_network(model, info)
     load_weights(paths.weights(name), network)
 
     logits = predict_logits(network.to(device), torch.from_numpy(test.images))

@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from stages.cross_validate import trained_probabilities
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
@@ -20,6 +19,7 @@ from mri_stages.storage.dataset import load_all_rows, read_info
 from mri_stages.storage.files import write_csv
 from mri_stages.storage.predictions import Predictions
 from mri_stages.studies.leakage_dose import LeakageRun, divide, permuted_labels
+from mri_stages.training.held_out import fit_and_predict
 
 TEST_FOLDS = 5  # one of them is test
 SCORES = {"accuracy", "ci_low", "ci_high", "balanced_accuracy"}
@@ -47,7 +47,7 @@ def main() -> None:
         model = params.models[study.model].model_copy(update={"seed": seed})
         data = info, rows._replace(labels=labels), fitted, test
         with TemporaryDirectory(dir=paths.FLAT.parent) as work:
-            probabilities = trained_probabilities(model, *data, Path(work), quiet=True)
+            probabilities = fit_and_predict(model, *data, Path(work), quiet=True)
         scored = Predictions(test, subjects[test], labels[test], probabilities)
         majority = float((labels[test] == np.bincount(labels[fitted]).argmax()).mean())
         scores = compute_metrics(scored, info.classes, None).model_dump(include=SCORES)

@@ -58,7 +58,8 @@ def change(folder: Path, **changes: object) -> None:
 
 def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path) -> None:
     """With full batches and many steps it is a logistic regression without a penalty."""
-    shutil.copytree(REPO / "src", flat / "src")
+    for folder in ("src", "stages"):  # a copy of `stages` runs the `src` beside it
+        shutil.copytree(REPO / folder, flat / folder)
     (flat / "src/mri_stages/models/linear.py").write_text(
         "from torch import nn\n\n\ndef make_network(shape, n_classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(12, n_classes))\n"

@@ -25,8 +25,8 @@ class Info(BaseModel):
     counts: dict[str, list[int]]  # rows by class, of each split
 
 
-class Split(NamedTuple):
-    """The rows of train or test."""
+class LabelledImages(NamedTuple):
+    """Images with their labels and subjects, such as the rows of train or test."""
 
     images: NDArray[Any]  # (N, C, H, W), memory-mapped; equal channels have a stride of 0
     labels: NDArray[np.int64]  # (N,)
@@ -49,13 +49,14 @@ def read_info() -> Info:
     return read_json(paths.INFO, Info)
 
 
-def load_split(split: str, info: Info, scaled: bool = True) -> Split:
+def load_split(split: str, info: Info, scaled: bool = True) -> LabelledImages:
     """Return the rows of `split`: scaled as float32, or as `load` stored them."""
     path = paths.scaled_images(split) if scaled else paths.flat_images(split)
     images = view_as_images(read_rows(path, info.image_shape), info.image_shape)
     labels = read_integers(paths.labels(split), len(images), len(info.classes))
     ids = paths.subjects(split)
-    return Split(images, labels, read_integers(ids, len(images)) if ids.exists() else None)
+    subjects = read_integers(ids, len(images)) if ids.exists() else None
+    return LabelledImages(images, labels, subjects)
 
 
 def load_all_rows(info: Info) -> AllRows:

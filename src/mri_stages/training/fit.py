@@ -1,0 +1,59 @@
+"""The one door to training: build a fresh network, choose its validation rows, train it."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from mri_stages.config.schema import Model
+from mri_stages.models import make_network
+from mri_stages.storage.dataset import Info, LabelledImages
+from mri_stages.storage.history import Epoch
+from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.device import set_up_device
+from mri_stages.training.loop import train
+from mri_stages.training.validation import choose_validation_rows
+
+
+class FitResult(NamedTuple):
+    """A trained network, on the device that it was trained on, and its history."""
+
+    network: nn.Module
+    history: list[Epoch]
+
+
+def build_network(model: Model, info: Info) -> nn.Module:
+    """Return a fresh network on the CPU; its initial weights are those of `model.seed`.
+
+    This also seeds PyTorch's random numbers, from which dropout draws during a training.
+    """
+    return make_network(model.arch, info.image_shape, len(info.classes), model.seed)
+
+
+def fit(
+    model: Model,
+    data: LabelledImages,
+    info: Info,
+    *,
+    checkpoint: Checkpoint | None = None,
+    quiet: bool = False,
+) -> FitResult:
+    """Train a fresh network on `data` as the recipe of `model` says; return it with its history.
+
+    checkpoint: where a killed run of the same training left one, the training resumes from it.
+    quiet: print no line per epoch.
+    """
+    validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)
+    device = set_up_device(model.threads)
+    network = build_network(model, info).to(device)
+
+    history = train(
+        network,
+        torch.from_numpy(data.images),
+        torch.from_numpy(data.labels),
+        model,
+        held_out=None if validation_mask is None else torch.from_numpy(validation_mask),
+        checkpoint=checkpoint,
+        quiet=quiet,
+    )
+    return FitResult(network, history)

@@ -1,0 +1,46 @@
+"""Predict rows that a training has not seen: scale, train, predict."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mri_stages.config.schema import Model
+from mri_stages.preprocessing.scaling import write_scaled
+from mri_stages.storage.arrays import read_array, view_as_images
+from mri_stages.storage.dataset import AllRows, Info, LabelledImages
+from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.fit import fit
+from mri_stages.training.predict import predict_logits
+
+Indices = NDArray[np.int64]  # of rows
+
+
+def fit_and_predict(
+    model: Model,
+    info: Info,
+    rows: AllRows,
+    train_indices: Indices,
+    test_indices: Indices,
+    folder: Path,
+    *,
+    checkpoint: Checkpoint | None = None,
+    quiet: bool = False,
+) -> NDArray[np.float32]:
+    """Train on some rows; return the class probabilities (m, K) of the test rows (m,).
+
+    The scaler is fitted on the training rows alone. The scaled rows lie in `folder`, since they may
+    be larger than memory.
+    """
+    train_path = folder / "x_train.npy"
+    test_path = folder / "x_test.npy"
+    write_scaled(rows.parts, {train_path: train_indices, test_path: test_indices})
+
+    train_images = view_as_images(read_array(train_path), info.image_shape)
+    subjects = None if rows.subjects is None else rows.subjects[train_indices]
+    data = LabelledImages(train_images, rows.labels[train_indices], subjects)
+    network = fit(model, data, info, checkpoint=checkpoint, quiet=quiet).network
+
+    test_images = torch.from_numpy(view_as_images(read_array(test_path), info.image_shape))
+    return predict_logits(network, test_images).softmax(1).numpy()

@@ -15,7 +15,7 @@ from benchmarks.notebook import plain_step
 
 from mri_stages.config.loading import read_params
 from mri_stages.models import make_network
-from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.dataset import load_scaled, read_info
 from mri_stages.training.condensed import fold
 from mri_stages.training.cuda_graphs import capture_step
 from mri_stages.training.device import (
@@ -53,7 +53,7 @@ def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float
     """Return the median step after the warm-up; on a GPU, where the host runs ahead, the mean."""
     params, info = read_params(), read_info()
     arch, model = params.models[name].arch, params.models[name]
-    rows = load_split("train", info)
+    rows = load_scaled("train", info)
     x, y = torch.from_numpy(rows.images), torch.from_numpy(rows.labels)
     network = make_network(arch, info.image_shape, len(info.classes), seed=0).to(device)
     ours = recipe.startswith("ours")

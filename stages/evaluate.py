@@ -10,7 +10,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label, sample_roc_points
-from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.dataset import load_scaled, read_info
 from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import Prediction, RocPoint
@@ -24,7 +24,7 @@ def main() -> None:
     params, info = read_params(), read_info()
     name = parse_model_argument("evaluate", params.models)
     negative = find_negative_label(params.evaluation.negative_class, info.classes)
-    test = load_split("test", info)
+    test = load_scaled("test", info)
     model = params.models[name]
     device = set_up_device(model.threads)
     network = build_network(model, info)

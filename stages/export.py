@@ -18,7 +18,7 @@ from mri_stages.models import make_network
 from mri_stages.preprocessing.scaling import read_scaler
 from mri_stages.reporting.page import render_page
 from mri_stages.storage.arrays import to_pixels
-from mri_stages.storage.dataset import Info, load_split, read_info
+from mri_stages.storage.dataset import Info, load_stored, read_info
 from mri_stages.storage.files import read_json, write_atomically, write_bytes, write_json
 from mri_stages.storage.predictions import read_predictions
 from mri_stages.storage.records import Leakage, read_metrics
@@ -68,7 +68,7 @@ def with_scaler(name: str, params: Params, info: Info) -> WithScaler:
 def largest_difference(name: str, info: Info, model: Path) -> float:
     """Return the largest difference of a probability of a test row from `evaluate`'s."""
     expected = read_predictions(paths.predictions(name), info.classes).probabilities
-    session, images = onnx_session(model), load_split("test", info, scaled=False).images
+    session, images = onnx_session(model), load_stored("test", info).images
     batches = (to_pixels(images[start : start + BATCH]) for start in range(0, len(images), BATCH))
     found = [session.run(["probabilities"], {"image": batch})[0] for batch in batches]
     return float(abs(np.concatenate(found) - expected).max())
@@ -76,7 +76,7 @@ def largest_difference(name: str, info: Info, model: Path) -> float:
 
 def description(name: str, params: Params, info: Info) -> dict[str, Any]:
     """Return what is known of the model: the content of model.json."""
-    train = load_split("train", info, scaled=False).images
+    train = load_stored("train", info).images
     ends = [float(to_pixels(np.asarray(f(train)))) for f in (np.min, np.max)]
     recipe = params.models[name].model_dump(exclude={"arch"})
     found = {"given_split": read_metrics(paths.metrics(name))}

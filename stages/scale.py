@@ -8,13 +8,13 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.preprocessing.scaling import list_scale_warnings, save_scaler, write_scaled
-from mri_stages.storage.dataset import SPLITS, read_info, read_stored
+from mri_stages.storage.dataset import SPLITS, read_info, read_stored_splits
 
 
 def main() -> None:
     read_params()  # every stage checks the whole file
     info = read_info()
-    stored = read_stored(info)
+    stored = read_stored_splits(info)
     train, test = np.split(np.arange(sum(map(len, stored))), [len(stored[0])])
     files = dict(zip(map(paths.scaled_images, SPLITS), (train, test), strict=True))
     scaler = write_scaled(stored, files)

@@ -9,7 +9,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
-from mri_stages.storage.dataset import list_label_files, load_split, read_info
+from mri_stages.storage.dataset import list_label_files, load_scaled, read_info
 from mri_stages.storage.files import remove_path, write_csv
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.weights import save_weights
@@ -23,7 +23,7 @@ def main() -> None:
     name = parse_model_argument("train", params.models)
     model = params.models[name]
     info = read_info()
-    data = load_split("train", info)
+    data = load_scaled("train", info)
 
     started = time.perf_counter()
     device = set_up_device(model.threads)

@@ -16,7 +16,7 @@ from mri_stages.console import OneLineParser
 from mri_stages.errors import InputError
 from mri_stages.models import make_network
 from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.dataset import load_scaled, read_info
 from mri_stages.storage.files import write_csv
 from mri_stages.studies.measure import KEYS, Run, measured_training, take
 from mri_stages.training.device import set_up_device
@@ -41,7 +41,7 @@ def main() -> None:
         parser.error(f"{lacks}, expected one of {', '.join(values)}")
     value = values[text]
 
-    split = load_split("train", info)
+    split = load_scaled("train", info)
     rows = torch.from_numpy(split.images), torch.from_numpy(split.labels)
     fold = assign_folds(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
     fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs

@@ -10,7 +10,7 @@ from tests.conftest import write_raw
 
 from mri_stages import paths
 from mri_stages.storage import arrays
-from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.dataset import load_scaled, read_info
 
 pytestmark = pytest.mark.usefixtures("workspace")
 
@@ -33,7 +33,7 @@ def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
     scale.main()
     scaler = StandardScaler().fit(images["train"].flatten(1).numpy())
     for split, x in images.items():
-        scaled = load_split(split, read_info()).images
+        scaled = load_scaled(split, read_info()).images
         assert scaled.dtype == np.float32
         expected = scaler.transform(x.flatten(1).numpy()).reshape(x.shape)
         np.testing.assert_allclose(scaled, expected, rtol=1e-5, atol=1e-5)

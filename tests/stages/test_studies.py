@@ -14,7 +14,7 @@ from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.models import make_network
 from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.dataset import load_split, read_info
+from mri_stages.storage.dataset import load_scaled, read_info
 from mri_stages.storage.files import read_csv, read_json, write_csv
 from mri_stages.studies.claims import Claim
 from mri_stages.studies.curvature import loss_and_accuracy
@@ -40,7 +40,7 @@ def test_run_of_a_learning_rate_trains_each_seed_on_rows_not_held_out(stage: Sta
     before = path.read_bytes()
     _, second = read_csv(path, Run)
     assert (second.model, second.seed, second.lr, second.batch_size) == ("small", 1, 0.01, 5)
-    rows = load_split("train", read_info())
+    rows = load_scaled("train", read_info())
     chosen = assign_folds(rows.labels, rows.subjects, 5, seed=0) == 0
     assert rows.subjects is not None
     assert not set(rows.subjects[chosen]) & set(rows.subjects[~chosen])

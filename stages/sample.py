@@ -10,24 +10,28 @@ from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
 from mri_stages.ingest.raw_folder import save_labels, save_tensor
 from mri_stages.storage.files import write_atomically
 
-TRAIN_SHARE = 0.8  # of each subject's slices, as in the published split: by slice, not by subject
+# Of each subject's slices. As in the published split, slices are split and not subjects.
+TRAIN_SHARE = 0.8
 
 
 def main() -> None:
     sample = read_params().sample
-    images, labels = draw_phantoms(**sample.model_dump())
+    images, subject_labels = draw_phantoms(**sample.model_dump())
+    _, slice_numbers = np.indices(images.shape[:2])
+    train_mask = slice_numbers < round(TRAIN_SHARE * sample.slices)
+
     rng = np.random.default_rng(sample.seed)
-    _, position = np.indices(images.shape[:2])
-    in_train = position < round(TRAIN_SHARE * sample.slices)
+    labels = {}
     subjects = {}
     with write_atomically(paths.SAMPLE) as folder:
         folder.mkdir()
-        for split, chosen in (("train", in_train), ("test", ~in_train)):
-            index = rng.permutation(np.argwhere(chosen))  # (N, 2): subject, slice
-            subjects[split] = index[:, 0].copy()
-            grey = torch.from_numpy(images[tuple(index.T)]).float() / 255
+        for split, mask in (("train", train_mask), ("test", ~train_mask)):
+            indices = rng.permutation(np.argwhere(mask))  # (N, 2): subject, slice
+            subjects[split] = indices[:, 0].copy()
+            labels[split] = subject_labels[subjects[split]]
+            grey = torch.from_numpy(images[tuple(indices.T)]).float() / 255
             save_tensor(folder / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
-        save_labels(folder, CLASSES, {s: labels[ids] for s, ids in subjects.items()}, subjects)
+        save_labels(folder, CLASSES, labels, subjects)
 
 
 if __name__ == "__main__":

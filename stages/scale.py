@@ -1,4 +1,4 @@
-"""Standardise every feature by its mean and deviation over the training rows."""
+"""Standardise every feature by its mean and standard deviation over the training rows."""
 
 from math import prod
 
@@ -8,18 +8,26 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.preprocessing.scaling import list_scale_warnings, save_scaler, write_scaled
-from mri_stages.storage.dataset import SPLITS, read_info, read_stored_splits
+from mri_stages.storage.dataset import read_info, read_stored_splits
 
 
 def main() -> None:
     read_params()  # every stage checks the whole file
     info = read_info()
-    stored = read_stored_splits(info)
-    train, test = np.split(np.arange(sum(map(len, stored))), [len(stored[0])])
-    files = dict(zip(map(paths.scaled_images, SPLITS), (train, test), strict=True))
-    scaler = write_scaled(stored, files)
+    train, test = read_stored_splits(info)
+
+    # The rows of train and test share one running index.
+    indices = np.arange(len(train) + len(test))
+    train_indices, test_indices = np.split(indices, [len(train)])
+    scaler = write_scaled(
+        [train, test],
+        {
+            paths.scaled_images("train"): train_indices,
+            paths.scaled_images("test"): test_indices,
+        },
+    )
     save_scaler(paths.SCALER, scaler, prod(info.image_shape))
-    for warning in list_scale_warnings(scaler, stored[1]):
+    for warning in list_scale_warnings(scaler, test):
         print(warning)
 
 

@@ -9,7 +9,7 @@ from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.subject_ids import (
     NoSubjects,
     assign_subjects,
-    class_subjects,
+    find_class_subjects,
     match_subjects,
     read_subject_table,
 )
@@ -25,12 +25,15 @@ def test_class_subjects_of_the_public_numbering() -> None:
     # As published: slices 5 and 6 in test, and slice 4 of some subjects.
     test = [(4, 1), (4, 2), (4, 11), *((s, k) for s in (5, 6) for k in range(1, 13))]
     in_order = [9, 10, 11, 1, 2, 3, 4, 5, 6, 7, 8, 0]  # of strings: (10), (11), (12), (2), ...
-    train_ids, test_ids = class_subjects(*public_set(45, test))
+    train_ids, test_ids = find_class_subjects(*public_set(45, test))
     assert train_ids == 3 * in_order + [9, 11, 2, 3, 4, 5, 6, 7, 8]
     assert test_ids == [k - 1 for _, k in test]
     # The last slice has gaps and is all test.
     test = [(4, 1), (4, 2), (4, 3), (4, 4), (5, 2), (5, 4)]
-    assert class_subjects(*public_set(12, test)) == ([1, 2, 3, 0] * 3, [k - 1 for _, k in test])
+    assert find_class_subjects(*public_set(12, test)) == (
+        [1, 2, 3, 0] * 3,
+        [k - 1 for _, k in test],
+    )
 
 
 TRAIN, TEST = public_set(12, [(s, k) for s in (4, 5) for k in range(1, 5)])
@@ -49,9 +52,9 @@ TRAIN, TEST = public_set(12, [(s, k) for s in (4, 5) for k in range(1, 5)])
     ],
 )  # fmt: skip
 def test_class_subjects_of_names_without_meaning_raises(train: list[str], test: list[str]) -> None:
-    class_subjects(TRAIN, TEST)
+    find_class_subjects(TRAIN, TEST)
     with pytest.raises(NoSubjects):
-        class_subjects(train, test)
+        find_class_subjects(train, test)
 
 
 NAMES = ["a/pat7_1.png", "b/pat7_2.png", "b/pat07.png"]

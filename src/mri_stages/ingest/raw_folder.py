@@ -1,4 +1,7 @@
-"""A raw folder: images and labels as tensors, class names and subject ids where they are known."""
+"""Read and write a raw folder: images and labels as tensors, class names and subject ids if known.
+
+Checks that need several values lie in checks.py.
+"""
 
 import json
 import os
@@ -18,68 +21,45 @@ from mri_stages.storage.arrays import to_pixels
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.files import write_atomically, write_bytes
 
-SIGNED = (torch.int64, torch.int32, torch.int16, torch.int8)
-INTEGERS = (*SIGNED, torch.uint64, torch.uint32, torch.uint16, torch.uint8)
-PIXELS = (torch.float32, torch.float64, torch.float16, torch.bfloat16, *INTEGERS)
-BySplit = dict[str, NDArray[np.int64]]
+SIGNED_TYPES = (torch.int64, torch.int32, torch.int16, torch.int8)
+UNSIGNED_TYPES = (torch.uint64, torch.uint32, torch.uint16, torch.uint8)
+INTEGER_TYPES = (*SIGNED_TYPES, *UNSIGNED_TYPES)
+FLOAT_TYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
+PIXEL_TYPES = (*FLOAT_TYPES, *INTEGER_TYPES)
+
+SplitIntegers = dict[str, NDArray[np.int64]]  # by split, numbers of its rows (N,)
 
 
 class Raw(NamedTuple):
-    """The content of a raw folder: of train and test, and the names of the classes."""
+    """The content of a raw folder, by split where it has rows."""
 
     images: dict[str, torch.Tensor]  # (N, C, H, W), memory-mapped, as saved
-    labels: BySplit  # (N,), 0 to K - 1
-    subjects: BySplit  # (N,); empty where they are unknown
+    labels: SplitIntegers  # (N,), 0 to K - 1
+    subjects: SplitIntegers  # (N,); empty where they are unknown
     classes: list[str]  # K names in label order
     notes: list[str]  # lines on what was converted, and on what is likely a mistake
 
 
 def read_raw(folder: Path) -> Raw:
-    """Return the content of `folder`, checked except for the pixels' values (`float_images`)."""
+    """Return the content of `folder`, checked except for the values of the pixels.
+
+    `to_float_images` checks these.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder, expected the raw tensors (param data.raw)")
+
     notes: list[str] = []
     images = {split: read_images(folder / f"{split}_data.pt", notes) for split in SPLITS}
-    labels, subjects = _numbers(folder, "labels", images, notes), {}
-    if any(os.path.lexists(folder / f"{split}_subjects.pt") for split in SPLITS):
-        subjects = _numbers(folder, "subjects", images, notes)
-    raw = Raw(images, labels, subjects, _classes(folder, labels["train"]), notes)
-    _check_together(folder, raw)
-    notes += checks.order_warnings(folder / "train_labels.pt", labels["train"])
-    return raw
+    labels = read_labels(folder, images, notes)
+    subjects = read_subjects(folder, images)
+    classes = read_classes(folder, labels["train"])
 
-
-def to_float_images(images: torch.Tensor, path: Path, first: int = 0) -> NDArray[np.float32]:
-    """Return images (n, ...) as float32; uint8 levels k become k/255, float32 ones are a view.
-
-    InputError that names `path` and the row, of which the first is `first`, if one is not finite.
-    """
-    images = images.resolve_neg()
-    if images.dtype == torch.uint8:
-        return to_pixels(images.numpy())
-    values: NDArray[np.float32] = images.float().numpy()
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    if not finite.all():
-        raise InputError(
-            f"{path}: row {first + finite.argmin()} holds NaN, infinity or a number beyond "
-            "float32's range of 3.4e38, expected finite pixels; rescale or remove that image"
-        )
-    return values
-
-
-def save_tensor(path: Path, tensor: torch.Tensor) -> None:
-    """Write `tensor` with torch.save; to an open file, as a path's name would be in the bytes."""
-    with write_atomically(path, tensor.nbytes) as partial, partial.open("wb") as file:
-        torch.save(tensor, file)
-
-
-def save_labels(folder: Path, classes: Sequence[str], labels: BySplit, subjects: BySplit) -> None:
-    """Write a raw folder's class names, labels, and subject ids if known, each by split."""
-    names = json.dumps(list(classes), indent=2, ensure_ascii=False) + "\n"
-    write_bytes(folder / "classes.json", names.encode())
-    for kind, by_split in (("labels", labels), ("subjects", subjects)):
-        for split, numbers in by_split.items():
-            save_tensor(folder / f"{split}_{kind}.pt", torch.from_numpy(numbers))
+    checks.check_shapes(folder, images["train"], images["test"])
+    for split in SPLITS:
+        checks.check_label_range(folder / f"{split}_labels.pt", labels[split], len(classes))
+    checks.check_scales(folder / "test_data.pt", images["train"], images["test"])
+    notes += checks.list_order_warnings(folder / "train_labels.pt", labels["train"])
+    return Raw(images, labels, subjects, classes, notes)
 
 
 def read_images(path: Path, notes: list[str]) -> torch.Tensor:
@@ -88,79 +68,132 @@ def read_images(path: Path, notes: list[str]) -> torch.Tensor:
     if images.ndim == 3:
         notes.append(f"note: {path}: {tuple(images.shape)} is read as images of one channel")
         images = images[:, None]
-    if images.dtype not in PIXELS or images.ndim != 4 or 0 in images.shape:
+    if images.dtype not in PIXEL_TYPES or images.ndim != 4 or 0 in images.shape:
         raise InputError(
             f"{path}: {images.dtype} of shape {tuple(images.shape)}, expected float32 of shape "
             "(images, channels, height, width), none of them 0"
         )
-    checks.axes(path, images)
-    if images.dtype == torch.uint8:
-        notes.append(f"note: {path}: grey levels k of uint8 are read as k/255")
-    elif images.dtype != torch.float32:
-        level = ", a grey level k as k, not k/255" if images.dtype in INTEGERS else ""
-        notes.append(f"note: {path}: pixels of {images.dtype} are read as float32{level}")
+    checks.check_axes(path, images)
+    notes += describe_pixel_type(path, images.dtype)
     return images
 
 
-def _numbers(folder: Path, kind: str, images: dict[str, torch.Tensor], notes: list[str]) -> BySplit:
-    """Return the labels or subjects by split, saved as integers of any size, (N,) or (N, 1)."""
-    found = {}
+def describe_pixel_type(path: Path, dtype: torch.dtype) -> list[str]:
+    """Return a note on how pixels of this type become float32, none for float32 itself."""
+    if dtype == torch.float32:
+        return []
+    if dtype == torch.uint8:
+        return [f"note: {path}: grey levels k of uint8 are read as k/255"]
+    note = f"note: {path}: pixels of {dtype} are read as float32"
+    if dtype in INTEGER_TYPES:
+        note += ", a grey level k as k, not k/255"
+    return [note]
+
+
+def read_labels(folder: Path, images: dict[str, torch.Tensor], notes: list[str]) -> SplitIntegers:
+    """Return the labels by split; add to `notes` which are saved as floats."""
+    labels = {}
     for split in SPLITS:
-        path, n_rows = folder / f"{split}_{kind}.pt", len(images[split])
-        numbers = read_tensor(path)
-        if kind == "labels" and numbers.dtype in (*PIXELS, torch.bool):
-            checks.not_one_hot(path, numbers)
-            whole = numbers.to(torch.int64)
-            if numbers.is_floating_point() and (whole == numbers).all():
-                notes.append(f"note: {path}: labels of {numbers.dtype} are read as whole numbers")
-                numbers = whole
-        if numbers.dtype not in INTEGERS or numbers.shape not in ((n_rows,), (n_rows, 1)):
-            raise InputError(
-                f"{path}: {numbers.dtype} of shape {tuple(numbers.shape)}, expected whole numbers "
-                f"of shape ({n_rows},)"
-            )
-        found[split] = numbers.flatten().resolve_neg().to(torch.int64).numpy()
-    return found
+        path = folder / f"{split}_labels.pt"
+        tensor = read_tensor(path)
+        if tensor.dtype in (*PIXEL_TYPES, torch.bool):
+            checks.check_not_one_hot(path, tensor)
+            if is_whole(tensor):
+                notes.append(f"note: {path}: labels of {tensor.dtype} are read as whole numbers")
+                tensor = tensor.to(torch.int64)
+        labels[split] = to_row_integers(path, tensor, len(images[split]))
+    return labels
 
 
-def _classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
+def is_whole(numbers: torch.Tensor) -> bool:
+    """Return whether all of these floats are whole numbers that int64 can hold."""
+    return numbers.is_floating_point() and bool((numbers.to(torch.int64) == numbers).all())
+
+
+def read_subjects(folder: Path, images: dict[str, torch.Tensor]) -> SplitIntegers:
+    """Return the subject ids by split, or nothing if no split has any."""
+    paths = {split: folder / f"{split}_subjects.pt" for split in SPLITS}
+    # A broken link is meant to be something, so it counts as a file and is an error.
+    if not any(os.path.lexists(path) for path in paths.values()):
+        return {}
+    return {
+        split: to_row_integers(path, read_tensor(path), len(images[split]))
+        for split, path in paths.items()
+    }
+
+
+def to_row_integers(path: Path, tensor: torch.Tensor, n_rows: int) -> NDArray[np.int64]:
+    """Return integers of any size, (N,) or (N, 1), as int64 (N,); InputError for anything else."""
+    if tensor.dtype not in INTEGER_TYPES or tensor.shape not in ((n_rows,), (n_rows, 1)):
+        raise InputError(
+            f"{path}: {tensor.dtype} of shape {tuple(tensor.shape)}, expected whole numbers "
+            f"of shape ({n_rows},)"
+        )
+    integers: NDArray[np.int64] = tensor.flatten().resolve_neg().to(torch.int64).numpy()
+    return integers
+
+
+def read_classes(folder: Path, train_labels: NDArray[np.int64]) -> list[str]:
+    """Return the class names of classes.json, or the labels as text if there is no such file."""
     path = folder / "classes.json"
-    if not os.path.lexists(path):  # a broken link is meant to be something, and is an error
-        lowest, highest = int(train_labels.min()), int(train_labels.max())
-        if lowest >= 1:
-            raise checks.late_start(folder / "train_labels.pt", lowest)
-        if not 1 <= highest < len(train_labels):
-            raise InputError(
-                f"{folder / 'train_labels.pt'}: labels up to {highest} in {len(train_labels)} rows,"
-                " expected two or more classes without large gaps; name them in classes.json"
-            )
-        return [str(label) for label in range(highest + 1)]
+    # A broken link is meant to be something, so it is read, which is an error.
+    if not os.path.lexists(path):
+        return name_classes_by_label(folder / "train_labels.pt", train_labels)
     try:
         names = TypeAdapter(list[str]).validate_json(path.read_bytes())
     except ValueError:
         names = []  # which is refused below
-    printable = all(name.strip() and name.isprintable() for name in names)
-    if not printable or not len(set(names)) == len(names) >= 2:
+
+    is_printable = all(name.strip() and name.isprintable() for name in names)
+    is_distinct = len(set(names)) == len(names)
+    if not is_printable or not is_distinct or len(names) < 2:
         raise InputError(
             f"{path}: expected a JSON list of two or more distinct printable names in label order"
         )
     return names
 
 
-def _check_together(folder: Path, raw: Raw) -> None:
-    """Raise InputError if the files of a raw folder do not fit each other."""
-    n_classes = len(raw.classes)
-    train, test = (tuple(raw.images[split].shape[1:]) for split in SPLITS)
-    if train != test:
-        raise InputError(f"{folder}: images of {train} in train and {test} in test_data.pt")
-    for split, labels in raw.labels.items():
-        path = folder / f"{split}_labels.pt"
-        if labels.min() == 1 and labels.max() == n_classes:
-            raise checks.late_start(path, 1)
-        wrong = (labels < 0) | (labels >= n_classes)
-        if wrong.any():
-            row = int(wrong.argmax())
-            raise InputError(
-                f"{path}: row {row} has the label {labels[row]}, expected 0 to {n_classes - 1}"
-            )
-    checks.scales(folder / "test_data.pt", raw.images["train"], raw.images["test"])
+def name_classes_by_label(path: Path, train_labels: NDArray[np.int64]) -> list[str]:
+    """Return "0", "1" and so on, up to the highest training label; `path` is the labels' file."""
+    lowest = int(train_labels.min())
+    highest = int(train_labels.max())
+    if lowest >= 1:
+        raise checks.explain_label_start(path, lowest)
+    if not 1 <= highest < len(train_labels):
+        raise InputError(
+            f"{path}: labels up to {highest} in {len(train_labels)} rows,"
+            " expected two or more classes without large gaps; name them in classes.json"
+        )
+    return [str(label) for label in range(highest + 1)]
+
+
+def to_float_images(images: torch.Tensor, path: Path, first_row: int = 0) -> NDArray[np.float32]:
+    """Return images (n, ...) as float32; uint8 levels k become k/255, float32 ones are a view.
+
+    `first_row` is the row of the first image in `path`. Raise InputError that names the row of an
+    image that is not finite.
+    """
+    images = images.resolve_neg()
+    if images.dtype == torch.uint8:
+        return to_pixels(images.numpy())
+    values: NDArray[np.float32] = images.float().numpy()
+    checks.check_finite(path, values, first_row)
+    return values
+
+
+def save_tensor(path: Path, tensor: torch.Tensor) -> None:
+    """Write `tensor` with torch.save."""
+    with write_atomically(path, tensor.nbytes) as partial, partial.open("wb") as file:
+        torch.save(tensor, file)  # to an open file: the stem of a path would be in the bytes
+
+
+def save_labels(
+    folder: Path, classes: Sequence[str], labels: SplitIntegers, subjects: SplitIntegers
+) -> None:
+    """Write a raw folder's class names, labels, and subject ids if known, each by split."""
+    names = json.dumps(list(classes), indent=2, ensure_ascii=False) + "\n"
+    write_bytes(folder / "classes.json", names.encode())
+    for split, integers in labels.items():
+        save_tensor(folder / f"{split}_labels.pt", torch.from_numpy(integers))
+    for split, integers in subjects.items():
+        save_tensor(folder / f"{split}_subjects.pt", torch.from_numpy(integers))

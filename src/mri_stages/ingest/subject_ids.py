@@ -1,9 +1,10 @@
-"""Subject ids of an image set: by a pattern, by a table, or from the public set's file names."""
+"""Tell the subject of each image: by a pattern, by a table, or by the public set's file names."""
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,23 @@ from numpy.typing import NDArray
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_folder import ImageFile
 
-TRAIN_NAME = r"(\D*)(0|[1-9]\d{0,8})\.\w+"
-TEST_NAME = r"([1-9]\d{0,5})(?: \(([1-9]\d{0,5})\))?\.\w+"
+# Names in the public set: mildDem12.jpg in train; 26 (10).jpg or 26.jpg in test.
+TRAIN_NAME = r"(?P<prefix>\D*)(?P<number>0|[1-9]\d{0,8})\.\w+"
+TEST_NAME = r"(?P<slice>[1-9]\d{0,5})(?: \((?P<subject>[1-9]\d{0,5})\))?\.\w+"
+WHOLE_NUMBER = r"0|[1-9]\d{0,17}"  # which int64 can hold
+# Names such as '999999 (999999).jpg' would give more positions than memory holds.
+MAX_POSITIONS_PER_FILE = 2
 
 
 class NoSubjects(Exception):
-    """Say why the file names do not tell the subjects."""
+    """The file names do not identify the subjects; the message says why."""
+
+
+class Position(NamedTuple):
+    """Which slice of which subject an image of the public set is, both from 1."""
+
+    slice: int
+    subject: int
 
 
 def assign_subjects(
@@ -24,101 +36,176 @@ def assign_subjects(
 ) -> NDArray[np.int64]:
     """Return the subject of each file (N,), as a number.
 
-    By `table`, by `pattern`, or by the public set's names: NoSubjects if they are not such names.
-    Ids that are whole numbers are kept. Others are numbered from 0 in the order of their text.
+    The ids come from `table`, by `pattern`, or from the public set's names: NoSubjects if the names
+    are not such names. Ids that are whole numbers are kept. Others are numbered from 0 in the order
+    of their text.
     """
     names = [file.name for file in files]
-    if not table and not pattern:
-        return _public_ids(files, classes)
-    ids = read_subject_table(names, table) if table else match_subjects(names, str(pattern))
-    if all(re.fullmatch(r"0|[1-9]\d{0,17}", subject) for subject in ids):
+    if table:
+        return number_ids(read_subject_table(names, table))
+    if pattern:
+        return number_ids(match_subjects(names, pattern))
+    return read_public_subjects(files, classes)
+
+
+def number_ids(ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return ids as numbers (N,): as they are if all are whole numbers, else by their order."""
+    if all(re.fullmatch(WHOLE_NUMBER, subject) for subject in ids):
         return np.array(ids, np.int64)
-    return np.unique(ids, return_inverse=True)[1].astype(np.int64)
+    _, numbers = np.unique(ids, return_inverse=True)
+    return numbers.astype(np.int64)
 
 
 def match_subjects(names: Sequence[str], pattern: str) -> list[str]:
     """Return the first group of the regular expression `pattern` in each name; or InputError."""
+    source = f"--subject-pattern {pattern}"
     try:
         matches = [re.search(pattern, name) for name in names]
-        ids = [match and match[1] for match in matches]
+        ids = [match[1] if match else None for match in matches]
     except (re.error, IndexError) as error:
-        raise InputError(f"--subject-pattern {pattern}: {error}, expected a (group)") from None
-    return _of_all(names, ids, f"--subject-pattern {pattern}")
+        raise InputError(f"{source}: {error}, expected a (group)") from None
+    return require_all_subjects(names, ids, source)
 
 
 def read_subject_table(names: Sequence[str], table: Path) -> list[str]:
     """Return the subject of each name in `table`, a CSV of columns file, subject; or InputError."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as lines:  # Excel begins with a BOM
-            rows = {(row["file"], row["subject"]) for row in csv.DictReader(lines)}
+            pairs = {(row["file"], row["subject"]) for row in csv.DictReader(lines)}
     except (KeyError, ValueError, csv.Error) as error:
         raise InputError(f"{table}: {error}, expected a CSV of columns file, subject") from None
-    ids = dict(rows)
-    if len(ids) < len(rows):
-        raise InputError(f"{table}: {len(rows) - len(ids)} files have two subjects, expected one")
-    return _of_all(names, [ids.get(name) for name in names], str(table))
+
+    subjects = dict(pairs)
+    n_ambiguous = len(pairs) - len(subjects)
+    if n_ambiguous:
+        raise InputError(f"{table}: {n_ambiguous} files have two subjects, expected one")
+    return require_all_subjects(names, [subjects.get(name) for name in names], str(table))
 
 
-def _of_all(names: Sequence[str], ids: Sequence[str | None], origin: str) -> list[str]:
+def require_all_subjects(names: Sequence[str], ids: Sequence[str | None], source: str) -> list[str]:
+    """Return the ids; InputError that names `source` if one is None or empty."""
     missing = [name for name, subject in zip(names, ids, strict=True) if not subject]
     if missing:
         raise InputError(
-            f"{origin}: no subject for {len(missing)} of {len(names)} files, such as {missing[0]}"
+            f"{source}: no subject for {len(missing)} of {len(names)} files, such as {missing[0]}"
         )
     return [subject for subject in ids if subject]
 
 
-def _public_ids(files: Sequence[ImageFile], classes: Sequence[str]) -> NDArray[np.int64]:
+def read_public_subjects(files: Sequence[ImageFile], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the subject of each file (N,) by the public set's names, numbered through all classes.
+
+    NoSubjects, which names the class, if the files are not named so.
+    """
     if not files[0].split:
         raise NoSubjects("the set has no test folder")
-    ids = np.zeros(len(files), np.int64)
-    last = np.array([file.name.split("/")[-1] for file in files])
-    in_test = np.array([file.split == "test" for file in files])
+
+    names = np.array([file.name.split("/")[-1] for file in files])
+    test_mask = np.array([file.split == "test" for file in files])
     labels = np.array([file.label for file in files])
-    for label, name in enumerate(classes):
-        train, test = (labels == label) & ~in_test, (labels == label) & in_test
-        first = ids.max() + 1 if label else 0
+    subjects = np.zeros(len(files), np.int64)
+    first_subject = 0
+    for label, class_name in enumerate(classes):
+        class_mask = labels == label
+        train_mask = class_mask & ~test_mask
+        class_test_mask = class_mask & test_mask
         try:
-            ids[train], ids[test] = class_subjects(last[train].tolist(), last[test].tolist())
+            train_subjects, test_subjects = find_class_subjects(
+                names[train_mask].tolist(), names[class_test_mask].tolist()
+            )
         except NoSubjects as reason:
-            raise NoSubjects(f"{name}: {reason}") from None
-        ids[labels == label] += first
-    return ids
+            raise NoSubjects(f"{class_name}: {reason}") from None
+
+        subjects[train_mask] = train_subjects
+        subjects[class_test_mask] = test_subjects
+        subjects[class_mask] += first_subject
+        first_subject = subjects.max() + 1
+    return subjects
 
 
-def class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int], list[int]]:
+def find_class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int], list[int]]:
     """Return the subjects (from 0) of one class's images by the public set's numbering.
 
-    A test file `S (k).jpg` is slice S of subject k, and `S.jpg` that of subject 1. The train files
-    are numbered from 0 through all such names that are not in test, slice by slice and in string
-    order inside a slice. (Found in the pixels of the public set.)
+    A test file `S (k).jpg` is slice S of subject k, and `S.jpg` is that of subject 1. The train
+    files are numbered from 0 through all such positions that are not in test, slice by slice, and
+    in the order of the names inside a slice. (Found in the pixels of the public set.)
 
-    NoSubjects unless train and test fill subjects x slices, each once. Only the last slice may have
-    gaps, and only if no train image is of it, so that no gap shifts a number.
+    Raise NoSubjects unless train and test fill subjects x slices, each once. Only the last slice
+    may have gaps, and only if no train image is of it, so that no gap shifts a number.
     """
-    places = [(int(s), int(k or 1)) for s, k in _matched(TEST_NAME, test)]
-    prefixes, digits = zip(*_matched(TRAIN_NAME, train), strict=True)
-    numbers = [int(number) for number in digits]
-    if len(set(prefixes)) > 1 or sorted(numbers) != list(range(len(train))):
+    test_positions = read_test_positions(test)
+    train_numbers = read_train_numbers(train)
+    n_slices = max(position.slice for position in test_positions)
+    n_subjects = max(position.subject for position in test_positions)
+    check_test_positions(test_positions, n_slices * n_subjects, len(train) + len(test))
+
+    free_positions = list_free_positions(n_slices, n_subjects, set(test_positions))
+    check_train_positions(free_positions, len(train), n_slices, n_subjects)
+    train_subjects = [free_positions[number].subject - 1 for number in train_numbers]
+    test_subjects = [position.subject - 1 for position in test_positions]
+    return train_subjects, test_subjects
+
+
+def read_test_positions(names: Sequence[str]) -> list[Position]:
+    """Return the slice and subject of each test file; a name without a subject is subject 1's."""
+    matches = match_public_names(TEST_NAME, names)
+    return [Position(int(match["slice"]), int(match["subject"] or 1)) for match in matches]
+
+
+def read_train_numbers(names: Sequence[str]) -> list[int]:
+    """Return the numbers of the train files; NoSubjects unless they are 0 to N - 1."""
+    matches = match_public_names(TRAIN_NAME, names)
+    prefixes = {match["prefix"] for match in matches}
+    numbers = [int(match["number"]) for match in matches]
+    if len(prefixes) > 1 or sorted(numbers) != list(range(len(names))):
         raise NoSubjects("train files are not numbered from 0 without a gap")
-    slices, subjects = (max(column) for column in zip(*places, strict=True))
-    taken, n_files = set(places), len(train) + len(test)
-    if len(taken) < len(test) or subjects < 2 or slices * subjects > 2 * n_files:
+    return numbers
+
+
+def match_public_names(pattern: str, names: Sequence[str]) -> list[re.Match[str]]:
+    """Return the match of `pattern` with each whole name; NoSubjects if there is none."""
+    matches = []
+    for name in names:
+        match = re.fullmatch(pattern, name)
+        if match is None:
+            raise NoSubjects(f"{name} is not named as in the public set")
+        matches.append(match)
+    return matches
+
+
+def check_test_positions(positions: Sequence[Position], n_positions: int, n_files: int) -> None:
+    """Raise NoSubjects if test files share a position, or name one subject or far too many."""
+    is_distinct = len(set(positions)) == len(positions)
+    has_two_subjects = any(position.subject > 1 for position in positions)
+    if not is_distinct or not has_two_subjects or n_positions > MAX_POSITIONS_PER_FILE * n_files:
         raise NoSubjects("test files do not name slices of two or more subjects, each once")
-    # As strings: '26 (10).jpg' comes before '26 (2).jpg', and '26.jpg', of subject 1, is last.
-    in_order = sorted(range(1, subjects + 1), key=lambda k: (k == 1, str(k)))
-    listed = [(s, k) for s in range(1, slices + 1) for k in in_order if (s, k) not in taken]
-    missing = listed[len(train) :]
-    if len(listed) < len(train) or any(s < slices for s, _ in missing):
-        raise NoSubjects(f"the files do not fill {subjects} subjects x {slices} slices")
-    if missing and listed[len(train) - 1][0] == slices:
-        raise NoSubjects(f"slice {slices} has gaps and images in train")
-    return [listed[number][1] - 1 for number in numbers], [k - 1 for _, k in places]
 
 
-def _matched(pattern: str, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the two groups of `pattern` in each name."""
-    matches = [re.fullmatch(pattern, name) for name in names]
-    if None in matches:
-        raise NoSubjects(f"{names[matches.index(None)]} is not named as in the public set")
-    return [(match[1], match[2]) for match in matches if match]
+def list_free_positions(
+    n_slices: int, n_subjects: int, test_positions: Collection[Position]
+) -> list[Position]:
+    """Return the positions that are not in test, in the order in which train files are numbered.
+
+    Names are ordered as text: '26 (10).jpg' comes before '26 (2).jpg', and '26.jpg' is the last.
+    """
+    other_subjects = sorted(range(2, n_subjects + 1), key=str)
+    positions = [
+        Position(slice_number, subject)
+        for slice_number in range(1, n_slices + 1)
+        for subject in [*other_subjects, 1]
+    ]
+    return [position for position in positions if position not in test_positions]
+
+
+def check_train_positions(
+    free_positions: Sequence[Position], n_train: int, n_slices: int, n_subjects: int
+) -> None:
+    """Raise NoSubjects unless the first `n_train` free positions are all but gaps in a last slice.
+
+    A gap elsewhere, or in a slice that is partly train, could be any subject's.
+    """
+    gaps = free_positions[n_train:]
+    if len(free_positions) < n_train or any(gap.slice < n_slices for gap in gaps):
+        raise NoSubjects(f"the files do not fill {n_subjects} subjects x {n_slices} slices")
+    if gaps and free_positions[n_train - 1].slice == n_slices:
+        raise NoSubjects(f"slice {n_slices} has gaps and images in train")

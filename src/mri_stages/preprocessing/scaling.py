@@ -1,4 +1,4 @@
-"""Standardisation by scikit-learn's StandardScaler, over rows that need not fit into memory."""
+"""Standardise rows by scikit-learn's StandardScaler, over more rows than memory holds."""
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,49 +15,67 @@ from mri_stages.errors import InputError
 from mri_stages.storage.arrays import Shape, iterate_chunks, select_rows, to_pixels, write_array
 from mri_stages.storage.files import REMAKE, write_bytes
 
-# Of test rows to training rows. Random splits of five kinds of data moved the mean by at most 0.6
-# deviations and the deviation by 60 %. Normalised or rescaled test rows moved the deviation by a
-# factor of 2 or more, or the mean (inverted slices) by 1 or more.
-MAX_SHIFT = 0.8  # of the mean, in deviations of the training pixels
-MAX_STRETCH = 1.95  # the larger deviation by the smaller
+# Test rows against training rows: random splits of five kinds of data moved the mean by at most
+# 0.6 standard deviations and the standard deviation by 60 %. Normalised or rescaled test rows moved
+# the standard deviation by a factor of 2 or more, or the mean (inverted slices) by 1 or more.
+MAX_MEAN_SHIFT = 0.8  # in standard deviations of the training pixels
+MAX_STD_RATIO = 1.95  # the larger standard deviation by the smaller
+
+FLOAT32_BYTES = 4
 
 
 def write_scaled(
     parts: Sequence[NDArray[Any]], files: Mapping[Path, NDArray[np.int64]]
 ) -> StandardScaler:
-    """Write stored rows, scaled as float32, to `files`; return the scaler, fitted on the first.
+    """Write stored rows, scaled as float32, to `files`; return the scaler.
 
-    parts: stored rows (n, D), numbered through. files: the numbers (m,) of the rows of each file.
+    parts: stored rows (n, D), which share one running index over all parts. files: the indices (m,)
+    of the rows of each file. The scaler is fitted on the rows of the first file.
     """
-    scaler = _fitted(parts, next(iter(files.values())))
-    for path, rows in files.items():
-        shape = (len(rows), parts[0].shape[1])
-        write_array(path, shape, np.float32, _scaled(scaler, parts, rows, path))
+    scaler = fit_scaler(parts, next(iter(files.values())))
+    for path, indices in files.items():
+        shape = (len(indices), parts[0].shape[1])
+        write_array(path, shape, np.float32, iterate_scaled(scaler, parts, indices, path))
     return scaler
 
 
-def _fitted(parts: Sequence[NDArray[Any]], rows: NDArray[np.int64]) -> StandardScaler:
+def fit_scaler(parts: Sequence[NDArray[Any]], indices: NDArray[np.int64]) -> StandardScaler:
+    """Return a scaler fitted on the rows with these indices (m,), chunk by chunk."""
     scaler = StandardScaler()
-    with config_context(assume_finite=True):  # `_scaled` names a row that is not
-        for chunk in iterate_chunks(len(rows), 4 * parts[0].shape[1], "fit scaler"):
-            scaler.partial_fit(to_pixels(select_rows(parts, rows[chunk])))
+    # Values are not checked here: `iterate_scaled` names the row of one that is not finite.
+    with config_context(assume_finite=True):
+        for chunk in iterate_chunks(len(indices), count_row_bytes(parts), "fit scaler"):
+            scaler.partial_fit(to_pixels(select_rows(parts, indices[chunk])))
     return scaler
 
 
-def _scaled(
-    scaler: StandardScaler, parts: Sequence[NDArray[Any]], rows: NDArray[np.int64], path: Path
+def iterate_scaled(
+    scaler: StandardScaler,
+    parts: Sequence[NDArray[Any]],
+    indices: NDArray[np.int64],
+    path: Path,
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield scaled rows in chunks (n, D); InputError if a value is beyond float32's range."""
-    for chunk in iterate_chunks(len(rows), 4 * parts[0].shape[1], f"scale {path.stem}"):
+    """Yield scaled rows in chunks (n, D); InputError if a value is beyond float32's range.
+
+    `path`, the file that the rows are for, is only for the messages.
+    """
+    for chunk in iterate_chunks(len(indices), count_row_bytes(parts), f"scale {path.stem}"):
+        pixels = to_pixels(select_rows(parts, indices[chunk]))
         with config_context(assume_finite=True), np.errstate(all="ignore"):  # checked below
-            scaled = scaler.transform(to_pixels(select_rows(parts, rows[chunk])))
-        finite = np.isfinite(scaled).all(axis=1)
-        if not finite.all():
+            scaled = scaler.transform(pixels)
+        finite_mask = np.isfinite(scaled).all(axis=1)
+        if not finite_mask.all():
             raise InputError(
-                f"{path}: row {chunk.start + int(finite.argmin())} is beyond float32's range of "
-                "3.4e38; rescale the raw pixels or fix that image"
+                f"{path}: row {chunk.start + int(finite_mask.argmin())} is beyond float32's range "
+                "of 3.4e38; rescale the raw pixels or fix that image"
             )
         yield scaled
+
+
+def count_row_bytes(parts: Sequence[NDArray[Any]]) -> int:
+    """Return the bytes of a stored row as float32."""
+    n_features: int = parts[0].shape[1]
+    return FLOAT32_BYTES * n_features
 
 
 def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
@@ -65,11 +83,15 @@ def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
 
     Those of one stored channel are repeated for each of the equal channels.
     """
-    copies = n_features // scaler.n_features_in_
-    arrays = {key: np.tile(vars(scaler)[f"{key}_"], copies) for key in ("mean", "var", "scale")}
-    arrays["n_samples"] = np.array(scaler.n_samples_seen_, np.float64)
+    n_copies = n_features // scaler.n_features_in_
+    arrays = {
+        "mean": np.tile(scaler.mean_, n_copies),
+        "var": np.tile(scaler.var_, n_copies),
+        "scale": np.tile(scaler.scale_, n_copies),
+        "n_samples": np.array(scaler.n_samples_seen_, np.float64),
+    }
     data = io.BytesIO()
-    with ZipFile(data, "w") as archive:  # the headers of np.savez differ between Pythons
+    with ZipFile(data, "w") as archive:  # np.savez writes other headers in other Pythons
         for name, values in arrays.items():
             member = io.BytesIO()
             np.save(member, values, allow_pickle=False)
@@ -81,8 +103,8 @@ def read_scaler(path: Path, image_shape: Shape) -> tuple[NDArray[np.float32], ND
     """Return mean and scale (C, H, W) of `save_scaler`; InputError if it is of other images."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = (arrays[key].astype(np.float32) for key in ("mean", "scale"))
-            mean, scale = (values.reshape(image_shape) for values in found)
+            mean = arrays["mean"].astype(np.float32).reshape(image_shape)
+            scale = arrays["scale"].astype(np.float32).reshape(image_shape)
     except (EOFError, KeyError, ValueError, BadZipFile) as error:
         raise InputError(f"{path}: no scaler of images {image_shape} ({error}); {REMAKE}") from None
     return mean, scale
@@ -90,15 +112,23 @@ def read_scaler(path: Path, image_shape: Shape) -> tuple[NDArray[np.float32], ND
 
 def list_scale_warnings(scaler: StandardScaler, test: NDArray[Any]) -> list[str]:
     """Return a warning if stored rows `test` (n, D) are likely not on the training rows' scale."""
-    (test_mean, test_deviation), (mean, deviation) = (
-        (fitted.mean_.mean(), np.sqrt(fitted.var_.mean() + fitted.mean_.var()))
-        for fitted in (_fitted([test], np.arange(len(test))), scaler)
-    )
-    smaller, larger = sorted((deviation, test_deviation))
-    if abs(test_mean - mean) <= MAX_SHIFT * deviation and larger <= MAX_STRETCH * smaller:
+    mean, std = summarise_pixels(scaler)
+    test_mean, test_std = summarise_pixels(fit_scaler([test], np.arange(len(test))))
+
+    smaller_std, larger_std = sorted((std, test_std))
+    is_mean_close = abs(test_mean - mean) <= MAX_MEAN_SHIFT * std
+    is_std_close = larger_std <= MAX_STD_RATIO * smaller_std
+    if is_mean_close and is_std_close:
         return []
     return [
         f"warning: test_data.pt: pixels of mean {test_mean:z.4f} and deviation "
-        f"{test_deviation:.4f}, but {mean:z.4f} and {deviation:.4f} in train_data.pt; if only one "
+        f"{test_std:.4f}, but {mean:z.4f} and {std:.4f} in train_data.pt; if only one "
         "of them was normalised or rescaled, do the same to both"
     ]
+
+
+def summarise_pixels(scaler: StandardScaler) -> tuple[float, float]:
+    """Return mean and standard deviation over all pixels of the rows that `scaler` has seen."""
+    mean = scaler.mean_.mean()
+    std = np.sqrt(scaler.var_.mean() + scaler.mean_.var())
+    return mean, std

@@ -1,0 +1,241 @@
+"""Convert a set of images to a raw folder: choose the test images, order the rows, write tensors.
+
+The set may be larger than memory.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import train_test_split
+
+from mri_stages.console import show_progress
+from mri_stages.errors import InputError
+from mri_stages.ingest.image_file import ImageError, read_image
+from mri_stages.ingest.image_folder import ImageFile, ImageSet
+from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
+from mri_stages.storage.arrays import FormatError, write_array
+from mri_stages.storage.dataset import SPLITS
+from mri_stages.storage.files import write_atomically, write_csv
+
+N_CHANNELS = 3  # of the images in a raw folder; grey ones store a single channel
+MAX_LISTED_SIZES = 5  # in an error message
+
+Subjects = NDArray[np.int64] | None  # (N,) the subject of each file of a set, if known
+
+
+def choose_test_files(
+    image_set: ImageSet, subjects: Subjects, source: Path, share: float | None, seed: int
+) -> NDArray[np.bool_]:
+    """Return which files (N,) are test: those in the test folder, or else a share of the set.
+
+    Raise InputError, which names `source`, if the set has a test folder and there is a share, or if
+    it has neither.
+    """
+    has_test_folder = bool(image_set.files[0].split)
+    if has_test_folder and share is not None:
+        raise InputError(f"{source}: has a test folder, expected none with --test-share")
+    if has_test_folder:
+        return np.array([file.split == "test" for file in image_set.files])
+    if share is None:
+        raise InputError(f"{source}: no train and test folders; '--test-share 0.2' splits the set")
+
+    labels = list_labels(image_set)
+    try:
+        test_mask = draw_test_share(labels, subjects, share, seed)
+    except ValueError as error:  # a share beyond 0 to 1, or too few images
+        raise InputError(f"{source}: --test-share {share}: {error}") from None
+    incomplete_classes = set(labels[test_mask]) ^ set(labels[~test_mask])
+    if incomplete_classes:
+        raise InputError(
+            f"{source}: --test-share {share} leaves {len(incomplete_classes)} classes out of train "
+            "or test, expected images of two or more subjects in each; try another share or --seed"
+        )
+    return test_mask
+
+
+def draw_test_share(
+    labels: NDArray[np.int64], subjects: Subjects, share: float, seed: int
+) -> NDArray[np.bool_]:
+    """Return a random test mask (N,) of whole subjects, or of files where subjects are unknown.
+
+    It is stratified by the class of a subject's first file. A class of one subject is stratified
+    with the largest class, since scikit-learn refuses classes of one.
+    """
+    groups = np.arange(len(labels)) if subjects is None else subjects
+    units, first_files = np.unique(groups, return_index=True)
+    unit_labels = labels[first_files]
+    class_counts = np.bincount(unit_labels)
+    strata = np.where(class_counts[unit_labels] > 1, unit_labels, class_counts.argmax())
+
+    _, test_units = train_test_split(units, test_size=share, stratify=strata, random_state=seed)
+    return np.isin(groups, test_units)
+
+
+def order_rows(test_mask: NDArray[np.bool_], seed: int) -> SplitIntegers:
+    """Return the indices of the files of train and of test, each in random order."""
+    rng = np.random.default_rng(seed)
+    return {
+        "train": rng.permutation(np.flatnonzero(~test_mask)),
+        "test": rng.permutation(np.flatnonzero(test_mask)),
+    }
+
+
+def list_labels(image_set: ImageSet) -> NDArray[np.int64]:
+    return np.array([file.label for file in image_set.files])
+
+
+def write_raw_folder(
+    folder: Path,
+    image_set: ImageSet,
+    subjects: Subjects,
+    indices: SplitIntegers,
+    source: Path,
+    size: Sequence[int] | None,
+) -> Counter[str]:
+    """Write a raw folder of the files with these indices by split; return notes and their counts.
+
+    `size` is the (height, width) to stretch all images to. Raise InputError, which names `source`
+    and writes nothing, if some images are wrong or their sizes differ.
+    """
+    labels = list_labels(image_set)
+    split_labels = {split: labels[indices[split]] for split in SPLITS}
+    split_subjects = {}
+    if subjects is not None:
+        split_subjects = {split: subjects[indices[split]] for split in SPLITS}
+    split_files = {split: [image_set.files[index] for index in indices[split]] for split in SPLITS}
+
+    with write_atomically(folder) as partial:
+        partial.mkdir()
+        notes = write_images(partial, split_files, source, size)
+        save_labels(partial, image_set.classes, split_labels, split_subjects)
+        write_file_table(partial / "files.csv", image_set, subjects, indices)
+    return notes
+
+
+def write_file_table(
+    path: Path, image_set: ImageSet, subjects: Subjects, indices: SplitIntegers
+) -> None:
+    """Write a CSV that says which file each row is, with its class, and its subject if known."""
+    table: list[tuple[object, ...]] = []
+    for split in SPLITS:
+        for row, index in enumerate(indices[split]):
+            file = image_set.files[index]
+            subject = "" if subjects is None else subjects[index]
+            table.append((row, split, image_set.classes[file.label], subject, file.name))
+    write_csv(path, ("row", "split", "class", "subject", "file"), table)
+
+
+def write_images(
+    folder: Path,
+    split_files: Mapping[str, Sequence[ImageFile]],
+    source: Path,
+    size: Sequence[int] | None,
+) -> Counter[str]:
+    """Write the images of train and test as uint8 (N, 3, H, W); grey ones store one channel.
+
+    Return the notes on images that were converted, with their counts.
+    """
+    files = [*split_files["train"], *split_files["test"]]
+    path = folder / "pixels.npy"
+    try:
+        notes = write_pixels(path, files, 1, source, size)
+    except FormatError:
+        notes = write_pixels(path, files, N_CHANNELS, source, size)
+
+    pixels = np.load(path, mmap_mode="r+")  # torch warns of arrays that it cannot write to
+    train_pixels, test_pixels = np.split(pixels, [len(split_files["train"])])
+    save_tensor(folder / "train_data.pt", expand_channels(train_pixels))
+    save_tensor(folder / "test_data.pt", expand_channels(test_pixels))
+    path.unlink()
+    return notes
+
+
+def write_pixels(
+    path: Path,
+    files: Sequence[ImageFile],
+    n_channels: int,
+    source: Path,
+    size: Sequence[int] | None,
+) -> Counter[str]:
+    """Write the first `n_channels` of all images as one array; return the notes and their counts.
+
+    Raise FormatError if the further channels are not equal to the first, and InputError if some
+    images are wrong, or their sizes differ.
+    """
+    survey = ImageSurvey(source, len(files))
+    images = iterate_images(files, n_channels, size, survey)
+    first_image = next(images)
+    shape = (len(files), *first_image.shape)
+    write_array(path, shape, np.uint8, chain([first_image], images))
+    return survey.notes
+
+
+def expand_channels(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """Return pixels (N, 1 or 3, H, W) as a tensor of 3 channels; a single one is not copied."""
+    return torch.from_numpy(pixels).expand(-1, N_CHANNELS, -1, -1)
+
+
+class ImageSurvey:
+    """Counts what is wrong with the images of a set, so that one error can name all of it."""
+
+    def __init__(self, source: Path, n_files: int) -> None:
+        self.source = source
+        self.n_files = n_files
+        self.notes = Counter[str]()
+        self.sizes = Counter[str]()
+        self.faults: dict[str, list[str]] = {}  # by kind, the files and the reasons
+
+    def add_fault(self, file: ImageFile, error: ImageError) -> None:
+        self.faults.setdefault(error.kind, []).append(f"{file.name} ({error.reason})")
+
+    def add_size(self, image: NDArray[np.uint8]) -> None:
+        _, height, width = image.shape
+        self.sizes[f"{height} x {width}"] += 1
+
+    @property
+    def has_one_size(self) -> bool:
+        return len(self.sizes) == 1
+
+    def raise_faults(self) -> None:
+        """Raise InputError if images are wrong, or of several sizes."""
+        problems = [
+            f"{len(names)} {kind}, such as {names[0]}" for kind, names in self.faults.items()
+        ]
+        if len(self.sizes) > 1:
+            counts = [
+                f"{count} of {size}" for size, count in self.sizes.most_common(MAX_LISTED_SIZES)
+            ]
+            problems.append(
+                f"{len(self.sizes)} sizes: {', '.join(counts)} pixels; see --resize HEIGHT WIDTH"
+            )
+        if problems:
+            raise InputError(f"{self.source}: of {self.n_files} images, {'; '.join(problems)}")
+
+
+def iterate_images(
+    files: Sequence[ImageFile], n_channels: int, size: Sequence[int] | None, survey: ImageSurvey
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the first `n_channels` of each image (n_channels, H, W), until two sizes were seen.
+
+    Raise FormatError if the further channels of an image are not equal to the first. All images are
+    read before InputError counts the wrong ones.
+    """
+    with show_progress(len(files), "images", "image") as advance:
+        for file in files:
+            try:
+                image = read_image(file.path, size, survey.notes)
+            except ImageError as error:
+                survey.add_fault(file, error)
+            else:
+                survey.add_size(image)
+                if survey.has_one_size:
+                    if (image[n_channels:] != image[0]).any():
+                        raise FormatError
+                    yield image[:n_channels]
+            advance(1)
+    survey.raise_faults()

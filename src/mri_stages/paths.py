@@ -1,17 +1,19 @@
 """Name every file of the pipeline, from the project's root, where all commands run."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
 ENVIRONMENT = Path("environment.yaml")
 SAMPLE = Path("data/sample")
 FLAT = Path("data/flat")
+SCALED = Path("data/scaled")
+FOLDS = Path("data/folds")
 SCALER = Path("data/scaler.npz")
 INFO = FLAT / "info.json"
 
 MODELS = Path("models")
 EXPORT = MODELS / "export"
+METRICS = Path("metrics")
 PLOTS = Path("plots")
 SAMPLE_FIGURE = PLOTS / "sample.png"
 HISTORIES = PLOTS / "history.csv"  # of all models
@@ -33,38 +35,89 @@ CLAIMS = STUDIES / "claims.json"
 STUDY_REPORT = STUDIES / "report.html"
 
 
-def _for_each(pattern: str) -> Callable[[str], Path]:
-    """Return a function that puts a name in place of {}."""
-    return lambda name: Path(pattern.format(name))
+# Files of a split, train or test.
 
 
-# Of a split:
-flat_images = _for_each("data/flat/x_{}.npy")
-labels = _for_each("data/flat/y_{}.npy")
-subjects = _for_each("data/flat/subjects_{}.npy")
-scaled_images = _for_each("data/scaled/x_{}.npy")
+def flat_images(split: str) -> Path:
+    """Return the file of the images of a split, as the stage `load` stored them."""
+    return FLAT / f"x_{split}.npy"
 
-# Of a model:
-weights = _for_each("models/{}.safetensors")
-folds = _for_each("data/folds/{}.csv")
-metrics = _for_each("metrics/{}.json")
-new_subject_metrics = _for_each("metrics/cross_validation/{}.json")
-history = _for_each("plots/history/{}.csv")
-predictions = _for_each("plots/predictions/{}.csv")
-confusion = _for_each("plots/confusion/{}.csv")
-roc = _for_each("plots/roc/{}.csv")
+
+def labels(split: str) -> Path:
+    """Return the file of the class numbers of a split."""
+    return FLAT / f"y_{split}.npy"
+
+
+def subjects(split: str) -> Path:
+    """Return the file of the subject ids of a split; it exists where ids are known."""
+    return FLAT / f"subjects_{split}.npy"
+
+
+def scaled_images(split: str) -> Path:
+    """Return the file of the standardised images of a split."""
+    return SCALED / f"x_{split}.npy"
+
+
+# Files of a model.
+
+
+def weights(model: str) -> Path:
+    """Return the file of the trained weights."""
+    return MODELS / f"{model}.safetensors"
+
+
+def folds(model: str) -> Path:
+    """Return the file of the predictions of all rows, each by a network of its fold."""
+    return FOLDS / f"{model}.csv"
+
+
+def metrics(model: str) -> Path:
+    """Return the file of the metrics on the given split."""
+    return METRICS / f"{model}.json"
+
+
+def new_subject_metrics(model: str) -> Path:
+    """Return the file of the metrics on new subjects, from cross-validation."""
+    return METRICS / f"cross_validation/{model}.json"
+
+
+def history(model: str) -> Path:
+    """Return the file with a row per epoch of the training."""
+    return PLOTS / f"history/{model}.csv"
+
+
+def predictions(model: str) -> Path:
+    """Return the file of the predictions of the test rows."""
+    return PLOTS / f"predictions/{model}.csv"
+
+
+def confusion(model: str) -> Path:
+    """Return the file of the actual and the predicted class of each test row."""
+    return PLOTS / f"confusion/{model}.csv"
+
+
+def roc(model: str) -> Path:
+    """Return the file of the points of the ROC curves on the given split."""
+    return PLOTS / f"roc/{model}.csv"
 
 
 def checkpoint(model: str, key: str) -> Path:
+    """Return the file from which a killed training of the model resumes."""
     return MODELS / f"{model}.{key}.checkpoint"
 
 
 def folds_checkpoint(model: str, key: str) -> Path:
-    # No model's name begins with "_": its training, which may run beside, removes its own.
+    """Return the folder from which a killed cross-validation of the model resumes.
+
+    No model's name begins with "_". So a training of the model that runs beside it, and removes
+    the checkpoints of the model at its end, leaves the folder.
+    """
     return MODELS / f"_folds.{model}.{key}.checkpoint"
 
 
 def study_runs(study: str, value: object) -> Path:
     """Return the file of one value's runs, named as DVC writes the value into a stage's name."""
-    place = f"batch_size/{study}-" if study in ("fixed", "linear") else f"{study}/"
-    return STUDIES / f"runs/{place}{value}.csv"
+    runs = STUDIES / "runs"
+    if study in ("fixed", "linear"):  # the rules for the learning rate in the study of batch sizes
+        return runs / f"batch_size/{study}-{value}.csv"
+    return runs / f"{study}/{value}.csv"

@@ -1,11 +1,12 @@
-"""The deps in dvc.yaml name all of our code that decides a stage's bytes: DVC traces no import."""
+"""The deps and params in dvc.yaml name all that decides a stage's bytes: DVC traces no import."""
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from tests.conftest import REPO
+from tests.helpers.project import REPO
 
 # Values are params, places are outs, the console only prints, and a package is not its contents.
 NOT_TRACKED = (
@@ -17,43 +18,104 @@ NOT_TRACKED = (
     "stages/__init__.py",
 )
 
+# The stages that import an architecture by its name in params.yaml, and the dep that names it.
+ARCHITECTURE_DEPS = {
+    "train": "src/mri_stages/models/${item.arch}.py",
+    "evaluate": "src/mri_stages/models/${item.arch}.py",
+    "cross_validate": "src/mri_stages/models/${item}.py",
+}
 
-def stages_of(file: str) -> dict[str, dict[str, Any]]:
-    stages = yaml.safe_load((REPO / file).read_text())["stages"]
+# Where the name of a package differs from the name that code imports.
+PACKAGE_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+# Packages that work behind another one: Matplotlib writes its PNGs with Pillow.
+IMPLIED_PACKAGES = {"matplotlib": {"pillow"}, "torch.onnx": {"onnx", "onnxscript"}}
+# Packages whose versions a page shows.
+SHOWN_PACKAGES = {"report": {"torch", "scikit-learn"}}
+
+Stage = dict[str, Any]
+
+
+def read_stages(file: str) -> dict[str, Stage]:
+    """Return the stages of a dvc.yaml; of `foreach`, what stands under `do`."""
+    stages = yaml.safe_load((REPO / file).read_text(encoding="utf-8"))["stages"]
     return {name: stage.get("do", stage) for name, stage in stages.items()}
 
 
-STUDIES = stages_of("studies/dvc.yaml")
-STAGES = stages_of("dvc.yaml") | STUDIES
+STUDIES = read_stages("studies/dvc.yaml")
+STAGES = read_stages("dvc.yaml") | STUDIES
 
 
 def find_module(name: str) -> str | None:
-    """Return the file of a module of ours, relative to the project's root."""
+    """Return the file of a module of this project, relative to its root; None of another one."""
     for folder in ("src/", ""):
-        for end in (".py", "/__init__.py"):
-            file = f"{folder}{name.replace('.', '/')}{end}"
+        for ending in (".py", "/__init__.py"):
+            file = f"{folder}{name.replace('.', '/')}{ending}"
             if (REPO / file).is_file():
                 return file
     return None
 
 
-def list_imports(file: str, files: set[str] | None = None) -> set[str]:
-    """Return `file` and the files of ours that it imports, directly or through another."""
-    files = set() if files is None else files
-    files.add(file)
+def list_imported_names(file: str) -> set[str]:
+    """Return the dotted names that a file imports: modules, and what is taken from them."""
     names = set()
     for node in ast.walk(ast.parse((REPO / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-    for name in names:
+    return names
+
+
+def list_imported_modules(file: str) -> set[str]:
+    """Return the files of this project that a file imports, and their packages' __init__.py."""
+    modules = set()
+    for name in list_imported_names(file):
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
             module = find_module(".".join(parts[:length]))
-            if module is not None and module not in files:
-                list_imports(module, files)
-    return files
+            if module is not None:
+                modules.add(module)
+    return modules
+
+
+def list_code(stage: Stage) -> set[str]:
+    """Return the files of this project that decide a stage's bytes, through all imports."""
+    module = find_module(stage["cmd"].split()[2])
+    assert module is not None
+    code: set[str] = set()
+    waiting = {module}
+    while waiting:
+        file = waiting.pop()
+        code.add(file)
+        waiting |= list_imported_modules(file) - code
+    return {file for file in code if not file.startswith(NOT_TRACKED)}
+
+
+def list_packages(stage: Stage) -> set[str]:
+    """Return the packages of environment.yaml that a stage's code imports, and implied ones."""
+    known = yaml.safe_load((REPO / "environment.yaml").read_text(encoding="utf-8"))
+    packages = set()
+    for file in list_code(stage):
+        for name in list_imported_names(file):
+            top = name.partition(".")[0]
+            packages.add(PACKAGE_NAMES.get(top, top))
+            for prefix, implied in IMPLIED_PACKAGES.items():
+                if name.startswith(prefix):
+                    packages |= implied
+    return packages & known.keys()
+
+
+def list_named_packages(stage: Stage) -> list[str]:
+    """Return the keys of environment.yaml that a stage's params name."""
+    for param in stage["params"]:
+        if isinstance(param, dict):
+            packages: list[str] = param["environment.yaml"]
+            return packages
+    return []
+
+
+def list_code_deps(stage: Stage) -> list[str]:
+    return [dep for dep in stage["deps"] if dep.startswith(("src/", "stages/"))]
 
 
 def is_covered(file: str, deps: list[str]) -> bool:
@@ -62,33 +124,52 @@ def is_covered(file: str, deps: list[str]) -> bool:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_deps_name_the_code_of_a_stage(name: str) -> None:
-    module = STAGES[name]["cmd"].split()[2]
-    imports = list_imports(f"{module.replace('.', '/')}.py")
-    files = {file for file in imports if not file.startswith(NOT_TRACKED)}
-    deps = [dep for dep in STAGES[name]["deps"] if dep.startswith(("src/", "stages/"))]
-    assert [file for file in sorted(files) if not is_covered(file, deps)] == []
-    unused = {dep for dep in deps if not any(is_covered(file, [dep]) for file in files)}
-    # An architecture is imported by its name in params.yaml.
-    key = {"train": "item.arch", "evaluate": "item.arch", "cross_validate": "item"}.get(name)
-    architecture = f"src/mri_stages/models/${{{key}}}.py"
-    assert unused == ({architecture} if key else set())
-    assert architecture not in deps or "src/mri_stages/models" not in deps
+    deps = list_code_deps(STAGES[name])
+    missing = [file for file in sorted(list_code(STAGES[name])) if not is_covered(file, deps)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_name_no_other_code(name: str) -> None:
+    code = list_code(STAGES[name])
+    deps = list_code_deps(STAGES[name])
+    unused = {dep for dep in deps if not any(is_covered(file, [dep]) for file in code)}
+    expected = {ARCHITECTURE_DEPS[name]} if name in ARCHITECTURE_DEPS else set()
+    assert unused == expected
+
+
+@pytest.mark.parametrize("name", [*ARCHITECTURE_DEPS, "export"])
+def test_deps_name_no_unused_architecture(name: str) -> None:
+    assert "src/mri_stages/models" not in STAGES[name]["deps"]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_name_the_packages_of_a_stage(name: str) -> None:
+    named = list_named_packages(STAGES[name])
+    assert set(named) == list_packages(STAGES[name]) | SHOWN_PACKAGES.get(name, set())
+    assert len(named) == len(set(named))
 
 
 def test_outs_of_the_studies_lie_in_git() -> None:
-    outs = [o for s in STUDIES.values() for kind in ("outs", "plots") for o in s.get(kind, [])]
-    assert all(isinstance(out, dict) for out in outs)
-    for path, options in (item for out in outs for item in out.items()):
-        assert path.startswith("studies/")
-        assert options["cache"] is False
+    for stage in STUDIES.values():
+        for out in stage.get("outs", []) + stage.get("plots", []):
+            ((path, options),) = out.items()
+            assert path.startswith("studies/")
+            assert options["cache"] is False
 
 
 def test_train_depends_on_no_picture_or_metric() -> None:
-    others = {f"src/mri_stages/{name}" for name in ("ingest", "evaluation", "plotting")}
-    assert not others & {*STAGES["train"]["deps"]}
+    for name in ("ingest", "evaluation", "plotting"):
+        assert f"src/mri_stages/{name}" not in STAGES["train"]["deps"]
 
 
-def test_a_study_depends_on_no_list_of_values() -> None:
-    for name in ("seed", "learning_rate", "batch_size", "leakage"):
-        params = {param for param in STUDIES[name]["params"] if param.startswith("studies")}
-        assert params - {f"studies.{name}.model"} == {f"studies.{name}.seeds"}
+@pytest.mark.parametrize("name", ["seed", "learning_rate", "batch_size", "leakage"])
+def test_a_study_depends_on_no_list_of_values(name: str) -> None:
+    params = {param for param in STUDIES[name]["params"] if str(param).startswith("studies")}
+    assert params - {f"studies.{name}.model"} == {f"studies.{name}.seeds"}
+
+
+def test_every_stage_is_a_module() -> None:
+    for stage in STAGES.values():
+        module = stage["cmd"].split()[2]
+        assert Path(REPO, f"{module.replace('.', '/')}.py").is_file()

@@ -1,6 +1,5 @@
 import csv
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,7 @@ SUBJECTS = [1, 2, 0] * 3 + [0, 1, 2] * 2  # of a class; in string order: (2), (3
 
 
 def convert(*arguments: str) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["import_images", *arguments])
-        import_images.main()
+    import_images.main(arguments)
 
 
 def table(folder: Path) -> list[list[str]]:

@@ -3,7 +3,6 @@
 import csv
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,8 +47,7 @@ def run(trained: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
 
     def run(*arguments: object) -> list[dict[str, str]]:
         table = tmp_path / "table.csv"
-        monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments), "--csv", str(table)])
-        predict.main()
+        predict.main([*map(str, arguments), "--csv", str(table)])
         with table.open(newline="") as file:
             return list(csv.DictReader(file))
 

@@ -1,11 +1,12 @@
 """Make a raw folder of a set of images, from its zip or folder."""
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mri_stages.console import OneLineParser, run_command
+from mri_stages.console import OneLineParser
 from mri_stages.errors import InputError
 from mri_stages.ingest.conversion import (
     Subjects,
@@ -19,8 +20,8 @@ from mri_stages.ingest.subject_ids import NoSubjects, assign_subjects
 MAX_SEED = 2**32 - 1  # of scikit-learn
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(argv: Sequence[str]) -> None:
+    arguments = parse_arguments(argv)
     image_set = list_images(arguments.source)
     for note in image_set.notes:
         print(f"note: {note}")
@@ -41,7 +42,7 @@ def main() -> None:
     print(f"wrote {arguments.out}: {counts} images of {len(classes)} classes: {', '.join(classes)}")
 
 
-def parse_arguments() -> Namespace:
+def parse_arguments(argv: Sequence[str]) -> Namespace:
     parser = OneLineParser(prog="mri-stages import", description=__doc__)
     parser.add_argument(
         "source", type=Path, help="zip or folder of {train,test}/CLASS/IMAGE or CLASS/IMAGE"
@@ -63,7 +64,7 @@ def parse_arguments() -> Namespace:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the order of the rows and of --test-share"
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     check_arguments(arguments)
     return arguments
 
@@ -87,7 +88,3 @@ def find_subjects(image_set: ImageSet, arguments: Namespace) -> Subjects:
     source = arguments.subjects or "the names"
     print(f"subjects: {len(np.unique(subjects))}, from {source}")
     return subjects
-
-
-if __name__ == "__main__":
-    run_command(main)

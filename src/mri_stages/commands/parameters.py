@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,7 +10,7 @@ import yaml
 
 from mri_stages import paths
 from mri_stages.config.schema import Group, Model, Params, Train
-from mri_stages.console import OneLineParser, run_command
+from mri_stages.console import OneLineParser
 from mri_stages.storage.files import write_bytes
 
 PAGE = Path("docs/parameters.md")
@@ -49,11 +49,7 @@ def allowed(kind: dict[str, Any]) -> str:
     return choices or limits or kind.get("type", "group")
 
 
-def main() -> None:
-    OneLineParser(prog="mri-stages parameters", description=__doc__).parse_args()
+def main(argv: Sequence[str]) -> None:
+    OneLineParser(prog="mri-stages parameters", description=__doc__).parse_args(argv)
     defaults = yaml.safe_load(paths.PARAMS.read_text(encoding="utf-8"))
     write_bytes(PAGE, with_table(PAGE.read_text(encoding="utf-8"), defaults).encode())
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from stages.export import with_scaler
 
 from mri_stages.config.loading import read_params
-from mri_stages.console import OneLineParser, make_printable, run_command, show_progress
+from mri_stages.console import OneLineParser, make_printable, show_progress
 from mri_stages.errors import InputError
 from mri_stages.export.onnx_file import BATCH, Described, onnx_session
 from mri_stages.ingest.image_file import SUFFIXES, read_image
@@ -32,8 +32,8 @@ class Model(NamedTuple):
     run: Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
 
 
-def main() -> None:
-    arguments = parsed()
+def main(argv: Sequence[str]) -> None:
+    arguments = parsed(argv)
     model = load_model(arguments.model)
     classes = model.classes
     images = read_inputs(list_files(arguments.file), model, arguments.resize)
@@ -63,7 +63,7 @@ def main() -> None:
         write_csv(arguments.csv, header, zip(*columns, strict=True))
 
 
-def parsed() -> Namespace:
+def parsed(argv: Sequence[str]) -> Namespace:
     parser = OneLineParser(prog="mri-stages predict", description=__doc__)
     option = parser.add_argument
     option("model", help="a name in params.yaml, or an export folder")
@@ -71,7 +71,7 @@ def parsed() -> Namespace:
     option("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
     option("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images")
     option("--subjects", type=Path, help="CSV of columns file, subject: also print their means")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def in_words(name: str, probabilities: NDArray[np.float32], classes: Sequence[str]) -> str:
@@ -163,7 +163,3 @@ def _image(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArra
             f"in training; crop it, or rescale it with --resize {height} {width}"
         )
     return to_pixels(image)
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -21,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mri_stages.config.loading import read_params
-from mri_stages.console import OneLineParser, make_printable, print_once, run_command
+from mri_stages.console import OneLineParser, make_printable, print_once
 from mri_stages.errors import HAD_NO_MEMORY, InputError
 from mri_stages.storage.files import write_bytes
 
@@ -36,12 +36,12 @@ CHATTER = re.compile(  # lines of DVC that say nothing about the result
 )
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
     parser = OneLineParser("mri-stages repro", description=__doc__)
     help_ = "such as report, train, train@conv_nn2, FILE:STAGE; none: all of dvc.yaml"
     parser.add_argument("name", nargs="*", help=help_)
     try:
-        asyncio.run(repro(parser.parse_args().name))
+        asyncio.run(repro(parser.parse_args(argv).name))
     except asyncio.CancelledError:
         print("error: stopped by a signal", file=sys.stderr)
         sys.exit(128 + signal.SIGTERM)
@@ -257,7 +257,3 @@ async def dvc(
             f"{arguments[-1]}: waits for another DVC process: {make_printable(' '.join(busy))}"
         )
         await asyncio.sleep(1)
-
-
-if __name__ == "__main__":
-    run_command(main)

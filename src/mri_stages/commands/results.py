@@ -3,11 +3,11 @@
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
-from mri_stages.console import run_command
+from mri_stages.console import OneLineParser
 from mri_stages.storage.files import read_json
 from mri_stages.storage.records import (
     Leakage,
@@ -19,7 +19,8 @@ from mri_stages.storage.records import (
 ROW = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}".format  # a longer name is cut
 
 
-def main() -> None:
+def main(argv: Sequence[str]) -> None:
+    OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
     params = read_params()
     new = read_new_subject_metrics(params)
     by, folds = new["majority"].by, params.cross_validation.folds
@@ -45,7 +46,3 @@ def number(value: float | None, low: float | None = None, high: float | None = N
     """Return a figure, with its interval if it has one."""
     text = "-" if value is None else f"{value:z.3f}"
     return text if low is None else f"{text} ({low:.3f} to {high:.3f})"
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -1,165 +1,133 @@
 """Predict the classes of images with a trained model."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from stages.export import with_scaler
 
-from mri_stages.config.loading import read_params
-from mri_stages.console import OneLineParser, make_printable, show_progress
-from mri_stages.errors import InputError
-from mri_stages.export.onnx_file import BATCH, Described, onnx_session
-from mri_stages.ingest.image_file import SUFFIXES, read_image
-from mri_stages.ingest.raw_folder import read_images, to_float_images
+from mri_stages.console import OneLineParser, make_printable
+from mri_stages.export.model_inputs import InputImage, list_files, read_inputs
+from mri_stages.export.onnx_file import BATCH_SIZE, Outputs
+from mri_stages.export.trained_model import TrainedModel, load_model
 from mri_stages.ingest.subject_ids import read_subject_table
-from mri_stages.storage.arrays import Shape, to_pixels
-from mri_stages.storage.dataset import read_info
-from mri_stages.storage.files import read_json, write_csv
-from mri_stages.training.device import set_up_device
+from mri_stages.storage.files import write_csv
 
-
-class Model(NamedTuple):
-    classes: list[str]  # in label order
-    image_shape: Shape
-    of_shares: bool  # whether it was trained on pixels from 0 to 1, as image files are read
-    # From pixels (n, C, H, W), n at most BATCH, to the three outputs of `WithScaler`.
-    run: Callable[[NDArray[np.float32]], Sequence[NDArray[np.float32]]]
+# After scaling, the pixels of all training rows have mean 0 and deviation 1. Single images lie
+# around that, and an image on another scale, such as 0 to 255 in place of 0 to 1, far outside.
+MAX_MEAN = 2  # or below -2, in deviations of the training pixels
+MIN_DEVIATION = 0.1
+MAX_DEVIATION = 4
 
 
 def main(argv: Sequence[str]) -> None:
-    arguments = parsed(argv)
+    arguments = parse_arguments(argv)
     model = load_model(arguments.model)
-    classes = model.classes
     images = read_inputs(list_files(arguments.file), model, arguments.resize)
-    names, outputs = list[str](), []
-    while batch := list(islice(images, BATCH)):
-        names += [name for name, _ in batch]
-        outputs.append(model.run(np.stack([image for _, image in batch])))
-    probabilities, mean, deviation = map(np.concatenate, zip(*outputs, strict=True))
-    ids = np.array(read_subject_table(names, arguments.subjects) if arguments.subjects else [])
-    for name, row in zip(names, probabilities, strict=True):
-        print(in_words(name, row, classes))
-    for subject in np.unique(ids):
-        rows = probabilities[ids == subject]
-        print(in_words(f"subject {subject}, {len(rows)} images", rows.mean(0), classes))
-    near = (abs(mean) < 2) & (deviation > 0.1) & (deviation < 4)  # of training rows: 0 and 1
-    if not near.all():
-        first = int(near.argmin())
-        print(
-            f"warning: {(~near).sum()} of {len(names)} images lie far outside the training rows, "
-            f"such as {make_printable(names[first])}: mean {mean[first]:.2f}, deviation "
-            f"{deviation[first]:.2f} after scaling, expected about 0 and 1; check their scale"
-        )
+    names, outputs = predict_images(model, images)
+    subjects = []
+    if arguments.subjects:
+        subjects = read_subject_table(names, arguments.subjects)
+
+    print_images(names, outputs.probabilities, model.classes)
+    print_subjects(subjects, outputs.probabilities, model.classes)
+    warn_of_another_scale(names, outputs)
     if arguments.csv:
-        predicted = np.array(classes)[probabilities.argmax(1)]
-        columns = (names, predicted, *(map(str, column) for column in probabilities.T))
-        header = ["file", "predicted", *(f"p_{name}" for name in classes)]
-        write_csv(arguments.csv, header, zip(*columns, strict=True))
+        write_table(arguments.csv, names, outputs.probabilities, model.classes)
 
 
-def parsed(argv: Sequence[str]) -> Namespace:
+def parse_arguments(argv: Sequence[str]) -> Namespace:
     parser = OneLineParser(prog="mri-stages predict", description=__doc__)
-    option = parser.add_argument
-    option("model", help="a name in params.yaml, or an export folder")
-    option("file", nargs="+", help="an image, a folder of images, or a .pt tensor of images")
-    option("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
-    option("--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images")
-    option("--subjects", type=Path, help="CSV of columns file, subject: also print their means")
+    parser.add_argument("model", help="a name in params.yaml, or an export folder")
+    parser.add_argument(
+        "file", nargs="+", help="an image, a folder of images, or a .pt tensor of images"
+    )
+    parser.add_argument("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
+    parser.add_argument(
+        "--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images"
+    )
+    parser.add_argument(
+        "--subjects", type=Path, help="CSV of columns file, subject: also print their means"
+    )
     return parser.parse_args(argv)
 
 
-def in_words(name: str, probabilities: NDArray[np.float32], classes: Sequence[str]) -> str:
-    most = classes[int(probabilities.argmax())]
-    each = ", ".join(f"{c} {p:.3f}" for c, p in zip(classes, probabilities, strict=True))
-    return make_printable(f"{name}: {most} ({each})")
+def predict_images(model: TrainedModel, images: Iterator[InputImage]) -> tuple[list[str], Outputs]:
+    """Return the names of all images, and the model's outputs for them, row by row."""
+    names: list[str] = []
+    outputs: list[Outputs] = []
+    for batch in split_into_batches(images):
+        names += [image.name for image in batch]
+        outputs.append(model.compute_outputs(np.stack([image.pixels for image in batch])))
+    return names, Outputs(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
 
 
-def load_model(name: str) -> Model:
-    """Return a model of params.yaml by its name, or that of an export folder."""
-    folder = Path(name)
-    if folder.is_dir():
-        described = read_json(folder / "model.json", Described)
-        session = onnx_session(folder / "model.onnx")
-        low, high = described.input.range
-        return Model(
-            described.classes,
-            described.input.shape,
-            low >= 0 and high <= 1,
-            lambda images: session.run(None, {"image": images}),
+def split_into_batches(images: Iterator[InputImage]) -> Iterator[list[InputImage]]:
+    """Yield BATCH_SIZE images at a time, so that a large folder need not fit into memory."""
+    batch = list(islice(images, BATCH_SIZE))
+    while batch:
+        yield batch
+        batch = list(islice(images, BATCH_SIZE))
+
+
+def print_images(
+    names: Iterable[str], probabilities: NDArray[np.float32], classes: Sequence[str]
+) -> None:
+    for name, row in zip(names, probabilities, strict=True):
+        print(format_prediction(name, row, classes))
+
+
+def print_subjects(
+    subjects: Sequence[str], probabilities: NDArray[np.float32], classes: Sequence[str]
+) -> None:
+    """Print the mean probabilities of each subject, where the rows have subjects."""
+    row_subjects = np.array(subjects)
+    for subject in np.unique(row_subjects):
+        rows = probabilities[row_subjects == subject]
+        name = f"subject {subject}, {len(rows)} images"
+        print(format_prediction(name, rows.mean(axis=0), classes))
+
+
+def format_prediction(name: str, probabilities: NDArray[np.float32], classes: Sequence[str]) -> str:
+    """Return one line: the name, the most likely class, and the probability of each class."""
+    most_likely = classes[int(probabilities.argmax())]
+    figures = [
+        f"{class_name} {probability:.3f}"
+        for class_name, probability in zip(classes, probabilities, strict=True)
+    ]
+    return make_printable(f"{name}: {most_likely} ({', '.join(figures)})")
+
+
+def warn_of_another_scale(names: Sequence[str], outputs: Outputs) -> None:
+    """Print a warning that counts the images whose pixels are unlike those of training rows."""
+    mean = outputs.mean
+    deviation = outputs.deviation
+
+    has_usual_mean = abs(mean) < MAX_MEAN
+    has_usual_deviation = (deviation > MIN_DEVIATION) & (deviation < MAX_DEVIATION)
+    outside_mask = ~(has_usual_mean & has_usual_deviation)
+    if outside_mask.any():
+        first = int(outside_mask.argmax())
+        print(
+            f"warning: {outside_mask.sum()} of {len(names)} images lie far outside the training "
+            f"rows, such as {make_printable(names[first])}: mean {mean[first]:.2f}, deviation "
+            f"{deviation[first]:.2f} after scaling, expected about 0 and 1; check their scale"
         )
-    params, info = read_params(), read_info()
-    if name not in params.models:
-        known = ", ".join(params.models)
-        raise InputError(f"{name}: no folder and no model of params.yaml, expected one of {known}")
-    device = set_up_device(params.models[name].threads)
-    network = with_scaler(name, params, info).to(device)
-
-    @torch.inference_mode()
-    def outputs(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        return [values.cpu().numpy() for values in network(torch.from_numpy(images).to(device))]
-
-    of_shares = bool(network.mean.min() >= 0 and network.mean.max() <= 1)
-    return Model(info.classes, info.image_shape, of_shares, outputs)
 
 
-def list_files(sources: Sequence[str]) -> list[Path]:
-    """Return the files in `sources`, and the visible images in its folders, sorted by name."""
-    files: list[Path] = []
-    for source in map(Path, sources):
-        images = [p for p in sorted(source.rglob("*")) if p.suffix.lower() in SUFFIXES]
-        inside = [p for p in images if "/." not in f"/{p.relative_to(source).as_posix()}"]
-        if source.is_dir() and not inside:
-            raise InputError(f"{source}: no image in this folder")
-        files += inside or [source]
-    return files
-
-
-def read_inputs(
-    files: Sequence[Path], model: Model, size: Sequence[int] | None
-) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield the name (FILE or FILE:ROW) and pixels (C, H, W) of all images, as in training.
-
-    size: height and width to which images, but not tensors, are resized.
-    """
-    with show_progress(len(files), "predict", "file") as advance:
-        for path in files:
-            if path.suffix == ".pt":
-                yield from _rows(path, model.image_shape)
-            elif model.of_shares:
-                yield str(path), _image(path, model.image_shape, size)
-            else:
-                raise InputError(
-                    f"{path}: an image file has pixels from 0 to 1, the model was trained on "
-                    "others; save a .pt tensor on the scale of the training tensors"
-                )
-            advance(1)
-
-
-def _rows(path: Path, image_shape: Shape) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    images = read_images(path, notes=[])
-    if images.shape[1:] != image_shape:
-        found, expected = tuple(images.shape), ("N", *image_shape)
-        raise InputError(f"{path}: a tensor of shape {found}, expected {expected} as in training")
-    for row in range(len(images)):
-        yield f"{path}:{row}", to_float_images(images[row : row + 1], path, row)[0]
-
-
-def _image(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArray[np.float32]:
-    image = read_image(path, size)
-    channels, height, width = image_shape
-    if channels == 1 and (image == image[:1]).all():
-        image = image[:1]
-    if len(image) != channels:
-        raise InputError(f"{path}: a colour image, expected {channels} channels; convert it")
-    if image.shape[1:] != (height, width):
-        raise InputError(
-            f"{path}: {image.shape[1]} x {image.shape[2]} pixels, expected {height} x {width} as "
-            f"in training; crop it, or rescale it with --resize {height} {width}"
-        )
-    return to_pixels(image)
+def write_table(
+    path: Path,
+    names: Iterable[str],
+    probabilities: NDArray[np.float32],
+    classes: Sequence[str],
+) -> None:
+    """Write a CSV of each image's name, most likely class and probabilities."""
+    header = ["file", "predicted", *(f"p_{class_name}" for class_name in classes)]
+    table = []
+    for name, row in zip(names, probabilities, strict=True):
+        most_likely = classes[int(row.argmax())]
+        # A float32 has fewer digits as text than the float64 of the same value.
+        table.append([name, most_likely, *(str(probability) for probability in row)])
+    write_csv(path, header, table)

@@ -1,26 +1,38 @@
-"""A trained network with its scaler, as an ONNX file with the same bytes in every folder."""
+"""A trained network with its scaler, as an ONNX file."""
 
 import logging
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
+import onnx
 import onnxruntime
 import torch
-from pydantic import BaseModel, Field
+from numpy.typing import NDArray
 from torch import nn
 
 from mri_stages.errors import InputError
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.files import REMAKE
 
-BATCH = 16  # images at a time, as `evaluate` takes them: another size could change a last digit
+# Images at a time, as `evaluate` takes them: another number could change a last digit.
+BATCH_SIZE = 16
 
 
-class WithScaler(nn.Module):
-    """From pixels (n, C, H, W): probabilities (n, K), and mean and deviation (n,) after scaling."""
+class Outputs(NamedTuple):
+    """What a network with its scaler gives for a batch of n images."""
 
-    mean: torch.Tensor  # (C, H, W) float32, of the training pixels, as scale
-    scale: torch.Tensor
+    probabilities: NDArray[np.float32]  # (n, K), in label order
+    mean: NDArray[np.float32]  # (n,), of the pixels after scaling
+    deviation: NDArray[np.float32]  # (n,)
+
+
+class ScaledNetwork(nn.Module):
+    """A network with its scaler: from pixels (n, C, H, W) to the three parts of `Outputs`."""
+
+    mean: torch.Tensor  # (C, H, W) float32, of the training pixels
+    scale: torch.Tensor  # (C, H, W) float32
 
     def __init__(self, network: nn.Module, mean: torch.Tensor, scale: torch.Tensor) -> None:
         super().__init__()
@@ -29,50 +41,58 @@ class WithScaler(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        scaled = (image - self.mean) / self.scale  # as scikit-learn does it with float32 rows
+        # scikit-learn does the same with float32 rows.
+        scaled = (image - self.mean) / self.scale
         values = scaled.flatten(1)
         mean = values.mean(1)
         deviation = ((values - mean[:, None]) ** 2).mean(1).sqrt()
-        return self.network(scaled).softmax(1), mean, deviation
+        probabilities = self.network(scaled).softmax(1)
+        return probabilities, mean, deviation
 
 
-class Input(BaseModel):
-    shape: Shape
-    range: tuple[float, float]  # of the training pixels
+def encode_onnx(network: ScaledNetwork, image_shape: Shape) -> bytes:
+    """Return the content of an ONNX file of the network, for any number of images.
 
-
-class Described(BaseModel):
-    """What is read back of an export's model.json."""
-
-    classes: list[str] = Field(min_length=2)
-    input: Input
-
-
-def onnx_bytes(network: WithScaler, image_shape: Shape) -> bytes:
-    """Return the ONNX model of `network`: from `image`, float32, to its three outputs by name."""
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # no notes on missing packages
-    with warnings.catch_warnings(action="ignore"):  # of PyTorch about its own code
+    Its input is `image`, float32 (N, C, H, W), and its outputs are the fields of `Outputs`. The
+    bytes are the same in every folder. OnnxExporterError if the network has no such form.
+    """
+    # These notes are about packages that are not needed, and the warnings about PyTorch's own code.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
             network,
             (torch.zeros(2, *image_shape),),
             input_names=["image"],
-            output_names=["probabilities", "mean", "deviation"],
+            output_names=list(Outputs._fields),
             dynamic_shapes=({0: torch.export.Dim("N")},),
             dynamo=True,
             verbose=False,
         )
     assert program is not None
+
     model = program.model_proto
-    # These hold stack traces with the absolute paths of this folder.
-    parts = [model, model.graph, *model.graph.node, *model.graph.value_info]
-    for part in (*parts, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]
+    remove_stack_traces(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def onnx_session(path: Path) -> onnxruntime.InferenceSession:
-    """Return the ONNX file, ready to run on one thread of the CPU."""
+def remove_stack_traces(model: onnx.ModelProto) -> None:
+    """Remove the exporter's notes, which hold stack traces with absolute paths of this machine."""
+    graph = model.graph
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.value_info,
+        *graph.input,
+        *graph.output,
+        *graph.initializer,
+    ):
+        part.doc_string = ""
+        del part.metadata_props[:]
+
+
+def open_onnx(path: Path) -> onnxruntime.InferenceSession:
+    """Return the network of an ONNX file, ready to run on one thread of the CPU."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     content = path.read_bytes()
@@ -80,3 +100,8 @@ def onnx_session(path: Path) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(content, options)
     except Exception as error:  # onnxruntime has a class per kind of fault
         raise InputError(f"{path}: not a whole ONNX model ({error}); {REMAKE}") from None
+
+
+def run_onnx(session: onnxruntime.InferenceSession, images: NDArray[np.float32]) -> Outputs:
+    """Return the outputs for pixels (n, C, H, W)."""
+    return Outputs(*session.run(list(Outputs._fields), {"image": images}))

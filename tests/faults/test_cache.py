@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import damaged_objects
-from tests.pipeline.conftest import Clone
+from tests.helpers.clones import Clone, list_damaged_objects
 
 pytestmark = pytest.mark.slow
 
-WEIGHTS, FLAT = "models/conv_nn2.safetensors", "data/flat/x_train.npy"
+WEIGHTS = "models/conv_nn2.safetensors"
+FLAT = "data/flat/x_train.npy"
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def delete_both(path: Path) -> None:
     path.unlink()
 
 
-def replace(path: Path) -> None:
+def replace_file(path: Path) -> None:
     """Write another content as most editors do: into a new file."""
     content = path.read_bytes()
     path.unlink()
@@ -43,7 +43,7 @@ def replace(path: Path) -> None:
 
 
 def edit_in_place(path: Path) -> None:
-    """Flip a bit of a file that was made writable, and so of the object that it is a link to."""
+    """Flip a bit of a file made writable, and so of the object to which the file is a link."""
     path.chmod(0o644)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -52,19 +52,19 @@ def edit_in_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, FLAT])
-@pytest.mark.parametrize("damage", [Path.unlink, delete_both, replace, edit_in_place])
-def test_repro_repairs(
+@pytest.mark.parametrize("damage", [Path.unlink, delete_both, replace_file, edit_in_place])
+def test_repro_repairs_a_damaged_out(
     finished: Clone, linked: Clone, damage: Callable[[Path], None], name: str
 ) -> None:
     damage(linked.folder / name)
     linked.repro()
-    assert linked.outs() == finished.outs()
-    assert damaged_objects(linked) == []
+    assert linked.read_outs() == finished.read_outs()
+    assert list_damaged_objects(linked) == []
 
 
-def test_repro_force_over_read_only_outs_leaves_the_cache(finished: Clone, linked: Clone) -> None:
-    for name in linked.outs():
+def test_repro_force_leaves_the_cache(finished: Clone, linked: Clone) -> None:
+    for name in linked.read_outs():
         (linked.folder / name).chmod(0o444)
     linked.run("dvc", "repro", "--force")
-    assert linked.outs() == finished.outs()
-    assert damaged_objects(linked) == []
+    assert linked.read_outs() == finished.read_outs()
+    assert list_damaged_objects(linked) == []

@@ -1,6 +1,5 @@
 """No room for a file: one line names it and its size, nothing is half-written; then it works."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,38 +9,97 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.conftest import ONE_MODEL, REPO, write_raw
-from tests.helpers.stages import copy_environment
+from tests.helpers.params import ONE_MODEL, write_params
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import Completed, copy_environment, make_environment
 
 pytestmark = pytest.mark.slow
 
 resource = pytest.importorskip("resource", reason="no limits on Windows")
 
-COMMANDS = ["stages.sample", "mri-stages import set --out data/images", "stages.load",
-            "stages.plot_sample", "stages.baselines", "stages.scale", "stages.train small",
-            "stages.evaluate small", "stages.cross_validate small", "stages.summarise small",
-            "stages.compare", "stages.report"]  # fmt: skip
+COMMANDS = (
+    "stages.sample",
+    "mri_stages import set --out data/images",
+    "stages.load",
+    "stages.plot_sample",
+    "stages.baselines",
+    "stages.scale",
+    "stages.train small",
+    "stages.evaluate small",
+    "stages.cross_validate small",
+    "stages.summarise small",
+    "stages.compare",
+    "stages.report",
+)
+IMAGES = ("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/0.png")
+NO_LIMIT = -1
+MAX_ZIP_BYTES = 2000  # what PyTorch's zip adds to the tensor of a .pt file
+NO_ROOM = re.compile(r"error: (\S+): .* takes (\S+) bytes, ([\d,]*).*\n")
+
+Files = dict[str, bytes]  # content by path
 
 
-def run(folder: Path, command: str, file_bytes: int = -1) -> subprocess.CompletedProcess[str]:
-    """Run a command that may write no file larger than `file_bytes`."""
+def run_command(folder: Path, command: str, max_file_bytes: int = NO_LIMIT) -> Completed:
+    """Run a command of this checkout that may write no larger file."""
+    limits = (max_file_bytes, max_file_bytes)
     return subprocess.run(
         [sys.executable, "-m", *command.split()],
         cwd=folder,
         # joblib warns that it can make no semaphores, which are files.
-        env={
-            **os.environ,
-            "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}",
-            "PYTHONWARNINGS": "ignore",
-        },
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes)),
+        env={**make_environment(), "PYTHONWARNINGS": "ignore"},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
         capture_output=True,
         text=True,
     )
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+def read_files(folder: Path) -> Files:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def write_inputs(folder: Path) -> None:
+    """Write a raw folder, params of one model, and four images to import."""
+    write_raw(folder / "data/raw")
+    write_params(folder, ONE_MODEL)
+    copy_environment(folder)
+    for name in IMAGES:
+        image = folder / "set" / name
+        image.parent.mkdir(parents=True)
+        Image.effect_noise((64, 64), 50).save(image)
+
+
+def run_undisturbed(folder: Path, command: str, copy: Path) -> tuple[Files, int, int]:
+    """Run the command in a copy of the folder.
+
+    Return all files after it, and the sizes of the smallest and of the largest new one.
+    """
+    names_before = read_files(folder).keys()
+    shutil.copytree(folder, copy, dirs_exist_ok=True)
+    assert run_command(copy, command).returncode == 0
+
+    files = read_files(copy)
+    sizes = [len(content) for name, content in files.items() if name not in names_before]
+    return files, min(sizes), max(sizes)
+
+
+def assert_no_room(process: Completed, expected: Files) -> str:
+    """Check the one line of an error; return the number of free bytes that it names, or none."""
+    assert process.returncode == 1, process
+    message = NO_ROOM.fullmatch(process.stderr)
+    assert message is not None, process.stderr
+    name, needed_bytes, free_bytes = (text.replace(",", "") for text in message.groups())
+
+    # An import fills pixels.npy, of both splits, before it writes the tensors.
+    names = {re.sub(r"pixels\.npy$", f"{split}_data.pt", name) for split in ("train", "test")}
+    size = sum(len(expected[path]) for path in names)
+    assert int(needed_bytes) <= size <= int(needed_bytes) + MAX_ZIP_BYTES * len(names)
+    return free_bytes
+
+
+def assert_nothing_half_written(folder: Path, before: Files, expected: Files) -> None:
+    files = read_files(folder)
+    assert files == {**before, **{name: expected[name] for name in files}}
 
 
 @pytest.fixture
@@ -56,45 +114,45 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.parametrize("kind", ["small_disk", "tmp_path"])
-def test_commands_without_room_name_the_file_and_its_size(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kind: str
+def test_commands_on_a_full_disk_name_the_file(
+    small_disk: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder: Path = request.getfixturevalue(kind)
-    write_raw(folder / "data/raw")
-    (folder / "params.yaml").write_text(ONE_MODEL)
-    copy_environment(folder)
-    for image in ("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/0.png"):
-        (folder / "set" / image).parent.mkdir(parents=True)
-        Image.effect_noise((64, 64), 50).save(folder / "set" / image)
+    write_inputs(small_disk)
     for command in COMMANDS:
-        before = files(folder)
-        undisturbed = tmp_path_factory.mktemp("undisturbed")
-        shutil.copytree(folder, undisturbed, dirs_exist_ok=True)
-        assert run(undisturbed, command).returncode == 0
-        after = files(undisturbed)
-        sizes = sorted(len(data) for name, data in after.items() if name not in before)
+        before = read_files(small_disk)
+        copy = tmp_path_factory.mktemp("undisturbed")
+        expected, _, largest_size = run_undisturbed(small_disk, command, copy)
 
-        limits: tuple[int, ...] = (-1,) if kind == "small_disk" else (sizes[0] - 1, sizes[-1] - 1)
-        if "cross_validate" in command:  # it leaves its finished folds, so that it can resume
-            limits = ()
-        # No room for any file, or for the largest one, or for half of it.
-        for limit in limits:
-            filler, room = folder / "filler", sizes[-1] // 2
-            if kind == "small_disk":
-                filler.write_bytes(bytes(shutil.disk_usage(folder).free - room))
-            said = run(folder, command, limit)
-            filler.unlink(missing_ok=True)
-            assert said.returncode == 1, said
-            found = re.fullmatch(r"error: (\S+): .* takes (\S+) bytes, ([\d,]*).*\n", said.stderr)
-            assert found, said.stderr
-            name, takes, free = (text.replace(",", "") for text in found.groups())
-            # import_images fills pixels.npy, of both splits, first.
-            names = {re.sub(r"pixels\.npy$", f"{s}_data.pt", name) for s in ("train", "test")}
-            size = sum(len(after[of]) for of in names)
-            assert int(takes) <= size <= int(takes) + 2000 * len(names)  # PyTorch's zip around it
-            assert kind == "tmp_path" or int(free) <= room
-            left = files(folder)
-            assert left == {**before, **{name: after[name] for name in left}}
-        assert run(folder, command).returncode == 0
-        assert files(folder) == after
+        # A stage of cross-validation leaves its finished folds, so that it can resume.
+        if "cross_validate" not in command:
+            room = largest_size // 2
+            filler = small_disk / "filler"
+            filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - room))
+            process = run_command(small_disk, command)
+            filler.unlink()
+            free_bytes = assert_no_room(process, expected)
+            assert int(free_bytes) <= room
+            assert_nothing_half_written(small_disk, before, expected)
+
+        assert run_command(small_disk, command).returncode == 0
+        assert read_files(small_disk) == expected
+
+
+def test_commands_beyond_the_file_limit_name_the_file(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    write_inputs(tmp_path)
+    for command in COMMANDS:
+        before = read_files(tmp_path)
+        copy = tmp_path_factory.mktemp("undisturbed")
+        expected, smallest_size, largest_size = run_undisturbed(tmp_path, command, copy)
+
+        if "cross_validate" not in command:
+            # No room for any file, or for the largest one.
+            for max_file_bytes in (smallest_size - 1, largest_size - 1):
+                process = run_command(tmp_path, command, max_file_bytes)
+                assert_no_room(process, expected)
+                assert_nothing_half_written(tmp_path, before, expected)
+
+        assert run_command(tmp_path, command).returncode == 0
+        assert read_files(tmp_path) == expected

@@ -7,63 +7,68 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import damaged_objects, two_models
-from tests.pipeline.conftest import Clone
+from tests.helpers.clones import OUT_FOLDERS, Clone, list_damaged_objects
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc"),
 ]
 
+KILLED_STAGES = ("sample", "load", "train@simple_nn2", "cross_validate@simple_nn2", "compare")
+MAX_RUNS = 20  # of a stage, until it is seen at a moment that may be short
+
 
 class Repro:
-    """A running `dvc repro`, and in `stage` the id of the process of ours that it started."""
+    """A running `dvc repro`, and the id of the stage's process that it started."""
 
     def __init__(self, clone: Clone, stage: str, *options: str) -> None:
         self.folder = clone.folder
         self.module = f"stages.{stage.partition('@')[0]}"
         self.dvc = clone.start("dvc", "repro", *options, stage)
-        self.stage: int | None = None
+        self.stage_pid: int | None = None
 
-    def starts(self) -> bool:
+    def has_stage(self) -> bool:
         """Return whether the stage's process is there: it imports, then it computes."""
-        children = read(f"/proc/{self.dvc.pid}/task/{self.dvc.pid}/children").split()
-        ours = [int(pid) for pid in children if self.module in read(f"/proc/{pid}/cmdline")]
-        self.stage = ours[0] if ours else self.stage
-        return bool(ours)
+        children = read_proc(f"/proc/{self.dvc.pid}/task/{self.dvc.pid}/children").split()
+        for pid in children:
+            if self.module in read_proc(f"/proc/{pid}/cmdline"):
+                self.stage_pid = int(pid)
+                return True
+        return False
 
-    def writes(self) -> bool:
+    def is_writing(self) -> bool:
         """Return whether the stage has made a file that is not whole yet."""
-        return self.starts() and bool(partials(self.folder))
+        return self.has_stage() and bool(list_partial_files(self.folder))
 
-    def commits(self) -> bool:
+    def is_committing(self) -> bool:
         """Return whether the stage is done, and DVC hashes its outs and moves them to the cache."""
-        return not self.starts() and self.stage is not None and not alive(self.stage)
+        return not self.has_stage() and self.stage_pid is not None and not is_alive(self.stage_pid)
 
-    def kill(self, who: str, signum: int) -> None:
+    def kill(self, target: str, signum: int) -> None:
         """Send the signal to the "stage", to "dvc", or to "both", as Ctrl-C does."""
-        if who == "both":
+        if target == "both":
             os.killpg(self.dvc.pid, signum)
-        elif who == "dvc":
+        elif target == "dvc":
             self.dvc.send_signal(signum)
-        elif self.stage is not None and alive(self.stage):
-            os.kill(self.stage, signum)
+        elif self.stage_pid is not None and is_alive(self.stage_pid):
+            os.kill(self.stage_pid, signum)
 
-    def reaches(self, moment: Callable[["Repro"], bool]) -> bool:
+    def wait_for(self, moment: Callable[["Repro"], bool]) -> bool:
         """Wait for the moment; return whether it came before the end."""
-        while not (reached := moment(self)) and self.dvc.poll() is None:
-            pass
-        return reached
+        while self.dvc.poll() is None:
+            if moment(self):
+                return True
+        return False
 
-    def end(self) -> str:
+    def wait_for_end(self) -> str:
         """Wait for the end of both processes; return what they printed."""
         output, _ = self.dvc.communicate()
-        while self.stage is not None and alive(self.stage):
+        while self.stage_pid is not None and is_alive(self.stage_pid):
             pass
         return output
 
 
-def read(path: str) -> str:
+def read_proc(path: str) -> str:
     """Return a file of /proc; nothing if its process has ended."""
     try:
         return Path(path).read_text()
@@ -71,81 +76,92 @@ def read(path: str) -> str:
         return ""
 
 
-def alive(pid: int) -> bool:
-    return read(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1] not in ([], ["Z"])
+def is_alive(pid: int) -> bool:
+    state = read_proc(f"/proc/{pid}/stat").rpartition(")")[2].split()[:1]
+    return state not in ([], ["Z"])
 
 
-def partials(folder: Path) -> list[str]:
-    tops = ("data", "models", "metrics", "plots")
-    names = [n for top in tops for _, dirs, files in os.walk(folder / top) for n in dirs + files]
-    return [name for name in names if name.endswith(".partial")]
+def list_partial_files(folder: Path) -> list[str]:
+    """Return the names of half-written files and folders; other processes may rename them."""
+    partial_files = []
+    for top in OUT_FOLDERS:
+        for _, folder_names, file_names in os.walk(folder / top):
+            names = folder_names + file_names
+            partial_files += [name for name in names if name.endswith(".partial")]
+    return partial_files
 
 
-def run_at(moment: Callable[[Repro], bool], clone: Clone, stage: str) -> Repro:
+def run_until(moment: Callable[[Repro], bool], clone: Clone, stage: str) -> Repro:
     """Return a run at that moment; rerun the stage if it was over before the moment was seen."""
     options: tuple[str, ...] = ()
-    for _ in range(20):
+    for _ in range(MAX_RUNS):
         run = Repro(clone, stage, *options)
-        if run.reaches(moment):
+        if run.wait_for(moment):
             return run
-        output = run.end()
-        if run.dvc.returncode:
-            delete_what_dvc_cut(clone, output)
+        output = run.wait_for_end()
+        if run.dvc.returncode != 0:
+            delete_file_cut_by_kill(clone, output)
         else:
             options = ("--force", "--single-item")
     raise AssertionError(f"{stage} was never seen at {moment.__name__}: {output}")
 
 
-def delete_what_dvc_cut(clone: Clone, output: str) -> None:
+def delete_file_cut_by_kill(clone: Clone, output: str) -> None:
     """Do as docs/reliability.md says: DVC writes two small files of its own in place."""
-    (cut,) = (file for file in (".dvc/tmp/rwlock", "dvc.lock") if f"{file}'" in output)
-    (clone.folder / cut).unlink()
+    (name,) = (file for file in (".dvc/tmp/rwlock", "dvc.lock") if f"{file}'" in output)
+    (clone.folder / name).unlink()
+
+
+def repro_after_kills(clone: Clone) -> None:
+    """Run the whole pipeline; where a kill cut a file of DVC's, remove that file first."""
+    report = Repro(clone, "report")
+    output = report.wait_for_end()
+    if report.dvc.returncode != 0:
+        delete_file_cut_by_kill(clone, output)
+    clone.repro()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_repro_after_a_kill_in_each_kind_of_stage_ends_in_the_same_bytes(
-    repo: Path, finished: Clone, tmp_path: Path, signum: signal.Signals
+def test_repro_after_kills_ends_in_same_bytes(
+    finished: Clone, new: Clone, signum: signal.Signals
 ) -> None:
-    expected = finished.outs()
-    clone = two_models(repo, tmp_path / "clone")
-    interrupt = signum == signal.SIGINT
-    half_written = 0
-    for stage in ("sample", "load", "train@simple_nn2", "cross_validate@simple_nn2", "compare"):
-        for moment, who in (
-            (Repro.starts, "both" if interrupt else "dvc"),
-            (Repro.writes, "both" if interrupt else "stage"),
-            (Repro.commits, "both"),
-        ):
-            run = run_at(moment, clone, stage)
-            run.kill(who, signum)
-            output = run.end()
-            if moment is not Repro.starts:  # Ctrl-C among the imports shows Python's traceback
-                assert f'File "{clone.folder}' not in output
-            half_written += bool(partials(clone.folder))
-            for name, content in clone.outs().items():
-                assert content == expected[name], f"{stage} {moment.__name__}: {name}"
-            assert damaged_objects(clone) == []
-    last = Repro(clone, "report")
-    output = last.end()
-    if last.dvc.returncode:
-        delete_what_dvc_cut(clone, output)
-    clone.repro()
-    assert clone.outs() == expected
-    assert partials(clone.folder) == []
-    if interrupt:  # it removes what is half-written, which other signals leave to the next run
-        assert half_written == 0
+    outs = finished.read_outs()
+    is_interrupt = signum == signal.SIGINT
+    moments = (
+        (Repro.has_stage, "both" if is_interrupt else "dvc"),
+        (Repro.is_writing, "both" if is_interrupt else "stage"),
+        (Repro.is_committing, "both"),
+    )
+
+    for stage in KILLED_STAGES:
+        for moment, target in moments:
+            run = run_until(moment, new, stage)
+            run.kill(target, signum)
+            output = run.wait_for_end()
+
+            # Ctrl-C among the imports shows Python's traceback.
+            if moment is not Repro.has_stage:
+                assert f'File "{new.folder}' not in output
+            # Ctrl-C removes what is half-written; other signals leave it to the next run.
+            if is_interrupt:
+                assert list_partial_files(new.folder) == []
+            for name, content in new.read_outs().items():
+                assert content == outs[name], f"{stage} {moment.__name__}: {name}"
+            assert list_damaged_objects(new) == []
+
+    repro_after_kills(new)
+    assert new.read_outs() == outs
+    assert list_partial_files(new.folder) == []
 
 
-def test_repro_beside_a_stage_that_outlived_its_dvc_ends_in_the_same_bytes(
-    repo: Path, finished: Clone, tmp_path: Path
-) -> None:
-    clone = two_models(repo, tmp_path / "clone")
-    run = Repro(clone, "train@conv_nn2")
-    assert run.reaches(Repro.starts)
-    run.kill("dvc", signal.SIGKILL)
+def test_repro_beside_an_orphan_stage_ends_in_same_bytes(finished: Clone, new: Clone) -> None:
+    run = Repro(new, "train@conv_nn2")
+    assert run.wait_for(Repro.has_stage)
+    run.kill("dvc", signal.SIGKILL)  # the stage goes on
     run.dvc.wait()
-    clone.repro()
-    run.end()
-    assert clone.outs() == finished.outs()
-    assert damaged_objects(clone) == []
-    assert clone.repro() == []
+
+    new.repro()
+    run.wait_for_end()
+    assert new.read_outs() == finished.read_outs()
+    assert list_damaged_objects(new) == []
+    assert new.repro() == []

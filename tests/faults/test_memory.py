@@ -1,13 +1,14 @@
 """The real slices go through with little memory for each process."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import REPO, write_raw
-from tests.helpers.stages import copy_environment
+from tests.helpers.params import write_params
+from tests.helpers.pipeline_params import PIPELINE_PARAMS
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import Completed, copy_environment, make_environment
 
 pytestmark = [
     pytest.mark.slow,
@@ -16,61 +17,72 @@ pytestmark = [
 
 resource = pytest.importorskip("resource", reason="no limits on Windows")
 
-GB = 2**30  # of data
+GB = 2**30
+DATA_LIMIT = 2 * GB
+
+# Command, the files that it maps, and the limit of its data beside these files.
+COMMANDS = (
+    (["mri_stages", "import"], "", 1 * GB),
+    (["stages.load"], "data/raw/*.pt", 1 * GB),
+    (["stages.scale"], "data/flat/x_*.npy", 1 * GB),
+    (["stages.train", "simple_nn2"], "data/scaled/x_train.npy", 1 * GB),
+    # A batch of 100 takes 1.7 GB at least; how much more depends on the CPU's convolutions.
+    (["stages.train", "conv_nn1"], "data/scaled/x_train.npy", 3 * GB),
+    (["stages.evaluate", "conv_nn1"], "data/scaled/x_test.npy", 2 * GB),
+    # It maps the scaled rows of a fold, which take at most as much as those of the split.
+    (["stages.cross_validate", "simple_nn2"], "data/*/x_*.npy", 2 * GB),
+)
 
 
-def limited(folder: Path, *command: str, limit: float = 2 * GB) -> subprocess.CompletedProcess[str]:
+def run_with_limit(folder: Path, command: list[str], limit: int = DATA_LIMIT) -> Completed:
+    """Run a command of this checkout that may have `limit` bytes of data."""
     return subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (int(limit),) * 2),
-    )  # fmt: skip
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=make_environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)),
+    )
 
 
-def write_params(folder: Path, **changes: str) -> None:
-    text = (REPO / "params.yaml").read_text()
-    for old, new in {"raw: data/sample": "raw: data/raw", **changes}.items():
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "params.yaml").write_text(text)
-    copy_environment(folder)
-
-
-def test_stages_on_the_real_slices_take_little_memory(tmp_path: Path, shared_slices: Path) -> None:
-    write_params(tmp_path, **{"epochs: 10": "epochs: 1"})
-    for command, mapped, limit in (
-        (["mri-stages import", str(shared_slices)], None, 1 * GB),
-        (["stages.load"], "data/raw/*.pt", 1 * GB),
-        (["stages.scale"], "data/flat/x_*.npy", 1 * GB),
-        (["stages.train", "simple_nn2"], "data/scaled/x_train.npy", 1 * GB),
-        # A batch of 100 takes 1.7 GB at least; how much more depends on the CPU's convolutions.
-        (["stages.train", "conv_nn1"], "data/scaled/x_train.npy", 3 * GB),
-        (["stages.evaluate", "conv_nn1"], "data/scaled/x_test.npy", 2 * GB),
-        # It maps the scaled rows of a fold, which take at most as much as those of the split.
-        (["stages.cross_validate", "simple_nn2"], "data/*/x_*.npy", 2 * GB),
-    ):
+def test_stages_on_real_slices_take_little_memory(tmp_path: Path, shared_slices: Path) -> None:
+    copy_environment(tmp_path)
+    write_params(tmp_path, {"data.raw": "data/raw", "cross_validation.folds": 5}, PIPELINE_PARAMS)
+    for command, mapped_files, limit in COMMANDS:
+        if command == ["mri_stages", "import"]:
+            command = [*command, str(shared_slices)]
         # A file that is mapped as private memory counts as data, though nothing is written there
         # and its pages stay the file's.
-        files = tmp_path.glob(mapped) if mapped else []
-        done = limited(tmp_path, *command, limit=limit + sum(p.stat().st_size for p in files))
-        assert done.returncode == 0, done.stderr
+        mapped_bytes = 0
+        if mapped_files:
+            mapped_bytes = sum(path.stat().st_size for path in tmp_path.glob(mapped_files))
+        process = run_with_limit(tmp_path, command, limit + mapped_bytes)
+        assert process.returncode == 0, process.stderr
 
 
-def test_stages_without_enough_memory_end_with_one_line(tmp_path: Path) -> None:
-    write_params(tmp_path, **{"height: 64": "height: 4096", "width: 56": "width: 4096"})
-    check_one_line(limited(tmp_path, "stages.sample"))  # phantoms of 20 GB: NumPy's error
+def test_sample_without_memory_ends_with_one_line(tmp_path: Path) -> None:
+    # Phantoms of 20 GB: the error is NumPy's.
+    changes = {"sample.height": 4096, "sample.width": 4096, "sample.subjects": 240}
+    copy_environment(tmp_path)
+    write_params(tmp_path, changes, PIPELINE_PARAMS)
+    assert_one_line_about_memory(run_with_limit(tmp_path, ["stages.sample"]))
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"params.yaml", "environment.yaml"}
 
+
+def test_train_without_memory_ends_with_one_line(tmp_path: Path) -> None:
     write_raw(tmp_path / "data/raw", n_train=5, n_test=5, shape=(1, 1024, 1024))
-    write_params(tmp_path)
+    copy_environment(tmp_path)
+    write_params(tmp_path, {"data.raw": "data/raw"}, PIPELINE_PARAMS)
     for stage in ("stages.load", "stages.scale"):
-        assert limited(tmp_path, stage).returncode == 0
-    check_one_line(limited(tmp_path, "stages.train", "simple_nn1"))  # 4 GB: PyTorch's error
+        assert run_with_limit(tmp_path, [stage]).returncode == 0
+    # 4 GB of weights: the error is PyTorch's.
+    assert_one_line_about_memory(run_with_limit(tmp_path, ["stages.train", "simple_nn1"]))
     assert not (tmp_path / "models").exists()
 
 
-def check_one_line(done: subprocess.CompletedProcess[str]) -> None:
-    assert done.returncode == 75
-    assert done.stderr.startswith("error: not enough memory: ")
-    assert done.stderr.count("\n") == 1
+def assert_one_line_about_memory(process: Completed) -> None:
+    assert process.returncode == 75
+    assert process.stderr.startswith("error: not enough memory: ")
+    assert process.stderr.count("\n") == 1

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.pipeline.conftest import RESULTS, STUDIES, Clone
+from tests.helpers.clones import RESULTS, STUDIES, Clone
 
 from mri_stages.commands.repro import TRAINS
 
@@ -136,9 +136,9 @@ def test_repro_on_workers_resumes_after_the_head_was_killed(cluster: Cluster, he
         name for name in sent(head) if name.startswith("train@")
     }
     # What only the head's own run cache has is not sent.
-    head.edit("params.yaml", "epochs: 1", "epochs: 2")
+    head.change_params({"train.epochs": 2})
     head.run("python", "-m", "mri_stages", "repro", "train@simple_nn2")
-    head.edit("params.yaml", "epochs: 2", "epochs: 1")
+    head.change_params({"train.epochs": 1})
     assert "on tcp" not in head.run("python", "-m", "mri_stages", "repro", "train@simple_nn2")
 
 
@@ -154,9 +154,7 @@ def test_repro_on_workers_names_what_is_wrong(
     cluster: Cluster, head: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cluster.add_worker("only")
-    head.edit_model(
-        "simple_nn2", "batch_size: 15", "batch_size: 15\n    augment: {shift: 99, flip: true}"
-    )
+    head.change_params({"models.simple_nn2.augment": {"shift": 99, "flip": True}})
     output = fails(head, "train@simple_nn2", "train@simple_nn1")
     assert re.search(r"^train@simple_nn2: error: params.yaml: augment.shift", output, re.MULTILINE)
     assert (head.folder / "models/simple_nn1.safetensors").exists()  # the others are there

@@ -6,22 +6,31 @@ import sys
 
 import pytest
 from PIL import Image
-from tests.conftest import REPO, write_raw
-from tests.pipeline.conftest import Clone
+from tests.helpers.clones import Clone
+from tests.helpers.project import REPO
+from tests.helpers.raw_folders import write_raw
 
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
-PROGRAMS = "cp|dask|dvc|git|jupyter|make|pip|python3?|sbatch|sed|ssh|uv"
+PROGRAMS = "cp|dask|dvc|git|jupyter|make|mri-stages|pip|python3?|sbatch|sed|ssh|uv"
 COMMAND = re.compile(rf"(?:\.|[A-Z_]+=\S+|{PROGRAMS}) \S.*")
+CONSOLE_LINE = re.compile(r"^\$ (.+?)(?: +#.*)?$", re.MULTILINE)
+PYTHON_BLOCK = re.compile(r"^```python\n.*?^```$", re.DOTALL | re.MULTILINE)
+
 # Commands that run in other files: how they begin, and the file that has these words.
-ELSEWHERE = {
+COMMANDS_ELSEWHERE = {
     "make run": "tests/pipeline/test_dvc_verbs.py",
     "make studies": "tests/pipeline/conftest.py",
-    **dict.fromkeys(("make test", "make test-cpu", "make test-faults"), ".ci/run"),
-    **dict.fromkeys(("dvc exp run", "dvc exp apply"), "tests/pipeline/test_dvc_verbs.py"),
+    "make test": ".ci/run",
+    "make test-cpu": ".ci/run",
+    "make test-faults": ".ci/run",
+    "dvc exp run": "tests/pipeline/test_dvc_verbs.py",
+    "dvc exp apply": "tests/pipeline/test_dvc_verbs.py",
     "sed -i.bak '/^  conv_nn2:/": "tests/pipeline/test_pipeline.py",
 }
+BEGINS_ELSEWHERE = re.compile(f"({'|'.join(map(re.escape, COMMANDS_ELSEWHERE))})(?![\\w-])")
+
 # What a reader replaces, and what keeps the test short: small images, few stages.
-REPLACED = {
+REPLACEMENTS = {
     r"\. \.venv": f". {sys.prefix}",
     r"\bURL\b": "../origin.git",
     r"\bM\b": "resnet",
@@ -30,36 +39,44 @@ REPLACED = {
     "64 56": "36 36",
     "mri-stages repro$": "mri-stages repro scale",
 }
+IMAGE_FOLDERS = (".", "FOLDER", "set/train/A", "set/train/B", "set/test/A", "set/test/B")
 
 
-def commands(text: str) -> list[str]:
+def list_commands(text: str) -> list[str]:
     """Return the commands of a page or section, without paragraphs that say 'not run'."""
-    text = re.sub(r"^```python\n.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = PYTHON_BLOCK.sub("", text)
     text = re.sub(r"^```.*\n", "", text, flags=re.MULTILINE)
-    found = []
+
+    commands = []
     for paragraph in text.split("\n\n"):
-        if "not run" not in paragraph.lower():
-            found += re.findall(r"^\$ (.+?)(?: +#.*)?$", paragraph, re.MULTILINE)
-            codes = [" ".join(code.split()) for code in re.findall("`([^`]+)`", paragraph)]
-            found += filter(COMMAND.fullmatch, codes)
-    return [command for command in found if not command.startswith("#")]
+        if "not run" in paragraph.lower():
+            continue
+        commands += CONSOLE_LINE.findall(paragraph)
+        for code in re.findall("`([^`]+)`", paragraph):
+            line = " ".join(code.split())
+            if COMMAND.fullmatch(line):
+                commands.append(line)
+    return [command for command in commands if not command.startswith("#")]
 
 
-def scripts() -> dict[str, list[str]]:
+def list_scripts() -> dict[str, list[str]]:
     """Return the commands of each section, those that an earlier one has left out."""
-    found, seen = {}, set()
-    elsewhere = re.compile(f"({'|'.join(map(re.escape, ELSEWHERE))})(?![\\w-])")
+    scripts = {}
+    seen = set()
     for page in PAGES:
-        for section in re.split("^## ", page.read_text(), flags=re.MULTILINE):
+        for section in re.split("^## ", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
             title = f"{page.stem}: {section.splitlines()[0]}"
-            new = [c for c in dict.fromkeys(commands(section)) if c not in seen]
-            seen |= {*new}
-            if script := [command for command in new if not elsewhere.match(command)]:
-                found[title] = script
-    return found
+            script = []
+            for command in list_commands(section):
+                if command not in seen and not BEGINS_ELSEWHERE.match(command):
+                    script.append(command)
+                seen.add(command)
+            if script:
+                scripts[title] = script
+    return scripts
 
 
-SCRIPTS = scripts()
+SCRIPTS = list_scripts()
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +86,12 @@ def reader(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = finished.copy(folder)
     clone.shell("git init --quiet --bare ../origin.git; git remote add origin ../origin.git")
     clone.shell("git push --quiet --set-upstream origin HEAD")
-    clone.shell(
-        f"dvc remote add --quiet --default --local store {folder.with_name('store')}; dvc push"
-    )
+    store = folder.with_name("store")
+    clone.shell(f"dvc remote add --quiet --default --local store {store}; dvc push")
+
     write_raw(folder / "WHERE/YOUR/TENSORS/ARE", shape=(3, 36, 36), classes=("A", "B", "C"))
     shutil.copy(folder / "WHERE/YOUR/TENSORS/ARE/test_data.pt", folder / "more.pt")
-    for place in (".", "FOLDER", "set/train/A", "set/train/B", "set/test/A", "set/test/B"):
+    for place in IMAGE_FOLDERS:
         (folder / place).mkdir(parents=True, exist_ok=True)
         Image.effect_noise((36, 36), 50).save(folder / place / "scan.png")
     shutil.make_archive(str(folder / "archive"), "zip", folder / "set")
@@ -82,14 +99,16 @@ def reader(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return clone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", SCRIPTS)
-def test_the_commands_of_a_section_run(reader: Clone, section: str) -> None:
+def test_commands_of_a_section_run(reader: Clone, section: str) -> None:
     script = "\n".join(SCRIPTS[section])
-    for old, new in REPLACED.items():
+    for old, new in REPLACEMENTS.items():
         script = re.sub(old, new, script, flags=re.MULTILINE)
-    reader.copy(reader.folder.with_name(re.sub(r"\W+", "-", section))).shell(script)
+    folder_name = re.sub(r"\W+", "-", section)
+    reader.copy(reader.folder.with_name(folder_name)).shell(script)
 
 
-@pytest.mark.parametrize("start", ELSEWHERE)
-def test_commands_that_run_elsewhere_are_there(start: str) -> None:
-    assert start in (REPO / ELSEWHERE[start]).read_text()
+@pytest.mark.parametrize("beginning", COMMANDS_ELSEWHERE)
+def test_commands_that_run_elsewhere_are_there(beginning: str) -> None:
+    assert beginning in (REPO / COMMANDS_ELSEWHERE[beginning]).read_text()

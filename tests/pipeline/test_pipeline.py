@@ -3,90 +3,146 @@
 import csv
 import json
 import re
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 import vl_convert
-from tests.pipeline.conftest import Clone
+from tests.helpers.clones import Clone
+from tests.helpers.pipeline_params import PIPELINE_PARAMS
+from tests.helpers.project import REPO
 
-MODELS = ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "conv_nn3", "conv_nn4", "resnet"]
-CROSS_VALIDATED = ["simple_nn2", "resnet"]
+pytestmark = pytest.mark.slow
+
+MODELS = list(PIPELINE_PARAMS["models"])
+CROSS_VALIDATED = list(PIPELINE_PARAMS["cross_validation"]["models"])
 STAGES = [
     *("sample", "load", "plot_sample", "baselines", "scale", "compare", "export", "report"),
-    *(f"{stage}@{name}" for stage in ("train", "evaluate") for name in MODELS),
-    *(f"{stage}@{name}" for stage in ("cross_validate", "summarise") for name in CROSS_VALIDATED),
+    *(f"train@{name}" for name in MODELS),
+    *(f"evaluate@{name}" for name in MODELS),
+    *(f"cross_validate@{name}" for name in CROSS_VALIDATED),
+    *(f"summarise@{name}" for name in CROSS_VALIDATED),
 ]
+WEIGHTS = "models/conv_nn2.safetensors"
+PICTURES = ("sample", "leakage", "accuracy", "learning_rate", "history", "new_subjects", "roc")
+RESULTS_COMMAND = ("python", "-m", "mri_stages", "results")
+ARCHITECTURE = """\
+from math import prod
+
+from torch import nn
 
 
-def test_repro_cold_runs_every_stage_and_again_none(finished: Clone, clone: Clone) -> None:
+def make_network(shape, n_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), n_classes))
+"""
+
+
+class Retraining(NamedTuple):
+    """A clone after `dvc repro` with another learning rate of one model, not committed."""
+
+    clone: Clone
+    stages: list[str]  # that `dvc repro` ran
+    results_before: str  # what `mri-stages results` printed between change and repro
+
+
+@pytest.fixture(scope="module")
+def retraining(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Retraining:
+    clone = finished.copy(tmp_path_factory.mktemp("retrained") / "clone")
+    # As README has it.
+    clone.shell(r"sed -i.bak '/^  conv_nn2:/,/lr:/s/lr: 0.01/lr: 0.001/' params.yaml")
+    results_before = clone.run(*RESULTS_COMMAND)
+    return Retraining(clone, clone.repro(), results_before)
+
+
+def read_charts(output: str) -> dict[str, Any]:
+    """Return the charts by name; a line before them may say that no study has run."""
+    charts: dict[str, Any] = json.loads(output.splitlines()[-1])["data"]
+    return charts
+
+
+def test_repro_runs_every_stage_in_a_new_clone(finished: Clone) -> None:
     assert sorted(finished.cold_run) == sorted(STAGES)
+
+
+def test_repro_runs_nothing_the_second_time(clone: Clone) -> None:
     assert clone.repro() == []
     assert clone.run("git", "status", "--short") == ""
 
 
-def test_repro_of_a_changed_model_trains_it_alone_and_set_back_nothing(clone: Clone) -> None:
-    weights = clone.folder / "models/conv_nn2.safetensors"
-    before = weights.read_bytes()
-    clone.shell(r"sed -i.bak '/^  conv_nn2:/,/lr:/s/lr: 0.01/lr: 0.001/' params.yaml")  # as README
-    assert "mri-stages repro" in clone.run("python", "-m", "mri_stages", "results")  # some are old
-    assert clone.repro() == ["train@conv_nn2", "evaluate@conv_nn2", "compare", "report"]
-    assert weights.read_bytes() != before
-    assert "mri-stages repro" not in clone.run("python", "-m", "mri_stages", "results")
+def test_repro_of_a_changed_model_trains_it_alone(finished: Clone, retraining: Retraining) -> None:
+    assert retraining.stages == ["train@conv_nn2", "evaluate@conv_nn2", "compare", "report"]
+    weights = (retraining.clone.folder / WEIGHTS).read_bytes()
+    assert weights != (finished.folder / WEIGHTS).read_bytes()
 
-    changes = json.loads(clone.run("dvc", "params", "diff", "--json"))["params.yaml"]
+
+def test_results_names_repro_while_results_are_old(retraining: Retraining) -> None:
+    assert "mri-stages repro" in retraining.results_before
+    assert "mri-stages repro" not in retraining.clone.run(*RESULTS_COMMAND)
+
+
+def test_params_diff_names_the_changed_key(retraining: Retraining) -> None:
+    changes = json.loads(retraining.clone.run("dvc", "params", "diff", "--json"))["params.yaml"]
     assert list(changes) == ["models.conv_nn2.lr"]
-    metrics = json.loads(clone.run("dvc", "metrics", "diff", "--json"))
+
+
+def test_metrics_diff_names_the_changed_model(retraining: Retraining) -> None:
+    metrics = json.loads(retraining.clone.run("dvc", "metrics", "diff", "--json"))
     assert list(metrics) == ["metrics/conv_nn2.json"]
-    plots = charts(clone.run("dvc", "plots", "diff", "--json", "HEAD"))
-    revisions = {revision for item in plots["plots/history.csv"] for revision in item["revisions"]}
+
+
+def test_plots_diff_draws_both_revisions(retraining: Retraining) -> None:
+    charts = read_charts(retraining.clone.run("dvc", "plots", "diff", "--json", "HEAD"))
+    revisions = {name for chart in charts["plots/history.csv"] for name in chart["revisions"]}
     assert revisions == {"HEAD", "workspace"}
 
-    clone.edit_model("conv_nn2", "lr: 0.001", "lr: 0.01")
-    assert clone.repro() == []  # all of it from the run cache
-    assert weights.read_bytes() == before
-    assert clone.run("git", "status", "--short") == ""
+
+def test_repro_of_a_model_set_back_runs_nothing(retraining: Retraining, clone: Clone) -> None:
+    weights = (clone.folder / WEIGHTS).read_bytes()
+    changed = retraining.clone.copy(clone.folder.with_name("changed"))
+    changed.change_params({"models.conv_nn2.lr": 0.01})
+    assert changed.repro() == []  # all of it comes from the run cache
+    assert (changed.folder / WEIGHTS).read_bytes() == weights
+    assert changed.run("git", "status", "--short") == ""
 
 
-def test_status_after_a_new_architecture_names_the_new_stages_only(clone: Clone) -> None:
-    code = (
-        "from math import prod\n\nfrom torch import nn\n\n\ndef make_network(shape, n_classes):\n"
-        "    return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), n_classes))\n"
-    )
-    (clone.folder / "src/mri_stages/models/my_net.py").write_text(code)
-    new = "  a_new_arch:\n    arch: my_net\n    lr: 0.1\n    batch_size: 5\n"
-    clone.edit("params.yaml", "\nevaluation:", f"{new}\nevaluation:")
-    stale = json.loads(clone.run("dvc", "status", "--json"))
-    main = {stage for stage in stale if not stage.startswith("studies/")}
-    assert main == {"train@a_new_arch", "evaluate@a_new_arch", "compare", "export", "report"}
+def test_a_new_architecture_makes_its_own_stages_stale(clone: Clone) -> None:
+    (clone.folder / "src/mri_stages/models/my_net.py").write_text(ARCHITECTURE)
+    clone.change_params({"models.new_model": {"arch": "my_net", "lr": 0.1, "batch_size": 5}})
 
-    assert sorted(clone.repro()) == sorted(main)
-    assert "metrics/a_new_arch.json" in clone.run("dvc", "metrics", "show")
-    with (clone.folder / "plots/history.csv").open() as history:
-        assert {row["model"] for row in csv.DictReader(history)} == {*MODELS, "a_new_arch"}
+    status = json.loads(clone.run("dvc", "status", "--json"))
+    stale_stages = {stage for stage in status if not stage.startswith("studies/")}
+    summaries = {"compare", "export", "report"}
+    assert stale_stages == {"train@new_model", "evaluate@new_model"} | summaries
+
+    assert sorted(clone.repro()) == sorted(stale_stages)
+    assert "metrics/new_model.json" in clone.run("dvc", "metrics", "show")
+    with (clone.folder / "plots/history.csv").open() as file:
+        models = {row["model"] for row in csv.DictReader(file)}
+    assert models == {*MODELS, "new_model"}
 
 
-def test_plots_show_draws_all_models_in_one_chart(finished: Clone) -> None:
-    plots = charts(finished.run("dvc", "plots", "show", "--json"))
-    for chart in ("plots/history.csv", "Training accuracy of all models"):
-        svg = vl_convert.vegalite_to_svg(plots[chart][0]["content"])
-        assert all(name in svg for name in MODELS)
-    roc = vl_convert.vegalite_to_svg(plots["plots/roc/conv_nn2.csv"][0]["content"])
-    assert "NonDemented" in roc
-    files = [f"plots/{kind}/{name}.csv" for kind in ("confusion", "roc") for name in MODELS]
-    pictures = (
-        *("sample", "leakage", "accuracy", "learning_rate", "history", "new_subjects", "roc"),
-    )
-    assert {*files, *(f"plots/{picture}.png" for picture in pictures)} <= plots.keys()
+@pytest.mark.parametrize("chart", ["plots/history.csv", "Training accuracy of all models"])
+def test_plots_show_draws_all_models_in_one_chart(finished: Clone, chart: str) -> None:
+    charts = read_charts(finished.run("dvc", "plots", "show", "--json"))
+    svg = vl_convert.vegalite_to_svg(charts[chart][0]["content"])
+    assert [name for name in MODELS if name not in svg] == []
 
 
-def charts(output: str) -> dict[str, Any]:
-    """Return the charts by name; a line before them may say that no study has run."""
-    data: dict[str, Any] = json.loads(output.splitlines()[-1])["data"]
-    return data
+def test_plots_show_names_the_classes_of_a_roc(finished: Clone) -> None:
+    charts = read_charts(finished.run("dvc", "plots", "show", "--json"))
+    svg = vl_convert.vegalite_to_svg(charts["plots/roc/conv_nn2.csv"][0]["content"])
+    assert "NonDemented" in svg
 
 
-def test_the_lines_of_docs_notebook_run(repo: Path, finished: Clone) -> None:
-    text = (repo / "docs/notebook.md").read_text(encoding="utf-8")
+def test_plots_show_has_every_picture_and_table(finished: Clone) -> None:
+    charts = read_charts(finished.run("dvc", "plots", "show", "--json"))
+    expected = {f"plots/{picture}.png" for picture in PICTURES}
+    for name in MODELS:
+        expected |= {f"plots/confusion/{name}.csv", f"plots/roc/{name}.csv"}
+    assert expected - charts.keys() == set()
+
+
+def test_lines_of_docs_notebook_run(finished: Clone) -> None:
+    text = (REPO / "docs/notebook.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     code += '\nassert abs(accuracy - metrics.loc["simple_nn2", "accuracy"]) < 1e-9'
     code += '\nassert set(history["model"]) == set(recipes.index) == set(params.models)\n'

@@ -9,10 +9,12 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from tests.pipeline.conftest import Clone
+from tests.helpers.clones import Clone
 
 from mri_stages.storage.files import read_json
 from mri_stages.studies.claims import Claim
+
+pytestmark = pytest.mark.slow
 
 STUDIES = "studies/dvc.yaml"
 CHROMIUM = shutil.which("chromium")
@@ -64,12 +66,11 @@ def test_reports_show_tables_claims_and_pictures(studied: Clone, tmp_path: Path)
 def test_repro_of_a_new_value_or_seed_trains_it_alone(studied: Clone, tmp_path: Path) -> None:
     clone = studied.copy(tmp_path / "clone")
     assert clone.repro(STUDIES) == []
-    clone.edit("params.yaml", "values: [1.0e-8]", "values: [1.0e-8, 10]")
+    clone.change_params({"studies.learning_rate.values": [1e-8, 10]})
     trained = [stage for stage in clone.repro(STUDIES) if "@" in stage]
     assert trained == [f"{STUDIES}:learning_rate@10"]
     assert "learning_rate,10.0," in (clone.folder / "studies/summary.csv").read_text()
-    old = "models: [simple_nn2]\n    seeds: [0]"
-    clone.edit("params.yaml", old, old.replace("[0]", "[0, 1]"))
+    clone.change_params({"studies.seed.seeds": [0, 1]})
     trained = [stage for stage in clone.repro(STUDIES) if "@" in stage]
     assert trained == [f"{STUDIES}:seed@simple_nn2"]
     assert len((clone.folder / "studies/runs/seed/simple_nn2.csv").read_text().splitlines()) == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import PARAMS, call_stage
 
-from mri_stages.commands.parameters import with_table
+from mri_stages.commands.parameters import replace_table
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
@@ -140,7 +140,7 @@ def test_docs_parameters_has_the_table_of_the_schema(repo: Path) -> None:
     without_defaults = r"^(\| `[^|]*\|)[^|]*\|"  # your own params may differ
     expected, found = (
         re.sub(without_defaults, r"\1", text, flags=re.MULTILINE)
-        for text in (with_table(page, {}), page)
+        for text in (replace_table(page, {}), page)
     )
     assert found == expected, "make it anew: mri-stages parameters"
 

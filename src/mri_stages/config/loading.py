@@ -2,59 +2,121 @@
 
 import re
 import reprlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from mri_stages import paths
-from mri_stages.config.schema import Params
+from mri_stages.config.schema import Params, Train
+from mri_stages.config.upgrade import can_write_key, list_old_spellings
 from mri_stages.errors import InputError
+
+# Where a value may be of several kinds, there is an error for each kind, whose place ends in the
+# name that pydantic has for the kind.
+KIND_NAMES = ("Augment", "int", "float", "constrained-int", "literal['all']")
+
+UPGRADE_HINT = "'mri-stages models upgrade-params' writes what is needed"
 
 
 def read_params(path: Path = paths.PARAMS) -> Params:
-    """Return the checked params.yaml; InputError that names the first wrong key."""
+    """Return the checked params.yaml; InputError that names the first wrong or all missing keys."""
     try:
-        return Params.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Loader))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run in the folder that holds it") from None
-    except ValidationError as error:
-        raise InputError(f"{path}: {_first_error(error)}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{path}: not readable as YAML: {error}") from None
 
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{path}: {describe_errors(error.errors(), values)}") from None
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+
+class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Plain YAML in which `1e-8` is a number, as for DVC, and every key occurs once."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Return the mapping; ValueError that names a key that occurs twice."""
         node = super().compose_mapping_node(anchor)
-        keys = [key.value for key, _ in node.value]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise ValueError(f"the key {twice[0]!r} occurs twice in a group")
+        known_keys = set()
+        for key, _ in node.value:
+            if key.value in known_keys:
+                raise ValueError(f"the key {key.value!r} occurs twice in a group")
+            known_keys.add(key.value)
         return node
 
 
-_Loader.add_implicit_resolver(
+StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+0123456789."),
 )
 
 
-def _first_error(error: ValidationError) -> str:
+def parse_yaml(text: str) -> Any:
+    """Return the values of a YAML text; yaml.YAMLError or ValueError if it is not one."""
+    return yaml.load(text, StrictLoader)
+
+
+def describe_errors(errors: Sequence[ErrorDetails], values: Any) -> str:
+    """Return what is wrong with the values, in one line.
+
+    All that a params.yaml of an earlier version lacks or spells in another way is listed. Of other
+    errors the first is described.
+    """
+    missing_keys = list_missing_keys(errors)
+    old_keys = list_old_spellings(values)
+    problems = []
+    if missing_keys:
+        verb = "is" if len(missing_keys) == 1 else "are"
+        problems.append(f"{', '.join(missing_keys)} {verb} missing, expected a value")
+    if old_keys:
+        verb = "is" if len(old_keys) == 1 else "are"
+        problems.append(f"{', '.join(old_keys)} {verb} 'none', expected null")
+
+    if not problems:
+        return describe_first_error(errors)
+    if old_keys or any(can_write_key(key) for key in missing_keys):
+        return "; ".join([*problems, UPGRADE_HINT])
+    return "; ".join([*problems, "see docs/parameters.md"])
+
+
+def list_missing_keys(errors: Sequence[ErrorDetails]) -> list[str]:
+    """Return the dotted keys that are missing, without those that a model takes from `train`."""
+    keys = []
+    for error in errors:
+        is_model_key = len(error["loc"]) == 3 and error["loc"][0] == "models"
+        is_taken_from_train = is_model_key and error["loc"][2] in Train.model_fields
+        if error["type"] == "missing" and not is_taken_from_train:
+            keys.append(find_key(error))
+    return keys
+
+
+def describe_first_error(errors: Sequence[ErrorDetails]) -> str:
     """Return the first wrong key, what was found there and what was expected."""
-    kinds = ("Augment", "int", "float", "constrained-int", "literal['all']")
-    errors = error.errors()
-    # Where a value may be of several kinds, there is an error for each, and `loc` names the kind.
-    keys = [".".join(str(p) for p in each["loc"] if p not in kinds) for each in errors]
-    first, key = errors[0], keys[0] or "the file"
-    match first["type"]:
-        case "missing":
-            return f"{key} is missing, expected a value; see docs/parameters.md"
-        case "value_error":
-            return f"{keys[0]}: {first['ctx']['error']}".removeprefix(": ")
-    same = (each["msg"] for each, other in zip(errors, keys, strict=True) if other == keys[0])
-    expected = " or ".join(message.removeprefix("Input should be ") for message in same)
-    found, kind = reprlib.repr(first["input"]), type(first["input"]).__name__
-    return f"{key} is {found} ({kind}), expected {expected}"
+    first_error = errors[0]
+    key = find_key(first_error)
+    if first_error["type"] == "value_error":  # of a check of the schema, which says all of it
+        message = str(first_error["ctx"]["error"])
+        return f"{key}: {message}" if key else message
+
+    value = first_error["input"]
+    expected = describe_expected(errors, key)
+    return f"{key or 'the file'} is {reprlib.repr(value)} ({type(value).__name__}), {expected}"
+
+
+def find_key(error: ErrorDetails) -> str:
+    """Return the dotted key of an error, such as models.resnet.lr; "" for the whole file."""
+    return ".".join(str(part) for part in error["loc"] if part not in KIND_NAMES)
+
+
+def describe_expected(errors: Sequence[ErrorDetails], key: str) -> str:
+    """Return what the key may hold: one phrase for each kind of value that is allowed there."""
+    messages = [error["msg"] for error in errors if find_key(error) == key]
+    phrases = [message.removeprefix("Input should be ") for message in messages]
+    return f"expected {' or '.join(phrases)}"

@@ -93,7 +93,7 @@ def list_code(stage: Stage) -> set[str]:
 
 def list_packages(stage: Stage) -> set[str]:
     """Return the packages of environment.yaml that a stage's code imports, and implied ones."""
-    known = yaml.safe_load((REPO / "environment.yaml").read_text(encoding="utf-8"))
+    known: dict[str, str] = yaml.safe_load((REPO / "environment.yaml").read_text(encoding="utf-8"))
     packages = set()
     for file in list_code(stage):
         for name in list_imported_names(file):

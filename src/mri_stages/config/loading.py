@@ -87,14 +87,23 @@ def describe_errors(errors: Sequence[ErrorDetails], values: Any) -> str:
 
 
 def list_missing_keys(errors: Sequence[ErrorDetails]) -> list[str]:
-    """Return the dotted keys that are missing, without those that a model takes from `train`."""
-    keys = []
-    for error in errors:
-        is_model_key = len(error["loc"]) == 3 and error["loc"][0] == "models"
-        is_taken_from_train = is_model_key and error["loc"][2] in Train.model_fields
-        if error["type"] == "missing" and not is_taken_from_train:
-            keys.append(find_key(error))
-    return keys
+    """Return the dotted keys that are missing; one that models take from `train` only there."""
+    keys = [find_key(error) for error in errors if error["type"] == "missing"]
+    if "train" in keys:
+        return [key for key in keys if not find_key_in_train(key)]
+    return [key for key in keys if find_key_in_train(key) not in keys]
+
+
+def find_key_in_train(dotted_key: str) -> str:
+    """Return from where a model takes the key: models.M.augment.flip is train.augment.flip.
+
+    "" for a key that no model takes from there.
+    """
+    group, _, rest = dotted_key.partition(".")
+    _, _, key = rest.partition(".")
+    if group != "models" or key.partition(".")[0] not in Train.model_fields:
+        return ""
+    return f"train.{key}"
 
 
 def describe_first_error(errors: Sequence[ErrorDetails]) -> str:

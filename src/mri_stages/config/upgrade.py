@@ -7,8 +7,9 @@ layout is DVC's.
 import io
 from typing import Any
 
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
 
 from mri_stages.errors import InputError
 

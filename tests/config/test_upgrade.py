@@ -1,0 +1,113 @@
+"""An upgrade writes what params.yaml lacks, in the layout of DVC, and changes no result."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.helpers.params import REMOVED, default_params, load_params, write_params
+
+from mri_stages.commands import models
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
+from mri_stages.config.upgrade import UPGRADE_VALUES, can_write_key, upgrade_text
+from mri_stages.errors import ArgumentError, InputError
+
+OLD_TEXT = """\
+# my numbers
+train:
+  epochs: 3  # few
+  augment: none
+models:
+  mine:
+    arch: simple_nn2
+    class_weights: none
+"""
+
+
+def test_upgrade_text_writes_none_as_nothing() -> None:
+    values = yaml.safe_load(upgrade_text(OLD_TEXT))
+    assert values["train"]["augment"] is None
+    assert values["models"]["mine"]["class_weights"] is None
+
+
+def test_upgrade_text_keeps_values_and_comments() -> None:
+    text = upgrade_text(OLD_TEXT)
+    assert "# my numbers\n" in text
+    assert "epochs: 3  # few\n" in text
+
+
+def test_upgrade_text_adds_missing_keys_and_groups() -> None:
+    values = yaml.safe_load(upgrade_text(OLD_TEXT))
+    assert values["train"]["patience"] is None
+    assert values["evaluation"] == {"negative_class": None}
+
+
+def test_upgrade_text_adds_nothing_to_a_model() -> None:
+    values = yaml.safe_load(upgrade_text(OLD_TEXT))
+    assert values["models"]["mine"].keys() == {"arch", "class_weights"}
+
+
+def test_upgrade_text_twice_changes_nothing_more() -> None:
+    text = upgrade_text(OLD_TEXT)
+    assert upgrade_text(text) == text
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1", "train: 3\nmodels: 2"])
+def test_upgrade_text_of_another_text(text: str) -> None:
+    if text.startswith("train"):
+        assert yaml.safe_load(upgrade_text(text))["train"] == 3
+        return
+    with pytest.raises(InputError, match=r"params\.yaml: "):
+        upgrade_text(text)
+
+
+@pytest.mark.parametrize("dotted_key", UPGRADE_VALUES)
+def test_every_upgrade_value_is_legal(dotted_key: str) -> None:
+    params = default_params()
+    *groups, key = dotted_key.split(".")
+    group = params
+    for name in groups:
+        group = group[name]
+    assert key in group
+    group[key] = UPGRADE_VALUES[dotted_key]
+    Params.model_validate(params)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [("train.patience", True), ("train", True), ("trai", False), ("models.small.lr", False)],
+)
+def test_can_write_key(key: str, expected: bool) -> None:
+    assert can_write_key(key) is expected
+
+
+def test_upgrade_params_makes_the_file_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, {"train.augment": "none", "train.threads": REMOVED, "sample": REMOVED})
+    models.main(["upgrade-params"])
+    assert read_params().train.augment is None
+    assert load_params(tmp_path)["sample"]["slices"] == 20
+
+
+def test_upgrade_params_names_what_it_cannot_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_params(tmp_path, {"models.small.lr": REMOVED})
+    with pytest.raises(InputError, match=r"models\.small\.lr is missing"):
+        models.main(["upgrade-params"])
+
+
+def test_upgrade_params_of_no_file_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"params\.yaml: no such file"):
+        models.main(["upgrade-params"])
+
+
+def test_models_without_an_action_fails() -> None:
+    with pytest.raises(ArgumentError, match="ACTION"):
+        models.main([])

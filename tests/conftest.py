@@ -14,6 +14,7 @@ import torch
 from tests.helpers.project import REPO as REPO
 from tests.helpers.project import SHARED_SLICES
 from tests.helpers.raw_folders import write_raw as write_raw
+from tests.helpers.reference import require_reference
 from tests.helpers.stages import Completed, copy_environment, list_files, run_stage_in
 from tests.helpers.stages import RunStage as RunStage
 from tests.helpers.stages import call_stage as call_stage
@@ -99,6 +100,12 @@ torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 @pytest.fixture(scope="session")
 def repo() -> Path:
     return REPO
+
+
+@pytest.fixture(scope="session")
+def reference() -> None:
+    """Skip tests of what README and docs say where this checkout has other params or results."""
+    require_reference()
 
 
 @pytest.fixture(scope="session")

@@ -4,141 +4,215 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.cpu import show
-from tests.conftest import REPO
+from tests.helpers.project import REPO
 
 from mri_stages.commands.results import number, print_table
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
-from mri_stages.storage.records import read_metrics
+from mri_stages.storage.records import Metrics, read_metrics
+
+pytestmark = pytest.mark.usefixtures("reference")
+
+REAL_SLICES = REPO / "docs/real-slices"
+VERDICTS = ("holds", "does not hold", "not decided here")
+
+# Scores, p values and decimals in tables, of which none may be in a page alone.
+SCORE = re.compile(r"\b0\.[1-9]\d\d\b|\bp = [\d.]+|\| \d+\.\d")
+
+Claim = dict[str, Any]
 
 
-def test_a_learning_rate_of_001_learns_1e_8_stands_still_and_10_diverges(repo: Path) -> None:
-    models = {p.stem: json.loads(p.read_text()) for p in repo.glob("metrics/*_nn?.json")}
-    majority = json.loads((repo / "metrics/majority.json").read_text())
-    assert models["conv_nn2"]["ci_low"] > majority["accuracy"]
-    with (repo / "plots/history.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["model"] == "conv_nn3"]
-    first, *_, last = (float(row["train_loss"]) for row in rows)
-    assert last == pytest.approx(first, abs=1e-3)
-    assert len(models) == 6
-    assert [name for name, m in models.items() if m["diverged"]] == ["conv_nn4"]
+# Question 1 of the notebook: what learning rates do.
 
 
-def metric_row(path: Path) -> str:
-    m = read_metrics(path)
-    if m is None:  # a baseline that the data do not allow
+def read_model_metrics(name: str) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((REPO / f"metrics/{name}.json").read_text())
+    return metrics
+
+
+def read_train_losses(name: str) -> list[float]:
+    with (REPO / "plots/history.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["model"] == name]
+    return [float(row["train_loss"]) for row in rows]
+
+
+def test_a_learning_rate_of_0_01_learns() -> None:
+    majority = read_model_metrics("majority")
+    assert read_model_metrics("conv_nn2")["ci_low"] > majority["accuracy"]
+
+
+def test_a_learning_rate_of_1e_8_stands_still() -> None:
+    losses = read_train_losses("conv_nn3")
+    assert losses[-1] == pytest.approx(losses[0], abs=1e-3)
+
+
+def test_a_learning_rate_of_10_alone_diverges() -> None:
+    names = [path.stem for path in REPO.glob("metrics/*_nn?.json")]
+    assert len(names) == 6
+    assert [name for name in names if read_model_metrics(name)["diverged"]] == ["conv_nn4"]
+
+
+# The figures of the pages. Each function yields texts that a page must have.
+
+
+def capture_lines(function: Callable[..., None], *arguments: Any) -> list[str]:
+    """Return the lines that a function prints."""
+    output = io.StringIO()
+    with redirect_stdout(output):
+        function(*arguments)
+    return output.getvalue().splitlines()
+
+
+def format_metric_row(path: Path) -> str:
+    """Return the row of a table; nothing for a baseline that the data do not allow."""
+    metrics = read_metrics(path)
+    if metrics is None:
         return ""
-    accuracy, auc = number(m.accuracy, m.ci_low, m.ci_high), number(m.auc, m.auc_low, m.auc_high)
-    return f"| {path.stem} | {accuracy} | {number(m.balanced_accuracy)} | {auc} |"
+    accuracy = number(metrics.accuracy, metrics.ci_low, metrics.ci_high)
+    auc = number(metrics.auc, metrics.auc_low, metrics.auc_high)
+    return f"| {path.stem} | {accuracy} | {number(metrics.balanced_accuracy)} | {auc} |"
 
 
-def readme(repo: Path) -> Iterator[str]:
-    params = read_params(repo / "params.yaml")
-    said = io.StringIO()
-    for folder, names, word in (
-        ("metrics/cross_validation", (*params.cross_validation.models, *BASELINES), "to"),
-        ("metrics", (*params.models, *BASELINES[:2]), "from"),
-    ):
-        found = {name: read_metrics(repo / folder / f"{name}.json") for name in names}
-        with redirect_stdout(said):
-            print_table("", {name: metrics for name, metrics in found.items() if metrics})
-        if (network := found["simple_nn2"]) and (nearest := found["nearest_neighbour"]):
-            yield f"of {100 * network.accuracy:.0f} % on "
-            yield f"{word} {100 * nearest.accuracy:.0f} %"
-    yield from said.getvalue().splitlines()
+def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]:
+    """Return the metrics of those names that have any."""
+    all_metrics = {}
+    for name in names:
+        metrics = read_metrics(folder / f"{name}.json")
+        if metrics is not None:
+            all_metrics[name] = metrics
+    return all_metrics
 
 
-def doses(folder: Path) -> Iterator[str]:
+def list_readme_figures() -> Iterator[str]:
+    params = read_params(REPO / "params.yaml")
+    new_subjects = read_all_metrics(
+        REPO / "metrics/cross_validation", (*params.cross_validation.models, *BASELINES)
+    )
+    given_split = read_all_metrics(REPO / "metrics", (*params.models, *BASELINES[:2]))
+
+    for all_metrics, word in ((new_subjects, "to"), (given_split, "from")):
+        yield f"of {100 * all_metrics['simple_nn2'].accuracy:.0f} % on "
+        yield f"{word} {100 * all_metrics['nearest_neighbour'].accuracy:.0f} %"
+        yield from capture_lines(print_table, "", all_metrics)
+
+
+def list_leakage_rows(folder: Path) -> Iterator[str]:
+    """Yield the table row of each share of test subjects that also trains."""
     for path in folder.glob("*.csv"):
         with path.open() as file:
-            found = [float(row["accuracy"]) for row in csv.DictReader(file)]
-        yield f"| {sum(found) / len(found):.3f} | {min(found):.3f} to {max(found):.3f} |"
+            accuracies = [float(row["accuracy"]) for row in csv.DictReader(file)]
+        mean = sum(accuracies) / len(accuracies)
+        yield f"| {mean:.3f} | {min(accuracies):.3f} to {max(accuracies):.3f} |"
 
 
-def evaluation(repo: Path) -> Iterator[str]:
-    yield from doses(repo / "studies/runs/leakage")
-    yield from map(metric_row, (repo / "docs/real-slices/cross_validation").glob("*.json"))
+def list_evaluation_figures() -> Iterator[str]:
+    yield from list_leakage_rows(REPO / "studies/runs/leakage")
+    for path in (REAL_SLICES / "cross_validation").glob("*.json"):
+        yield format_metric_row(path)
 
 
-def claims(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "claims.json").read_text())["claims"]
-    return found
+def read_claims(folder: Path) -> list[Claim]:
+    claims: list[Claim] = json.loads((folder / "claims.json").read_text())["claims"]
+    return claims
 
 
-def studies(repo: Path) -> Iterator[str]:
-    found = claims(repo / "studies")
-    yield f"{len(found)} of the notebook's 26 claims"
-    for subject in dict.fromkeys(re.findall(r"A \w+ (?:learning rate|batch)", str(found))):
-        cells = [
-            "; ".join(
-                claim["claim"].removeprefix(f"{subject} ")
-                for claim in found
-                if claim["claim"].startswith(subject) and claim["verdict"] == verdict
-            )
-            for verdict in ("holds", "does not hold", "not decided here")
-        ]
+def list_study_figures() -> Iterator[str]:
+    claims = read_claims(REPO / "studies")
+    yield f"{len(claims)} of the notebook's 26 claims"
+
+    texts = [claim["claim"] for claim in claims]
+    subjects = dict.fromkeys(re.findall(r"A \w+ (?:learning rate|batch)", "\n".join(texts)))
+    for subject in subjects:
+        cells = [list_claims_of_verdict(claims, subject, verdict) for verdict in VERDICTS]
         yield f"| a{subject[1:]} | {' | '.join(cells)} |"
 
 
-def in_words(figures: dict[str, Any]) -> str:
+def list_claims_of_verdict(claims: list[Claim], subject: str, verdict: str) -> str:
+    """Return what the claims of a subject and verdict say, in one cell."""
+    texts = []
+    for claim in claims:
+        if claim["claim"].startswith(subject) and claim["verdict"] == verdict:
+            texts.append(claim["claim"].removeprefix(f"{subject} "))
+    return "; ".join(texts)
+
+
+def format_claim_figures(figures: dict[str, Any]) -> str:
     """Return the figures of a claim as the last column of real-slices.md has them."""
     if "fixed" in figures:
-        return f"{in_words(figures['fixed'])}; in proportion {in_words(figures['linear'])}"
+        fixed = format_claim_figures(figures["fixed"])
+        linear = format_claim_figures(figures["linear"])
+        return f"{fixed}; in proportion {linear}"
     if "rho" in figures:
         p = figures["p"]
-        return f"rho {figures['rho']:+.2f}, p {p if isinstance(p, str) else f'{p:.1g}'}"
+        p_text = p if isinstance(p, str) else f"{p:.1g}"
+        return f"rho {figures['rho']:+.2f}, p {p_text}"
     shares = figures.get("share", figures.get("share_stuck"))
     if shares is None:
         return ""
-    return "most seeds at " + (", ".join(v for v, s in shares.items() if s > 0.5) or "no rate")
+    values = [value for value, share in shares.items() if share > 0.5]
+    return "most seeds at " + (", ".join(values) or "no rate")
 
 
-def real_slices(repo: Path) -> Iterator[str]:
-    folder = repo / "docs/real-slices"
-    yield from doses(folder / "leakage")
-    yield from map(metric_row, folder.glob("*/*.json"))  # new subjects, and the given split
-    for sample, real in zip(claims(repo / "studies"), claims(folder), strict=True):
-        verdicts = (sample["claim"], sample["verdict"], real["verdict"])
-        yield f"| {' | '.join(verdicts)} | {in_words(real['figures'])} |"
+def list_real_slice_figures() -> Iterator[str]:
+    yield from list_leakage_rows(REAL_SLICES / "leakage")
+    for path in REAL_SLICES.glob("*/*.json"):  # new subjects, and the given split
+        yield format_metric_row(path)
+
+    for sample, real in zip(read_claims(REPO / "studies"), read_claims(REAL_SLICES), strict=True):
+        verdicts = f"{sample['claim']} | {sample['verdict']} | {real['verdict']}"
+        yield f"| {verdicts} | {format_claim_figures(real['figures'])} |"
         if real["claim"] == "A higher learning rate generalises worse":
             means = [100 * value["mean"] for value in real["figures"]["by_value"].values()]
             yield f"{min(means):.0f} to {max(means):.0f} % at every rate that learns"
 
 
-def benchmarks(repo: Path) -> Iterator[str]:
-    result = json.loads((repo / "benchmarks/results/cpu.json").read_text())
+def list_benchmark_figures() -> Iterator[str]:
+    result = json.loads((REPO / "benchmarks/results/cpu.json").read_text())
     yield "{cpu}, {cores} cores, torch {torch}, commit {commit}:".format(**result["machine"])
     yield "{train} + {test} phantoms".format(**result["rows"])
-    said = io.StringIO()
-    with redirect_stdout(said):
-        show(result)
-    for line in said.getvalue().splitlines():
-        if len(cells := re.split(" {2,}", line)) == 4:
+    for line in capture_lines(show, result):
+        cells = re.split(" {2,}", line)
+        if len(cells) == 4:
             yield f"| {' | '.join(cells)} |"
 
 
 FIGURES = {
-    "README": readme,
-    **{f"docs/{f.__name__}": f for f in (benchmarks, evaluation, studies)},
-    "docs/real-slices": real_slices,
+    "README": list_readme_figures,
+    "docs/benchmarks": list_benchmark_figures,
+    "docs/evaluation": list_evaluation_figures,
+    "docs/studies": list_study_figures,
+    "docs/real-slices": list_real_slice_figures,
 }
-# Scores, p values and decimals in tables, of which none may be in a page alone.
-SCORE = re.compile(r"\b0\.[1-9]\d\d\b|\bp = [\d.]+|\| \d+\.\d")
+PAGES = ["README", *(f"docs/{path.stem}" for path in REPO.glob("docs/*.md"))]
 
 
-@pytest.mark.parametrize("name", ["README", *(f"docs/{p.stem}" for p in REPO.glob("docs/*.md"))])
-def test_the_figures_in_a_page_are_those_of_the_result_files(repo: Path, name: str) -> None:
-    page = (repo / f"{name}.md").read_text()
-    found = [*FIGURES[name](repo)] if name in FIGURES else []
-    assert [text for text in found if text not in page] == []
-    for text in filter(None, found):
-        page = page.replace(text, "")
-    rest = [part for part in page.split("\n\n") if "no result file" not in " ".join(part.split())]
-    assert SCORE.findall("\n\n".join(rest)) == []
+def remove_figures(page: str, figures: list[str]) -> str:
+    """Return a page without figures of result files, and without paragraphs that have no file."""
+    for figure in figures:
+        page = page.replace(figure, "")
+    paragraphs = page.split("\n\n")
+    return "\n\n".join(
+        text for text in paragraphs if "no result file" not in " ".join(text.split())
+    )
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_page_has_the_figures_of_its_files(name: str) -> None:
+    page = (REPO / f"{name}.md").read_text(encoding="utf-8")
+    assert [figure for figure in FIGURES[name]() if figure not in page] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_figure_without_a_file(name: str) -> None:
+    page = (REPO / f"{name}.md").read_text(encoding="utf-8")
+    figures = []
+    if name in FIGURES:
+        figures = [figure for figure in FIGURES[name]() if figure]
+    assert SCORE.findall(remove_figures(page, figures)) == []

@@ -18,6 +18,9 @@ NOT_TRACKED = (
     "stages/__init__.py",
 )
 
+# It imports a public name when somebody uses it, and no stage does.
+PUBLIC_FACE = "src/mri_stages/__init__.py"
+
 # The stages that import an architecture by its name in params.yaml, and the dep that names it.
 ARCHITECTURE_DEPS = {
     "train": "src/mri_stages/models/${item.arch}.py",
@@ -87,7 +90,8 @@ def list_code(stage: Stage) -> set[str]:
     while waiting:
         file = waiting.pop()
         code.add(file)
-        waiting |= list_imported_modules(file) - code
+        if file != PUBLIC_FACE:
+            waiting |= list_imported_modules(file) - code
     return {file for file in code if not file.startswith(NOT_TRACKED)}
 
 

@@ -1,0 +1,63 @@
+"""The package as people import and install it."""
+
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+
+import pytest
+from packaging.requirements import Requirement
+from tests.helpers.project import REPO
+from tests.helpers.stages import make_environment
+
+import mri_stages
+
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def list_loaded_modules(statement: str) -> set[str]:
+    """Return the names of the modules that a new Python has loaded after a statement."""
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=make_environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+    )
+
+
+def test_import_loads_neither_torch_nor_numpy() -> None:
+    modules = list_loaded_modules("import mri_stages; dir(mri_stages)")
+    assert "mri_stages" in modules
+    assert not modules & {"torch", "numpy", "mri_stages.console"}
+
+
+def test_read_params_loads_no_torch() -> None:
+    modules = list_loaded_modules("from mri_stages import read_params")
+    assert "mri_stages.config.loading" in modules
+    assert "torch" not in modules
+
+
+@pytest.mark.parametrize("name", mri_stages.__all__)
+def test_public_name_is_a_function(name: str) -> None:
+    assert name in dir(mri_stages)
+    assert getattr(mri_stages, name).__name__ == name
+
+
+def test_unknown_name_is_no_attribute() -> None:
+    assert not hasattr(mri_stages, "load_modl")
+
+
+def test_installed_command_is_main() -> None:
+    module, _, name = PROJECT["project"]["scripts"]["mri-stages"].partition(":")
+    assert callable(getattr(import_module(module), name))
+
+
+def test_build_backend_is_locked() -> None:
+    """`make` installs the project without the network."""
+    pins = (REPO / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    for requirement in map(Requirement, PROJECT["build-system"]["requires"]):
+        assert any(pin.startswith(f"{requirement.name}==") for pin in pins)

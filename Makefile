@@ -1,16 +1,21 @@
 # Two commands on a fresh machine: `make run` and `make test`. `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: run studies benchmark benchmark-gpu test test-cpu test-faults test-gpu lint lock audit clean help
+.PHONY: run studies benchmark benchmark-gpu test test-cpu test-faults test-gpu lint lock upgrade audit clean help
 
 PYTHON ?= python3
 # DVC starts its stages as `python`. make 3.81, which Apple ships, looks up a command in its own PATH
 # unless a shell starts it, and it always takes a shell that is not the default one.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash
-SETUP := .venv/requirements.lock
+# The environment is set up when it has the packages of the lock, and then this project.
+SETUP := .venv/pyproject.toml
 # One file per worker, in the order of testpaths: the longest first.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 STUDIES := studies/dvc.yaml
+# The modules of src/mri_stages/models that ruff and mypy check. Files that you add there may have
+# any style; add their names here to have them checked.
+ARCHITECTURES := conv_nn1 conv_nn2 layers resnet simple_nn1 simple_nn2 small_cnn
+CHECKED := $(ARCHITECTURES:%=src/mri_stages/models/%.py)
 
 run: $(SETUP) ## set up, run the pipeline, show the metrics
 	mri-stages repro
@@ -45,13 +50,18 @@ test-gpu: $(SETUP) ## the tests that need a GPU
 	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} python -m pytest -m gpu tests/training
 
 lint: $(SETUP) ## ruff and mypy
-	ruff check .
-	ruff format --check .
-	mypy
+	ruff check . $(CHECKED)
+	ruff format --check . $(CHECKED)
+	mypy src stages tests benchmarks $(CHECKED)
 
-lock: $(SETUP) ## update requirements.lock from the ranges in pyproject.toml
-	uv pip compile --quiet --upgrade --group dev --custom-compile-command "make lock" \
-		--output-file requirements.lock pyproject.toml
+LOCK := uv pip compile --quiet --group dev --custom-compile-command "make lock" \
+	--output-file requirements.lock pyproject.toml
+
+lock: $(SETUP) ## add to requirements.lock what pyproject.toml adds, remove the rest, upgrade nothing
+	$(LOCK)
+
+upgrade: $(SETUP) ## upgrade requirements.lock within the ranges in pyproject.toml
+	$(LOCK) --upgrade
 
 audit: $(SETUP) ## list known vulnerabilities of the packages in requirements.lock (asks PyPI)
 	uv tool run pip-audit --strict --no-deps --disable-pip --requirement requirements.lock
@@ -63,11 +73,18 @@ clean: ## remove the environment and the tools' caches; results and the DVC cach
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The copied lock is the stamp: as long as the two are equal, nothing is installed again.
-$(SETUP): requirements.lock
+# A copy of the lock is the stamp: as long as the two are equal, nothing is installed again.
+.venv/requirements.lock: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; (3, 11) <= v < (3, 14) or sys.exit( \
 		f"error: $(PYTHON) is Python {v[0]}.{v[1]}, expected 3.11 to 3.13; name one: make PYTHON=python3.12")'
-	@if [ -f $@ ] && cmp -s requirements.lock $@; then touch $@; else set -e; \
+	@if [ -f $@ ] && cmp -s $< $@; then touch $@; else set -e; \
 		$(PYTHON) -m venv .venv; \
-		.venv/bin/python -m pip install --requirement requirements.lock; \
-		cp requirements.lock $@; fi
+		.venv/bin/python -m pip install --requirement $<; \
+		cp $< $@; fi
+
+# The project itself: the package mri_stages where it lies, and the command mri-stages. pyproject.toml
+# says what is installed. The lock has the build backend, so that nothing is downloaded here.
+.venv/pyproject.toml: pyproject.toml .venv/requirements.lock
+	@if [ -f $@ ] && cmp -s $< $@; then touch $@; else set -e; \
+		.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+		cp $< $@; fi

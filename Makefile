@@ -9,8 +9,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 SHELL := /bin/bash
 # The environment is set up when it has the packages of the lock, and then this project.
 SETUP := .venv/pyproject.toml
-# One file per worker, in the order of testpaths: the longest first.
-PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# Each worker takes a whole file, since the tests of a file share a finished pipeline.
+PARALLEL := --numprocesses auto --dist loadfile
 STUDIES := studies/dvc.yaml
 # The modules of src/mri_stages/models that ruff and mypy check. Files that you add there may have
 # any style; add their names here to have them checked.
@@ -43,7 +43,7 @@ test-cpu: $(SETUP) ## the tests of src again, with the instructions of an older 
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
 		python -m pytest $(PARALLEL) $(addprefix tests/,training ingest preprocessing baselines evaluation models studies storage)
 
-test-faults: $(SETUP) ## the slow tests: kills, full disks, damaged caches (see docs/reliability.md)
+test-faults: $(SETUP) ## the slow tests: pipeline runs, kills, full disks (see docs/reliability.md)
 	python -m pytest $(PARALLEL) -m slow
 
 test-gpu: $(SETUP) ## the tests that need a GPU

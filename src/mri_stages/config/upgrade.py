@@ -8,7 +8,7 @@ import io
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from mri_stages.errors import InputError
@@ -110,8 +110,18 @@ def add_key(values: dict[str, Any], dotted_key: str, value: Any) -> None:
 
 def dump_as_dvc(values: Any) -> str:
     """Return the values as YAML in the layout of `dvc exp run --set-param`."""
+    write_lists_in_lines(values)
     yaml = YAML()
     yaml.default_flow_style = False
     stream = io.StringIO()
     yaml.dump(values, stream)
     return stream.getvalue()
+
+
+def write_lists_in_lines(values: Any) -> None:
+    """Change all lists from brackets to one item a line."""
+    if isinstance(values, dict):
+        for value in values.values():
+            write_lists_in_lines(value)
+    if isinstance(values, CommentedSeq):
+        values.fa.set_block_style()

@@ -16,15 +16,12 @@ from benchmarks.notebook import plain_step
 from mri_stages.config.loading import read_params
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import load_scaled, read_info
-from mri_stages.training.condensed import fold
-from mri_stages.training.cuda_graphs import capture_step
 from mri_stages.training.device import (
     has_gpu,
-    move_to_device_if_it_fits,
     set_up_device,
     use_precision,
 )
-from mri_stages.training.loop import training_step
+from mri_stages.training.loop import TrainingRun
 
 RECIPES = ("plain", "resident", "ours", "ours_tf32", "ours_bf16")
 WARM_UP = 3
@@ -58,13 +55,11 @@ def step_ms(name: str, recipe: str, n_steps: int, device: torch.device) -> float
     network = make_network(arch, info.image_shape, len(info.classes), seed=0).to(device)
     ours = recipe.startswith("ours")
     if ours:
-        x, y = move_to_device_if_it_fits(x, device), y.to(device)
-        folded = fold(network, x, model)
-        assert folded is not None  # the notebook's networks can be folded
-        optimizer = torch.optim.SGD(folded.parameter_groups(model.lr), lr=model.lr, fused=True)
-        step = training_step(folded, optimizer, "bf16" if recipe == "ours_bf16" else "float32")
-        step = capture_step(step, folded) if device.type == "cuda" else step
-        x = x[:, : folded.channels]
+        _, _, precision = recipe.partition("_")
+        model = model.model_copy(update={"precision": precision or "float32"})
+        run = TrainingRun(network, x, y, model)
+        assert run.condensed is not None  # the notebook's networks can be condensed
+        x, y, step = run.images, run.labels, run.step
     else:
         step = plain_step(network, model.lr, device)
         n_rows = min(len(x), (WARM_UP + n_steps) * model.batch_size)

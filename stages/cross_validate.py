@@ -25,7 +25,7 @@ from mri_stages.storage.dataset import (
 )
 from mri_stages.storage.files import remove_path
 from mri_stages.storage.predictions import Predictions, write_predictions
-from mri_stages.training.checkpoint import Checkpoint, fingerprint
+from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.held_out import fit_and_predict
 
@@ -67,7 +67,7 @@ def compute_key(model: Model, cross_validation: CrossValidation) -> str:
         "seed": cross_validation.seed,
     }
     files = [*list_label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
-    return fingerprint(values, files, set_up_device(model.threads))
+    return compute_fingerprint(values, files, set_up_device(model.threads))
 
 
 def predict_fold(

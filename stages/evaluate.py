@@ -1,6 +1,8 @@
 """Evaluate one model on the test rows: `python -m stages.evaluate MODEL`."""
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -8,9 +10,10 @@ import torch
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label, sample_roc_points
-from mri_stages.storage.dataset import load_scaled, read_info
+from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info
 from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import Prediction, RocPoint
@@ -21,31 +24,45 @@ from mri_stages.training.predict import predict_logits
 
 
 def main() -> None:
-    params, info = read_params(), read_info()
+    params = read_params()
+    info = read_info()
     name = parse_model_argument("evaluate", params.models)
-    negative = find_negative_label(params.evaluation.negative_class, info.classes)
+    negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
     test = load_scaled("test", info)
-    model = params.models[name]
+    logits = predict_test_logits(name, params.models[name], info, test)
+
+    probabilities = logits.softmax(1).numpy()
+    row_indices = np.arange(len(test.labels))
+    predictions = Predictions(row_indices, test.subjects, test.labels, probabilities)
+    loss = float(torch.nn.functional.cross_entropy(logits.double(), torch.from_numpy(test.labels)))
+    metrics = compute_metrics(predictions, info.classes, negative_label, loss)
+    metrics = metrics.model_copy(update={"diverged": not math.isfinite(loss)})
+
+    write_json(paths.metrics(name), metrics.to_json())
+    write_predictions(paths.predictions(name), predictions, info.classes)
+    write_confusion(paths.confusion(name), predictions, info.classes)
+    roc_points = sample_roc_points(predictions, info.classes, negative_label)
+    write_csv(paths.roc(name), RocPoint._fields, roc_points)
+
+    note = ", diverged" if metrics.diverged else ""
+    print(
+        f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval "
+        f"{metrics.ci_low:.4f} to {metrics.ci_high:.4f}{note}"
+    )
+
+
+def predict_test_logits(name: str, model: Model, info: Info, test: LabelledImages) -> torch.Tensor:
+    """Return the logits (N, K) of the test rows, on the CPU, by the weights that `train` wrote."""
     device = set_up_device(model.threads)
     network = build_network(model, info)
     load_weights(paths.weights(name), network)
+    return predict_logits(network.to(device), torch.from_numpy(test.images))
 
-    logits = predict_logits(network.to(device), torch.from_numpy(test.images))
-    labels = torch.from_numpy(test.labels)
-    loss = float(torch.nn.functional.cross_entropy(logits.double(), labels))
-    diverged = not math.isfinite(loss)
-    rows = np.arange(len(test.labels))
-    found = Predictions(rows, test.subjects, test.labels, logits.softmax(1).numpy())
-    metrics = compute_metrics(found, info.classes, negative, loss).model_copy(
-        update={"diverged": diverged}
-    )
-    write_json(paths.metrics(name), metrics.to_json())
-    write_predictions(paths.predictions(name), found, info.classes)
-    table = np.array(info.classes)[np.stack([test.labels, found.predicted], axis=1)]
-    write_csv(paths.confusion(name), Prediction._fields, table)
-    write_csv(paths.roc(name), RocPoint._fields, sample_roc_points(found, info.classes, negative))
-    interval = f"{metrics.ci_low:.4f} to {metrics.ci_high:.4f}{', diverged' if diverged else ''}"
-    print(f"{name}: accuracy {metrics.accuracy:.4f}, 95 % confidence interval {interval}")
+
+def write_confusion(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
+    """Write the actual and the predicted class of each row."""
+    labels = np.stack([predictions.labels, predictions.predicted], axis=1)
+    write_csv(path, Prediction._fields, np.array(classes)[labels])
 
 
 if __name__ == "__main__":

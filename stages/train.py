@@ -13,8 +13,8 @@ from mri_stages.storage.dataset import list_label_files, load_scaled, read_info
 from mri_stages.storage.files import remove_path, write_csv
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.weights import save_weights
-from mri_stages.training.checkpoint import Checkpoint, fingerprint
-from mri_stages.training.device import device_name, set_up_device
+from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
+from mri_stages.training.device import get_device_name, set_up_device
 from mri_stages.training.fit import fit
 
 
@@ -34,13 +34,13 @@ def main() -> None:
     write_csv(paths.history(name), Epoch._fields, history)
     remove_checkpoints(name)
     seconds = time.perf_counter() - started
-    print(f"{name}: {seconds:.1f} s on {device_name(device)}, torch {torch.__version__}")
+    print(f"{name}: {seconds:.1f} s on {get_device_name(device)}, torch {torch.__version__}")
 
 
 def compute_key(model: Model, device: torch.device) -> str:
     """Return a hash of all that decides the weights, so that no other training resumes."""
     files = [*list_label_files("train"), paths.scaled_images("train")]
-    return fingerprint(model.model_dump(), files, device)
+    return compute_fingerprint(model.model_dump(), files, device)
 
 
 def remove_checkpoints(name: str) -> None:

@@ -98,7 +98,13 @@ def test_cross_validate_scales_and_trains_each_fold_on_its_own_rows(flat: Path) 
         held_out = choose_validation_rows(recipe, Y[order], SUBJECTS[order], CLASSES)
         assert held_out is not None
         network = make_network("simple_nn2", (3, 2, 2), 2, recipe.seed)
-        train(network, x, torch.from_numpy(Y[order]), recipe, held_out=torch.from_numpy(held_out))
+        train(
+            network,
+            x,
+            torch.from_numpy(Y[order]),
+            recipe,
+            validation_mask=torch.from_numpy(held_out),
+        )
         with torch.no_grad():
             expected = network.eval()(x_test).softmax(1)
         np.testing.assert_allclose(found.probabilities[test], expected, rtol=1e-3, atol=1e-5)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from tests.conftest import PARAMS, call_stage, write_raw
-from tests.helpers.networks import recipe
+from tests.helpers.plain_training import make_recipe
 
 from mri_stages import paths
 from mri_stages.errors import InputError
@@ -46,7 +46,7 @@ def test_run_of_a_learning_rate_trains_each_seed_on_rows_not_held_out(stage: Sta
     assert not set(rows.subjects[chosen]) & set(rows.subjects[~chosen])
     x, y = torch.from_numpy(rows.images[~chosen]), torch.from_numpy(rows.labels[~chosen])
     network = make_network("simple_nn2", (3, 36, 40), 3, seed=1)
-    train(network, x, y, recipe(lr=0.01, batch_size=5, epochs=2, seed=1))
+    train(network, x, y, make_recipe(lr=0.01, batch_size=5, epochs=2, seed=1))
     loss, accuracy = loss_and_accuracy(network, x, y)
     assert second.train_loss == pytest.approx(loss, rel=1e-5)
     assert (second.rows, second.held_out_rows) == (len(y), chosen.sum())

@@ -7,12 +7,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.conftest import PARAMS, REPO, call_stage, load_npy, write_raw
-from tests.helpers.networks import ZOO, plain_training, recipe
+from tests.helpers.networks import ZOO
+from tests.helpers.params import write_params
+from tests.helpers.plain_training import make_recipe, train_plainly
+from tests.helpers.project import REPO
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import call_stage, load_npy, make_environment
 
 from mri_stages.storage.files import read_csv
 from mri_stages.storage.history import Epoch
@@ -29,47 +34,59 @@ def scaled(workspace: Path) -> Path:
     return workspace
 
 
-def test_train_of_every_network_of_the_zoo_is_one_file_and_six_lines(scaled: Path) -> None:
+@pytest.mark.slow
+def test_train_takes_a_network_in_one_new_file(scaled: Path) -> None:
     """Each network is a new file in `models` of a copy of the project, and a group in params."""
     for folder in ("src", "stages"):
         shutil.copytree(REPO / folder, scaled / folder)
-    models = ""
+    changes: dict[str, Any] = {}
     for name in ZOO:
         code = f"from tests.helpers.networks import ZOO\n\nmake_network = ZOO[{name!r}]\n"
         (scaled / f"src/mri_stages/models/my_{name}.py").write_text(code)
-        models += f"  {name}:\n    arch: my_{name}\n    lr: 0.01\n    batch_size: 5\n"
-    (scaled / "params.yaml").write_text(PARAMS.replace("evaluation:", f"{models}evaluation:"))
-    code = (
-        "import sys; from mri_stages.console import run_command; from stages import train\n"
-        f"for sys.argv[1:] in {[[name] for name in ZOO]}: run_command(train.main)"
-    )
-    env = {**os.environ, "PYTHONPATH": f"{scaled}/src{os.pathsep}{scaled}{os.pathsep}{REPO}"}
-    subprocess.run([sys.executable, "-c", code], cwd=scaled, env=env, check=True)
+        changes[f"models.{name}"] = {"arch": f"my_{name}", "lr": 0.01, "batch_size": 5}
+    write_params(scaled, changes)
+    train_models(scaled, *ZOO)
+
     grey = torch.from_numpy(load_npy(scaled / "data/scaled/x_train.npy")).view(-1, 1, *SHAPE[1:])
+    images = grey.repeat(1, 3, 1, 1)
     labels = torch.from_numpy(load_npy(scaled / "data/flat/y_train.npy"))
-    for name, make in ZOO.items():
+    recipe = make_recipe(lr=0.01, epochs=2)
+    for name, make_network in ZOO.items():
         torch.manual_seed(3)
-        network = make(SHAPE, 3)
+        network = make_network(SHAPE, 3)
         # In float32 a larger rate would make much of the rounding, which differs between CPUs.
-        plain = plain_training(network, grey.repeat(1, 3, 1, 1), labels, recipe(lr=0.01, epochs=2))
-        saved = load_file(scaled / f"models/{name}.safetensors")
-        torch.testing.assert_close(saved, dict(network.state_dict()), rtol=1e-4, atol=1e-5)
+        expected = train_plainly(network, images, labels, recipe)
+        weights = load_file(scaled / f"models/{name}.safetensors")
+        torch.testing.assert_close(weights, dict(network.state_dict()), rtol=1e-4, atol=1e-5)
         history = read_csv(scaled / f"plots/history/{name}.csv", Epoch)
-        expected = [epoch.last_batch_loss for epoch in plain]
-        assert [epoch.last_batch_loss for epoch in history] == pytest.approx(expected, rel=1e-3)
+        expected_losses = [row.last_batch_loss for row in expected]
+        assert [row.last_batch_loss for row in history] == pytest.approx(expected_losses, rel=1e-3)
 
 
+def train_models(folder: Path, *names: str) -> None:
+    """Run the stage for each model, in one process that runs the code of `folder`."""
+    code = (
+        "import sys; from stages import train\n"
+        f"for name in {names}:\n"
+        "    sys.argv = ['train', name]\n"
+        "    train.main()\n"
+    )
+    environment = make_environment()
+    environment["PYTHONPATH"] = f"{folder}{os.pathsep}{environment['PYTHONPATH']}"
+    subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)
+
+
+@pytest.mark.slow
 def test_train_killed_after_a_checkpoint_resumes_to_the_same_bytes(
     scaled: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (scaled / "params.yaml").write_text(PARAMS.replace("epochs: 2", "epochs: 40"))
-    code = (  # the stage, with a checkpoint after every epoch
-        "import sys; from mri_stages.console import run_command; from stages import train\n"
-        "train.Checkpoint.__init__.__defaults__ = (0,); sys.argv = ['train', 'conv']\n"
-        "run_command(train.main)"
+    write_params(scaled, {"train.epochs": 40})
+    code = (
+        "import sys; from stages import train; from mri_stages.training import checkpoint\n"
+        "checkpoint.SECONDS_BETWEEN_CHECKPOINTS = 0; sys.argv = ['train', 'conv']\n"
+        "train.main()\n"
     )
-    env = {**os.environ, "PYTHONPATH": f"{REPO}/src{os.pathsep}{REPO}"}
-    process = subprocess.Popen([sys.executable, "-c", code], cwd=scaled, env=env)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=scaled, env=make_environment())
     while not list(scaled.glob("models/conv.*.checkpoint")):
         assert process.poll() is None
     process.kill()
@@ -77,9 +94,9 @@ def test_train_killed_after_a_checkpoint_resumes_to_the_same_bytes(
     weights = scaled / "models/conv.safetensors"
     assert not weights.exists()
     call_stage(scaled, "train", "conv")
-    said = capsys.readouterr().out
-    assert "epoch 1/40:" not in said  # it was not trained again
-    assert "epoch 40/40:" in said
+    output = capsys.readouterr().out
+    assert "epoch 1/40:" not in output  # it was not trained again
+    assert "epoch 40/40:" in output
     resumed = weights.read_bytes()
     assert list((scaled / "models").iterdir()) == [weights]
     call_stage(scaled, "train", "conv")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.helpers.networks import Views
 from tests.helpers.study_runs import made_up
-from tests.training.test_predict import Views
 from torch import nn
 
 from mri_stages.storage.history import Epoch

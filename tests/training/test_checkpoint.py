@@ -4,108 +4,192 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.helpers.networks import recipe
-from tests.training.test_loop import OPTIONS, fresh, rows
+from tests.helpers.plain_training import make_recipe, make_rows, make_zoo_network
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mri_stages.training import checkpoint
-from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.checkpoint import Checkpoint, Weights, compute_fingerprint
 from mri_stages.training.loop import train
 
-EPOCHS = 4
-State = dict[str, torch.Tensor]
+N_EPOCHS = 4
 
 
-def trained(epochs: int, to: Checkpoint | None = None) -> State:
-    network = fresh("batchnorm_dropout")
-    train(network, *rows(), recipe(epochs=epochs, shuffle=True, **OPTIONS), checkpoint=to)
+def train_network(n_epochs: int, to: Checkpoint | None = None) -> Weights:
+    """Return the weights after a training with shuffling and dropout."""
+    network = make_zoo_network("batchnorm_dropout")
+    train(network, *make_rows(), make_recipe(epochs=n_epochs, shuffle=True), checkpoint=to)
     return network.state_dict()
 
 
-def same(a: State, b: State) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+def is_same(state: Weights, expected: Weights) -> bool:
+    if state.keys() != expected.keys():
+        return False
+    return all(torch.equal(state[name], expected[name]) for name in state)
 
 
-def objects() -> tuple[nn.Module, torch.optim.Optimizer, LRScheduler, torch.Generator]:
-    module = fresh("batchnorm_dropout")
-    optimizer = torch.optim.Adam(module.parameters())
-    return module, optimizer, CosineAnnealingLR(optimizer, 9), torch.Generator().manual_seed(3)
+class State:
+    """All parts of a training, fresh or after a step."""
+
+    def __init__(self) -> None:
+        self.module: nn.Module = make_zoo_network("batchnorm_dropout")
+        self.optimizer = torch.optim.Adam(self.module.parameters())
+        self.schedule = CosineAnnealingLR(self.optimizer, 9)
+        self.generator = torch.Generator().manual_seed(3)
+
+    @property
+    def parts(self) -> list[checkpoint.Stateful]:
+        return [self.module, self.optimizer, self.schedule]
+
+    def take_step(self) -> None:
+        self.module(make_rows()[0]).sum().backward()
+        self.optimizer.step()
+        self.schedule.step()
+        torch.rand(5, generator=self.generator)
 
 
-def test_restore_puts_back_every_state(tmp_path: Path) -> None:
-    first_rate = objects()[2].get_last_lr()
-    module, optimizer, schedule, generator = objects()
-    module(rows()[0]).sum().backward()
-    optimizer.step()
-    schedule.step()
-    torch.rand(5, generator=generator)
-    history, best = [(0, 0.5, float("inf"), None)], {"w": torch.rand(2)}
-    saved = Checkpoint(tmp_path / "state", seconds=0)
-    saved.save([module, optimizer, schedule], generator, history, best)
-    expected = torch.rand(3), torch.rand(3, generator=generator)
-    other, other_optimizer, other_schedule, other_generator = objects()
-    rows_of_history, best_weights = Checkpoint(tmp_path / "state").restore(
-        [other, other_optimizer, other_schedule], other_generator
+@pytest.fixture
+def saved(tmp_path: Path) -> State:
+    """Return a state after a step, saved in the file `state`."""
+    state = State()
+    state.take_step()
+    history = [(0, 0.5, float("inf"), None)]
+    best_weights = {"w": torch.ones(2)}
+    Checkpoint(tmp_path / "state", seconds=0).save(
+        state.parts, state.generator, history, best_weights
     )
-    assert rows_of_history == [list(history[0])]
-    assert best_weights is not None
-    assert same(best_weights, best)
-    assert other_schedule.get_last_lr() == schedule.get_last_lr() != first_rate
+    return state
+
+
+def test_restore_puts_back_module_and_buffers(saved: State, tmp_path: Path) -> None:
+    state = State()
+    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    assert is_same(state.module.state_dict(), saved.module.state_dict())
+
+
+def test_restore_puts_back_the_optimizer(saved: State, tmp_path: Path) -> None:
+    state = State()
+    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    expected = saved.optimizer.state_dict()
+    restored = state.optimizer.state_dict()
+    assert restored["param_groups"] == expected["param_groups"]
+    for key, moments in expected["state"].items():
+        assert is_same(restored["state"][key], moments)
+
+
+def test_restore_puts_back_the_schedule(saved: State, tmp_path: Path) -> None:
+    state = State()
+    first_rate = state.schedule.get_last_lr()
+    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    assert state.schedule.get_last_lr() == saved.schedule.get_last_lr() != first_rate
+
+
+def test_restore_puts_back_both_random_states(saved: State, tmp_path: Path) -> None:
+    expected = torch.rand(3), torch.rand(3, generator=saved.generator)
+    state = State()
+    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
     assert torch.equal(torch.rand(3), expected[0])
-    assert torch.equal(torch.rand(3, generator=other_generator), expected[1])
-    assert same(other.state_dict(), module.state_dict())  # buffers too
-    moments, other_moments = optimizer.state_dict(), other_optimizer.state_dict()
-    assert moments["param_groups"] == other_moments["param_groups"]
-    for key, state in moments["state"].items():
-        assert same(state, other_moments["state"][key])
+    assert torch.equal(torch.rand(3, generator=state.generator), expected[1])
 
 
-def test_save_waits_for_its_interval_from_the_start_on(tmp_path: Path) -> None:
-    for seconds, written in ((3600, False), (0, True)):
-        trained(EPOCHS, Checkpoint(tmp_path / "state", seconds))
-        assert (tmp_path / "state").exists() == written
+def test_restore_returns_history_and_best_weights(saved: State, tmp_path: Path) -> None:
+    state = State()
+    history, best_weights = Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    assert history == [[0, 0.5, float("inf"), None]]
+    assert best_weights is not None
+    assert is_same(best_weights, {"w": torch.ones(2)})
 
 
-def test_restore_of_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_restore_without_a_file_changes_nothing(tmp_path: Path) -> None:
+    state = State()
+    before = state.generator.get_state()
+    restored = Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    assert restored == ([], None)
+    assert torch.equal(state.generator.get_state(), before)
+
+
+@pytest.mark.parametrize(("seconds", "is_written"), [(3600, False), (0, True)])
+def test_save_waits_from_the_start_on(tmp_path: Path, seconds: float, is_written: bool) -> None:
+    train_network(N_EPOCHS, Checkpoint(tmp_path / "state", seconds))
+    assert (tmp_path / "state").exists() == is_written
+
+
+def test_save_waits_again_after_a_save(tmp_path: Path) -> None:
+    state = State()
     path = tmp_path / "state"
-    expected = trained(EPOCHS)
-    trained(3, Checkpoint(path, seconds=0))
-    good = path.read_bytes()
-    damaged = [good[:end] for end in (0, 7, 100, len(good) // 2, len(good) - 30)] + [bytes(1000)]
+    to = Checkpoint(path, seconds=3600)
+    to.last_save -= 3601
+    to.save(state.parts, state.generator, [], None)
+    path.unlink()
+    to.save(state.parts, state.generator, [], None)
+    assert not path.exists()
+
+
+def damage(good: bytes) -> list[bytes]:
+    """Return files that are cut, empty, or have one wrong bit in the weights."""
+    middle = len(good) // 2
+    damaged = [good[:end] for end in (0, 7, 100, middle, len(good) - 30)]
+    damaged.append(bytes(1000))
     start = good.index(b"data/0") + 200  # in the random weights of the first layer
     for place in range(start, start + 1500, 370):
         damaged.append(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
-    for content in damaged:
+    return damaged
+
+
+def test_restore_names_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "state"
+    train_network(3, Checkpoint(path, seconds=0))
+    for content in damage(path.read_bytes()):
         path.write_bytes(content)
         assert Checkpoint(path).restore([], torch.Generator()) == ([], None)
         assert str(path) in capsys.readouterr().out
+
+
+def test_train_starts_again_after_a_damaged_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    expected = train_network(N_EPOCHS)
+    train_network(3, Checkpoint(path, seconds=0))
+    good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
-    assert same(trained(EPOCHS, Checkpoint(path)), expected)
+    assert is_same(train_network(N_EPOCHS, Checkpoint(path)), expected)
 
 
 def test_save_without_room_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resource = pytest.importorskip("resource", reason="no limits on Windows")
-    expected = trained(EPOCHS)
+    expected = train_network(N_EPOCHS)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
     try:
-        weights = trained(EPOCHS, Checkpoint(tmp_path / "state", seconds=0))
+        weights = train_network(N_EPOCHS, Checkpoint(tmp_path / "state", seconds=0))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "no checkpoint" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
-    assert same(weights, expected)
+    assert is_same(weights, expected)
 
 
-def test_fingerprint_changes_with_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_count_bytes_counts_nested_tensors() -> None:
+    state = {"a": [torch.zeros(3), {"b": torch.zeros(2, dtype=torch.float64)}], "c": 5}
+    assert checkpoint.count_bytes(state) == 3 * 4 + 2 * 8
+
+
+def test_fingerprint_reads_the_code_of_the_package() -> None:
     assert (checkpoint.CODE / "training/loop.py").is_file()
+
+
+@pytest.mark.parametrize("changed", ["lr", "data", "code"])
+def test_fingerprint_changes_with_every_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
     monkeypatch.setattr(checkpoint, "CODE", tmp_path / "src")
-    data, code = tmp_path / "data", tmp_path / "src/mri_stages/models/layers.py"
+    code = tmp_path / "src/models/layers.py"
     code.parent.mkdir(parents=True)
-    keys = set()
-    for lr, of_data, of_code in ("111", "111", "211", "121", "112"):
-        data.write_text(of_data)
-        code.write_text(of_code)
-        keys.add(checkpoint.fingerprint({"lr": lr}, [data], torch.device("cpu")))
-    assert len(keys) == 4
+
+    def compute(values: dict[str, str]) -> str:
+        (tmp_path / "data").write_text(values["data"])
+        code.write_text(values["code"])
+        return compute_fingerprint({"lr": values["lr"]}, [tmp_path / "data"], torch.device("cpu"))
+
+    values = {"lr": "1", "data": "1", "code": "1"}
+    assert compute(values) == compute(values)
+    assert compute(values) != compute(values | {changed: "2"})

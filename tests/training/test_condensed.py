@@ -1,4 +1,4 @@
-"""The folded network against the plain network and plain SGD."""
+"""The condensed network against the plain network and plain SGD."""
 
 import copy
 from collections.abc import Callable
@@ -6,32 +6,46 @@ from typing import Any
 
 import pytest
 import torch
-from tests.helpers.networks import ZOO, recipe
+from tests.helpers.networks import ZOO
+from tests.helpers.plain_training import make_recipe
 from torch import nn
 from torch.nn.utils import weight_norm
 
 from mri_stages.console import print_once
 from mri_stages.models import make_network
-from mri_stages.training.condensed import FoldedNetwork, active_features, fold, reason_not_to_fold
+from mri_stages.training.condensed import (
+    CondensedNetwork,
+    condense,
+    explain_why_not_condensed,
+    find_active_features,
+    move_pooling_before_relu,
+)
 
-SHAPE, ROWS, BATCH = (3, 36, 40), 23, 5
+SHAPE = (3, 36, 40)
+N_ROWS = 23
+BATCH_SIZE = 5
 
 
-def images(equal: bool, constant: bool, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def make_images(
+    equal: bool = True, constant: bool = True, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
-    x = torch.randn(ROWS, 1 if equal else 3, *SHAPE[1:], generator=generator, dtype=dtype)
+    channels = 1 if equal else 3
+    images = torch.randn(N_ROWS, channels, *SHAPE[1:], generator=generator, dtype=dtype)
     if constant:
-        x[:, :, :6] = 0  # a background, scaled
-    return x.expand(-1, 3, -1, -1)
+        images[:, :, :6] = 0  # a background, scaled
+    return images.expand(-1, 3, -1, -1)
 
 
-def take_steps(network: nn.Module, optimizer: torch.optim.SGD, x: torch.Tensor, steps: int) -> None:
-    y = torch.arange(ROWS) % 4
-    batches = list(zip(x.split(BATCH), y.split(BATCH), strict=True))  # the last is smaller
-    for step in range(steps):
-        batch, labels = batches[step % len(batches)]
+def take_steps(
+    network: nn.Module, optimizer: torch.optim.SGD, images: torch.Tensor, n_steps: int
+) -> None:
+    labels = torch.arange(N_ROWS) % 4
+    batches = list(zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True))
+    for step in range(n_steps):
+        batch_images, batch_labels = batches[step % len(batches)]  # the last one is smaller
         optimizer.zero_grad()
-        nn.functional.cross_entropy(network(batch), labels).backward()
+        nn.functional.cross_entropy(network(batch_images), batch_labels).backward()
         optimizer.step()
 
 
@@ -39,60 +53,81 @@ def take_steps(network: nn.Module, optimizer: torch.optim.SGD, x: torch.Tensor, 
 @pytest.mark.parametrize("equal", [True, False])
 @pytest.mark.parametrize("constant", [True, False])
 @pytest.mark.parametrize("lr", [0.01, 1e-8])
-def test_folded_network_equals_plain(arch: str, equal: bool, constant: bool, lr: float) -> None:
+def test_condensed_network_equals_plain(arch: str, equal: bool, constant: bool, lr: float) -> None:
     network = make_network(arch, SHAPE, 4, seed=0).double()
     plain = copy.deepcopy(network)
     start = copy.deepcopy(network.state_dict())
-    x = images(equal, constant, torch.float64)
-    take_steps(plain, torch.optim.SGD(plain.parameters(), lr=lr), x, steps=30)
-    folded = fold(network, x, recipe())
-    assert folded is not None
-    optimizer = torch.optim.SGD(folded.parameter_groups(lr), lr=lr, fused=True)
-    take_steps(folded, optimizer, x, steps=30)
-    folded.unfold()
+    images = make_images(equal, constant, torch.float64)
+    take_steps(plain, torch.optim.SGD(plain.parameters(), lr=lr), images, n_steps=30)
+
+    condensed = condense(network, images, make_recipe())
+    assert condensed is not None
+    take_steps(condensed, condensed.make_optimizer(lr), images, n_steps=30)
+    condensed.expand()
+
     for name, weight in network.state_dict().items():
         # The updates: at 1e-8 weights hardly move, so equal weights would prove nothing.
-        move, expected = weight - start[name], plain.state_dict()[name] - start[name]
+        move = weight - start[name]
+        expected = plain.state_dict()[name] - start[name]
         assert (move - expected).abs().max() < 1e-5 * expected.abs().max(), name
 
 
-def test_folded_network_is_smaller_and_leaves_weights_of_constant_pixels_alone() -> None:
+def test_condensed_network_has_one_channel_and_no_constant_pixel() -> None:
+    network: Any = make_network("simple_nn2", SHAPE, 4, seed=0)
+    condensed = CondensedNetwork(network, make_images())
+    assert condensed.first.weight.numel() == 128 * 30 * 40  # 30 of 36 lines
+
+
+def test_condensed_convolution_has_one_channel() -> None:
+    network: Any = make_network("conv_nn2", SHAPE, 4, seed=0)
+    condensed = CondensedNetwork(network, make_images())
+    assert condensed.first.weight.shape == (16, 1, 5, 5)
+
+
+def test_expand_leaves_weights_of_constant_pixels_alone() -> None:
     network: Any = make_network("simple_nn2", SHAPE, 4, seed=0)
     before = network[1].weight.detach().clone()
-    x = images(equal=True, constant=True)
-    folded = FoldedNetwork(network, x)
-    assert folded.first.weight.numel() == 128 * 30 * 40  # one channel, 30 of 36 lines
-    take_steps(folded, torch.optim.SGD(folded.parameter_groups(0.1), lr=0.1), x, 5)
-    folded.unfold()
-    moved = torch.ne(network[1].weight, before).view(128, *SHAPE)
-    assert not moved[:, :, :6].any()
-    assert moved[:, :, 6:].float().mean() > 0.9
+    images = make_images()
+    condensed = CondensedNetwork(network, images)
+    take_steps(condensed, condensed.make_optimizer(0.1), images, n_steps=5)
+    condensed.expand()
+    moved_mask = torch.ne(network[1].weight, before).view(128, *SHAPE)
+    assert not moved_mask[:, :, :6].any()
+    assert moved_mask[:, :, 6:].float().mean() > 0.9
 
 
 @pytest.mark.parametrize("value", [torch.nan, -torch.inf])
-def test_folded_network_with_a_weight_not_finite_gives_the_plain_logits(value: float) -> None:
+def test_condensed_network_of_a_weight_not_finite_gives_plain_logits(value: float) -> None:
     network: Any = make_network("conv_nn2", SHAPE, 4, seed=0)
     network[3].weight.data[0, 0, 0, 0] = value
-    x = images(equal=True, constant=False)
-    expected = network(x)  # before the fold
-    torch.testing.assert_close(FoldedNetwork(network, x)(x), expected, equal_nan=True)
+    images = make_images(constant=False)
+    expected = network(images)
+    condensed = CondensedNetwork(network, images)
+    torch.testing.assert_close(condensed(images), expected, equal_nan=True)
+
+
+def test_move_pooling_before_relu_swaps_each_pair() -> None:
+    names = ["ReLU", "MaxPool2d", "Conv2d", "ReLU", "MaxPool2d", "Flatten", "ReLU", "Linear"]
+    arguments = {"MaxPool2d": [2], "Conv2d": [1, 1, 3], "Linear": [1, 1]}
+    layers = [getattr(nn, name)(*arguments.get(name, [])) for name in names]
+    reordered = [type(layer).__name__ for layer in move_pooling_before_relu(layers)]
+    swapped = ["MaxPool2d", "ReLU", "Conv2d", "MaxPool2d", "ReLU", "Flatten", "ReLU", "Linear"]
+    assert reordered == swapped
 
 
 @pytest.mark.parametrize("name", [name for name in ZOO if name != "no_bias"])
-def test_fold_says_once_why_not(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_condense_says_once_why_not(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     network = ZOO[name](SHAPE, 4)
     print_once.cache_clear()
     for _ in range(2):  # two seeds of a study
-        assert fold(network, images(equal=True, constant=True), recipe()) is None
-    assert capsys.readouterr().out.count(str(reason_not_to_fold(network))) == 1
+        assert condense(network, make_images(), make_recipe()) is None
+    assert capsys.readouterr().out.count(str(explain_why_not_condensed(network))) == 1
 
 
-def test_fold_says_that_another_recipe_is_trained_as_it_is(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_condense_says_that_a_recipe_is_not_plain_sgd(capsys: pytest.CaptureFixture[str]) -> None:
     print_once.cache_clear()
     network = make_network("simple_nn2", SHAPE, 4, seed=0)
-    assert fold(network, images(equal=True, constant=True), recipe(momentum=0.9)) is None
+    assert condense(network, make_images(), make_recipe(momentum=0.9)) is None
     assert "SGD" in capsys.readouterr().out
 
 
@@ -106,6 +141,7 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "the same layer twice": lambda n: n.append(n[3]),
     "own forward": lambda n: setattr(n[1], "forward", torch.relu),
     "flatten from 2": lambda n: n.__setitem__(0, nn.Flatten(2)),
+    "flatten to 1": lambda n: n.__setitem__(0, nn.Flatten(1, 2)),
     "groups": lambda n: n.insert(0, nn.Conv2d(4, 4, 3, groups=2)),
     "circular": lambda n: n.insert(0, nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")),
     "reordered weights": lambda n: setattr(n[1].weight, "data", n[1].weight.t().contiguous().t()),
@@ -115,15 +151,15 @@ CHANGES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
 @pytest.mark.parametrize("change", CHANGES)
-def test_reason_not_to_fold_is_given_after_a_change(change: str) -> None:
+def test_explain_why_not_condensed_after_a_change(change: str) -> None:
     network = nn.Sequential(nn.Flatten(), nn.Linear(9, 4), nn.ReLU(), nn.Linear(4, 4))
-    assert reason_not_to_fold(network) is None
+    assert explain_why_not_condensed(network) is None
     CHANGES[change](network)
-    assert reason_not_to_fold(network)
+    assert explain_why_not_condensed(network)
 
 
-def test_active_features_are_those_that_are_not_0_in_every_row() -> None:
-    x = torch.zeros(600, 2, 3)
-    x[599, 0, 1] = 1e-30
-    x[0, 1, 2] = -1
-    assert active_features(x).tolist() == [1, 5]
+def test_find_active_features_are_not_0_in_every_row() -> None:
+    images = torch.zeros(600, 2, 3)
+    images[599, 0, 1] = 1e-30
+    images[0, 1, 2] = -1
+    assert find_active_features(images).tolist() == [1, 5]

@@ -1,4 +1,4 @@
-"""How far a training got, in a file beside the outs, so that a killed run resumes from there."""
+"""Checkpoints from which a killed training resumes."""
 
 import hashlib
 import json
@@ -17,74 +17,102 @@ from mri_stages.errors import InputError
 from mri_stages.storage.files import write_atomically
 
 CODE = Path(__file__).parents[1]
-Part = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+Stateful = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+Weights = dict[str, torch.Tensor]  # a state_dict
 
 
 class Checkpoint:
-    """All that the next step depends on, written between epochs, every `seconds` at most."""
+    """The training state in a file, saved after an epoch, at most once every `seconds`.
 
-    def __init__(self, path: Path, seconds: float = 30) -> None:
-        self.path, self.seconds = path, seconds
-        self.written = time.monotonic()  # a training shorter than that writes none
+    seconds: SECONDS_BETWEEN_CHECKPOINTS unless given. A training that is shorter saves none.
+    """
+
+    def __init__(self, path: Path, seconds: float | None = None) -> None:
+        self.path = path
+        self.seconds = SECONDS_BETWEEN_CHECKPOINTS if seconds is None else seconds
+        self.last_save = time.monotonic()
 
     def save(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[Stateful],
         generator: torch.Generator,
         history: Sequence[Sequence[Any]],
-        best: Mapping[str, torch.Tensor] | None,
+        best_weights: Mapping[str, torch.Tensor] | None,
     ) -> None:
-        """Write the state, unless the last write is less than `seconds` ago."""
-        if time.monotonic() - self.written < self.seconds:
+        """Write the state, unless the last save is less than `seconds` ago."""
+        if time.monotonic() - self.last_save < self.seconds:
             return
+
         state = {
             "parts": [part.state_dict() for part in parts],
-            "order": generator.get_state(),  # and augmentation
-            "random": torch.get_rng_state(),  # of dropout
+            "order": generator.get_state(),  # shuffling and augmentation draw from it
+            "random": torch.get_rng_state(),  # dropout draws from it
             "random_gpus": torch.cuda.get_rng_state_all()[:1],  # of cuda:0; empty without a GPU
             "history": [list(row) for row in history],
-            "best": best,
+            "best": best_weights,
         }
-        n_bytes = sum(v.nbytes for v in tree_leaves(state) if isinstance(v, torch.Tensor))
         try:
+            n_bytes = count_bytes(state)
             with write_atomically(self.path, n_bytes) as partial, partial.open("wb") as file:
                 torch.save(state, file)
-        except InputError as no_room:  # the training can do without
-            print(f"note: no checkpoint: {no_room}", flush=True)
-        self.written = time.monotonic()
+        except InputError as error:  # no room on the disk: the training can do without
+            print(f"note: no checkpoint: {error}", flush=True)
+        self.last_save = time.monotonic()
 
     def restore(
-        self, parts: Sequence[Part], generator: torch.Generator
-    ) -> tuple[list[list[Any]], dict[str, torch.Tensor] | None]:
-        """Put the state back; return history and best weights: [] and None without a whole file."""
+        self, parts: Sequence[Stateful], generator: torch.Generator
+    ) -> tuple[list[list[Any]], Weights | None]:
+        """Put the state back; return history and best weights.
+
+        Without a file, or with a damaged one, change nothing and return [] and None.
+        """
         if not self.path.exists():
             return [], None
         try:
-            with ZipFile(self.path) as archive:
-                if damaged := archive.testzip():  # compares each member with its CRC-32
-                    raise ValueError(f"{damaged} is damaged")
+            check_archive(self.path)
             state = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged bytes can raise any kind
             print(f"note: {self.path}: damaged ({error}), so training starts from zero")
             return [], None
-        for part, saved in zip(parts, state["parts"], strict=True):
-            part.load_state_dict(saved)
+
+        for part, part_state in zip(parts, state["parts"], strict=True):
+            part.load_state_dict(part_state)
         generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpus"])
-        print(f"{self.path}: resumes from its last checkpoint, after epoch {len(state['history'])}")
+        n_epochs = len(state["history"])
+        print(f"{self.path}: resumes from its last checkpoint, after epoch {n_epochs}")
         return state["history"], state["best"]
 
 
-def fingerprint(values: Mapping[str, Any], files: Iterable[Path], device: torch.device) -> str:
+def count_bytes(state: Any) -> int:
+    """Return the bytes of all tensors in a nested state."""
+    tensors = [leaf for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor)]
+    return sum(tensor.nbytes for tensor in tensors)
+
+
+def check_archive(path: Path) -> None:
+    """Raise ValueError if a member of the zip archive does not have its CRC-32."""
+    with ZipFile(path) as archive:
+        damaged_member = archive.testzip()
+    if damaged_member is not None:
+        raise ValueError(f"{damaged_member} is damaged")
+
+
+def compute_fingerprint(
+    values: Mapping[str, Any], files: Iterable[Path], device: torch.device
+) -> str:
     """Return a hash of all that decides a result: params, data, code, PyTorch and the device."""
-    made_by = {
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    environment = {
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "onednn": os.environ.get("ONEDNN_MAX_CPU_ISA"),
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "gpu": gpu,
     }
-    digest = hashlib.sha256(json.dumps([values, made_by], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([values, environment], sort_keys=True).encode())
     for path in (*files, *sorted(CODE.rglob("*.py"))):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -1,48 +1,52 @@
-"""A training step as CUDA graphs."""
+"""Run a training step as CUDA graphs: one launch on the GPU in place of dozens."""
 
 from collections.abc import Callable
 
 import torch
 from torch import nn
 
-Pair = tuple[torch.Tensor, torch.Tensor]
+StepResult = tuple[torch.Tensor, torch.Tensor]  # loss and number of correct rows, of one batch
+Step = Callable[[torch.Tensor, torch.Tensor], StepResult]  # takes images and labels
 
-
-Step = Callable[[torch.Tensor, torch.Tensor], Pair]  # images and labels to loss and right rows
+WARM_UP_STEPS = 3
 
 
 def capture_step(step: Step, module: nn.Module) -> Step:
-    """Return `step` as CUDA graphs, one per size of batch: one launch in place of dozens.
+    """Return `step` as CUDA graphs, one per size of batch.
 
     Before a capture the step runs for real, so the state of `module` is restored afterwards. A
-    call overwrites what the call before returned.
+    call overwrites the tensors that the call before it returned.
     """
-    graphs = dict[int, tuple[torch.cuda.CUDAGraph, Pair, Pair]]()
-    # One stream for all: cuBLAS keeps a workspace for each. A stream that another training shares
-    # would not do: destroying a graph drops a workspace that the other's graph uses.
+    graphs: dict[int, tuple[torch.cuda.CUDAGraph, StepResult, StepResult]] = {}
+    # All graphs share one stream, since cuBLAS keeps a workspace for each. Another training must
+    # not share it: destroying a graph drops a workspace that the other's graph uses.
     stream = torch.cuda.Stream()
 
-    def capture(batch: torch.Tensor, labels: torch.Tensor) -> None:
-        held = batch.clone(), labels.clone()
+    def capture(images: torch.Tensor, labels: torch.Tensor) -> None:
+        graph_images = images.clone()
+        graph_labels = labels.clone()
         state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+        # The first steps set up cuDNN and cuBLAS, which no graph may contain.
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
-            for _ in range(3):  # cuDNN and cuBLAS set themselves up
-                step(*held)
+            for _ in range(WARM_UP_STEPS):
+                step(graph_images, graph_labels)
         torch.cuda.current_stream().wait_stream(stream)
+
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
-            outputs = step(*held)
+            result = step(graph_images, graph_labels)
         module.load_state_dict(state)
-        graphs[len(batch)] = graph, held, outputs
+        graphs[len(images)] = graph, (graph_images, graph_labels), result
 
-    def replay(batch: torch.Tensor, labels: torch.Tensor) -> Pair:
-        if len(batch) not in graphs:
-            capture(batch, labels)
-        graph, held, outputs = graphs[len(batch)]
-        held[0].copy_(batch)
-        held[1].copy_(labels)
+    def replay(images: torch.Tensor, labels: torch.Tensor) -> StepResult:
+        if len(images) not in graphs:
+            capture(images, labels)
+        graph, (graph_images, graph_labels), result = graphs[len(images)]
+        graph_images.copy_(images)
+        graph_labels.copy_(labels)
         graph.replay()
-        return outputs
+        return result
 
     return replay

@@ -1,4 +1,4 @@
-"""Where the arithmetic runs, and what makes it give the same bytes every time."""
+"""Device selection and deterministic settings."""
 
 import ctypes
 import math
@@ -13,15 +13,24 @@ import torch
 
 from mri_stages.errors import InputError
 
+# Parameters of glibc's mallopt, as malloc.h numbers them.
+M_TRIM_THRESHOLD = -1
+M_MMAP_MAX = -4
+
+MAX_SHARE_OF_FREE_MEMORY = 0.5  # that the rows may take on the device
+FIRST_GPU_WITH_BF16 = (8, 0)  # compute capability
+MAX_REASON_LENGTH = 200  # characters
+
 
 def set_up_device(threads: int) -> torch.device:
-    """Return cuda:0 where there is one, else the CPU with `threads` threads.
+    """Return cuda:0 if there is a GPU, else the CPU with `threads` threads.
 
-    Select deterministic algorithms; an operation that has none warns and runs all the same.
+    Select deterministic algorithms. An operation that has none warns and runs all the same.
     """
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # cuBLAS is deterministic only with it
     torch.set_deterministic_debug_mode("warn")
-    # It would fill all new memory with NaN, against reads that none of these operations does.
+    # Off: it would fill new memory with NaN to expose uninitialised reads, which these operations
+    # do not have.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False  # cuDNN's own default is True
@@ -32,7 +41,7 @@ def set_up_device(threads: int) -> torch.device:
 
 @cache
 def has_gpu() -> bool:
-    """Return whether a kernel runs on a GPU here; a note says why a card cannot be used."""
+    """Return whether a kernel runs on a GPU here; print a note if a card cannot be used."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -42,13 +51,18 @@ def has_gpu() -> bool:
             reasons = [str(warning.message) for warning in caught]
         except RuntimeError as error:
             reasons = [str(error)]
+
     if reasons:
-        print(f"note: no GPU is used: {' '.join(reasons[0].split())[:200]}", flush=True)
+        reason = " ".join(reasons[0].split())[:MAX_REASON_LENGTH]
+        print(f"note: no GPU is used: {reason}", flush=True)
     return False
 
 
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+def get_device_name(device: torch.device) -> str:
+    """Return the name of the GPU, or CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "CPU"
 
 
 @contextmanager
@@ -57,39 +71,63 @@ def use_precision(precision: str) -> Iterator[None]:
 
     InputError for bf16 on a GPU that has none.
     """
-    if precision == "bf16" and has_gpu() and torch.cuda.get_device_capability() < (8, 0):
-        gpu = torch.cuda.get_device_name()
-        raise InputError(f"params.yaml: precision is bf16, which {gpu} lacks, expected float32")
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    # Also a switch of some CPUs, which never round. It was off: see `set_up_device`.
-    cudnn.allow_tf32 = matmul.allow_tf32 = precision != "float32" and has_gpu()
+    if precision == "bf16" and has_gpu():
+        check_bf16()
+    # allow_tf32 affects some CPUs too, so it stays off without a GPU. set_up_device left it off.
+    is_tf32_allowed = precision != "float32" and has_gpu()
+    allow_tf32(is_tf32_allowed)
     try:
         yield
     finally:
-        cudnn.allow_tf32 = matmul.allow_tf32 = False
+        allow_tf32(False)
+
+
+def check_bf16() -> None:
+    """Raise InputError if the GPU has no bf16."""
+    if torch.cuda.get_device_capability() < FIRST_GPU_WITH_BF16:
+        gpu = torch.cuda.get_device_name()
+        raise InputError(f"params.yaml: precision is bf16, which {gpu} lacks, expected float32")
+
+
+def allow_tf32(is_allowed: bool) -> None:
+    """Allow, or forbid, tf32 in convolutions and matrix products."""
+    torch.backends.cudnn.allow_tf32 = is_allowed
+    torch.backends.cuda.matmul.allow_tf32 = is_allowed
 
 
 def keep_freed_memory() -> None:
     """Tell glibc to keep what each step frees, since each page of a new block costs a fault."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        trim_threshold, mmap_max = -1, -4  # as malloc.h numbers them
-        mallopt(mmap_max, 0)
-        mallopt(trim_threshold, 2**31 - 1)
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # another C library than glibc may lack it
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def move_to_device_if_it_fits(
-    rows: torch.Tensor, device: torch.device, free: float | None = None
+    images: torch.Tensor, device: torch.device, free_bytes: float | None = None
 ) -> torch.Tensor:
-    """Return `rows` on the device; where they take over half of its free bytes, as they are.
+    """Return `images` (N, C, H, W) on the device, or as they are if they take over half of it.
 
-    `free` is the device's free memory unless given. A line says when rows stay on the host. An
-    axis of stride 0 is copied once and keeps its stride.
+    free_bytes: the device's free memory unless given. A line says when images stay on the host.
+    Equal channels (of stride 0) are copied once and keep their stride.
     """
-    once = rows[:, :1] if rows.stride(1) == 0 else rows
-    if free is None:
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else math.inf
-    if 2 * once.nbytes <= free:
-        return once.to(device).expand(rows.shape)
-    print(f"note: {once.nbytes:,} bytes of rows, {free:,} free on {device}: each batch is copied")
-    return rows
+    has_equal_channels = images.stride(1) == 0
+    stored = images[:, :1] if has_equal_channels else images
+    if free_bytes is None:
+        free_bytes = get_free_bytes(device)
+    if stored.nbytes <= MAX_SHARE_OF_FREE_MEMORY * free_bytes:
+        return stored.to(device).expand(images.shape)
+    print(
+        f"note: {stored.nbytes:,} bytes of rows, {free_bytes:,} free on {device}: each batch is "
+        "copied"
+    )
+    return images
+
+
+def get_free_bytes(device: torch.device) -> float:
+    """Return the free memory of a GPU; infinite for the CPU, where the rows already are."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return math.inf

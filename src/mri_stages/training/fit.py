@@ -52,7 +52,7 @@ def fit(
         torch.from_numpy(data.images),
         torch.from_numpy(data.labels),
         model,
-        held_out=None if validation_mask is None else torch.from_numpy(validation_mask),
+        validation_mask=None if validation_mask is None else torch.from_numpy(validation_mask),
         checkpoint=checkpoint,
         quiet=quiet,
     )

@@ -1,170 +1,263 @@
-"""The training loop, read from top to bottom."""
+"""The training loop: `train` lists the steps, `TrainingRun` takes them, in the same order."""
 
 import copy
 import math
-from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
 from tqdm import tqdm
 
 from mri_stages.config.schema import Recipe
-from mri_stages.errors import InputError
 from mri_stages.storage.history import Epoch
-from mri_stages.training.augmentation import augmented
-from mri_stages.training.checkpoint import Checkpoint, Part
-from mri_stages.training.condensed import fold
-from mri_stages.training.cuda_graphs import Pair, Step, capture_step
+from mri_stages.training.augmentation import augment_images
+from mri_stages.training.checkpoint import Checkpoint, Stateful, Weights
+from mri_stages.training.checks import check_recipe
+from mri_stages.training.condensed import condense
+from mri_stages.training.cuda_graphs import Step, StepResult, capture_step
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
-from mri_stages.training.optimization import class_weights, cross_entropy, make_optimizer
-from mri_stages.training.validation import lowest, validation
+from mri_stages.training.optimization import (
+    compute_class_weights,
+    make_optimizer,
+    make_schedule,
+    weighted_cross_entropy,
+)
+from mri_stages.training.validation import (
+    count_epochs_since_best,
+    find_best_epoch,
+    score_validation_rows,
+)
 
-STEPS_BETWEEN_CHECKS = 50  # for a NaN loss: each check makes the host wait for a GPU
+STEPS_BETWEEN_NAN_CHECKS = 50  # each check makes the host wait for a GPU
 
 
 def train(
     network: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    images: torch.Tensor,
+    labels: torch.Tensor,
     recipe: Recipe,
     *,
-    held_out: torch.Tensor | None = None,
+    validation_mask: torch.Tensor | None = None,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
-    x: (N, C, H, W) float32, may be a memory map larger than memory; equal channels may have a
-    stride of 0. y: (N,) int64. held_out: (N,) bool, the rows for validation: the weights of the
-    epoch with the lowest loss on them are kept. checkpoint: where a killed run of the same training
-    on the same fresh `network` left one, resume to the same weights (on the CPU to the bit).
+    images: (N, C, H, W) float32, may be a memory map larger than memory; equal channels may have a
+    stride of 0. labels: (N,) int64. validation_mask: (N,) bool, the rows that do not train; the
+    weights of the epoch with the lowest loss on them are kept. checkpoint: if a killed run of the
+    same training of the same fresh `network` left one, resume to the same weights (on the CPU to
+    the bit). quiet: print no line per epoch.
     """
-    device = next(network.parameters()).device
-    x, y = move_to_device_if_it_fits(x, device), y.to(device)
-    if held_out is None:
-        held_out = torch.zeros(len(y), dtype=torch.bool)
-    fitted, held = (chosen.nonzero().squeeze(1) for chosen in (~held_out, held_out))
-    n_steps = -(-len(fitted) // recipe.batch_size)
-    check(recipe, network, x, len(fitted))
-
-    folded = fold(network, x, recipe)
-    if folded is None:
-        trained: nn.Module = network
-        optimizer = make_optimizer(recipe, network.parameters())
-    else:
-        trained, x = folded, x[:, : folded.channels]
-        optimizer = torch.optim.SGD(folded.parameter_groups(recipe.lr), lr=recipe.lr, fused=True)
-    parts: list[Part] = [trained, optimizer]  # of a checkpoint
-    schedule = None
-    if recipe.schedule == "cosine":
-        schedule = CosineAnnealingLR(optimizer, recipe.epochs * n_steps)
-        parts.append(schedule)
-    weights = class_weights(recipe, y[fitted.to(device)], int(y.max()) + 1)
-    step = training_step(trained, optimizer, recipe.precision, weights)
-    if folded is not None and device.type == "cuda":
-        step = capture_step(step, folded)
-
-    generator = torch.Generator().manual_seed(recipe.seed)
-    history: list[Epoch] = []
-    best: dict[str, Any] | None = None  # the weights after the epoch `lowest(history)`
+    run = TrainingRun(network, images, labels, recipe, validation_mask)
     if checkpoint is not None:
-        rows_of_history, best = checkpoint.restore(parts, generator)
-        history = [Epoch(*row) for row in rows_of_history]
-    bar = tqdm(total=recipe.epochs * n_steps, initial=len(history) * n_steps, disable=None)
-    with use_precision(recipe.precision), bar:
-        for epoch in range(len(history), recipe.epochs):
-            order = fitted
-            if recipe.shuffle:
-                order = fitted[torch.randperm(len(fitted), generator=generator)]
-            labels_in_order = y[order.to(device)]
-            batches = labels_in_order.split(recipe.batch_size)
-            # On the device: reading them at every step would make the host wait for it.
-            losses = torch.full((n_steps,), torch.nan, device=device)
-            correct = torch.zeros((), dtype=torch.int64, device=device)
-            for i, rows in enumerate(order.to(x.device).split(recipe.batch_size)):
-                images = x.index_select(0, rows).to(device)
-                if recipe.augment is not None:
-                    images = augmented(images, recipe.augment, generator)
-                losses[i], right = step(images, batches[i])
-                correct += right
-                if schedule is not None:
-                    schedule.step()
-                bar.update()
-                if (i + 1) % STEPS_BETWEEN_CHECKS == 0 and losses[: i + 1].isnan().any():
-                    # NaN logits count as class 0.
-                    correct += (labels_in_order[(i + 1) * recipe.batch_size :] == 0).sum()
-                    break
+        run.resume(checkpoint)
 
-            sizes = torch.tensor([len(labels) for labels in batches])
-            of_batches = losses.cpu().double()
-            loss = float((of_batches * sizes).sum() / len(fitted))
-            row = Epoch(epoch, loss, float(of_batches[-1]), int(correct) / len(fitted))
-            if len(held):
-                row = Epoch(*row[:4], *validation(trained, x, y, held, weights))
-            history.append(row)
-            if lowest(history) == epoch:
-                best = copy.deepcopy(trained.state_dict())
-            bar.set_postfix(epoch=epoch, loss=f"{loss:.4g}")
-            if bar.disable and not quiet:
-                print(f"epoch {epoch + 1}/{recipe.epochs}: {row.in_words()}", flush=True)
-            # A loss of NaN makes the gradient of the last layer NaN, and soon all weights: every
-            # later prediction is class 0. An infinite loss can recover, so it ends nothing.
-            if math.isnan(loss) or (recipe.patience and epoch - lowest(history) >= recipe.patience):
+    with use_precision(recipe.precision), run.make_bar() as bar:
+        for epoch in range(len(run.history), recipe.epochs):
+            row = run.train_epoch(epoch, bar)
+            row = run.validate(row)
+            run.history.append(row)
+            run.keep_best()
+            report_epoch(row, recipe.epochs, bar, quiet)
+
+            if run.should_stop():
                 break
-            if checkpoint is not None and epoch + 1 < recipe.epochs:
-                checkpoint.save(parts, generator, history, best)
+            is_last = epoch + 1 == recipe.epochs
+            if checkpoint is not None and not is_last:
+                run.save(checkpoint)
 
-    optimizer.zero_grad()  # frees the gradients, which are as large as the weights
-    if best is not None:
-        trained.load_state_dict(best)
-    if folded is not None:
-        folded.unfold()
-    diverged = best is None and math.isnan(history[-1].train_loss)
-    if diverged or not all(parameter.isfinite().all() for parameter in network.parameters()):
-        for tensor in network.state_dict().values():  # which are NaN depends on the moment
-            if tensor.is_floating_point():
-                tensor.fill_(torch.nan)
-    return history
+    run.finish()
+    return run.history
 
 
-def training_step(
-    network: nn.Module,
+class TrainingRun:
+    """One training. The constructor asks the recipe for all parts, the methods use them."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        recipe: Recipe,
+        validation_mask: torch.Tensor | None = None,
+    ) -> None:
+        self.network = network
+        self.recipe = recipe
+
+        # The rows: where they are, and which of them train.
+        self.device = next(network.parameters()).device
+        self.images = move_to_device_if_it_fits(images, self.device)
+        self.labels = labels.to(self.device)
+        if validation_mask is None:
+            validation_mask = torch.zeros(len(labels), dtype=torch.bool)
+        self.train_indices = (~validation_mask).nonzero().squeeze(1)
+        self.validation_indices = validation_mask.nonzero().squeeze(1)
+        self.steps_per_epoch = math.ceil(len(self.train_indices) / recipe.batch_size)
+        check_recipe(recipe, network, self.images, len(self.train_indices))
+
+        # The module that takes the steps: the network, or the same network with less arithmetic.
+        self.condensed = condense(network, self.images, recipe)
+        if self.condensed is None:
+            self.module = network
+            self.optimizer = make_optimizer(recipe, network.parameters())
+        else:
+            self.module = self.condensed
+            self.optimizer = self.condensed.make_optimizer(recipe.lr)
+            self.images = self.images[:, : self.condensed.n_channels]
+
+        # The step: schedule, loss, and how a step runs.
+        n_steps = recipe.epochs * self.steps_per_epoch
+        self.schedule = make_schedule(recipe, self.optimizer, n_steps)
+        n_classes = int(self.labels.max()) + 1
+        train_labels = self.labels[self.train_indices.to(self.device)]
+        self.class_weights = compute_class_weights(recipe, train_labels, n_classes)
+        self.step = make_step(self.module, self.optimizer, recipe.precision, self.class_weights)
+        if self.condensed is not None and self.device.type == "cuda":
+            self.step = capture_step(self.step, self.condensed)
+
+        # The state that changes with every epoch, beside that of module, optimizer and schedule.
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.history: list[Epoch] = []
+        self.best_weights: Weights | None = None
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on after the last epoch of the checkpoint, if there is one."""
+        rows, self.best_weights = checkpoint.restore(self.list_parts(), self.generator)
+        self.history = [Epoch(*row) for row in rows]
+
+    def make_bar(self) -> "tqdm[None]":
+        """Return a progress bar over all steps, from those of the resumed epochs on."""
+        n_steps = self.recipe.epochs * self.steps_per_epoch
+        first_step = len(self.history) * self.steps_per_epoch
+        return tqdm(total=n_steps, initial=first_step, disable=None)
+
+    def train_epoch(self, epoch: int, bar: "tqdm[None]") -> Epoch:
+        """Take a step with each batch; return the epoch's row of the history."""
+        batch_size = self.recipe.batch_size
+        indices = self.order_train_indices()
+        labels = self.labels[indices.to(self.device)]
+        label_batches = labels.split(batch_size)
+
+        # Results stay on the device: reading them at every step would make the host wait for it.
+        losses = torch.full((self.steps_per_epoch,), torch.nan, device=self.device)
+        n_correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        for i, batch_indices in enumerate(indices.to(self.images.device).split(batch_size)):
+            images = self.images.index_select(0, batch_indices).to(self.device)
+            if self.recipe.augment is not None:
+                images = augment_images(images, self.recipe.augment, self.generator)
+
+            losses[i], batch_n_correct = self.step(images, label_batches[i])
+            n_correct += batch_n_correct
+            if self.schedule is not None:
+                self.schedule.step()
+            bar.update()
+
+            n_steps = i + 1
+            if n_steps % STEPS_BETWEEN_NAN_CHECKS == 0 and losses[:n_steps].isnan().any():
+                # All later logits are NaN, which count as class 0.
+                n_correct += (labels[n_steps * batch_size :] == 0).sum()
+                break
+
+        batch_sizes = torch.tensor([len(batch) for batch in label_batches])
+        batch_losses = losses.cpu().double()
+        return Epoch(
+            epoch=epoch,
+            train_loss=float((batch_losses * batch_sizes).sum() / len(indices)),
+            last_batch_loss=float(batch_losses[-1]),
+            train_accuracy=int(n_correct) / len(indices),
+        )
+
+    def order_train_indices(self) -> torch.Tensor:
+        """Return the indices of the training rows: as they are stored, or shuffled."""
+        if not self.recipe.shuffle:
+            return self.train_indices
+        return self.train_indices[torch.randperm(len(self.train_indices), generator=self.generator)]
+
+    def validate(self, row: Epoch) -> Epoch:
+        """Return the epoch's row with the scores of the validation rows, if there are any."""
+        if len(self.validation_indices) == 0:
+            return row
+        loss, accuracy = score_validation_rows(
+            self.module, self.images, self.labels, self.validation_indices, self.class_weights
+        )
+        return row._replace(validation_loss=loss, validation_accuracy=accuracy)
+
+    def keep_best(self) -> None:
+        """Copy the weights if the last epoch has the lowest validation loss so far."""
+        if find_best_epoch(self.history) == self.history[-1].epoch:
+            self.best_weights = copy.deepcopy(self.module.state_dict())
+
+    def should_stop(self) -> bool:
+        """Return whether no later epoch can be better, or none was for `patience` epochs."""
+        # A NaN loss makes the gradient of the last layer NaN, and soon all weights: every later
+        # prediction is class 0. An infinite loss can recover, so it ends nothing.
+        if math.isnan(self.history[-1].train_loss):
+            return True
+        patience = self.recipe.patience
+        return patience is not None and count_epochs_since_best(self.history) >= patience
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Save the state from which `resume` goes on, unless the last one is young."""
+        checkpoint.save(self.list_parts(), self.generator, self.history, self.best_weights)
+
+    def list_parts(self) -> list[Stateful]:
+        """Return what a checkpoint holds the state of."""
+        parts: list[Stateful] = [self.module, self.optimizer]
+        if self.schedule is not None:
+            parts.append(self.schedule)
+        return parts
+
+    def finish(self) -> None:
+        """Give `network` its final weights: the best ones, or NaN after a divergence."""
+        self.optimizer.zero_grad()  # frees the gradients, which are as large as the weights
+        if self.best_weights is not None:
+            self.module.load_state_dict(self.best_weights)
+        if self.condensed is not None:
+            self.condensed.expand()
+
+        has_diverged = self.best_weights is None and math.isnan(self.history[-1].train_loss)
+        if has_diverged or not has_finite_parameters(self.network):
+            fill_with_nan(self.network)
+
+
+def make_step(
+    module: nn.Module,
     optimizer: torch.optim.Optimizer,
-    precision: str = "float32",
-    weights: torch.Tensor | None = None,
+    precision: str,
+    class_weights: torch.Tensor | None,
 ) -> Step:
-    """Return a function that takes one step; it returns loss and right rows before the step."""
+    """Return step(images, labels) -> (loss, n_correct), both from before the update."""
+    is_bf16 = precision == "bf16"
 
-    def step(images: torch.Tensor, labels: torch.Tensor) -> Pair:
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            logits = network(images)
+    def step(images: torch.Tensor, labels: torch.Tensor) -> StepResult:
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
+            logits = module(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss = cross_entropy(logits, labels, weights)
+        loss = weighted_cross_entropy(logits, labels, class_weights)
+
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.detach(), (logits.argmax(1) == labels).sum()
+        n_correct = (logits.argmax(1) == labels).sum()
+        return loss.detach(), n_correct
 
     return step
 
 
-def check(recipe: Recipe, network: nn.Module, x: torch.Tensor, n_rows: int) -> None:
-    """Raise InputError if the recipe does not fit the network or the images."""
-    least = min(x.shape[2:])
-    if recipe.augment is not None and recipe.augment.shift >= least:
-        raise InputError(
-            f"params.yaml: augment.shift is {recipe.augment.shift} pixels, expected less than the "
-            f"{least} of an image"
-        )
-    if (n_rows - 1) % recipe.batch_size:
-        return
-    row = x[:1].to(next(network.parameters()).device).contiguous()
-    try:  # a BatchNorm has no deviation of a last batch of one row
-        with torch.random.fork_rng([row.device] if row.is_cuda else []), torch.no_grad():
-            copy.deepcopy(network)(row)
-    except ValueError as error:
-        raise InputError(
-            f"params.yaml: batch_size is {recipe.batch_size}, so the last batch of {n_rows} rows "
-            f"is one row: {' '.join(str(error).split())}; take another batch_size"
-        ) from None
+def report_epoch(row: Epoch, n_epochs: int, bar: "tqdm[None]", quiet: bool) -> None:
+    """Show the epoch beside the progress bar; in a log, where there is no bar, print a line."""
+    bar.set_postfix(epoch=row.epoch, loss=f"{row.train_loss:.4g}")
+    if bar.disable and not quiet:
+        print(f"epoch {row.epoch + 1}/{n_epochs}: {row.in_words()}", flush=True)
+
+
+def has_finite_parameters(network: nn.Module) -> bool:
+    """Return whether no parameter holds NaN or infinity."""
+    return all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+
+
+def fill_with_nan(network: nn.Module) -> None:
+    """Set all weights to NaN: which of them became NaN first depends on timing."""
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.fill_(torch.nan)

@@ -1,20 +1,17 @@
-"""What a recipe of params.yaml adds to plain SGD on all rows, in stored order."""
+"""Optimizers, learning-rate schedules, and the loss with class weights."""
 
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mri_stages.config.schema import Recipe
 
-Numbers = NDArray[np.int64]  # (N,)
 
-
-def make_optimizer(recipe: Recipe, parameters: Iterable[Any]) -> torch.optim.Optimizer:
-    """Return the optimizer of the recipe for `parameters`, or for groups of them."""
+def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimizer of the recipe for `parameters`."""
     options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     match recipe.optimizer:
         case "sgd":
@@ -25,26 +22,50 @@ def make_optimizer(recipe: Recipe, parameters: Iterable[Any]) -> torch.optim.Opt
             return torch.optim.AdamW(parameters, **options)
 
 
+def make_schedule(
+    recipe: Recipe, optimizer: torch.optim.Optimizer, n_steps: int
+) -> CosineAnnealingLR | None:
+    """Return the schedule of the learning rate over all `n_steps`; None if it is constant."""
+    if recipe.schedule == "constant":
+        return None
+    return CosineAnnealingLR(optimizer, n_steps)
+
+
 def is_plain_sgd(recipe: Recipe) -> bool:
     """Return whether each step is -lr times the gradient of rows as they are stored."""
-    plain = {"optimizer": "sgd", "momentum": 0, "weight_decay": 0, "schedule": "constant"}
-    return recipe.augment is None and all(getattr(recipe, k) == v for k, v in plain.items())
+    return (
+        recipe.optimizer == "sgd"
+        and recipe.momentum == 0
+        and recipe.weight_decay == 0
+        and recipe.schedule == "constant"
+        and recipe.augment is None
+    )
 
 
-def class_weights(recipe: Recipe, labels: torch.Tensor, n_classes: int) -> torch.Tensor | None:
-    """Return the weight (K,) of each class: those of scikit-learn's compute_class_weight."""
+def compute_class_weights(
+    recipe: Recipe, labels: torch.Tensor, n_classes: int
+) -> torch.Tensor | None:
+    """Return the weight (K,) of each class in the loss; None if all rows weigh the same.
+
+    labels: (N,), of the training rows. The weights are those of scikit-learn's
+    compute_class_weight: N / (number of classes that occur * rows of the class).
+    """
     if recipe.class_weights is None:
         return None
     counts = labels.bincount(minlength=n_classes)
-    return len(labels) / ((counts > 0).sum() * counts.clamp(min=1))
+    n_classes_present = (counts > 0).sum()
+    return len(labels) / (n_classes_present * counts.clamp(min=1))
 
 
-def cross_entropy(
-    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+def weighted_cross_entropy(
+    logits: torch.Tensor, labels: torch.Tensor, class_weights: torch.Tensor | None
 ) -> torch.Tensor:
-    """Return the mean cross-entropy over rows, each weighted by its class."""
-    if weights is None:
+    """Return the mean cross-entropy over rows, each weighted by its class.
+
+    logits: (n, K). labels: (n,). class_weights: (K,), or None if all rows weigh the same.
+    """
+    if class_weights is None:
         return nn.functional.cross_entropy(logits, labels)
-    of_rows = weights.to(logits.dtype)[labels]
-    losses = nn.functional.cross_entropy(logits, labels, reduction="none")
-    return (of_rows * losses).sum() / of_rows.sum()
+    row_weights = class_weights.to(logits.dtype)[labels]
+    row_losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+    return (row_weights * row_losses).sum() / row_weights.sum()

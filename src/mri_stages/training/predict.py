@@ -1,12 +1,31 @@
-"""The predictions of a network."""
+"""The logits of a network, computed in batches. Nothing else computes logits in batches."""
 
 import torch
 from torch import nn
 
+from mri_stages.models import eval_mode
+
 
 @torch.inference_mode()
-def predict_logits(network: nn.Module, x: torch.Tensor, batch_size: int = 16) -> torch.Tensor:
-    """Return logits (N, K) float32 on the CPU for images `x` (N, C, H, W); leave eval mode on."""
-    device = next(network.eval().parameters()).device
-    batches = (batch.to(device).contiguous() for batch in x.split(batch_size))
-    return torch.cat([network(batch).float().cpu() for batch in batches])
+def predict_logits(
+    network: nn.Module,
+    images: torch.Tensor,
+    indices: torch.Tensor | None = None,
+    batch_size: int = 16,
+) -> torch.Tensor:
+    """Return the logits (n, K) of a network in eval mode, on the CPU; leave its modes as they are.
+
+    images: (N, C, H, W), on any device. indices: (n,), of the rows to predict; without it, all.
+    The logits have the network's dtype, but at least float32.
+    """
+    device = next(network.parameters()).device
+    if indices is None:
+        batches = images.split(batch_size)
+    else:
+        index_batches = indices.to(images.device).split(batch_size)
+        batches = (images.index_select(0, batch) for batch in index_batches)
+
+    # Batches are made contiguous, since a user's network may call `view`.
+    with eval_mode(network):
+        logits = torch.cat([network(batch.to(device).contiguous()) for batch in batches])
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)).cpu()

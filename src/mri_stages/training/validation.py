@@ -11,66 +11,86 @@ from torch import nn
 from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
 from mri_stages.errors import InputError
-from mri_stages.models import eval_mode
 from mri_stages.storage.history import Epoch
-from mri_stages.training.optimization import cross_entropy
+from mri_stages.training.optimization import weighted_cross_entropy
+from mri_stages.training.predict import predict_logits
 
-Numbers = NDArray[np.int64]  # (N,)
+Integers = NDArray[np.int64]  # (N,)
+
+VALIDATION_BATCH_SIZE = 64
 
 
 def choose_validation_rows(
-    recipe: Recipe, labels: Numbers, subjects: Numbers | None, classes: Sequence[str]
+    recipe: Recipe, labels: Integers, subjects: Integers | None, classes: Sequence[str]
 ) -> NDArray[np.bool_] | None:
-    """Return which of the rows (N,) are held out for validation; None if none is wanted.
+    """Return a mask (N,) of the rows that are held out for validation; None if none is wanted.
 
-    That is the share `recipe.validation` of the subjects of each class, or of its rows where ids
-    are unknown. A subject is of the class of its first row. A class keeps one subject or more.
+    These are the share `recipe.validation` of the subjects of each class, or of its rows where ids
+    are unknown. A subject is of the class of its first row. A class keeps at least one subject to
+    train on.
     """
     if not recipe.validation:
         return None
+
     units = np.arange(len(labels)) if subjects is None else subjects
-    ids, firsts = np.unique(units, return_index=True)
-    order, chosen = np.random.default_rng(recipe.seed), list[int]()
-    for label in np.unique(labels[firsts]):
-        of_class = ids[labels[firsts] == label]
-        n_held_out = min(round(recipe.validation * len(of_class)), len(of_class) - 1)
-        if not n_held_out:
+    unit_ids, first_rows = np.unique(units, return_index=True)
+    unit_labels = labels[first_rows]
+    rng = np.random.default_rng(recipe.seed)
+    validation_units: list[int] = []
+    for label in np.unique(unit_labels):
+        class_units = unit_ids[unit_labels == label]
+        n_validation = round(recipe.validation * len(class_units))
+        n_validation = min(n_validation, len(class_units) - 1)
+        if n_validation == 0:
             print_once(
                 f"note: no row of {classes[label]} is in validation: it has too few subjects"
             )
-        chosen += order.permutation(of_class)[:n_held_out].tolist()
-    if not chosen:
+        validation_units += rng.permutation(class_units)[:n_validation].tolist()
+
+    if not validation_units:
+        unit_name = "rows" if subjects is None else "subjects"
         raise InputError(
-            f"params.yaml: validation is {recipe.validation}, which holds out none of {len(ids)} "
-            f"{'rows' if subjects is None else 'subjects'}; expected a larger share, or 0"
+            f"params.yaml: validation is {recipe.validation}, which holds out none of "
+            f"{len(unit_ids)} {unit_name}; expected a larger share, or 0"
         )
-    return np.isin(units, chosen)
-
-
-VALIDATION_BATCH = 64
+    return np.isin(units, validation_units)
 
 
 @torch.inference_mode()
-def validation(
+def score_validation_rows(
     network: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    rows: torch.Tensor,
-    weights: torch.Tensor | None,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    indices: torch.Tensor,
+    class_weights: torch.Tensor | None,
 ) -> tuple[float, float]:
-    """Return loss and accuracy of the rows (n,) in eval mode; the loss is that of training."""
-    with eval_mode(network):
-        of_batches = [
-            network(x.index_select(0, batch).to(y.device)).double()
-            for batch in rows.to(x.device).split(VALIDATION_BATCH)
-        ]
-    logits, labels = torch.cat(of_batches), y[rows.to(y.device)]
-    accuracy = (logits.argmax(1) == labels).double().mean()
-    return float(cross_entropy(logits, labels, weights)), float(accuracy)
+    """Return loss and accuracy of the rows `indices` (n,) in eval mode, computed in float64.
+
+    images: (N, C, H, W) and labels: (N,), on any device. The loss is that of training.
+    """
+    logits = predict_logits(network, images, indices, VALIDATION_BATCH_SIZE).double()
+    validation_labels = labels[indices.to(labels.device)].cpu()
+    if class_weights is not None:
+        class_weights = class_weights.cpu()
+    loss = weighted_cross_entropy(logits, validation_labels, class_weights)
+    accuracy = (logits.argmax(1) == validation_labels).double().mean()
+    return float(loss), float(accuracy)
 
 
-def lowest(history: Sequence[Epoch]) -> int:
-    """Return the first epoch with the lowest validation loss; -1 without a finite one."""
-    losses = {row.epoch: row.validation_loss for row in history if row.validation_loss is not None}
-    finite = [epoch for epoch, loss in losses.items() if math.isfinite(loss)]
-    return min(finite, key=losses.__getitem__, default=-1)
+def find_best_epoch(history: Sequence[Epoch]) -> int | None:
+    """Return the first epoch with the lowest validation loss; None without a finite loss."""
+    best_epoch = None
+    best_loss = math.inf
+    for row in history:
+        if row.validation_loss is not None and row.validation_loss < best_loss:
+            best_epoch = row.epoch
+            best_loss = row.validation_loss
+    return best_epoch
+
+
+def count_epochs_since_best(history: Sequence[Epoch]) -> int:
+    """Return the number of epochs after the best one; all of them without a finite loss."""
+    best_epoch = find_best_epoch(history)
+    if best_epoch is None:
+        return len(history)
+    return len(history) - 1 - best_epoch

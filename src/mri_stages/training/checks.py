@@ -1,0 +1,48 @@
+"""Checks that a recipe fits its network and images, before a training begins."""
+
+import copy
+
+import torch
+from torch import nn
+
+from mri_stages.config.schema import Recipe
+from mri_stages.errors import InputError
+
+
+def check_recipe(recipe: Recipe, network: nn.Module, images: torch.Tensor, n_rows: int) -> None:
+    """Raise InputError if the recipe does not fit the network, the images or their number."""
+    check_shift(recipe, images)
+    has_batch_of_one_row = (n_rows - 1) % recipe.batch_size == 0
+    if has_batch_of_one_row:
+        check_batch_of_one_row(recipe, network, images, n_rows)
+
+
+def check_shift(recipe: Recipe, images: torch.Tensor) -> None:
+    """Raise InputError if augmentation may shift an image out of sight."""
+    shorter_side = min(images.shape[2:])
+    if recipe.augment is not None and recipe.augment.shift >= shorter_side:
+        raise InputError(
+            f"params.yaml: augment.shift is {recipe.augment.shift} pixels, expected less than the "
+            f"{shorter_side} of an image"
+        )
+
+
+def check_batch_of_one_row(
+    recipe: Recipe, network: nn.Module, images: torch.Tensor, n_rows: int
+) -> None:
+    """Raise InputError if the network cannot train on one row; BatchNorm fails on a single row.
+
+    A copy of the network tries it, and PyTorch's random numbers stay as they are.
+    """
+    device = next(network.parameters()).device
+    image = images[:1].to(device).contiguous()
+    devices = [device] if device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices), torch.no_grad():
+            copy.deepcopy(network)(image)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(
+            f"params.yaml: batch_size is {recipe.batch_size}, so the last batch of {n_rows} rows "
+            f"is one row: {reason}; take another batch_size"
+        ) from None

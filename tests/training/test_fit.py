@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from tests.helpers.params import DEFAULT_PARAMS
+from tests.helpers.plain_training import assert_same_state
+
+from mri_stages.config.schema import Model
+from mri_stages.models import make_network
+from mri_stages.storage.dataset import Info, LabelledImages
+from mri_stages.training.fit import build_network, fit
+from mri_stages.training.loop import train
+from mri_stages.training.validation import choose_validation_rows
+
+SHAPE = (1, 5, 4)
+INFO = Info(image_shape=SHAPE, classes=["a", "b", "c"], counts={})
+RNG = np.random.default_rng(0)
+DATA = LabelledImages(
+    images=RNG.normal(size=(30, *SHAPE)).astype(np.float32),
+    labels=np.arange(30) % 3,
+    subjects=np.arange(30) % 15,
+)
+
+
+def make_model(**changes: object) -> Model:
+    model = DEFAULT_PARAMS["train"] | {"arch": "simple_nn2", "lr": 0.1, "batch_size": 5, "seed": 7}
+    return Model.model_validate(model | changes)
+
+
+def test_build_network_is_that_of_the_model_and_its_seed() -> None:
+    network = build_network(make_model(), INFO)
+    assert_same_state(network, make_network("simple_nn2", SHAPE, 3, seed=7), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("validation", [0, 0.4])
+def test_fit_trains_a_fresh_network_on_the_rows(validation: float) -> None:
+    model = make_model(validation=validation)
+    expected = make_network("simple_nn2", SHAPE, 3, seed=7)
+    mask = choose_validation_rows(model, DATA.labels, DATA.subjects, INFO.classes)
+    expected_history = train(
+        expected,
+        torch.from_numpy(DATA.images),
+        torch.from_numpy(DATA.labels),
+        model,
+        validation_mask=None if mask is None else torch.from_numpy(mask),
+    )
+
+    result = fit(model, DATA, INFO)
+    assert result.history == expected_history
+    assert_same_state(result.network, expected, rtol=0, atol=0)
+
+
+def test_fit_uses_the_threads_of_the_model() -> None:
+    fit(make_model(threads=2, epochs=1), DATA, INFO)
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert n_threads == 2
+
+
+def test_fit_quietly_prints_no_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    fit(make_model(), DATA, INFO, quiet=True)
+    assert "epoch" not in capsys.readouterr().out

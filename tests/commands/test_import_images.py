@@ -1,181 +1,428 @@
+"""`mri-stages import` of small sets of images: every row has its pixels, label and subject."""
+
 import csv
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.helpers.stages import list_files
 
 from mri_stages.commands import import_images
 from mri_stages.errors import InputError
-from mri_stages.ingest.raw_folder import read_raw
+from mri_stages.ingest.raw_folder import Raw, read_raw
+from mri_stages.storage.dataset import SPLITS
 
-SUBJECTS = [1, 2, 0] * 3 + [0, 1, 2] * 2  # of a class; in string order: (2), (3), none
+CLASSES = ["Ill", "Sané"]
+N_CLASS_IMAGES = 15  # 3 subjects x 5 slices, of which slices 4 and 5 are test
+N_IMAGES = 30
+N_TRAIN = 18
+# In the order of train and then test files; in the names' order subjects are (2), (3), none.
+CLASS_SUBJECTS = [1, 2, 0] * 3 + [0, 1, 2] * 2
+HEIGHT = 20
+WIDTH = 16
 
 
-def convert(*arguments: str) -> None:
-    import_images.main(arguments)
+class FileRow(NamedTuple):
+    """A row of files.csv."""
+
+    row: str
+    split: str
+    class_name: str
+    subject: str
+    file: str
 
 
-def table(folder: Path) -> list[list[str]]:
-    with (folder / "files.csv").open(newline="") as lines:
-        return list(csv.reader(lines))[1:]
+def write_image_set(folder: Path) -> Path:
+    """Write a set named as the public one, in which image i is of grey level i."""
+    names = [f"train/CLASS/x{i}.png" for i in range(9)]
+    names += [f"test/CLASS/{s}{k}.png" for s in (4, 5) for k in ("", " (2)", " (3)")]
+    for level in range(N_IMAGES):
+        name = names[level % N_CLASS_IMAGES]
+        path = folder / name.replace("CLASS", CLASSES[level // N_CLASS_IMAGES])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (WIDTH, HEIGHT), level).save(path)
+    return folder
+
+
+def write_flat_set(folder: Path) -> dict[str, int]:
+    """Write 24 and 48 images in class folders, without a split; return the subject of each.
+
+    Eight subjects have images of both classes, and one of the second class only.
+    """
+    subjects = {}
+    for class_name, n_images in (("Ill", 24), ("Sane", 48)):
+        (folder / class_name).mkdir(parents=True)
+        for i in range(n_images):
+            subject = 9 if i >= 45 else i * 8 // n_images
+            name = f"{class_name}/s{subject}_{i}.png"
+            Image.new("L", (4, 5), i).save(folder / name)
+            subjects[name] = subject
+    return subjects
+
+
+def import_set(source: Path, out: Path, *arguments: str) -> Path:
+    """Run the command; return the raw folder."""
+    import_images.main([str(source), "--out", str(out), *arguments])
+    return out
+
+
+def read_files(folder: Path) -> list[FileRow]:
+    with (folder / "files.csv").open(newline="", encoding="utf-8") as lines:
+        return [FileRow(*row) for row in csv.reader(lines)][1:]
+
+
+def list_test_files(folder: Path) -> set[str]:
+    return {row.file for row in read_files(folder) if row.split == "test"}
+
+
+def read_levels(raw: Raw, split: str) -> list[int]:
+    levels: list[int] = raw.images[split][:, 0, 0, 0].tolist()
+    return levels
+
+
+@pytest.fixture(scope="module")
+def image_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set that no test changes."""
+    return write_image_set(tmp_path_factory.mktemp("set") / "download/Some Dataset")
+
+
+@pytest.fixture(scope="module")
+def folder(image_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw folder of `image_set`, which no test changes."""
+    return import_set(image_set.parent, tmp_path_factory.mktemp("raw") / "raw")
+
+
+@pytest.fixture(scope="module")
+def raw(folder: Path) -> Raw:
+    return read_raw(folder)
+
+
+def test_import_names_the_classes(raw: Raw) -> None:
+    assert raw.classes == CLASSES
+
+
+def test_import_keeps_every_image_in_its_split(raw: Raw) -> None:
+    is_train = {level: level % N_CLASS_IMAGES < 9 for level in range(N_IMAGES)}
+    assert sorted(read_levels(raw, "train")) == [i for i in range(N_IMAGES) if is_train[i]]
+    assert sorted(read_levels(raw, "test")) == [i for i in range(N_IMAGES) if not is_train[i]]
+
+
+def test_import_shuffles_both_splits(raw: Raw) -> None:
+    for split in SPLITS:
+        levels = read_levels(raw, split)
+        assert levels != sorted(levels)
+
+
+def test_import_keeps_all_pixels(raw: Raw) -> None:
+    for split in SPLITS:
+        levels = torch.tensor(read_levels(raw, split), dtype=torch.uint8)
+        expected = levels.view(-1, 1, 1, 1).expand(-1, 3, HEIGHT, WIDTH)
+        assert torch.equal(raw.images[split], expected)
+
+
+def test_import_stores_grey_images_once(raw: Raw) -> None:
+    assert raw.images["train"].untyped_storage().nbytes() == N_TRAIN * HEIGHT * WIDTH
+
+
+def test_import_gives_each_row_its_label(raw: Raw) -> None:
+    for split in SPLITS:
+        expected = [level // N_CLASS_IMAGES for level in read_levels(raw, split)]
+        assert raw.labels[split].tolist() == expected
+
+
+def test_import_gives_each_row_its_subject(raw: Raw) -> None:
+    for split in SPLITS:
+        expected = [
+            3 * (level // N_CLASS_IMAGES) + CLASS_SUBJECTS[level % N_CLASS_IMAGES]
+            for level in read_levels(raw, split)
+        ]
+        assert raw.subjects[split].tolist() == expected
+
+
+def test_import_names_the_file_of_each_row(image_set: Path, folder: Path, raw: Raw) -> None:
+    for row in read_files(folder):
+        level = np.asarray(Image.open(image_set.parent / row.file))[0, 0]
+        assert level == read_levels(raw, row.split)[int(row.row)]
+
+
+def test_import_tells_split_and_class_of_each_file(folder: Path) -> None:
+    for row in read_files(folder):
+        assert f"{row.split}/{row.class_name}/" in row.file
+
+
+def test_import_tells_the_subject_of_each_file(folder: Path, raw: Raw) -> None:
+    for row in read_files(folder):
+        assert int(row.subject) == raw.subjects[row.split][int(row.row)]
+
+
+def test_import_of_a_zip_gives_the_same_bytes(
+    image_set: Path, folder: Path, tmp_path: Path
+) -> None:
+    archive = shutil.make_archive(str(tmp_path / "set"), "zip", image_set.parent)
+    from_zip = import_set(Path(archive), tmp_path / "raw")
+    assert {path.name: path.read_bytes() for path in from_zip.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
+
+
+def test_import_keeps_no_temporary_name_in_the_bytes(folder: Path) -> None:
+    assert not any(b"partial" in path.read_bytes() for path in folder.iterdir())
+
+
+def test_import_with_another_seed_orders_otherwise(
+    image_set: Path, folder: Path, tmp_path: Path
+) -> None:
+    other = import_set(image_set, tmp_path / "raw", "--seed", "1")
+    assert read_levels(read_raw(other), "train") != read_levels(read_raw(folder), "train")
+
+
+def test_import_writes_data_raw_by_default(
+    image_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    import_images.main([str(image_set)])
+    assert (tmp_path / "data/raw/train_data.pt").is_file()
 
 
 @pytest.fixture
-def image_set(workspace: Path) -> Path:
-    """Return 2 classes of 3 subjects x 5 slices, 4 and 5 in test; image i is of grey level i."""
-    top = workspace / "download/Some Dataset"
-    files = [f"train/CLASS/x{i}.png" for i in range(9)]
-    files += [f"test/CLASS/{s}{k}.png" for s in (4, 5) for k in ("", " (2)", " (3)")]
-    for i in range(30):
-        path = top / files[i % 15].replace("CLASS", ("Ill", "Sané")[i // 15])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (16, 20), i).save(path)
-    (top / "train/Ill/Thumbs.db").write_bytes(b"no image")
-    return top
+def renamed_set(tmp_path: Path) -> Path:
+    """A set of which one file is not named as in the public set."""
+    folder = write_image_set(tmp_path / "set")
+    (folder / "test/Sané/4.png").rename(folder / "test/Sané/other.png")
+    return folder
 
 
-def test_import_images_gives_each_row_its_label_and_subject(image_set: Path) -> None:
-    shutil.make_archive("set", "zip", image_set.parent)
-    convert("set.zip")
-    convert(str(image_set.parent), "--out", "unpacked")
-    convert("set.zip", "--out", "reordered", "--seed", "1")
-    for path in Path("data/raw").iterdir():
-        assert path.read_bytes() == Path("unpacked", path.name).read_bytes()
-        assert b"partial" not in path.read_bytes()  # the name of a temporary file
-    raw = read_raw(Path("data/raw"))
-    assert raw.classes == ["Ill", "Sané"]
-    images = torch.cat([raw.images["train"], raw.images["test"]])
-    levels = images[:, 0, 0, 0].tolist()
-    expected = torch.tensor(levels, dtype=torch.uint8).view(30, 1, 1, 1).expand(30, 3, 20, 16)
-    assert torch.equal(images, expected)
-    assert raw.images["train"].untyped_storage().nbytes() == 18 * 20 * 16  # one channel
-    for row, split, name, subject, file in table(Path("data/raw")):
-        label, id_ = raw.labels[split][int(row)], raw.subjects[split][int(row)]
-        level = np.asarray(Image.open(image_set.parent / file))[0, 0]
-        assert f"{split}/{name}/" in file
-        assert level == raw.images[split][int(row), 0, 0, 0]
-        assert (name, int(subject)) == (raw.classes[label], id_)
-        assert (label, id_) == (level // 15, 3 * (level // 15) + SUBJECTS[level % 15])
-    assert sorted(levels[:18]) == [i for i in range(30) if i % 15 < 9] != levels[:18]
-    assert sorted(levels) == list(range(30))
-    assert not torch.equal(read_raw(Path("reordered")).images["train"], raw.images["train"])
+def test_import_of_other_names_has_no_subjects(renamed_set: Path, tmp_path: Path) -> None:
+    assert read_raw(import_set(renamed_set, tmp_path / "raw")).subjects == {}
 
 
-def test_import_images_of_other_names_has_no_subjects(
-    image_set: Path, capsys: pytest.CaptureFixture[str]
+def test_import_of_other_names_leaves_subjects_empty(renamed_set: Path, tmp_path: Path) -> None:
+    folder = import_set(renamed_set, tmp_path / "raw")
+    assert {row.subject for row in read_files(folder)} == {""}
+
+
+def test_import_says_which_name_has_no_subject(
+    renamed_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (image_set / "test/Sané/4.png").rename(image_set / "test/Sané/other.png")
-    convert(str(image_set))
+    import_set(renamed_set, tmp_path / "raw")
     assert "(Sané: other.png" in capsys.readouterr().out
-    raw = read_raw(Path("data/raw"))
-    assert not raw.subjects
-    assert [np.bincount(raw.labels[s]).tolist() for s in ("train", "test")] == [[9, 9], [6, 6]]
 
 
-def test_import_images_keeps_colours_and_stretches_to_a_size(image_set: Path) -> None:
+def test_import_keeps_colours(tmp_path: Path) -> None:
     colour = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
-    for path in image_set.rglob("*.png"):
+    source = write_image_set(tmp_path / "set")
+    grey_path = source / "train/Ill/x0.png"
+    for path in source.rglob("*.png"):
         Image.fromarray(colour).save(path)
-    Image.new("L", (7, 9), 8).save(image_set / "train/Ill/x0.png")
-    convert(str(image_set), "--resize", "5", "4")
-    images, rows = read_raw(Path("data/raw")).images, table(Path("data/raw"))
-    for row, split, _, _, file in rows:
-        grey = file.endswith("Ill/x0.png")
-        expected = np.full((3, 5, 4), 8) if grey else colour.transpose(2, 0, 1)
-        np.testing.assert_array_equal(images[split][int(row)], expected)
-    assert len(rows) == 30
+    Image.new("L", (4, 5), 8).save(grey_path)  # one grey image among them
+
+    folder = import_set(source, tmp_path / "raw")
+    images = read_raw(folder).images
+    for row in read_files(folder):
+        is_grey = source / row.file == grey_path
+        expected = np.full((3, 5, 4), 8) if is_grey else colour.transpose(2, 0, 1)
+        np.testing.assert_array_equal(images[row.split][int(row.row)], expected)
 
 
-@pytest.mark.parametrize("by", ["row", "--subject-pattern", "--subjects"])
-def test_import_images_splits_a_flat_set_stratified_and_by_subject(
-    image_set: Path, capsys: pytest.CaptureFixture[str], by: str
+def test_import_stretches_to_height_and_width(image_set: Path, tmp_path: Path) -> None:
+    folder = import_set(image_set, tmp_path / "raw", "--resize", "5", "4")
+    assert read_raw(folder).images["train"].shape == (N_TRAIN, 3, 5, 4)
+
+
+def test_import_stretches_several_sizes_to_one(tmp_path: Path) -> None:
+    source = write_image_set(tmp_path / "set")
+    Image.new("L", (7, 9), 8).save(source / "train/Ill/x0.png")
+    folder = import_set(source, tmp_path / "raw", "--resize", "5", "4")
+    assert read_raw(folder).images["train"].shape == (N_TRAIN, 3, 5, 4)
+
+
+class FlatSet(NamedTuple):
+    """A set without a split, and the subject of each file."""
+
+    source: Path
+    subjects: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def flat_set(tmp_path_factory: pytest.TempPathFactory) -> FlatSet:
+    source = tmp_path_factory.mktemp("flat") / "flat"
+    return FlatSet(source, write_flat_set(source))
+
+
+@pytest.fixture(params=["--subject-pattern", "--subjects"])
+def subject_arguments(
+    request: pytest.FixtureRequest, flat_set: FlatSet, tmp_path: Path
+) -> list[str]:
+    """The arguments that tell the subjects of the flat set, by a pattern or a table."""
+    option: str = request.param
+    if option == "--subject-pattern":
+        return [option, r"s(\d+)_"]
+    lines = [f"{file},{subject}\n" for file, subject in flat_set.subjects.items()]
+    (tmp_path / "ids.csv").write_text("file,subject\n" + "".join(lines))
+    return [option, str(tmp_path / "ids.csv")]
+
+
+def split_flat_set(flat_set: FlatSet, out: Path, *arguments: str) -> Path:
+    return import_set(flat_set.source, out, "--test-share", "0.25", *arguments)
+
+
+def count_test_files(folder: Path) -> list[int]:
+    files = list_test_files(folder)
+    return [sum(file.startswith(name) for file in files) for name in ("Ill/", "Sane/")]
+
+
+def test_import_splits_files_stratified(flat_set: FlatSet, tmp_path: Path) -> None:
+    assert count_test_files(split_flat_set(flat_set, tmp_path / "raw")) == [6, 12]
+
+
+def test_import_of_a_flat_set_has_no_subjects(flat_set: FlatSet, tmp_path: Path) -> None:
+    assert read_raw(split_flat_set(flat_set, tmp_path / "raw")).subjects == {}
+
+
+def test_import_splits_alike_with_the_same_seed(flat_set: FlatSet, tmp_path: Path) -> None:
+    folders = [split_flat_set(flat_set, tmp_path / name, "--seed", "3") for name in "ab"]
+    assert read_files(folders[0]) == read_files(folders[1])
+
+
+def test_import_splits_otherwise_with_another_seed(flat_set: FlatSet, tmp_path: Path) -> None:
+    folders = [split_flat_set(flat_set, tmp_path / seed, "--seed", seed) for seed in "01"]
+    assert list_test_files(folders[0]) != list_test_files(folders[1])
+
+
+def test_import_splits_whole_subjects(
+    flat_set: FlatSet, tmp_path: Path, subject_arguments: list[str]
 ) -> None:
-    flat, subject_of = image_set.parent / "flat", {}
-    for name, n_rows in {"Ill": 24, "Sane": 48}.items():
-        (flat / name).mkdir(parents=True)
-        for i in range(n_rows):  # eight subjects of both classes, and one of Sane only
-            subject = 9 if i >= 45 else i * 8 // n_rows
-            file = f"{name}/s{subject}_{i}.png"
-            Image.new("L", (4, 5), i).save(flat / file)
-            subject_of[file] = subject
-    lines = [f"{file},{subject}\n" for file, subject in subject_of.items()]
-    Path("ids.csv").write_text("file,subject\n" + "".join(lines))
-    value = {"--subject-pattern": [by, r"s(\d+)_"], "--subjects": [by, "ids.csv"]}.get(by, [])
-    rows = []
-    for out, seed in (("a", "0"), ("b", "0"), ("c", "1")):
-        convert(str(flat), "--test-share", "0.25", *value, "--out", out, "--seed", seed)
-        rows.append(table(Path(out)))
-    assert rows[0] == rows[1]
-    in_test = [{row[4] for row in of if row[1] == "test"} for of in rows]
-    test, train = in_test[0], subject_of.keys() - in_test[0]
-    assert test != in_test[2]
-    share = [sum(file.startswith(name) for file in test) for name in ("Ill/", "Sane/")]
-    if by == "row":
-        assert share == [6, 12]
-        assert not read_raw(Path("a")).subjects
-    else:
-        assert share in ([6, 12 + 3], [9, 18])  # three of nine subjects
-        assert not {subject_of[file] for file in test} & {subject_of[file] for file in train}
-        assert all(int(subject) == subject_of[file] for *_, subject, file in rows[0])
-        pairs = {(subject_of[r[4]], r[3]) for r in rows[0]}
-        assert len(pairs) == len(dict(pairs)) == 9
-        assert "subjects: 9" in capsys.readouterr().out
+    folder = split_flat_set(flat_set, tmp_path / "raw", *subject_arguments)
+    test_files = list_test_files(folder)
+    train_files = flat_set.subjects.keys() - test_files
+    test_subjects = {flat_set.subjects[file] for file in test_files}
+    assert not test_subjects & {flat_set.subjects[file] for file in train_files}
 
 
-def test_import_images_notes_levels_of_16_bits(
-    image_set: Path, capsys: pytest.CaptureFixture[str]
+def test_import_takes_the_share_of_subjects(
+    flat_set: FlatSet, tmp_path: Path, subject_arguments: list[str]
 ) -> None:
-    for i, path in enumerate(image_set.rglob("Ill/*.png")):
-        Image.fromarray(np.full((20, 16), 4095 if i else 65535, np.uint16)).save(path)
-    convert(str(image_set))
-    said = capsys.readouterr().out
-    assert "note: 1 images are scaled" in said
-    assert "note: 14 images are scaled from 16 to 8 bits: grey level k becomes k/257, and" in said
+    folder = split_flat_set(flat_set, tmp_path / "raw", *subject_arguments)
+    # Three of nine subjects, with or without the one of a single class.
+    assert count_test_files(folder) in ([6, 12 + 3], [9, 18])
+
+
+def test_import_keeps_subject_ids_that_are_numbers(
+    flat_set: FlatSet, tmp_path: Path, subject_arguments: list[str]
+) -> None:
+    folder = split_flat_set(flat_set, tmp_path / "raw", *subject_arguments)
+    assert {row.file: int(row.subject) for row in read_files(folder)} == flat_set.subjects
+
+
+def test_import_counts_the_subjects(
+    flat_set: FlatSet,
+    tmp_path: Path,
+    subject_arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    split_flat_set(flat_set, tmp_path / "raw", *subject_arguments)
+    assert "subjects: 9" in capsys.readouterr().out
+
+
+def test_import_splits_a_class_of_one_subject(flat_set: FlatSet, tmp_path: Path) -> None:
+    # Such a class cannot be stratified, and is in train or in test only.
+    with pytest.raises(InputError, match="--test-share"):
+        split_flat_set(flat_set, tmp_path / "raw", "--subject-pattern", "(Ill|Sane)")
+
+
+def test_import_counts_levels_of_16_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_image_set(tmp_path / "set")
+    first_path, *other_paths = sorted(source.rglob("Ill/*.png"))
+    Image.fromarray(np.full((HEIGHT, WIDTH), 65535, np.uint16)).save(first_path)
+    for path in other_paths:
+        Image.fromarray(np.full((HEIGHT, WIDTH), 4095, np.uint16)).save(path)
+    import_set(source, tmp_path / "raw")
+    output = capsys.readouterr().out
+    assert "note: 1 images are scaled" in output
+    assert "note: 14 images are scaled" in output
+
+
+def refuse(source: Path, out: Path, *arguments: str) -> str:
+    """Return the line with which the command ends, having written no file."""
+    files = list_files(out.parent)
+    with pytest.raises((InputError, OSError)) as error:
+        import_set(source, out, *arguments)
+    assert "\n" not in str(error.value)
+    assert list_files(out.parent) == files
+    return str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("source", "arguments", "named"),
-    [("", ["--seed", "-1"], "--seed"), ("", ["--out", "params.yaml"], "params.yaml"),
-     ("", ["--test-share", "0.2"], "--test-share"), ("", ["--subjects", "gone.csv"], "gone.csv"),
-     ("", ["--subjects", "a.csv", "--subject-pattern", "a"], "--subject"),
-     # A flat set, which these do not split.
-     *(("train", ["--test-share", share], share) for share in ("0", "1.5", "0.99")),
-     ("train", ["--test-share", "0.5", "--subject-pattern", "(Ill|Sané)"], "--test-share"),
-     ("train", [], "--test-share")],
-)  # fmt: skip
-def test_import_images_with_wrong_arguments_names_them_and_writes_nothing(
-    workspace: Path, image_set: Path, source: str, arguments: list[str], named: str
+    ("arguments", "text"),
+    [
+        (["--seed", "-1"], "--seed"),
+        (["--seed", str(2**32)], "--seed"),
+        (["--test-share", "0.2"], "--test-share"),
+        (["--subjects", "gone.csv"], "gone.csv"),
+        (["--subjects", "a.csv", "--subject-pattern", "a"], "--subject"),
+        (["--resize", "0", "4"], "unreadable"),
+    ],
+)
+def test_import_with_wrong_arguments_names_them(
+    image_set: Path, tmp_path: Path, arguments: list[str], text: str
 ) -> None:
-    check_refused(workspace, [str(image_set / source), *arguments], named)
+    assert text in refuse(image_set, tmp_path / "raw", *arguments)
 
 
-def check_refused(workspace: Path, arguments: list[str], *named: str) -> None:
-    before = set(workspace.rglob("*"))
-    with pytest.raises((InputError, OSError)) as error:
-        convert(*arguments)
-    assert "\n" not in str(error.value)
-    for text in named:
-        assert text in str(error.value)
-    assert {path for path in workspace.rglob("*") if path.is_file()} <= before
+def test_import_takes_the_largest_seed(image_set: Path, tmp_path: Path) -> None:
+    import_set(image_set, tmp_path / "raw", "--seed", str(2**32 - 1))
 
 
-def test_import_images_counts_what_is_wrong_by_kind(workspace: Path, image_set: Path) -> None:
-    for name, size in (("x0", (16, 21)), ("x1", (16, 21)), ("x2", (15, 20))):
-        Image.new("L", size).save(image_set / f"train/Ill/{name}.png")
+def test_import_into_an_existing_file_names_it(image_set: Path, tmp_path: Path) -> None:
+    (tmp_path / "raw").write_text("kept")
+    assert "raw: exists" in refuse(image_set, tmp_path / "raw")
+
+
+@pytest.mark.parametrize("share", ["0", "1.5", "0.99"])
+def test_import_with_a_wrong_share_names_it(flat_set: FlatSet, tmp_path: Path, share: str) -> None:
+    assert share in refuse(flat_set.source, tmp_path / "raw", "--test-share", share)
+
+
+def test_import_of_a_flat_set_asks_for_a_share(flat_set: FlatSet, tmp_path: Path) -> None:
+    assert "--test-share" in refuse(flat_set.source, tmp_path / "raw")
+
+
+def test_import_counts_all_faults_by_kind(tmp_path: Path) -> None:
+    source = write_image_set(tmp_path / "set")
     for name in ("x3", "x4"):
-        (image_set / f"train/Ill/{name}.png").write_bytes(b"text")
-    Image.new("RGBA", (16, 20)).save(image_set / "test/Ill/4.png")
-    named = ["30 images", "2 unreadable, such as ", "1 transparent, such as ", "Ill/4.png",
-             "24 of 20 x 16, 2 of 21 x 16, 1 of 20 x 15", "--resize"]  # fmt: skip
-    check_refused(workspace, [str(image_set)], *named)
+        (source / f"train/Ill/{name}.png").write_bytes(b"text")
+    Image.new("RGBA", (WIDTH, HEIGHT)).save(source / "test/Ill/4.png")
+    line = refuse(source, tmp_path / "raw")
+    assert "of 30 images" in line
+    assert "2 unreadable, such as " in line
+    assert "1 transparent, such as test/Ill/4.png" in line
 
 
-def test_import_images_of_nothing_names_it(workspace: Path, image_set: Path) -> None:
-    archive = Path(shutil.make_archive("set", "zip", image_set.parent))
+def test_import_counts_all_sizes(tmp_path: Path) -> None:
+    source = write_image_set(tmp_path / "set")
+    for name, size in (("x0", (16, 21)), ("x1", (16, 21)), ("x2", (15, 20))):
+        Image.new("L", size).save(source / f"train/Ill/{name}.png")
+    line = refuse(source, tmp_path / "raw")
+    assert "3 sizes: 27 of 20 x 16, 2 of 21 x 16, 1 of 20 x 15" in line
+    assert "--resize" in line
+
+
+def test_import_of_a_cut_zip_names_it(image_set: Path, tmp_path: Path) -> None:
+    archive = Path(shutil.make_archive(str(tmp_path / "set"), "zip", image_set))
     archive.write_bytes(archive.read_bytes()[:-100])
-    (workspace / "empty").mkdir()
-    for source in ("set.zip", "empty", "gone"):
-        check_refused(workspace, [source], source)
+    assert "set.zip" in refuse(archive, tmp_path / "raw")
+
+
+def test_import_of_an_empty_folder_names_it(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "empty" in refuse(tmp_path / "empty", tmp_path / "raw")
+
+
+def test_import_of_a_missing_source_names_it(tmp_path: Path) -> None:
+    assert "gone" in refuse(tmp_path / "gone", tmp_path / "raw")

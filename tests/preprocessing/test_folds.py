@@ -1,6 +1,8 @@
+"""Folds are stratified and keep subjects together, or an error says why there are none."""
+
 import numpy as np
 import pytest
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mri_stages.errors import InputError
 from mri_stages.preprocessing.folds import assign_folds
@@ -10,44 +12,74 @@ SUBJECTS = np.repeat(np.arange(30), 4)
 Y = np.select([SUBJECTS < 20, SUBJECTS < 29], [0, 1], 2)
 
 
-def test_fold_of_rows_by_subject_is_stratified_and_keeps_subjects_together() -> None:
-    fold = assign_folds(Y, SUBJECTS, 5, seed=0)
+def test_folds_keep_subjects_together() -> None:
+    folds = assign_folds(Y, SUBJECTS, 5, seed=0)
     for subject in range(30):
-        assert len(np.unique(fold[subject == SUBJECTS])) == 1
-    assert np.bincount(fold[Y == 0]).tolist() == [16] * 5
-    assert set(np.bincount(fold[Y == 1])) <= {4, 8}
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=1)
-    other = assign_folds(Y, SUBJECTS, 5, seed=1)
-    with pytest.warns(UserWarning, match="least populated"):
-        tests = [test.tolist() for _, test in folds.split(Y, Y, SUBJECTS)]
-    assert tests == [np.flatnonzero(other == number).tolist() for number in range(5)]
-    assert (fold != other).any()
+        assert len(np.unique(folds[subject == SUBJECTS])) == 1
 
 
-def test_fold_of_rows_at_random_is_stratified_and_splits_subjects() -> None:
-    fold = assign_folds(Y, None, 4, seed=0)
-    assert np.bincount(fold[Y == 0]).tolist() == [20] * 4
-    assert np.bincount(fold[Y == 2]).tolist() == [1] * 4
-    assert len(np.unique(fold[SUBJECTS == 0])) > 1
+def test_folds_by_subject_are_stratified() -> None:
+    folds = assign_folds(Y, SUBJECTS, 5, seed=0)
+    assert np.bincount(folds[Y == 0]).tolist() == [16] * 5
+    assert set(np.bincount(folds[Y == 1])) <= {4, 8}
 
 
-@pytest.mark.parametrize(("subjects", "most"), [(SUBJECTS, 30), (None, 80)])
-def test_fold_of_rows_up_to_the_most_folds(subjects: np.ndarray | None, most: int) -> None:
-    # At most as many as subjects, or as rows of the largest class.
-    assert set(assign_folds(Y, subjects, most, seed=0)) == set(range(most))
-    with pytest.raises(InputError, match=rf"(?=.*cross_validation\.folds).*\b{most}\b"):
-        assign_folds(Y, subjects, most + 1, seed=0)
-    few = np.repeat([0, 1, 2, 3], [3, 1, 6, 2])  # of which scikit-learn leaves a fold empty
+def test_folds_depend_on_the_seed() -> None:
+    assert (assign_folds(Y, SUBJECTS, 5, seed=0) != assign_folds(Y, SUBJECTS, 5, seed=1)).any()
+
+
+@pytest.mark.parametrize("subjects", [SUBJECTS, None])
+@pytest.mark.filterwarnings("ignore:The least populated class")
+def test_folds_are_scikit_learns(subjects: np.ndarray | None) -> None:
+    kind = StratifiedKFold if subjects is None else StratifiedGroupKFold
+    splitter = kind(5, shuffle=True, random_state=1)
+    folds = assign_folds(Y, subjects, 5, seed=1)
+    for fold, (_, test) in enumerate(splitter.split(Y, Y, subjects)):
+        assert test.tolist() == np.flatnonzero(folds == fold).tolist()
+
+
+def test_folds_by_row_are_stratified() -> None:
+    folds = assign_folds(Y, None, 4, seed=0)
+    assert np.bincount(folds[Y == 0]).tolist() == [20] * 4
+    assert np.bincount(folds[Y == 2]).tolist() == [1] * 4
+
+
+def test_folds_by_row_split_subjects() -> None:
+    folds = assign_folds(Y, None, 4, seed=0)
+    assert len(np.unique(folds[SUBJECTS == 0])) > 1
+
+
+# The subjects, and the rows of the largest class.
+@pytest.mark.parametrize(("subjects", "max_folds"), [(SUBJECTS, 30), (None, 80)])
+def test_folds_may_be_as_many_as_units(subjects: np.ndarray | None, max_folds: int) -> None:
+    assert set(assign_folds(Y, subjects, max_folds, seed=0)) == set(range(max_folds))
+
+
+@pytest.mark.parametrize(("subjects", "max_folds"), [(SUBJECTS, 30), (None, 80)])
+def test_folds_beyond_the_units_are_an_error(subjects: np.ndarray | None, max_folds: int) -> None:
+    with pytest.raises(InputError, match=rf"cross_validation\.folds.* at most {max_folds}\b"):
+        assign_folds(Y, subjects, max_folds + 1, seed=0)
+
+
+def test_folds_are_limited_by_rows_of_a_class_too() -> None:
+    y = np.array([0, 0, 1, 1, 2, 2])
+    with pytest.raises(InputError, match=r"at most 2\b.*largest class"):
+        assign_folds(y, np.arange(6), 3, seed=0)
+
+
+def test_folds_without_rows_are_an_error() -> None:
+    subjects = np.repeat([0, 1, 2, 3], [3, 1, 6, 2])  # scikit-learn leaves a fold empty
+    y = np.isin(subjects, [0, 2]).astype(int)
     with pytest.raises(InputError, match=r"cross_validation\.folds"):
-        assign_folds(np.isin(few, [0, 2]).astype(int), few, 4, seed=0)
+        assign_folds(y, subjects, 4, seed=0)
 
 
-def test_fold_of_rows_that_leaves_one_class_to_train_on_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"cross_validation\.folds"):
-        assign_folds(np.array([0, 0, 0, 0, 1]), np.array([0, 1, 2, 3, 4]), 2, seed=0)
+def test_folds_that_train_on_one_class_are_an_error() -> None:
+    with pytest.raises(InputError, match=r"cross_validation\.folds.*one class"):
+        assign_folds(np.array([0, 0, 0, 0, 1]), np.arange(5), 2, seed=0)
 
 
-def test_fold_of_rows_without_a_class_in_two_folds_names_its_source() -> None:
+def test_folds_without_a_class_in_two_name_their_source() -> None:
     y = np.repeat([0, 1, 2, 3], 3)  # each class is one subject
     with pytest.raises(InputError, match="a study"):
         assign_folds(y, y, 2, 0, "a study")

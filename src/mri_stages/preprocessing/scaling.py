@@ -102,7 +102,8 @@ def save_scaler(path: Path, scaler: StandardScaler, n_features: int) -> None:
 def read_scaler(path: Path, image_shape: Shape) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and scale (C, H, W) of `save_scaler`; InputError if it is of other images."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # NumPy leaves a damaged file open, so it is opened here.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             mean = arrays["mean"].astype(np.float32).reshape(image_shape)
             scale = arrays["scale"].astype(np.float32).reshape(image_shape)
     except (EOFError, KeyError, ValueError, BadZipFile) as error:

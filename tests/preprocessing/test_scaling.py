@@ -114,7 +114,8 @@ def test_read_scaler_gives_mean_and_scale_as_images(scaler_file: Path) -> None:
 
 def test_read_scaler_gives_float32(scaler_file: Path) -> None:
     mean, scale = read_scaler(scaler_file, (3, 1, 2))
-    assert (mean.dtype, scale.dtype) == (np.float32, np.float32)
+    assert mean.dtype == np.float32
+    assert scale.dtype == np.float32
 
 
 def test_read_scaler_of_other_images_names_the_file(scaler_file: Path) -> None:

@@ -1,0 +1,50 @@
+"""Make a folder in which the stages run on phantoms of a given size and number."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from benchmarks.machine import ROOT
+from ruamel.yaml import YAML
+
+from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
+from mri_stages.ingest.raw_folder import save_labels, save_tensor
+
+FULL_SIZE = (208, 176)  # height and width of the notebook's images
+HALF_SIZE = (104, 88)
+N_SUBJECTS = 10
+N_SLICES = 32  # of each subject
+
+
+def make_workspace(folder: Path, n_rows: dict[str, int], size: tuple[int, int]) -> Path:
+    """Make `folder` with params.yaml and a raw folder of phantoms, the same few repeated."""
+    write_raw_folder(folder / "data/raw", n_rows, size)
+    write_params(folder / "params.yaml")
+    return folder
+
+
+def write_raw_folder(folder: Path, n_rows: dict[str, int], size: tuple[int, int]) -> None:
+    """Write float32 images of three equal channels, as the notebook's tensors are."""
+    height, width = size
+    slices, subject_labels = draw_phantoms(N_SUBJECTS, N_SLICES, height, width, seed=0)
+    images = slices.reshape(-1, height, width)
+    rng = np.random.default_rng(0)
+
+    folder.mkdir(parents=True)
+    labels = {}
+    for split, n_images in n_rows.items():
+        indices = rng.integers(len(images), size=n_images)
+        labels[split] = subject_labels[indices // N_SLICES]
+        grey = torch.from_numpy(images[indices]).float() / 255
+        save_tensor(folder / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
+    save_labels(folder, CLASSES, labels, {})
+
+
+def write_params(path: Path) -> None:
+    """Write the project's params with one epoch and the workspace's raw folder."""
+    # YAML 1.2, as DVC reads it: there 1e-8 is a number.
+    params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
+    params["data"]["raw"] = "data/raw"
+    params["train"]["epochs"] = 1
+    path.write_text(yaml.safe_dump(params, sort_keys=False))

@@ -1,110 +1,144 @@
-"""Score baselines that train no network, and measure how much the given split leaks."""
+"""Score baselines that train no network: majority, nearest neighbour and a linear model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages import paths
-from mri_stages.baselines.linear import linear_probabilities, mean_images
-from mri_stages.baselines.nearest_neighbours import affordable, nearest_of_other_groups
+from mri_stages.baselines.linear import compute_mean_images, predict_linear
+from mri_stages.baselines.majority import predict_majority
+from mri_stages.baselines.nearest_neighbours import sample_rows
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.evaluation.leakage import measure_leakage
 from mri_stages.evaluation.metrics import (
     compute_metrics,
     compute_new_subject_metrics,
     find_negative_label,
 )
-from mri_stages.plotting.leakage import leakage_figure
-from mri_stages.plotting.style import save_png
 from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.arrays import select_rows
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
-from mri_stages.storage.files import write_json
+from mri_stages.storage.neighbours import (
+    GIVEN_SPLIT,
+    SUBJECT_FOLDS,
+    NeighbourTable,
+    read_neighbours,
+)
 from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.storage.records import write_metrics
 
-PENALTY_FITS = 25  # of the linear baseline: inner folds of outer folds
+N_PENALTY_FITS = 25  # fits of the linear baseline: inner folds of outer folds
 
-Numbers = NDArray[np.int64]  # (N,)
+Indices = NDArray[np.int64]  # (n,) of rows
+Folds = NDArray[np.int64]  # (N,)
 
 
 def main() -> None:
-    params, info = read_params(), read_info()
-    classes, n_classes = info.classes, len(info.classes)
-    negative = find_negative_label(params.evaluation.negative_class, classes)
-    n_folds, seed = params.cross_validation.folds, params.cross_validation.seed
-    rows = load_all_rows(info)
-    ids, given_groups = rows.subjects, rows.in_test.astype(np.int64)
-    folds = assign_folds(rows.labels, ids, n_folds, seed)
-    random_folds = assign_folds(rows.labels, None, n_folds, seed)
+    params = read_params()
+    classes = read_info().classes
+    negative_label = find_negative_label(params.evaluation.negative_class, classes)
+    rows = load_all_rows(read_info())
+    table = read_neighbours(paths.NEIGHBOURS, len(rows.labels))
+    options = params.cross_validation
+    folds = assign_folds(rows.labels, rows.subjects, options.folds, options.seed)
 
-    compared = affordable(rows.parts[0].shape[1], rows.in_test, ids)
-    if len(compared) < len(folds):
-        print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
-    groups = np.stack([given_groups, random_folds, folds, np.arange(len(folds))])[:, compared]
-    nearest, closeness = nearest_of_other_groups(select_rows(rows.parts, compared), groups)
-    leakage = measure_leakage(rows, compared, nearest, closeness)
-    write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
-    in_test = rows.in_test[compared]
-    same = None if ids is None else (ids[compared[nearest[0]]] == ids[compared])[in_test]
-    figure = leakage_figure(closeness[0, in_test], same, params.data.title)
-    save_png(paths.LEAKAGE_FIGURE, figure)
+    score_given_split(predict_given_split(rows, table, len(classes)), classes, negative_label)
+    score_new_subjects(
+        predict_new_subjects(rows, table, folds, len(classes)), classes, negative_label
+    )
 
-    every, test = np.arange(len(folds)), np.flatnonzero(rows.in_test)
-    given, _, of_folds, _ = np.eye(n_classes)[rows.labels[compared[nearest]]]
-    split = {
-        "majority": predictions(rows, test, majority(rows, given_groups, n_classes)[test]),
-        "nearest_neighbour": predictions(rows, compared[in_test], given[in_test]),
+
+def predict_given_split(
+    rows: AllRows, table: NeighbourTable, n_classes: int
+) -> dict[str, Predictions]:
+    """Return the predictions of the test rows from the training rows, by baseline."""
+    groups = rows.in_test.astype(np.int64)
+    test_rows = np.flatnonzero(rows.in_test)
+    majority = predict_majority(rows.labels, groups, n_classes)[test_rows]
+    test_mask = rows.in_test[table.compared]
+    nearest = predict_nearest(rows, table, GIVEN_SPLIT, n_classes)[test_mask]
+    return {
+        "majority": build_predictions(rows, test_rows, majority),
+        "nearest_neighbour": build_predictions(rows, table.compared[test_mask], nearest),
     }
-    for name, found in split.items():
-        write_json(paths.metrics(name), compute_metrics(found, classes, negative).to_json())
-    new_subjects = {
-        "majority": predictions(rows, every, majority(rows, folds, n_classes), folds),
-        "nearest_neighbour": predictions(rows, compared, of_folds, folds),
-        "linear": linear_predictions(rows, folds, n_classes),
+
+
+def predict_new_subjects(
+    rows: AllRows, table: NeighbourTable, folds: Folds, n_classes: int
+) -> dict[str, Predictions]:
+    """Return the predictions of each fold from the others, by baseline."""
+    all_rows = np.arange(len(rows.labels))
+    majority = predict_majority(rows.labels, folds, n_classes)
+    nearest = predict_nearest(rows, table, SUBJECT_FOLDS, n_classes)
+    return {
+        "majority": build_predictions(rows, all_rows, majority, folds),
+        "nearest_neighbour": build_predictions(rows, table.compared, nearest, folds),
+        "linear": predict_linear_baseline(rows, folds, n_classes),
     }
-    for name, found in new_subjects.items():
-        # DVC has no optional out: where there is no linear baseline, its files are empty.
-        write_predictions(paths.folds(name), found, classes)
-        metrics = {}
-        if len(found.rows):
-            metrics = compute_new_subject_metrics(found, classes, negative).to_json()
-            print(f"{name}: accuracy {metrics['accuracy']:.4f} by {metrics['by']}")
-        write_json(paths.new_subject_metrics(name), metrics)
-    print(leakage.sentence)
 
 
-def predictions(
-    rows: AllRows, numbers: Numbers, probabilities: NDArray[Any], folds: Numbers | None = None
-) -> Predictions:
-    """Return the predictions of the rows `numbers` (n,), with probabilities (n, K)."""
-    ids = None if rows.subjects is None else rows.subjects[numbers]
-    fold = None if folds is None else folds[numbers]
-    return Predictions(numbers, ids, rows.labels[numbers], probabilities.astype(np.float32), fold)
+def predict_nearest(
+    rows: AllRows, table: NeighbourTable, grouping: str, n_classes: int
+) -> NDArray[np.float64]:
+    """Return probability 1 for the class of each compared row's neighbour: (n, K)."""
+    probabilities: NDArray[np.float64] = np.eye(n_classes)[
+        rows.labels[table.by_grouping[grouping].nearest]
+    ]
+    return probabilities
 
 
-def majority(rows: AllRows, groups: Numbers, n_classes: int) -> NDArray[np.float64]:
-    """Return, for each row, 1 for the largest class among the rows of other groups: (N, K)."""
-    found = np.zeros((len(groups), n_classes))
-    for group in np.unique(groups):
-        found[groups == group, np.bincount(rows.labels[groups != group]).argmax()] = 1
-    return found
-
-
-def linear_predictions(rows: AllRows, folds: Numbers, n_classes: int) -> Predictions:
-    """Return the linear baseline's predictions, one row per subject and class; none without ids."""
+def predict_linear_baseline(rows: AllRows, folds: Folds, n_classes: int) -> Predictions:
+    """Return the predictions for each subject and class, in place of rows; none without ids."""
     if rows.subjects is None:
         print("note: no linear baseline, which works on the mean image of each subject")
-        return predictions(rows, np.arange(0), np.empty((0, n_classes)), folds)
-    pairs = np.stack([rows.subjects, rows.labels])
-    _, firsts, units = np.unique(pairs, axis=1, return_index=True, return_inverse=True)
-    kept = affordable(PENALTY_FITS * rows.parts[0].shape[1], rows.in_test[firsts])
-    if len(kept) < len(firsts):
-        print(f"note: the linear baseline is of a seeded sample of {len(kept):,} subjects")
-    images, numbers = mean_images(rows.parts, units, kept), firsts[kept]
-    found = linear_probabilities(images, rows.labels[numbers], folds[numbers], n_classes)
-    return predictions(rows, numbers, found, folds)
+        return build_predictions(rows, np.arange(0), np.empty((0, n_classes)), folds)
+
+    # A unit is a subject's rows of one class; its first row stands for it.
+    subject_and_class = np.stack([rows.subjects, rows.labels])
+    _, first_rows, unit_of_row = np.unique(
+        subject_and_class, axis=1, return_index=True, return_inverse=True
+    )
+    n_features = N_PENALTY_FITS * rows.parts[0].shape[1]
+    units = sample_rows(n_features, rows.in_test[first_rows])
+    if len(units) < len(first_rows):
+        print(f"note: the linear baseline is of a seeded sample of {len(units):,} subjects")
+
+    images = compute_mean_images(rows.parts, unit_of_row, units)
+    unit_rows = first_rows[units]
+    probabilities = predict_linear(images, rows.labels[unit_rows], folds[unit_rows], n_classes)
+    return build_predictions(rows, unit_rows, probabilities, folds)
+
+
+def build_predictions(
+    rows: AllRows, indices: Indices, probabilities: NDArray[Any], folds: Folds | None = None
+) -> Predictions:
+    """Return the predictions of the rows at `indices` (n,), with probabilities (n, K)."""
+    subjects = None if rows.subjects is None else rows.subjects[indices]
+    row_folds = None if folds is None else folds[indices]
+    return Predictions(
+        indices, subjects, rows.labels[indices], probabilities.astype(np.float32), row_folds
+    )
+
+
+def score_given_split(
+    predictions: dict[str, Predictions], classes: Sequence[str], negative_label: int | None
+) -> None:
+    for name, baseline in predictions.items():
+        write_metrics(paths.metrics(name), compute_metrics(baseline, classes, negative_label))
+
+
+def score_new_subjects(
+    predictions: dict[str, Predictions], classes: Sequence[str], negative_label: int | None
+) -> None:
+    """Write predictions and metrics; empty ones of a baseline that these data do not allow."""
+    for name, baseline in predictions.items():
+        write_predictions(paths.folds(name), baseline, classes)
+        metrics = None
+        if len(baseline.rows):
+            metrics = compute_new_subject_metrics(baseline, classes, negative_label)
+            print(f"{name}: accuracy {metrics.accuracy:.4f} by {metrics.by}")
+        write_metrics(paths.new_subject_metrics(name), metrics)
 
 
 if __name__ == "__main__":

@@ -10,71 +10,117 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.evaluation.comparison import compare_pairs
-from mri_stages.plotting import results
+from mri_stages.plotting.results import (
+    ACCURACY,
+    AUC,
+    draw_histories,
+    draw_intervals,
+    draw_learning_rates,
+    draw_roc_curves,
+)
 from mri_stages.plotting.style import save_png
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.files import read_csv, write_csv
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
-from mri_stages.storage.records import Pair, RocPoint, read_given_metrics, read_new_subject_metrics
+from mri_stages.storage.records import (
+    Metrics,
+    read_given_metrics,
+    read_new_subject_metrics,
+    read_roc_points,
+    write_pairs,
+)
 
 
 def main() -> None:
-    params, classes = read_params(), read_info().classes
-    compare_on_the_given_split(params, classes)
-    compare_on_new_subjects(params, classes)
+    params = read_params()
+    classes = read_info().classes
+    given_metrics = read_given_metrics(params)
+    compare_histories(params, given_metrics)
+    compare_on_given_split(params, classes, given_metrics)
+    compare_on_new_subjects(params, classes, given_metrics)
 
 
-def compare_on_the_given_split(params: Params, classes: list[str]) -> None:
-    title, metrics = params.data.title, read_given_metrics(params)
+def compare_histories(params: Params, metrics: Mapping[str, Metrics]) -> None:
+    """Write all histories as one table, and draw them by epoch and by learning rate."""
+    title = params.data.title
     histories = {name: read_csv(paths.history(name), Epoch) for name in params.models}
-    epochs = [(name, *epoch) for name, history in histories.items() for epoch in history]
-    write_csv(paths.HISTORIES, ("model", *Epoch._fields), epochs)
-    save_png(paths.HISTORY_FIGURE, results.history_figure(histories, metrics, title))
+    write_csv(paths.HISTORIES, ("model", *Epoch._fields), list_epoch_rows(histories))
+    save_png(paths.HISTORY_FIGURE, draw_histories(histories, metrics, title))
 
-    tests = {name: read_predictions(paths.predictions(name), classes) for name in params.models}
-    write_pairs(paths.PAIRS, tests, "row")
-    test = next(iter(tests.values()))
-    above = f"{title}: accuracy on the given split"
-    below = f"{len(test.labels)} test rows, with 95 % confidence intervals"
-    save_png(paths.ACCURACY_FIGURE, results.interval_figure(metrics, ["accuracy"], above, below))
-    curves = {name: read_csv(paths.roc(name), RocPoint, least=0) for name in params.models}
-    above = f"{title}: ROC on the given split"
-    save_png(paths.ROC_FIGURE, results.roc_figure(curves, metrics, above))
-    above = f"{title}: models that differ only in the learning rate\n"
-    above += "line: 95 % confidence interval"
-    figure = results.learning_rate_figure(params.groups_by_lr(), metrics, histories, above)
+    lr_title = (
+        f"{title}: models that differ only in the learning rate\nline: 95 % confidence interval"
+    )
+    figure = draw_learning_rates(params.groups_by_lr(), metrics, histories, lr_title)
     save_png(paths.LEARNING_RATE_FIGURE, figure)
 
 
-def compare_on_new_subjects(params: Params, classes: list[str]) -> None:
+def list_epoch_rows(histories: Mapping[str, list[Epoch]]) -> list[tuple[str | float | None, ...]]:
+    """Return a row per model and epoch: the model's name, then the epoch."""
+    rows: list[tuple[str | float | None, ...]] = []
+    for name, history in histories.items():
+        rows += [(name, *epoch) for epoch in history]
+    return rows
+
+
+def compare_on_given_split(
+    params: Params, classes: list[str], metrics: Mapping[str, Metrics]
+) -> None:
+    """Test each pair of models on the test rows; draw accuracies and ROC curves."""
+    title = params.data.title
+    predictions = {
+        name: read_predictions(paths.predictions(name), classes) for name in params.models
+    }
+    compare_predictions(paths.PAIRS, predictions, "row")
+
+    n_rows = len(next(iter(predictions.values())).labels)
+    figure = draw_intervals(
+        metrics,
+        [ACCURACY],
+        f"{title}: accuracy on the given split",
+        f"{n_rows} test rows, with 95 % confidence intervals",
+    )
+    save_png(paths.ACCURACY_FIGURE, figure)
+
+    curves = {name: read_roc_points(name) for name in params.models}
+    figure = draw_roc_curves(curves, metrics, f"{title}: ROC on the given split")
+    save_png(paths.ROC_FIGURE, figure)
+
+
+def compare_on_new_subjects(
+    params: Params, classes: list[str], given_metrics: Mapping[str, Metrics]
+) -> None:
+    """Test each pair of models and baselines on new subjects; draw accuracies and AUCs."""
     metrics = read_new_subject_metrics(params)
-    by = metrics["majority"].by or "row"
-    folds = {
+    unit = metrics["majority"].by or "row"
+    predictions = {
         name: average_by_subject(read_predictions(paths.folds(name), classes)) for name in metrics
     }
-    rivals = {name: found for name, found in folds.items() if name != "majority"}
-    write_pairs(paths.NEW_SUBJECT_PAIRS, rivals, by)
-    above = f"{params.data.title}: on new {by}s, and on the given split (hollow, in brackets)"
-    n_units = len(folds["majority"].labels)
-    below = f"cross-validation on {n_units} {by}s, with 95 % confidence intervals"
-    columns = ["accuracy", "auc"]
-    figure = results.interval_figure(
-        metrics, columns, above, below, given=read_given_metrics(params)
+    n_units = len(predictions["majority"].labels)
+    rivals = {name: scored for name, scored in predictions.items() if name != "majority"}
+    compare_predictions(paths.NEW_SUBJECT_PAIRS, rivals, unit)
+
+    figure = draw_intervals(
+        metrics,
+        [ACCURACY, AUC],
+        f"{params.data.title}: on new {unit}s, and on the given split (hollow, in brackets)",
+        f"cross-validation on {n_units} {unit}s, with 95 % confidence intervals",
+        given=given_metrics,
     )
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
 
 
-def write_pairs(path: Path, found: Mapping[str, Predictions], unit: str) -> None:
-    """Write the tests of each pair of models on the same rows."""
-    first = next(iter(found.values()))
-    same = {}
-    for name, rows in found.items():
-        if np.array_equal(rows.rows, first.rows) and np.array_equal(rows.labels, first.labels):
-            same[name] = rows.correct
+def compare_predictions(path: Path, predictions: Mapping[str, Predictions], unit: str) -> None:
+    """Write the test of each pair of models that predict the same rows as the first one."""
+    first = next(iter(predictions.values()))
+    correct = {}
+    for name, scored in predictions.items():
+        has_same_rows = np.array_equal(scored.rows, first.rows)
+        if has_same_rows and np.array_equal(scored.labels, first.labels):
+            correct[name] = scored.correct
         else:
             print(f"note: {name} is not compared in {path}: it scores only a sample of the {unit}s")
-    write_csv(path, Pair._fields, compare_pairs(same, first.subjects, unit))
+    write_pairs(path, compare_pairs(correct, first.subjects, unit))
 
 
 if __name__ == "__main__":

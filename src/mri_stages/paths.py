@@ -9,6 +9,7 @@ FLAT = Path("data/flat")
 SCALED = Path("data/scaled")
 FOLDS = Path("data/folds")
 SCALER = Path("data/scaler.npz")
+NEIGHBOURS = Path("data/neighbours.npz")
 INFO = FLAT / "info.json"
 
 MODELS = Path("models")

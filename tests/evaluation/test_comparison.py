@@ -3,43 +3,71 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mri_stages.evaluation.comparison import compare_pairs, holm, in_words
+from mri_stages.evaluation.comparison import compare_pairs, correct_by_holm, write_verdict
 from mri_stages.storage.records import Pair
 
-
-def right(*rows: int) -> np.ndarray:
-    return np.isin(np.arange(40), rows)
+N_ROWS = 40
 
 
-def test_compare_pairs_by_row_is_the_sign_test_on_rows_that_one_gets_right() -> None:
-    correct = {"a": right(0, 1, 2, 3, 4, 5, 20), "b": right(6, 20)}
-    for subjects in (None, np.zeros(40, np.int64)):  # one subject cannot be swapped
-        (pair,) = compare_pairs(correct, subjects)
-        assert pair[:4] == ("a", "b", 6, 1)
-        assert pair.p == pytest.approx(2 * (1 + 7) / 2**7)
+def mark(*rows: int) -> np.ndarray:
+    """Return a mask of the rows that a model gets right."""
+    return np.isin(np.arange(N_ROWS), rows)
 
 
-def test_compare_pairs_by_subject_equals_all_swaps_of_subjects() -> None:
+@pytest.mark.parametrize("subjects", [None, np.zeros(N_ROWS, np.int64)])
+def test_pairs_without_two_subjects_are_tested_by_row(subjects: np.ndarray | None) -> None:
+    correct = {"a": mark(0, 1, 2, 3, 4, 5, 20), "b": mark(6, 20)}
+    (pair,) = compare_pairs(correct, subjects)
+    assert pair[:4] == ("a", "b", 6, 1)
+    assert pair.p == pytest.approx(2 * (1 + 7) / 2**7)  # the sign test
+
+
+def test_pairs_by_subject_equal_all_swaps_of_subjects() -> None:
     rng = np.random.default_rng(4)
-    subjects = rng.integers(0, 7, 40)
-    a, b = rng.random(40) < 0.8, rng.random(40) < 0.4
+    subjects = rng.integers(0, 7, N_ROWS)
+    a = rng.random(N_ROWS) < 0.8
+    b = rng.random(N_ROWS) < 0.4
     (pair,) = compare_pairs({"a": a, "b": b}, subjects)
     differences = np.bincount(subjects, a.astype(float) - b)
     sums = [abs(differences @ signs) for signs in product((-1, 1), repeat=7)]
     assert pair.p == pytest.approx(np.mean(sums >= abs(differences.sum()) - 1e-9))
 
 
-@pytest.mark.parametrize("subjects", [None, np.arange(40)])
-def test_compare_pairs_corrects_for_the_number_of_pairs(subjects: np.ndarray | None) -> None:
-    correct = {"a": right(*range(8)), "b": right(*range(8)), "c": right()}
+def test_pairs_by_many_subjects_are_seeded() -> None:
+    rng = np.random.default_rng(4)
+    correct = {"a": rng.random(N_ROWS) < 0.8, "b": rng.random(N_ROWS) < 0.4}
+    subjects = np.arange(N_ROWS)
+    assert compare_pairs(correct, subjects) == compare_pairs(correct, subjects)
+
+
+@pytest.mark.parametrize("subjects", [None, np.arange(N_ROWS)])
+def test_pairs_are_corrected_for_their_number(subjects: np.ndarray | None) -> None:
+    correct = {"a": mark(*range(8)), "b": mark(*range(8)), "c": mark()}
     pairs = compare_pairs(correct, subjects)
     assert [(pair.a, pair.b) for pair in pairs] == [("a", "b"), ("a", "c"), ("b", "c")]
     assert [pair.p for pair in pairs] == pytest.approx([1.0, 3 * 2 / 2**8, 3 * 2 / 2**8], rel=0.2)
 
 
+def test_pairs_have_a_verdict_about_their_corrected_p() -> None:
+    correct = {"a": mark(*range(8)), "b": mark(*range(8)), "c": mark()}
+    for pair in compare_pairs(correct, None, "house"):
+        assert pair.verdict == write_verdict(pair, "house")
+
+
+def test_pairs_of_one_model_are_none() -> None:
+    assert compare_pairs({"a": mark(1)}, None) == []
+
+
 def test_holm_equals_its_definition() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
-    assert (holm([0.9, 0.8]), holm([])) == ([1.0, 1.0], [])
+    assert correct_by_holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+
+
+def test_holm_is_at_most_one() -> None:
+    assert correct_by_holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_holm_of_no_pair_is_empty() -> None:
+    assert correct_by_holm([]) == []
 
 
 @pytest.mark.parametrize(
@@ -52,7 +80,8 @@ def test_holm_equals_its_definition() -> None:
         (("a", "b", 9, 2, 0.0499), ["more than chance"]),
     ],
 )
-def test_in_words_names_the_better_model_and_chance(
+def test_verdict_names_the_better_model_and_chance(
     pair: tuple[str, str, int, int, float], parts: list[str]
 ) -> None:
-    assert all(part in in_words(Pair(*pair), "row") for part in parts)
+    verdict = write_verdict(Pair(*pair), "row")
+    assert [part for part in parts if part not in verdict] == []

@@ -22,6 +22,8 @@ COMMANDS = (
     "mri_stages import set --out data/images",
     "stages.load",
     "stages.plot_sample",
+    "stages.neighbours",
+    "stages.leakage",
     "stages.baselines",
     "stages.scale",
     "stages.train small",

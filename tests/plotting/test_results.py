@@ -1,104 +1,230 @@
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from mri_stages.plotting.results import (
-    history_figure,
-    interval_figure,
-    learning_rate_figure,
-    roc_figure,
+    ACCURACY,
+    AUC,
+    LINE_STYLES,
+    draw_histories,
+    draw_intervals,
+    draw_learning_rates,
+    draw_roc_curves,
 )
-from mri_stages.plotting.style import save_png
+from mri_stages.plotting.style import BLUE, DIVERGED_COLOUR, REFERENCE_COLOUR, save_png
 from mri_stages.storage.history import Epoch
-from mri_stages.storage.records import RocPoint
+from mri_stages.storage.records import Metrics, RocPoint
+
+
+def make_metrics(accuracy: float, low: float, high: float, **others: Any) -> Metrics:
+    return Metrics(
+        accuracy=accuracy, ci_low=low, ci_high=high, balanced_accuracy=0.5, macro_f1=0.5, **others
+    )
+
 
 METRICS = {
-    "good": SimpleNamespace(
-        accuracy=0.7, ci_low=0.6, ci_high=0.9, auc=0.8, auc_low=0.7, auc_high=0.95, diverged=False
-    ),
-    "hot": SimpleNamespace(
-        accuracy=0.1, ci_low=0.05, ci_high=0.2, auc=None, auc_low=None, auc_high=None, diverged=True
-    ),
-    "majority": SimpleNamespace(
-        accuracy=0.5, ci_low=0.4, ci_high=0.6, auc=0.5, auc_low=0.5, auc_high=0.5, diverged=None
-    ),
+    "good": make_metrics(0.7, 0.6, 0.9, auc=0.8, auc_low=0.7, auc_high=0.95, diverged=False),
+    "hot": make_metrics(0.1, 0.05, 0.2, diverged=True),
+    "majority": make_metrics(0.5, 0.4, 0.6, auc=0.5, auc_low=0.5, auc_high=0.5),
 }
+GIVEN = {"good": make_metrics(0.95, 0.9, 1.0)}
+
+GOOD = [Epoch(0, 1.2, 1, 0.5, 1.1, 0.4), Epoch(1, 0.3, 1, 0.6, 0.9, 0.7)]
+HOT = [Epoch(0, 1e29, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
+PLAIN = [Epoch(0, 3.0, 1, 0.5), Epoch(1, 0.2, 1, 0.5)]
 
 
-def points(axes: Any) -> list[tuple[float, ...]]:
+def list_points(axes: Any) -> list[tuple[float, ...]]:
+    """Return the x values and then the y values of each line."""
     return [(*line.get_xdata(), *line.get_ydata()) for line in axes.lines]
 
 
-def test_interval_figure_shows_each_interval_the_given_split_and_divergence() -> None:
-    given = {"good": SimpleNamespace(accuracy=0.95, auc=None), "other": METRICS["good"]}
-    columns = ["accuracy", "auc"]
-    figure: Any = interval_figure(METRICS, columns, "Digits: new", "by row", given)
-    left, right = figure.axes
-    expected = [["0.700 (0.950)", "0.100 diverged", "0.500"], ["0.800", "- diverged", "0.500"]]
-    assert [[text.get_text() for text in axes.texts] for axes in (left, right)] == expected
-    assert [text.get_text() for text in left.get_yticklabels()] == [*METRICS]
-    assert (figure.get_suptitle(), "by row" in figure.get_supxlabel()) == ("Digits: new", True)
-    # Intervals and values at their places, then the constant answer over the whole height.
-    good, majority = [(0.7, 0.95, 0, 0), (0.8, 0)], [(0.5, 0.5, 2, 2), (0.5, 2)]
-    assert points(right) == [*good, *majority, (0.5, 0.5, 0, 1)]
-    assert (0.95, 0.25) in points(left)  # below the interval of the same model
+def list_texts(texts: Any) -> list[str]:
+    return [text.get_text() for text in texts]
 
 
-def test_roc_figure_draws_each_class_and_names_divergence() -> None:
-    curve = [RocPoint(name, *xy) for name in "ab" for xy in ((0.0, 0.0), (0.2, 0.7), (1.0, 1.0))]
-    curves = {"good": curve, "hot": [], "majority": []}
-    figure: Any = roc_figure(curves, METRICS, "Digits: ROC")
-    good, hot, alone = figure.axes
-    assert [list(line.get_ydata()) for line in good.lines[1:]] == [[0.0, 0.7, 1.0]] * 2
-    assert (good.get_title(), hot.get_title()) == ("good", "hot: diverged")
-    assert "diverged" not in alone.get_title()  # its test rows are of one class
+def list_labels(figure: Any) -> list[str]:
+    """Return what the only legend of a figure names."""
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["a", "b"]
+    return list_texts(legend.get_texts())
 
 
-def test_history_figure_marks_divergence_above_the_losses() -> None:
-    kept = [Epoch(0, 1, 1, 0.5, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
-    (legend,) = history_figure({"good": kept}, METRICS, "").legends
-    assert not any("diverged" in text.get_text() for text in legend.get_texts())
-    good = [Epoch(0, 1.2, 1, 0.5, 1.1, 0.4), Epoch(1, 0.3, 1, 0.6, 0.9, 0.7)]
-    hot = [Epoch(0, 1e29, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
-    figure: Any = history_figure({"good": good, "hot": hot}, METRICS, "Digits")
-    loss, accuracy = figure.axes
+def draw_new_subjects() -> Any:
+    return draw_intervals(METRICS, [ACCURACY, AUC], "Digits: new", "by row", GIVEN)
+
+
+def test_intervals_name_the_figures_and_those_on_the_given_split() -> None:
+    left, right = draw_new_subjects().axes
+    assert list_texts(left.texts) == ["0.700 (0.950)", "0.100 diverged", "0.500"]
+    assert list_texts(right.texts) == ["0.800", "- diverged", "0.500"]
+
+
+def test_intervals_name_the_models_and_the_data() -> None:
+    figure = draw_new_subjects()
+    assert list_texts(figure.axes[0].get_yticklabels()) == [*METRICS]
+    assert figure.get_suptitle() == "Digits: new"
+    assert "by row" in figure.get_supxlabel()
+    assert [axes.get_xlabel() for axes in figure.axes] == ["accuracy", "AUC"]
+
+
+def test_intervals_lie_at_their_values_beside_a_constant_answer() -> None:
+    _, right = draw_new_subjects().axes
+    good = [(0.7, 0.95, 0, 0), (0.8, 0)]
+    majority = [(0.5, 0.5, 2, 2), (0.5, 2)]
+    constant = [(0.5, 0.5, 0, 1)]  # over the whole height
+    assert list_points(right) == [*good, *majority, *constant]
+
+
+def test_intervals_show_the_given_split_below_the_same_model() -> None:
+    left, _ = draw_new_subjects().axes
+    assert (0.95, 0.25) in list_points(left)
+
+
+def test_intervals_without_a_given_split_show_one_figure() -> None:
+    figure = draw_intervals(METRICS, [ACCURACY], "Digits", "by row")
+    assert list_texts(figure.axes[0].texts) == ["0.700", "0.100 diverged", "0.500"]
+
+
+def test_intervals_show_the_first_model_on_top() -> None:
+    bottom, top = draw_new_subjects().axes[0].get_ylim()
+    assert top < 0 < 2 < bottom
+
+
+def test_intervals_tell_models_baselines_and_divergence_apart() -> None:
+    left, _ = draw_new_subjects().axes
+    styles = {line.get_ydata()[0]: (line.get_marker(), line.get_color()) for line in left.lines[:7]}
+    assert styles[0] == ("o", BLUE)
+    assert styles[1] == ("X", DIVERGED_COLOUR)
+    assert styles[2] == ("s", REFERENCE_COLOUR)
+
+
+CURVE = [RocPoint(name, *xy) for name in "ab" for xy in ((0.0, 0.0), (0.2, 0.7), (1.0, 1.0))]
+CURVES: dict[str, list[RocPoint]] = {"good": CURVE, "hot": [], "majority": []}
+
+
+def test_roc_curves_show_each_class() -> None:
+    figure: Any = draw_roc_curves(CURVES, METRICS, "Digits: ROC")
+    _, *curves = list_points(figure.axes[0])
+    assert curves == [(0.0, 0.2, 1.0, 0.0, 0.7, 1.0)] * 2
+
+
+def test_roc_curves_of_two_classes_differ_in_colour() -> None:
+    figure: Any = draw_roc_curves(CURVES, METRICS, "Digits: ROC")
+    colours = [line.get_color() for line in figure.axes[0].lines[1:]]
+    assert colours == [LINE_STYLES[0][1], LINE_STYLES[1][1]]
+
+
+def test_roc_curves_name_divergence() -> None:
+    figure: Any = draw_roc_curves(CURVES, METRICS, "Digits: ROC")
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["good", "hot: diverged", "majority: no curve"]
+
+
+def test_roc_curves_have_one_legend_of_the_classes() -> None:
+    assert list_labels(draw_roc_curves(CURVES, METRICS, "Digits: ROC")) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("n_models", "n_panels"), [(3, 3), (4, 4), (5, 8)])
+def test_roc_curves_fill_rows_of_four_panels(n_models: int, n_panels: int) -> None:
+    curves = {f"m{place}": CURVE for place in range(n_models)}
+    figure: Any = draw_roc_curves(curves, METRICS, "Digits: ROC")
+    assert len(figure.axes) == n_panels
+    assert [axes.axison for axes in figure.axes].count(True) == n_models
+
+
+def test_histories_count_epochs_from_one() -> None:
+    loss, _ = draw_histories({"good": PLAIN}, METRICS, "Digits").axes
+    assert list_points(loss) == [(1, 2, 3.0, 0.2)]
+
+
+def test_histories_show_validation_dashed() -> None:
+    loss, accuracy = draw_histories({"good": GOOD}, METRICS, "Digits").axes
+    dashed = [line for line in (*loss.lines, *accuracy.lines) if line.get_linestyle() == "--"]
+    assert [[*np.asarray(line.get_ydata())] for line in dashed] == [[1.1, 0.9], [0.4, 0.7]]
+
+
+def test_histories_name_models_validation_and_divergence() -> None:
+    figure = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits")
+    assert list_labels(figure) == ["good", "good, validation", "hot, diverged"]
+
+
+def test_histories_name_a_loss_of_nan_after_the_epoch_kept() -> None:
+    figure = draw_histories({"good": [PLAIN[0], HOT[1]]}, METRICS, "Digits")
+    (label,) = list_labels(figure)
+    assert "good" in label
+    assert "diverged" not in label
+
+
+def test_histories_mark_divergence_above_the_losses() -> None:
+    loss, _ = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits").axes
+    (cross,) = (line for line in loss.lines if line.get_marker() == "X")
+    heights: Any = cross.get_ydata()
+    assert [*np.asarray(cross.get_xdata())] == [2]
+    assert heights[0] > 1  # in heights of the panel
+
+
+def test_histories_stack_the_crosses_below_the_title() -> None:
+    figure: Any = draw_histories({"hot": HOT, "again": HOT}, {**METRICS, "again": METRICS["hot"]},
+                                 "Digits")  # fmt: skip
+    loss, _ = figure.axes
+    heights = [line.get_ydata()[0] for line in loss.lines if line.get_marker() == "X"]
+    assert heights == pytest.approx([1.06, 1.12])
+    assert loss.title.get_position()[1] > heights[1]
+
+
+def test_histories_mark_divergence_at_its_accuracy() -> None:
+    _, accuracy = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits").axes
+    (cross,) = (line for line in accuracy.lines if line.get_marker() == "X")
+    assert [*np.asarray(cross.get_xdata()), *np.asarray(cross.get_ydata())] == [2, 0.4]
+
+
+def test_histories_cut_a_huge_loss_off() -> None:
+    loss, _ = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits").axes
     assert 1.2 < loss.get_ylim()[1] < 1e5  # the loss of 1e29 does not flatten the others
-    (legend,) = figure.legends
-    labels = ["good", "good, validation", "hot, diverged"]
-    assert [text.get_text() for text in legend.get_texts()] == labels
-    lines = (*loss.lines, *accuracy.lines)
-    dashed = [[*line.get_ydata()] for line in lines if line.get_linestyle() == "--"]
-    assert dashed == [[1.1, 0.9], [0.4, 0.7]]
-    above, inside = (line for line in lines if line.get_marker() == "X")
-    assert (above.get_xdata(), above.get_ydata()[0] > 1) == ([2], True)  # in heights of the panel
-    assert (inside.get_xdata(), inside.get_ydata()) == ([2], [0.4])
 
 
-def test_learning_rate_figure_shows_separate_points_and_none_for_a_loss_of_nan() -> None:
-    histories = {
-        "good": [Epoch(0, 3.0, 1, 0.5), Epoch(1, 0.2, 1, 0.5)],
-        "hot": [Epoch(0, math.nan, 1, 0.5)],
-    }
+def draw_two_learning_rates() -> Any:
+    histories = {"good": PLAIN, "hot": [Epoch(0, math.nan, 1, 0.5)]}
     groups = [{"good": 1e-8, "hot": 10.0}]
-    figure: Any = learning_rate_figure(groups, METRICS, histories, "Digits")
-    top, bottom = figure.axes
-    accuracies = [(1e-8, 1e-8, 0.6, 0.9), (1e-8, 0.7), (10, 10, 0.05, 0.2), (10, 0.1)]
-    lines = points(top) + points(bottom)
-    assert [line for line in lines if np.isfinite(line).all()] == [*accuracies, (1e-8, 0.2)]
+    return draw_learning_rates(groups, METRICS, histories, "Digits")
+
+
+def test_learning_rates_show_accuracies_with_intervals() -> None:
+    top, _ = draw_two_learning_rates().axes
+    good = [(1e-8, 1e-8, 0.6, 0.9), (1e-8, 0.7)]
+    hot = [(10, 10, 0.05, 0.2), (10, 0.1)]
+    assert list_points(top) == [*good, *hot]
+
+
+def test_learning_rates_show_the_last_finite_loss() -> None:
+    _, bottom = draw_two_learning_rates().axes
+    points = [point for point in list_points(bottom) if np.isfinite(point).all()]
+    assert points == [(1e-8, 0.2)]
+
+
+def test_learning_rates_name_models_without_a_loss() -> None:
+    _, bottom = draw_two_learning_rates().axes
     assert "hot (lr 10)" in bottom.get_title()
-    assert [text.get_text() for text in top.texts] == ["good", "hot\ndiverged"]
-    assert not learning_rate_figure([], METRICS, {}, "Digits").axes
+    assert "good" not in bottom.get_title()
+
+
+def test_learning_rates_name_models_and_divergence() -> None:
+    top, _ = draw_two_learning_rates().axes
+    assert list_texts(top.texts) == ["good", "hot\ndiverged"]
+
+
+def test_learning_rates_without_a_group_are_a_sentence() -> None:
+    figure = draw_learning_rates([], METRICS, {}, "Digits")
+    assert not figure.axes
+    assert len(figure.texts) == 1
 
 
 @pytest.mark.parametrize("losses", [[math.nan], [0.5, 0.0], [math.inf, 1.0]])
 def test_save_png_of_extreme_losses_repeats(tmp_path: Path, losses: list[float]) -> None:
     histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)]}
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
-        save_png(path, history_figure(histories, METRICS, "Digits"))
+        save_png(path, draw_histories(histories, METRICS, "Digits"))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

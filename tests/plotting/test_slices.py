@@ -3,28 +3,63 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mri_stages.plotting.slices import draw_slices
+from mri_stages.plotting.slices import MAX_IMAGES, draw_slices
+
+
+def draw_grey(n_rows: int, n_classes: int = 2) -> Any:
+    """Return the picture of grey images that all differ, of classes 0, 1, ..."""
+    images = np.arange(n_rows * 24, dtype=np.float32).reshape(n_rows, 2, 3, 4)
+    names = [f"class {label}" for label in range(n_classes)]
+    return draw_slices(images, np.arange(n_rows) % n_classes, names, "Digits"), images
+
+
+def draw_colours(dtype: type) -> np.ndarray:
+    """Return what is shown of an image with three channels."""
+    images: np.ndarray = np.zeros((2, 3, 4, 5), dtype)
+    images[0, 0] = 200
+    images[0, 1, 0] = 100
+    figure: Any = draw_slices(images, np.arange(2), ["a", "b"], "Photos")
+    shown: np.ndarray = figure.axes[1].images[0].get_array()
+    return shown
 
 
 @pytest.mark.parametrize(("n_rows", "row"), [(30, 29), (501, 500), (600, 500)])
-def test_slice_figure_shows_row_500_or_the_last_and_each_class(n_rows: int, row: int) -> None:
-    images = np.arange(n_rows * 24, dtype=np.float32).reshape(n_rows, 2, 3, 4)
-    figure = draw_slices(images, np.arange(n_rows) % 2, ["ill", "sane"], "Digits")
-    assert "Digits" in figure.get_suptitle()
+def test_slices_are_row_500_or_the_last_and_each_class(n_rows: int, row: int) -> None:
+    figure, images = draw_grey(n_rows)
     for axes, expected in zip(figure.axes, [row, 0, 1], strict=True):
         np.testing.assert_array_equal(axes.images[0].get_array(), images[expected, 0])
-        assert axes.get_title() == f"row {expected}:\n{['ill', 'sane'][expected % 2]}"
+        assert axes.get_title() == f"row {expected}:\nclass {expected % 2}"
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_slice_figure_shows_three_different_channels_as_a_colour(dtype: type) -> None:
-    images: np.ndarray = np.zeros((2, 3, 4, 5), dtype)
-    images[0, 0], images[0, 1, 0] = 200, 100
-    shown: Any = draw_slices(images, np.arange(2), ["a", "b"], "Photos").axes[1].images[0]
-    colours = shown.get_array()
+def test_slices_name_the_data() -> None:
+    figure, _ = draw_grey(3)
+    assert "Digits" in figure.get_suptitle()
+
+
+def test_slices_of_many_classes_are_few() -> None:
+    figure, _ = draw_grey(40, n_classes=20)
+    assert len(figure.axes) == MAX_IMAGES
+
+
+def test_slices_show_bytes_of_three_channels_as_colours() -> None:
+    colours = draw_colours(np.uint8)
     assert colours.shape == (4, 5, 3)
-    scale = 1 if dtype is np.uint8 else 1 / 200
-    assert colours[0, 0].tolist() == [200 * scale, 100 * scale, 0]
-    equal = np.broadcast_to(images[:, :1], images.shape)  # equal channels, of stride 0
-    grey: Any = draw_slices(equal, np.arange(2), ["a", "b"], "Slices").axes[1].images[0]
-    assert grey.get_array().shape == (4, 5)
+    assert colours[0, 0].tolist() == [200, 100, 0]
+    assert colours[1, 0].tolist() == [200, 0, 0]
+
+
+def test_slices_scale_floats_of_three_channels_to_one() -> None:
+    assert draw_colours(np.float32)[0, 0].tolist() == [1, 0.5, 0]
+
+
+def test_slices_show_equal_channels_in_grey() -> None:
+    grey: np.ndarray = np.zeros((2, 1, 4, 5), np.uint8)
+    images = np.broadcast_to(grey, (2, 3, 4, 5))  # equal channels have a stride of 0
+    figure: Any = draw_slices(images, np.arange(2), ["a", "b"], "Slices")
+    assert figure.axes[1].images[0].get_array().shape == (4, 5)
+
+
+def test_slices_of_a_flat_colour_image_are_shown() -> None:
+    images: np.ndarray = np.full((1, 3, 4, 5), 0.5, np.float32)
+    figure: Any = draw_slices(images, np.zeros(1, int), ["a"], "Photos")
+    assert not figure.axes[0].images[0].get_array().any()

@@ -13,7 +13,7 @@ from torch import nn
 
 from mri_stages import paths
 from mri_stages.errors import InputError
-from mri_stages.evaluation.confidence import accuracy_interval
+from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.models import make_network
 from mri_stages.storage.files import read_csv
 from mri_stages.storage.predictions import read_predictions
@@ -56,7 +56,7 @@ def test_evaluate_scores_the_test_rows(network: nn.Module, ids_known: bool) -> N
     with torch.no_grad():
         logits = network(torch.from_numpy(np.tile(X, 3)).view(14, 3, 5, 4))
     predicted = logits.argmax(1).numpy()
-    interval = accuracy_interval(predicted == LABELS, SUBJECTS if ids_known else None)
+    interval = compute_accuracy_interval(predicted == LABELS, SUBJECTS if ids_known else None)
     recalls = [(predicted[label == LABELS] == label).mean() for label in (0, 1)]
     loss = nn.functional.cross_entropy(logits, torch.from_numpy(LABELS))
     p = logits.softmax(1).numpy()

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,81 +12,122 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mri_stages.evaluation.metrics import compute_auc
+from mri_stages.evaluation.roc import compute_auc
 from mri_stages.storage.arrays import select_rows, to_pixels
 from mri_stages.storage.predictions import Predictions
 
-INNER_FOLDS = 5
+N_INNER_FOLDS = 5
 PENALTIES = 10.0 ** np.arange(-2, 3)  # C of scikit-learn: a small one is a strong penalty
 
-Images = NDArray[np.float32]  # (S, D)
-Numbers = NDArray[np.int64]  # (S,)
+Images = NDArray[np.float32]  # (S, D) mean images of units, as pixels
+Labels = NDArray[np.int64]  # (S,)
+Folds = NDArray[np.int64]  # (S,)
+Components = NDArray[Any]  # (n, P)
+Probabilities = NDArray[np.float32]  # (n, K)
 
 
-def linear_probabilities(
-    images: Images, labels: Numbers, folds: Numbers, n_classes: int
-) -> NDArray[np.float32]:
-    """Return class probabilities (S, K) of units (S,), those of each fold from the others.
+class InnerSplit(NamedTuple):
+    """Indices of the rows to fit and of those to predict."""
 
-    It is logistic regression on the mean image of each unit, in the principal components of the
-    training images: they span all that its weights can be, and are fewer than the pixels.
+    train: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def predict_linear(images: Images, labels: Labels, folds: Folds, n_classes: int) -> Probabilities:
+    """Return class probabilities (S, K), those of each fold from a fit on the other folds.
+
+    It is logistic regression in the principal components of the training images: lossless for a
+    linear model, and much smaller than the pixels.
     """
-    found = np.zeros((len(labels), n_classes), np.float32)
-    with threadpool_limits(1):  # small matrices: more threads only wait, and add in another order
+    probabilities = np.zeros((len(labels), n_classes), np.float32)
+    # Small matrices: more threads would only wait, and add in another order.
+    with threadpool_limits(1):
         for fold in np.unique(folds):
-            train, test = folds != fold, folds == fold
-            penalty = best_penalty(images[train], labels[train], n_classes)
-            x_train, x_test = components(images[train], images[test])
-            found[test] = probabilities(x_train, labels[train], x_test, n_classes, penalty)
-    return found
+            train_mask = folds != fold
+            test_mask = folds == fold
+            penalty = choose_penalty(images[train_mask], labels[train_mask], n_classes)
+            x_train, x_test = compute_components(images[train_mask], images[test_mask])
+            probabilities[test_mask] = fit_and_predict(
+                x_train, labels[train_mask], x_test, n_classes, penalty
+            )
+    return probabilities
 
 
-def mean_images(parts: Sequence[NDArray[Any]], units: Numbers, chosen: Numbers) -> Images:
-    """Return the mean image (S, D), as pixels, of each of the units `chosen` (S,).
+def compute_mean_images(
+    parts: Sequence[NDArray[Any]], units: NDArray[np.int64], selected_units: NDArray[np.int64]
+) -> Images:
+    """Return the mean image (S, D), as pixels, of each of the selected units (S,).
 
     parts: stored rows (n, D), N in all. units: (N,), that of each row.
     """
-    rows = (np.flatnonzero(units == unit) for unit in chosen)
-    return np.stack([to_pixels(select_rows(parts, of_unit)).mean(0) for of_unit in rows])
+    means = []
+    for unit in selected_units:
+        indices = np.flatnonzero(units == unit)
+        means.append(to_pixels(select_rows(parts, indices)).mean(0))
+    return np.stack(means)
 
 
-def components(train: Images, test: Images) -> tuple[NDArray[Any], NDArray[Any]]:
+def compute_components(train: Images, test: Images) -> tuple[Components, Components]:
     """Return the principal components of standardised images, of length 1 on average."""
     scaler = StandardScaler().fit(train)
     if not scaler.var_.any():  # all images are equal: there is no component
         return np.zeros((len(train), 1)), np.zeros((len(test), 1))
     kernel = KernelPCA(remove_zero_eig=True)
-    x = kernel.fit_transform(scaler.transform(train))
-    length = np.sqrt((x**2).sum(1).mean())
-    return x / length, kernel.transform(scaler.transform(test)) / length
+    x_train = kernel.fit_transform(scaler.transform(train))
+    x_test = kernel.transform(scaler.transform(test))
+    length = np.sqrt((x_train**2).sum(1).mean())
+    return x_train / length, x_test / length
 
 
-def probabilities(
-    x: NDArray[Any], labels: Numbers, x_test: NDArray[Any], n_classes: int, penalty: float
-) -> NDArray[np.float32]:
-    """Return probabilities (m, K), 0 for classes that are not among the labels."""
+def fit_and_predict(
+    x_train: Components, labels: Labels, x_test: Components, n_classes: int, penalty: float
+) -> Probabilities:
+    """Return probabilities (n, K) of `x_test`, 0 for classes that are not among the labels."""
     model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000, tol=1e-6)
-    found = np.zeros((len(x_test), n_classes), np.float32)
-    found[:, np.unique(labels)] = model.fit(x, labels).predict_proba(x_test)
-    return found
+    model.fit(x_train, labels)
+    probabilities = np.zeros((len(x_test), n_classes), np.float32)
+    probabilities[:, np.unique(labels)] = model.predict_proba(x_test)
+    return probabilities
 
 
-def best_penalty(images: Images, labels: Numbers, n_classes: int) -> float:
+def choose_penalty(images: Images, labels: Labels, n_classes: int) -> float:
     """Return the C with the highest AUC on inner folds; without any, the strongest penalty."""
-    n_folds = min(INNER_FOLDS, int(np.bincount(labels).max()))
+    n_folds = min(N_INNER_FOLDS, int(np.bincount(labels).max()))
     if n_folds < 2:
         return float(PENALTIES[0])
-    found = np.zeros((len(PENALTIES), len(labels), n_classes), np.float32)
+    splits = split_inner_folds(images, labels, n_folds)
     folds = np.zeros_like(labels)
-    inner = StratifiedKFold(n_folds, shuffle=True, random_state=0)
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare classes
-        parts = list(inner.split(images, labels))
-    for number, (train, test) in enumerate(parts):
-        folds[test] = number
-        if len(np.unique(labels[train])) > 1:
-            x, x_test = components(images[train], images[test])
-            for p, penalty in zip(found, PENALTIES, strict=True):
-                p[test] = probabilities(x, labels[train], x_test, n_classes, penalty)
-    of_inner = Predictions(np.arange(len(labels)), None, labels, found[0], folds)
-    aucs = [compute_auc(of_inner._replace(probabilities=p), None) or 0 for p in found]
+    for fold, split in enumerate(splits):
+        folds[split.test] = fold
+
+    probabilities = predict_with_penalties(images, labels, splits, n_classes)
+    aucs = []
+    for penalty_probabilities in probabilities:
+        predictions = Predictions(
+            np.arange(len(labels)), None, labels, penalty_probabilities, folds
+        )
+        aucs.append(compute_auc(predictions, None) or 0)
     return float(PENALTIES[np.argmax(aucs)])
+
+
+def split_inner_folds(images: Images, labels: Labels, n_folds: int) -> list[InnerSplit]:
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=0)
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare classes
+        return [InnerSplit(train, test) for train, test in splitter.split(images, labels)]
+
+
+def predict_with_penalties(
+    images: Images, labels: Labels, splits: Sequence[InnerSplit], n_classes: int
+) -> NDArray[np.float32]:
+    """Return probabilities (penalties, S, K); 0 where one class is all that is left to fit."""
+    probabilities = np.zeros((len(PENALTIES), len(labels), n_classes), np.float32)
+    for split in splits:
+        train_labels = labels[split.train]
+        if len(np.unique(train_labels)) < 2:
+            continue
+        x_train, x_test = compute_components(images[split.train], images[split.test])
+        for index, penalty in enumerate(PENALTIES):
+            probabilities[index, split.test] = fit_and_predict(
+                x_train, train_labels, x_test, n_classes, penalty
+            )
+    return probabilities

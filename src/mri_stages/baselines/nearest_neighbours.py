@@ -1,5 +1,6 @@
 """Nearest neighbours among all rows, for a classifier that learns nothing and for leakage."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -7,58 +8,107 @@ from numpy.typing import NDArray
 from sklearn.metrics import euclidean_distances
 
 from mri_stages.console import show_progress
+from mri_stages.storage.neighbours import Indices, Neighbours
 
-BLOCK_BYTES = 2**27  # of a block of rows as float64
-MOST_WORK = 1e12  # products of two values: about a minute on two cores
-WORK_OF_A_DISTANCE = 500  # what each distance costs beside its products, in products
+MAX_BLOCK_BYTES = 2**27  # of a block of rows as float64, and of its distances from all rows
+MAX_PRODUCTS = 1e12  # of two values: about a minute on two cores
+PRODUCTS_PER_DISTANCE = 500  # what a distance costs beside its own products, in products
 
-Numbers = NDArray[np.int64]
+Groups = NDArray[np.int64]  # (N,) the group of each row
 Floats = NDArray[np.float64]
 
 
-def affordable(n_features: int, in_test: NDArray[Any], units: Numbers | None = None) -> Numbers:
-    """Return the rows to compare with each other: all, or a sorted, seeded sample of them.
+def sample_rows(
+    n_features: int, test_mask: NDArray[np.bool_], units: NDArray[np.int64] | None = None
+) -> Indices:
+    """Return the indices of the rows to compare with each other: all, or a seeded sample of them.
 
-    The work grows with the square of the rows. units: (N,) subjects, which are sampled whole. The
-    sample has the same share of those with rows in train, in test, and in both.
+    They are in ascending order. The work grows with the square of the rows. units: (N,) subjects,
+    which are sampled whole. The sample has the same share of those with rows in train only, in test
+    only, and in both.
     """
-    n_rows = len(in_test)
-    most = int((MOST_WORK / (n_features + WORK_OF_A_DISTANCE)) ** 0.5)
-    if n_rows <= most:
+    n_rows = len(test_mask)
+    max_rows = int((MAX_PRODUCTS / (n_features + PRODUCTS_PER_DISTANCE)) ** 0.5)
+    if n_rows <= max_rows:
         return np.arange(n_rows)
-    _, unit = np.unique(np.arange(n_rows) if units is None else units, return_inverse=True)
-    kind = 2 * (np.bincount(unit, in_test) > 0) + (np.bincount(unit, ~in_test) > 0)
+    if units is None:
+        units = np.arange(n_rows)
+    _, unit_of_row = np.unique(units, return_inverse=True)
+
+    # A unit's kind: 1 has rows in train only, 2 in test only, 3 in both.
+    has_test_rows = np.bincount(unit_of_row, test_mask) > 0
+    has_train_rows = np.bincount(unit_of_row, ~test_mask) > 0
+    kinds = 2 * has_test_rows.astype(int) + has_train_rows.astype(int)
+
     rng = np.random.default_rng(0)
-    kinds = [np.flatnonzero(kind == each) for each in np.unique(kind)]
-    chosen = [rng.choice(k, max(1, len(k) * most // n_rows), replace=False) for k in kinds]
-    return np.flatnonzero(np.isin(unit, np.concatenate(chosen)))
+    samples = []
+    for kind in np.unique(kinds):
+        candidates = np.flatnonzero(kinds == kind)
+        n_samples = max(1, len(candidates) * max_rows // n_rows)
+        samples.append(rng.choice(candidates, n_samples, replace=False))
+    return np.flatnonzero(np.isin(unit_of_row, np.concatenate(samples)))
 
 
-def nearest_of_other_groups(x: NDArray[Any], groupings: Numbers) -> tuple[Numbers, Floats]:
-    """Return `nearest` and `closeness` (G, N) of the rows `x` (N, D), as they are stored.
+def find_nearest_neighbours(
+    rows: NDArray[Any], groupings: Mapping[str, Groups], reference: str
+) -> dict[str, Neighbours]:
+    """Return the nearest row of another group, in each grouping of the stored rows (N, D).
 
-    groupings: (G, N), the group of each row; at least two groups in each. nearest: the number of
-    the nearest row of another group, the first of those equally near. closeness: the Euclidean
-    distance to it, as a share of the median distance to the others of the row's group in grouping
-    0; 0 for a copy, else NaN for a row that is alone there. Memory does not grow with N x N.
+    groupings: at least two groups in each. Of rows that are equally near, the first is taken.
+    Closeness is the Euclidean distance to the neighbour, as a share of the median distance to the
+    other rows of the row's own group in the grouping `reference`; 0 for a copy, else NaN for a row
+    that is alone there. Memory does not grow with N x N.
     """
-    nearest, distance = np.empty(groupings.shape, np.int64), np.empty(groupings.shape)
-    typical = np.full(len(x), np.nan)
-    size = max(1, BLOCK_BYTES // (8 * max(x.shape)))  # also of the distances from all rows
-    blocks = [x[start : start + size] for start in range(0, len(x), size)]
-    with show_progress(len(x), "nearest neighbours", "row") as advance:
-        for number, block in enumerate(blocks):
-            rows = range(number * size, number * size + len(block))
-            found = block.astype(np.float64)  # in which squares of grey levels add up exactly
-            distances = np.vstack([euclidean_distances(others, found) for others in blocks])
-            for place, groups in enumerate(groupings):
-                others = np.where(groups[:, None] != groups[rows], distances, np.inf)
-                nearest[place, rows], distance[place, rows] = others.argmin(0), others.min(0)
-            for row, from_all in zip(rows, distances.T, strict=True):
-                own = groupings[0] == groupings[0, row]
-                own[row] = False
-                if own.any():
-                    typical[row] = np.median(from_all[own])
-            advance(len(rows))
-    with np.errstate(divide="ignore"):  # infinity, where the others of the group are copies
-        return nearest, np.divide(distance, typical, where=distance > 0, out=0 * distance)
+    n_rows = len(rows)
+    nearest = {name: np.empty(n_rows, np.int64) for name in groupings}
+    distance = {name: np.empty(n_rows) for name in groupings}
+    typical_distance = np.full(n_rows, np.nan)
+
+    with show_progress(n_rows, "nearest neighbours", "row") as advance:
+        for block, distances in _iterate_distances(rows):
+            for name, groups in groupings.items():
+                is_other_group = groups[:, None] != groups[block]
+                other_distances = np.where(is_other_group, distances, np.inf)
+                nearest[name][block] = other_distances.argmin(0)
+                distance[name][block] = other_distances.min(0)
+            typical_distance[block] = _compute_typical_distances(
+                distances, block, groupings[reference]
+            )
+            advance(block.stop - block.start)
+
+    return {
+        name: Neighbours(nearest[name], _divide_distances(distance[name], typical_distance))
+        for name in groupings
+    }
+
+
+def _iterate_distances(rows: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
+    """Yield blocks of n rows, and the distances (N, n) from all rows to them."""
+    block_size = max(1, MAX_BLOCK_BYTES // (8 * max(rows.shape)))
+    starts = range(0, len(rows), block_size)
+    blocks = [slice(start, min(start + block_size, len(rows))) for start in starts]
+    for block in blocks:
+        # In float64 the squares of grey levels add up exactly.
+        block_rows = rows[block].astype(np.float64)
+        parts = [euclidean_distances(rows[other], block_rows) for other in blocks]
+        yield block, np.vstack(parts)
+
+
+def _compute_typical_distances(distances: Floats, block: slice, groups: Groups) -> Floats:
+    """Return the median distance from each row of a block to the others of its group; else NaN."""
+    typical_distances = np.full(block.stop - block.start, np.nan)
+    for offset, row_distances in enumerate(distances.T):
+        row = block.start + offset
+        companion_mask = groups == groups[row]
+        companion_mask[row] = False
+        if companion_mask.any():
+            typical_distances[offset] = np.median(row_distances[companion_mask])
+    return typical_distances
+
+
+def _divide_distances(distance: Floats, typical_distance: Floats) -> Floats:
+    """Return the closeness (N,): 0 for a copy, infinity where only the row's group are copies."""
+    closeness = np.zeros_like(distance)
+    with np.errstate(divide="ignore"):
+        np.divide(distance, typical_distance, where=distance > 0, out=closeness)
+    return closeness

@@ -1,35 +1,57 @@
 """The picture of leakage: how similar the test rows are to the training rows."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mri_stages.plotting.style import BLUE, ORANGE
 
+N_BINS = 40
 
-def leakage_figure(
-    closeness: NDArray[np.float64], same: NDArray[np.bool_] | None, title: str
+
+def draw_leakage(
+    closeness: NDArray[np.float64], same_mask: NDArray[np.bool_] | None, title: str
 ) -> Figure:
     """Return the histogram of `closeness` (n,) of the test rows; values of NaN are left out.
 
-    same: (n,), whether the nearest training row is of the same subject, shown as two colours.
+    same_mask: (n,), whether the nearest training row is of the same subject, shown as two colours.
     """
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
-    known = np.isfinite(closeness)
-    top = closeness[known].max(initial=1.0)
-    bins = np.linspace(0, top, 41).tolist()
-    if same is None:
-        axes.hist(closeness[known], bins, color=BLUE, label="test rows")
+    finite_mask = np.isfinite(closeness)
+    right_edge = closeness[finite_mask].max(initial=1.0)
+    bins = np.linspace(0, right_edge, N_BINS + 1).tolist()
+    if same_mask is None:
+        axes.hist(closeness[finite_mask], bins, color=BLUE, label="test rows")
     else:
-        groups = [closeness[known & same], closeness[known & ~same]]
-        label = [f"nearest training row is of {whose} subject" for whose in ("the same", "another")]
-        axes.hist(groups, bins, stacked=True, color=[ORANGE, BLUE], label=label)
+        _draw_by_subject(axes, closeness, finite_mask, same_mask, bins)
+
     axes.set_title(f"{title}: how similar is each test row to a training row?", parse_math=False)
     axes.set_xlabel("distance to the nearest training row / median distance to the other test rows")
-    axes.set(ylabel="test rows", xlim=(0, 1.02 * top))
+    axes.set(ylabel="test rows", xlim=(0, 1.02 * right_edge))
     axes.margins(y=0.35)  # room for the legend
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(fontsize=9)
     return figure
+
+
+def _draw_by_subject(
+    axes: Axes,
+    closeness: NDArray[np.float64],
+    finite_mask: NDArray[np.bool_],
+    same_mask: NDArray[np.bool_],
+    bins: list[float],
+) -> None:
+    """Draw stacked bars: rows near a row of their own subject, and the others."""
+    axes.hist(
+        [closeness[finite_mask & same_mask], closeness[finite_mask & ~same_mask]],
+        bins,
+        stacked=True,
+        color=[ORANGE, BLUE],
+        label=[
+            "nearest training row is of the same subject",
+            "nearest training row is of another subject",
+        ],
+    )

@@ -1,139 +1,261 @@
-"""The pictures that set the models side by side; each takes mappings by the model's name."""
+"""The pictures that set the models side by side. Mappings are by the model's name."""
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, product
-from typing import Any
+from typing import Any, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from mri_stages.config.schema import BASELINES
-from mri_stages.plotting.style import BLUE, GREY, ORANGE, PALETTE, VERMILION
+from mri_stages.plotting.style import (
+    BLUE,
+    DIVERGED_COLOUR,
+    ORANGE,
+    PALETTE,
+    REFERENCE_COLOUR,
+)
 from mri_stages.storage.history import Epoch
-from mri_stages.storage.records import RocPoint
+from mri_stages.storage.records import Estimate, Metrics, RocPoint
 
-LINES = [*product(("-", "-.", ":"), PALETTE)]  # more than a palette has
-MARKERS = [*product("os^vD", PALETTE)]
-HIGHEST_LOSS = 1e3  # a curve above it needs no number
-DASHED: dict[str, Any] = {"color": GREY, "linestyle": "--", "zorder": 0}
+# Combined with the colours, so that there are more than the palette has.
+LINE_STYLES = tuple(product(("-", "-.", ":"), PALETTE))
+MARKER_STYLES = tuple(product("os^vD", PALETTE))
+
+MAX_SHOWN_LOSS = 1e3  # a curve above it needs no number
+MAX_ROC_COLUMNS = 4
+GIVEN_SPLIT_OFFSET = 0.25  # rows below the interval of the same model
+CROSS_DISTANCE = 0.06  # of two crosses above the panel, in heights of the panel
+MAX_LINE_LENGTH = 100  # characters of a title
+
+DASHED: dict[str, Any] = {"color": REFERENCE_COLOUR, "linestyle": "--", "zorder": 0}
 TEXT: dict[str, Any] = {"fontsize": 9, "va": "center"}
-Metrics = Mapping[str, Any]  # `Metrics` of src/mri_stages/evaluation/metrics.py
+
+MetricsByModel = Mapping[str, Metrics]
 Histories = Mapping[str, Sequence[Epoch]]
-# Of each figure its label, and the columns of the ends of its interval.
-INTERVALS = {
-    "accuracy": ("accuracy", ("ci_low", "ci_high")),
-    "auc": ("AUC", ("auc_low", "auc_high")),
-}
 
 
-def interval_figure(
-    metrics: Metrics, columns: Sequence[str], title: str, note: str, given: Metrics | None = None
+class Score(NamedTuple):
+    """A figure that `draw_intervals` shows in a panel."""
+
+    label: str
+    select: Callable[[Metrics], Estimate]
+
+
+ACCURACY = Score("accuracy", lambda metrics: metrics.accuracy_estimate)
+AUC = Score("AUC", lambda metrics: metrics.auc_estimate)
+
+
+def draw_intervals(
+    metrics: MetricsByModel,
+    scores: Sequence[Score],
+    title: str,
+    note: str,
+    given: MetricsByModel | None = None,
 ) -> Figure:
-    """Return a panel per column of INTERVALS, with each figure and its 95 % confidence interval.
+    """Return a panel per score, with each model's figure and its 95 % confidence interval.
 
     The dashed line is the figure of `metrics["majority"]`. given: the metrics on the given split,
     which are shown beside those on new subjects.
     """
-    size = (4.6 * len(columns) + 3, 1.7 + 0.45 * len(metrics))
+    size = (4.6 * len(scores) + 3, 1.7 + 0.45 * len(metrics))
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
-    for axes, column in zip(grid, columns, strict=True):
-        label, ends = INTERVALS[column]
-        for place, (name, found) in enumerate(metrics.items()):
-            value, low, high = (getattr(found, key) for key in (column, *ends))
-            text = "-" if value is None else f"{value:.3f}"
-            colour, marker = (GREY, "s") if name in BASELINES else (BLUE, "o")
-            if found.diverged:
-                colour, marker, text = VERMILION, "X", f"{text} diverged"
-            if value is not None:
-                axes.plot([low, high], [place, place], color=colour, linewidth=2)
-                axes.plot(value, place, marker, color=colour, markersize=8, clip_on=False)
-            beside = getattr(given.get(name), column, None) if given else None
-            if beside is not None:
-                axes.plot(beside, place + 0.25, "D", mec=ORANGE, mfc="none", mew=1.5, clip_on=False)
-                text += f" ({beside:.3f})"
-            axes.text(1.03, place, text, transform=axes.get_yaxis_transform(), **TEXT)
-        constant = getattr(metrics["majority"], column)
+    panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
+    for axes, score in zip(panels, scores, strict=True):
+        for row, (name, model_metrics) in enumerate(metrics.items()):
+            given_metrics = None if given is None else given.get(name)
+            _draw_interval(axes, row, name, score, model_metrics, given_metrics)
+
+        constant = score.select(metrics["majority"]).value
         axes.axvline(math.nan if constant is None else constant, **DASHED)
-        axes.set(xlim=(0, 1), ylim=(len(metrics) - 0.4, -0.6), xlabel=label)  # the first on top
+        first_on_top = (len(metrics) - 0.4, -0.6)
+        axes.set(xlim=(0, 1), ylim=first_on_top, xlabel=score.label)
         axes.grid(axis="x", alpha=0.3)
-    grid[0].set_yticks(range(len(metrics)), list(metrics))
+
+    panels[0].set_yticks(range(len(metrics)), list(metrics))
     figure.suptitle(title, parse_math=False)
     figure.supxlabel(f"{note}; dashed: a constant answer", fontsize=9)
     return figure
 
 
-def roc_figure(curves: Mapping[str, Sequence[RocPoint]], metrics: Metrics, title: str) -> Figure:
+def _draw_interval(
+    axes: Axes, row: int, name: str, score: Score, metrics: Metrics, given: Metrics | None
+) -> None:
+    """Draw the interval of one model, and its figures as text at the right of the panel."""
+    estimate = score.select(metrics)
+    text = "-" if estimate.value is None else f"{estimate.value:.3f}"
+    colour = BLUE
+    marker = "o"
+    if name in BASELINES:
+        colour = REFERENCE_COLOUR
+        marker = "s"
+    if metrics.diverged:
+        colour = DIVERGED_COLOUR
+        marker = "X"
+        text = f"{text} diverged"
+
+    if estimate.value is not None:
+        interval: list[Any] = [estimate.low, estimate.high]
+        axes.plot(interval, [row, row], color=colour, linewidth=2)
+        axes.plot(estimate.value, row, marker, color=colour, markersize=8, clip_on=False)
+
+    given_value = None if given is None else score.select(given).value
+    if given_value is not None:
+        hollow: dict[str, Any] = {"mec": ORANGE, "mfc": "none", "mew": 1.5}
+        axes.plot(given_value, row + GIVEN_SPLIT_OFFSET, "D", **hollow, clip_on=False)
+        text = f"{text} ({given_value:.3f})"
+    axes.text(1.03, row, text, transform=axes.get_yaxis_transform(), **TEXT)
+
+
+def draw_roc_curves(
+    curves: Mapping[str, Sequence[RocPoint]], metrics: MetricsByModel, title: str
+) -> Figure:
     """Return the ROC curves of each model, one small panel per model, one line per class."""
-    n_columns = min(4, len(curves))
-    n_rows = -(-len(curves) // n_columns)
+    n_columns = min(MAX_ROC_COLUMNS, len(curves))
+    n_rows = math.ceil(len(curves) / n_columns)
     figure = Figure(figsize=(2.3 * n_columns + 1.6, 2.3 * n_rows + 1), layout="constrained")
-    grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
-    names = dict.fromkeys(point.name for points in curves.values() for point in points)
-    for axes in grid[len(curves) :]:
+    panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for axes in panels[len(curves) :]:
         axes.set_axis_off()
-    for axes, (model, points) in zip(grid, curves.items(), strict=False):
-        axes.plot([0, 1], [0, 1], color=GREY, linestyle=":")
-        for name, (style, colour) in zip(names, cycle(LINES)):
-            line = [point[1:] for point in points if point.name == name]
-            x_and_y = zip(*line, strict=True) if line else ((), ())
-            axes.plot(*x_and_y, linestyle=style, color=colour, label=name)
-        without = ": diverged" if metrics[model].diverged else ": no curve"
-        axes.set_title(model if points else model + without, fontsize=9)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    legend = {"title": "positive class", "fontsize": 9, "title_fontsize": 9}
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right upper", **legend)
+
+    class_names = _list_class_names(curves)
+    for axes, (model, points) in zip(panels, curves.items(), strict=False):
+        _draw_roc_panel(axes, points, class_names)
+        panel_title = model
+        if not points:
+            reason = "diverged" if metrics[model].diverged else "no curve"
+            panel_title = f"{model}: {reason}"
+        axes.set_title(panel_title, fontsize=9)
+
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        loc="outside right upper",
+        title="positive class",
+        fontsize=9,
+        title_fontsize=9,
+    )
     figure.suptitle(title, parse_math=False)
     figure.supxlabel("false positive rate", fontsize=9)
     figure.supylabel("true positive rate", fontsize=9)
     return figure
 
 
-def history_figure(histories: Histories, metrics: Metrics, title: str) -> Figure:
+def _list_class_names(curves: Mapping[str, Sequence[RocPoint]]) -> list[str]:
+    """Return the positive classes of all curves, each once, in order of appearance."""
+    names: dict[str, None] = {}
+    for points in curves.values():
+        names.update(dict.fromkeys(point.name for point in points))
+    return list(names)
+
+
+def _draw_roc_panel(axes: Axes, points: Sequence[RocPoint], class_names: Sequence[str]) -> None:
+    """Draw the curve of each class; a class without points still has its line in the legend."""
+    axes.plot([0, 1], [0, 1], color=REFERENCE_COLOUR, linestyle=":")
+    for name, (line_style, colour) in zip(class_names, cycle(LINE_STYLES), strict=False):
+        class_points = [point for point in points if point.name == name]
+        axes.plot(
+            [point.false_positive_rate for point in class_points],
+            [point.true_positive_rate for point in class_points],
+            linestyle=line_style,
+            color=colour,
+            label=name,
+        )
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+
+
+def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) -> Figure:
     """Return loss and accuracy of each model by epoch: training, and dashed validation.
 
     A cross above the panel marks a training that ended without a loss.
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
-    loss, accuracy = figure.subplots(2, 1, sharex=True)
-    above = 1.0  # in heights of the panel
-    for (name, rows), (marker, colour) in zip(histories.items(), cycle(MARKERS)):
-        epochs = [row.epoch + 1 for row in rows]
-        without_loss = math.isnan(rows[-1].train_loss)
-        line: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 4}
-        loss.plot(epochs, [row.train_loss for row in rows], **line)
-        label = "" if without_loss else name
-        accuracy.plot(epochs, [row.train_accuracy for row in rows], **line, label=label)
-        if rows[0].validation_loss is not None:
-            line |= {"linestyle": "--", "markersize": 0}
-            loss.plot(epochs, [row.validation_loss for row in rows], **line)
-            y = [row.validation_accuracy for row in rows]
-            accuracy.plot(epochs, y, **line, label=f"{name}, validation")
-        if without_loss:
-            above += 0.06
-            cross: dict[str, Any] = {"color": VERMILION, "mec": colour, "markersize": 9}
-            heights = loss.get_xaxis_transform()
-            loss.plot(epochs[-1], above, "X", **cross, transform=heights, clip_on=False)
+    loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True)
+    n_crosses = 0
+    for (name, history), (marker, colour) in zip(
+        histories.items(), cycle(MARKER_STYLES), strict=False
+    ):
+        line = {"color": colour, "marker": marker, "markersize": 4}
+        has_loss = not math.isnan(history[-1].train_loss)
+        _draw_training(loss_axes, accuracy_axes, history, line, name if has_loss else "")
+        if history[0].validation_loss is not None:
+            _draw_validation(loss_axes, accuracy_axes, history, line, f"{name}, validation")
+        if not has_loss:
+            n_crosses += 1
             end = "diverged" if metrics[name].diverged else "loss of NaN after the epoch kept"
-            accuracy.plot(epochs[-1], rows[-1].train_accuracy, "X", **cross, label=f"{name}, {end}")
-    loss.set(yscale="log", ylabel="loss (log scale)")
-    loss.margins(y=0.02)
-    if loss.get_ylim()[1] > HIGHEST_LOSS:  # the first loss of a run that diverges can be 1e29
-        loss.set_ylim(top=HIGHEST_LOSS)
-    loss.set_title(f"{title}: training of each model", y=above + 0.03, parse_math=False)
-    accuracy.set(ylim=(0, 1.02), ylabel="accuracy", xlabel="epoch")
-    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-    accuracy.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    loss.grid(alpha=0.3)
-    accuracy.grid(alpha=0.3)
+            cross_height = 1 + n_crosses * CROSS_DISTANCE
+            _draw_crosses(
+                loss_axes, accuracy_axes, history[-1], cross_height, colour, f"{name}, {end}"
+            )
+
+    loss_axes.set(yscale="log", ylabel="loss (log scale)")
+    loss_axes.margins(y=0.02)
+    if loss_axes.get_ylim()[1] > MAX_SHOWN_LOSS:  # the first loss of a diverging run can be 1e29
+        loss_axes.set_ylim(top=MAX_SHOWN_LOSS)
+    title_height = 1 + n_crosses * CROSS_DISTANCE + 0.03
+    loss_axes.set_title(f"{title}: training of each model", y=title_height, parse_math=False)
+    accuracy_axes.set(ylim=(0, 1.02), ylabel="accuracy", xlabel="epoch")
+    accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
+    accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    loss_axes.grid(alpha=0.3)
+    accuracy_axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=9)
     return figure
 
 
-def learning_rate_figure(
-    groups: Sequence[Mapping[str, float]], metrics: Metrics, histories: Histories, title: str
+def _list_epoch_numbers(history: Sequence[Epoch]) -> list[int]:
+    """Return the epochs as people count them, from 1."""
+    return [epoch.epoch + 1 for epoch in history]
+
+
+def _draw_training(
+    loss_axes: Axes,
+    accuracy_axes: Axes,
+    history: Sequence[Epoch],
+    line: Mapping[str, Any],
+    label: str,
+) -> None:
+    numbers = _list_epoch_numbers(history)
+    loss_axes.plot(numbers, [epoch.train_loss for epoch in history], **line)
+    accuracies = [epoch.train_accuracy for epoch in history]
+    accuracy_axes.plot(numbers, accuracies, **line, label=label)
+
+
+def _draw_validation(
+    loss_axes: Axes,
+    accuracy_axes: Axes,
+    history: Sequence[Epoch],
+    line: Mapping[str, Any],
+    label: str,
+) -> None:
+    numbers = _list_epoch_numbers(history)
+    dashed_line: dict[str, Any] = {**line, "linestyle": "--", "markersize": 0}
+    losses: list[Any] = [epoch.validation_loss for epoch in history]
+    loss_axes.plot(numbers, losses, **dashed_line)
+    accuracies: list[Any] = [epoch.validation_accuracy for epoch in history]
+    accuracy_axes.plot(numbers, accuracies, **dashed_line, label=label)
+
+
+def _draw_crosses(
+    loss_axes: Axes,
+    accuracy_axes: Axes,
+    last_epoch: Epoch,
+    height: float,
+    edge_colour: str,
+    label: str,
+) -> None:
+    """Mark the end of a training without a loss: above the losses, and at its accuracy."""
+    cross: dict[str, Any] = {"color": DIVERGED_COLOUR, "mec": edge_colour, "markersize": 9}
+    number = last_epoch.epoch + 1
+    panel_heights = loss_axes.get_xaxis_transform()
+    loss_axes.plot(number, height, "X", **cross, transform=panel_heights, clip_on=False)
+    accuracy_axes.plot(number, last_epoch.train_accuracy, "X", **cross, label=label)
+
+
+def draw_learning_rates(
+    groups: Sequence[Mapping[str, float]], metrics: MetricsByModel, histories: Histories, title: str
 ) -> Figure:
     """Return accuracy and final training loss against the learning rate, one colour per group.
 
@@ -143,30 +265,49 @@ def learning_rate_figure(
         figure = Figure(figsize=(8, 0.8))
         figure.text(0.5, 0.5, "No two models differ only in the learning rate", ha="center")
         return figure
+
     figure = Figure(figsize=(8, 6.4), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True)
-    without_loss = []
-    for group, colour in zip(groups, cycle(PALETTE)):
+    accuracy_axes, loss_axes = figure.subplots(2, 1, sharex=True)
+    names_without_loss = []
+    for group, colour in zip(groups, cycle(PALETTE), strict=False):
         for name, lr in group.items():
-            found, loss = metrics[name], histories[name][-1].train_loss
-            label, style = name, {"color": colour, "marker": "o"}
-            if found.diverged:
-                label, style = f"{name}\ndiverged", {"color": VERMILION, "marker": "X"}
-            top.plot([lr, lr], [found.ci_low, found.ci_high], color=style["color"])
-            for axes, value in ((top, found.accuracy), (bottom, loss)):
-                axes.plot(lr, value, markersize=7, **style)
-                axes.annotate(label, (lr, value), (8, 0), textcoords="offset points", **TEXT)
+            loss = histories[name][-1].train_loss
+            _draw_learning_rate(accuracy_axes, loss_axes, name, lr, metrics[name], loss, colour)
             if not math.isfinite(loss):
-                without_loss.append(f"{name} (lr {lr:g})")
-    if without_loss:
-        text = textwrap.fill(f"without a finite loss: {', '.join(without_loss)}", 100)
-        bottom.set_title(text, fontsize=9, color=VERMILION)
-    top.set_title(title, parse_math=False)
-    top.set(ylim=(0, 1), ylabel="test accuracy", xscale="log")
-    top.yaxis.set_major_formatter(PercentFormatter(1))
-    bottom.set(ylabel="training loss, last epoch", xlabel="learning rate (log scale)")
-    bottom.margins(y=0.1)
-    for axes in (top, bottom):
+                names_without_loss.append(f"{name} (lr {lr:g})")
+
+    if names_without_loss:
+        text = f"without a finite loss: {', '.join(names_without_loss)}"
+        wrapped = textwrap.fill(text, MAX_LINE_LENGTH)
+        loss_axes.set_title(wrapped, fontsize=9, color=DIVERGED_COLOUR)
+    accuracy_axes.set_title(title, parse_math=False)
+    accuracy_axes.set(ylim=(0, 1), ylabel="test accuracy", xscale="log")
+    accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
+    loss_axes.set(ylabel="training loss, last epoch", xlabel="learning rate (log scale)")
+    loss_axes.margins(y=0.1)
+    for axes in (accuracy_axes, loss_axes):
         axes.margins(x=0.18)  # room for the names
         axes.grid(alpha=0.3)
     return figure
+
+
+def _draw_learning_rate(
+    accuracy_axes: Axes,
+    loss_axes: Axes,
+    name: str,
+    lr: float,
+    metrics: Metrics,
+    loss: float,
+    colour: str,
+) -> None:
+    """Draw one model: its accuracy with the interval, and its loss."""
+    label = name
+    marker = "o"
+    if metrics.diverged:
+        label = f"{name}\ndiverged"
+        marker = "X"
+        colour = DIVERGED_COLOUR
+    accuracy_axes.plot([lr, lr], [metrics.ci_low, metrics.ci_high], color=colour)
+    for axes, value in ((accuracy_axes, metrics.accuracy), (loss_axes, loss)):
+        axes.plot(lr, value, markersize=7, color=colour, marker=marker)
+        axes.annotate(label, (lr, value), (8, 0), textcoords="offset points", **TEXT)

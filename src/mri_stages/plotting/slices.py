@@ -8,8 +8,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 NOTEBOOK_ROW = 500
-MOST = 11  # images; more of them are too small to see
-WIDTH = 2.3  # inches per image
+MAX_IMAGES = 11  # more of them are too small to see
+IMAGE_WIDTH = 2.3  # inches
+MAX_HEIGHT_RATIO = 3  # of the space for an image to its width
+TITLE_HEIGHT = 0.6  # inches
 
 
 def draw_slices(
@@ -19,18 +21,33 @@ def draw_slices(
 
     images: (N, C, H, W) uint8 or float32, in colour if they have three different channels.
     """
-    _, firsts = np.unique(labels, return_index=True)
-    rows = [min(NOTEBOOK_ROW, len(images) - 1), *firsts][:MOST]
-    in_colour = images.shape[1] == 3 and images.strides[1] != 0
-    height = WIDTH * min(3, images.shape[2] / images.shape[3])
-    figure = Figure(figsize=(WIDTH * len(rows), height + 0.6), layout="constrained")
-    for axes, row in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows, strict=True):
-        image = images[row].transpose(1, 2, 0) if in_colour else images[row, 0]
-        if in_colour and image.dtype != np.uint8:  # of colours, imshow takes 0 to 1
-            image = (image - image.min()) / (np.ptp(image) or 1)
+    _, first_rows = np.unique(labels, return_index=True)
+    notebook_row = min(NOTEBOOK_ROW, len(images) - 1)
+    indices = [notebook_row, *first_rows][:MAX_IMAGES]
+
+    _, n_channels, image_height, image_width = images.shape
+    has_equal_channels = images.strides[1] == 0
+    is_colour = n_channels == 3 and not has_equal_channels
+    height = IMAGE_WIDTH * min(MAX_HEIGHT_RATIO, image_height / image_width) + TITLE_HEIGHT
+    figure = Figure(figsize=(IMAGE_WIDTH * len(indices), height), layout="constrained")
+    panels = figure.subplots(1, len(indices), squeeze=False)[0]
+
+    for axes, index in zip(panels, indices, strict=True):
+        image = convert_to_colour(images[index]) if is_colour else images[index, 0]
         axes.imshow(image, cmap="cividis")
-        axes.set_title(f"row {row}:\n{classes[labels[row]]}", fontsize=9, parse_math=False)
+        axes.set_title(f"row {index}:\n{classes[labels[index]]}", fontsize=9, parse_math=False)
         axes.axis("off")
-    title += ": one training row, then one of each class"
-    figure.suptitle(title, fontsize=11, parse_math=False)
+    figure.suptitle(
+        f"{title}: one training row, then one of each class", fontsize=11, parse_math=False
+    )
     return figure
+
+
+def convert_to_colour(image: NDArray[Any]) -> NDArray[Any]:
+    """Return an image (3, H, W) as imshow takes it: (H, W, 3) uint8, or float32 from 0 to 1."""
+    colours = image.transpose(1, 2, 0)
+    if colours.dtype == np.uint8:
+        return colours
+    value_range = np.ptp(colours) or 1
+    scaled: NDArray[Any] = (colours - colours.min()) / value_range
+    return scaled

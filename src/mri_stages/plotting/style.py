@@ -1,4 +1,4 @@
-"""What all pictures share: the colours, and how a picture is saved."""
+"""Shared by all pictures: one palette, and how a picture is saved."""
 
 import io
 from pathlib import Path
@@ -7,13 +7,25 @@ from matplotlib.figure import Figure
 
 from mri_stages.storage.files import write_bytes
 
-# Okabe and Ito (2008): colour-blind readers can tell these apart too.
-BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-PALETTE = [BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", VERMILION, "#000000"]
+# Okabe and Ito (2008): colour-blind readers can tell these colours apart too.
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+SKY_BLUE = "#56B4E9"
+VERMILION = "#D55E00"
+BLACK = "#000000"
+GREY = "#666666"
+
+PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY_BLUE, VERMILION, BLACK)
+DIVERGED_COLOUR = VERMILION
+REFERENCE_COLOUR = GREY  # of baselines, and of lines that are no result
+
+DOTS_PER_INCH = 120
 
 
 def save_png(path: Path, figure: Figure) -> None:
-    """Save at 120 dots per inch, without matplotlib's version: same figure, same bytes."""
+    """Write the figure as PNG, without matplotlib's version: same figure, same bytes."""
     data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=120, metadata={"Software": None})
+    figure.savefig(data, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
     write_bytes(path, data.getvalue())

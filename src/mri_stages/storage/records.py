@@ -1,5 +1,6 @@
-"""What stages hand to each other: metrics, leakage, pairs, points of curves."""
+"""Records that stages hand to each other through files: metrics, leakage, curves, pairs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -7,11 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES, Params
-from mri_stages.storage.files import read_json
+from mri_stages.storage.files import read_csv, read_json, write_csv, write_json
+
+GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # `linear` predicts new subjects only
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Prediction(NamedTuple):
-    """A row of plots/confusion/M.csv: names of classes."""
+    """A row of plots/confusion/M.csv: the names of two classes."""
 
     actual: str
     predicted: str
@@ -25,64 +30,123 @@ class RocPoint(NamedTuple):
     true_positive_rate: float
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
+class Pair(NamedTuple):
+    """A row of plots/pairs.csv: the test of two models on the same rows."""
+
+    a: str
+    b: str
+    only_a: int  # rows that only `a` gets right
+    only_b: int
+    p: float  # two-sided, Holm-corrected over the pairs
+    verdict: str = ""
+
+
+class Estimate(NamedTuple):
+    """A figure with its 95 % confidence interval; None where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 class Metrics(BaseModel):
-    """Figures in the order of the file; one that is None is left out of it."""
+    """The content of metrics/M.json, in the order of the file. None is left out of the file."""
 
     model_config = ConfigDict(frozen=True, strict=True)
+
     accuracy: Share
     ci_low: Share  # 95 % confidence interval of the accuracy
     ci_high: Share
-    balanced_accuracy: Share  # this and macro_f1: means over the scored classes
-    macro_f1: Share
-    auc: Share | None = None  # area under the ROC curve, see `auc`
-    auc_low: Share | None = None  # 95 % confidence interval
+    balanced_accuracy: Share  # mean over the scored classes
+    macro_f1: Share  # mean over the scored classes
+    auc: Share | None = None  # see `compute_auc`
+    auc_low: Share | None = None  # 95 % confidence interval of the AUC
     auc_high: Share | None = None
     loss: FiniteFloat | None = None
-    diverged: bool | None = None  # None: a baseline
-    unscored_classes: str | None = None  # see `scored_classes`; separated by commas
+    diverged: bool | None = None  # None for a baseline
+    unscored_classes: str | None = None  # see `list_scored_classes`; separated by commas
     by: Literal["subject", "row"] | None = None  # what cross-validation counts
+
+    @property
+    def accuracy_estimate(self) -> Estimate:
+        return Estimate(self.accuracy, self.ci_low, self.ci_high)
+
+    @property
+    def auc_estimate(self) -> Estimate:
+        return Estimate(self.auc, self.auc_low, self.auc_high)
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
 
 
+class Leakage(BaseModel):
+    """The content of plots/leakage.json. None is left out of the file."""
+
+    sentence: str
+    nearest_neighbour_given: float  # accuracy of the nearest neighbour on the given split
+    nearest_neighbour_random: float  # its accuracy on random folds of all rows
+    sampled_rows: int | None = None  # number of rows compared; None if all were
+    shared_subjects: float | None = None  # share of test rows whose subject has training rows
+    same_subject_neighbour: float | None = None
+    """share of test rows whose nearest training row is of the same subject"""
+    nearest_row_of_same_subject: float | None = None
+    """share of rows whose nearest row is of the same subject, if the subject has several rows"""
+
+
+def write_metrics(path: Path, metrics: Metrics | None) -> None:
+    """Write metrics; None, for a baseline that these data do not allow, as an empty object."""
+    write_json(path, {} if metrics is None else metrics.to_json())
+
+
 def read_metrics(path: Path) -> Metrics | None:
     """Return the metrics of a file; None for a baseline that these data do not allow."""
-    return read_json(path, Metrics) if read_json(path, dict) else None
+    is_empty = not read_json(path, dict)
+    return None if is_empty else read_json(path, Metrics)
 
 
 def read_given_metrics(params: Params) -> dict[str, Metrics]:
     """Return the metrics on the given split, of the models and then of the baselines."""
-    names = (*params.models, "majority", "nearest_neighbour")
+    names = (*params.models, *GIVEN_SPLIT_BASELINES)
     return {name: read_json(paths.metrics(name), Metrics) for name in names}
 
 
 def read_new_subject_metrics(params: Params) -> dict[str, Metrics]:
     """Return the metrics in cross-validation, of the models and then of the baselines."""
-    names = (*params.cross_validation.models, *BASELINES)
-    found = {name: read_metrics(paths.new_subject_metrics(name)) for name in names}
-    return {name: metrics for name, metrics in found.items() if metrics}
+    metrics_by_name = {}
+    for name in (*params.cross_validation.models, *BASELINES):
+        metrics = read_metrics(paths.new_subject_metrics(name))
+        if metrics is not None:
+            metrics_by_name[name] = metrics
+    return metrics_by_name
 
 
-class Leakage(BaseModel):
-    """What plots/leakage.json holds; a figure that is None is left out of it."""
-
-    sentence: str
-    nearest_neighbour_given: float  # its accuracy on the given split
-    nearest_neighbour_random: float  # and on random folds of all rows
-    sampled_rows: int | None = None  # how many it compared; None: all
-    shared_subjects: float | None = None  # share of test rows of subjects with training rows
-    same_subject_neighbour: float | None = None  # share whose nearest training row is of theirs
-    nearest_row_of_same_subject: float | None = None  # of rows whose subject has others
+def write_leakage(leakage: Leakage) -> None:
+    write_json(paths.LEAKAGE, leakage.model_dump(exclude_none=True))
 
 
-class Pair(NamedTuple):
-    a: str
-    b: str
-    only_a: int  # rows that only a gets right
-    only_b: int
-    p: float  # two-sided, Holm-corrected over the pairs
-    verdict: str = ""
+def read_leakage() -> Leakage:
+    return read_json(paths.LEAKAGE, Leakage)
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    write_csv(path, Pair._fields, pairs)
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    return read_csv(path, Pair, least=0)
+
+
+def write_roc_points(model: str, points: Iterable[RocPoint]) -> None:
+    write_csv(paths.roc(model), RocPoint._fields, points)
+
+
+def read_roc_points(model: str) -> list[RocPoint]:
+    return read_csv(paths.roc(model), RocPoint, least=0)
+
+
+def write_confusion(model: str, predictions: Iterable[Prediction]) -> None:
+    write_csv(paths.confusion(model), Prediction._fields, predictions)
+
+
+def read_confusion(model: str) -> list[Prediction]:
+    return read_csv(paths.confusion(model), Prediction)

@@ -1,0 +1,31 @@
+"""Measure how much the given split leaks: plots/leakage.json and its picture."""
+
+from mri_stages import paths
+from mri_stages.config.environment import run_stage
+from mri_stages.config.loading import read_params
+from mri_stages.evaluation.leakage import mark_same_subject, measure_leakage
+from mri_stages.plotting.leakage import draw_leakage
+from mri_stages.plotting.style import save_png
+from mri_stages.storage.dataset import load_all_rows, read_info
+from mri_stages.storage.neighbours import GIVEN_SPLIT, read_neighbours
+from mri_stages.storage.records import write_leakage
+
+
+def main() -> None:
+    title = read_params().data.title
+    rows = load_all_rows(read_info())
+    table = read_neighbours(paths.NEIGHBOURS, len(rows.labels))
+    leakage = measure_leakage(rows, table)
+    write_leakage(leakage)
+
+    test_mask = rows.in_test[table.compared]
+    closeness = table.by_grouping[GIVEN_SPLIT].closeness[test_mask]
+    same_mask = None
+    if rows.subjects is not None:
+        same_mask = mark_same_subject(rows.subjects, table, GIVEN_SPLIT)[test_mask]
+    save_png(paths.LEAKAGE_FIGURE, draw_leakage(closeness, same_mask, title))
+    print(leakage.sentence)
+
+
+if __name__ == "__main__":
+    run_stage(main)

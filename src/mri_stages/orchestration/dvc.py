@@ -1,0 +1,292 @@
+"""Call DVC. No other module knows its words, or the private names of its Python code.
+
+DVC's commands run as processes. What no command tells (the graph with the `meta` of each stage,
+hits of the run cache, the folders of remotes) is asked in a thread of this process.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from mri_stages.console import make_printable, print_once
+from mri_stages.errors import NO_MEMORY_STATUS, InputError
+from mri_stages.orchestration.graph import StageGraph
+from mri_stages.storage.files import write_bytes
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+T = TypeVar("T")
+ShowLine = Callable[[str], object]
+
+MAX_LINE_BYTES = 2**20
+SECONDS_BETWEEN_TRIES = 1
+
+# What DVC says of locks on which even --wait-for-lock does not wait.
+LOCK_MESSAGES = ("Unable to acquire lock", "is busy, it is being blocked by")
+# What DVC says of a stage that the kernel killed (137: by a shell), or that ended by itself with
+# NO_MEMORY_STATUS.
+NO_MEMORY_EXIT = re.compile(rf"exited with (-9|137|{NO_MEMORY_STATUS})\b")
+RUNNING = re.compile(r"Running stage '([^']+)'")
+# Lines that say nothing about the result.
+CHATTER = re.compile(
+    r"$|> |Running stage |(Updating|Generating) lock file |To (track|enable) |\tgit add |\tdvc "
+    r"|Use `dvc push`|.* didn't change, skipping$|Data and pipelines are up to date"
+)
+LINK = re.compile(r"<https?://[^>]*>")
+
+
+class DvcError(InputError):
+    """A command of DVC that failed."""
+
+
+@dataclass
+class DvcOutput:
+    """What a command of DVC printed."""
+
+    lines: list[str] = field(default_factory=list)
+    """Without chatter."""
+    executed_stages: set[str] = field(default_factory=set)
+    """The stages whose commands it started: no others were computed."""
+    lock_lines: list[str] = field(default_factory=list)
+    """On a lock that another process holds, and what DVC says to do about it."""
+
+    def add(self, line: str) -> bool:
+        """Take in a line; return whether it is one to show."""
+        match = RUNNING.match(line)
+        if match is not None:
+            self.executed_stages.add(match[1])
+        if self.lock_lines or any(message in line for message in LOCK_MESSAGES):
+            self.lock_lines.append(line)
+            return False
+        if CHATTER.match(line):
+            return False
+        self.lines.append(line)
+        return True
+
+
+# What its output tells
+
+
+def reports_no_memory(text: str) -> bool:
+    """Whether a stage with this output had too little memory."""
+    return NO_MEMORY_EXIT.search(text) is not None
+
+
+def list_executed_stages(text: str) -> set[str]:
+    """Return the stages whose commands DVC started, by its output."""
+    return set(RUNNING.findall(text))
+
+
+def remove_chatter(text: str) -> list[str]:
+    """Return the lines of DVC's output that say something about the result."""
+    return [line for line in text.splitlines() if not CHATTER.match(line)]
+
+
+def find_reason(text: str) -> str:
+    """Return why a command failed, in one line: its last error, without links to DVC's pages."""
+    lines = [line.strip() for line in LINK.sub("", text).splitlines()]
+    lines = [line for line in lines if line]
+    starts = [index for index, line in enumerate(lines) if line.startswith(("ERROR", "error:"))]
+    if not starts:
+        return lines[-1] if lines else "no output"
+    return make_printable(" ".join(lines[starts[-1] :]))
+
+
+# Its commands
+
+
+async def run_dvc(
+    *arguments: str,
+    show: ShowLine = lambda line: None,
+    environment: Mapping[str, str] | None = None,
+) -> DvcOutput:
+    """Run a command of DVC, waiting for DVC's locks; DvcError if it fails.
+
+    show: is called with each line at once. environment: what the command has in addition.
+    An exception here, such as that of a signal, ends all that the command has started.
+    """
+    while True:
+        process = await _start(arguments, environment or {})
+        output = DvcOutput()
+        try:
+            async for line in _read_lines(process):
+                if output.add(line):
+                    show(line)
+            status = await process.wait()
+        except BaseException:
+            await _end(process)
+            raise
+
+        if status == 0:
+            return output
+        if not output.lock_lines:
+            raise DvcError(f"dvc {arguments[0]}: {' '.join(output.lines)}")
+        _report_lock(arguments[-1], " ".join(output.lock_lines))
+        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+
+
+async def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> Process:
+    """Start a command of DVC as a process group, with its output in one pipe."""
+    # DVC starts stages as `python`: that of this environment, also where it is not activated.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return await asyncio.create_subprocess_exec(
+        "dvc",
+        # DVC takes its lock again after a stage. Without the flag it gives up after 3 s, and the
+        # outs are lost, while another process hashes gigabytes.
+        "--wait-for-lock",
+        *arguments,
+        stdout=PIPE,
+        stderr=STDOUT,
+        limit=MAX_LINE_BYTES,
+        start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PATH": path, **environment},
+    )
+
+
+async def _read_lines(process: Process) -> AsyncIterator[str]:
+    assert process.stdout
+    async for line in process.stdout:
+        yield line.decode(errors="replace").rstrip()
+
+
+async def _end(process: Process) -> None:
+    """End a process group, and wait until none of its members holds the pipe."""
+    with suppress(ProcessLookupError):  # It has ended.
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGTERM)
+    await process.communicate()
+
+
+def _report_lock(subject: str, message: str) -> None:
+    print_once(f"{subject}: waits for another DVC process: {make_printable(message)}")
+
+
+async def list_changed_stages(stages: Iterable[str]) -> set[str]:
+    """Return those of `stages` whose deps, params or outs differ from dvc.lock."""
+    output = await run_dvc("status", "--json", *stages)
+    return set(json.loads(output.lines[-1]))
+
+
+async def run_single_stage(stage: str, show: ShowLine, environment: Mapping[str, str]) -> DvcOutput:
+    """Bring one stage up to date, whose deps are: restore it from the run cache, or run it."""
+    return await run_dvc("repro", "--single-item", stage, show=show, environment=environment)
+
+
+async def push_outs(stages: Iterable[str]) -> None:
+    """Copy the outs of `stages` to the default remote."""
+    await run_dvc("push", *stages)
+
+
+async def restore_from_remote(stages: Iterable[str], show: ShowLine) -> DvcOutput:
+    """Restore stages that workers ran, from the run cache of the remote."""
+    return await run_dvc("repro", "--pull", "--single-item", *stages, show=show)
+
+
+async def add_to_cache(files: Mapping[str, bytes]) -> None:
+    """Write files into DVC's cache, each under its MD5."""
+    output = await run_dvc("cache", "dir")
+    folder = Path(output.lines[-1], "files/md5")
+    for md5, content in files.items():
+        write_bytes(folder / md5[:2] / md5[2:], content)
+
+
+# Its Python code
+
+
+async def read_stage_graph() -> StageGraph:
+    """Return all stages of the project."""
+    return await asyncio.to_thread(_ask_repo, _build_graph)
+
+
+async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
+    """Return those of `stages`, all changed, that the run cache of this machine can restore.
+
+    A dry run does not tell: it does not hash the deps again, so it calls each stage cached whose
+    last run is in the cache.
+    """
+    names = list(stages)
+    while True:
+        try:
+            return await asyncio.to_thread(_ask_repo, lambda repo: _list_hits(repo, names))
+        except _LockedError as error:
+            _report_lock(names[-1], str(error))
+        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+
+
+async def read_relative_remotes() -> dict[str, str]:
+    """Return the remotes whose folder is written relative to the project, with absolute paths."""
+    return await asyncio.to_thread(_ask_repo, _list_relative_remotes)
+
+
+class _LockedError(Exception):
+    """Another process holds DVC's lock."""
+
+
+def _ask_repo(question: "Callable[[Repo], T]") -> T:
+    """Return the answer of DVC's own code; InputError where it cannot read the project."""
+    # These imports take a second, which `--help` should not.
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    try:
+        with Repo() as repo:
+            return question(repo)
+    except LockError as error:
+        raise _LockedError(str(error)) from None
+    except SCMError as error:
+        raise InputError(
+            f"{error}, and DVC needs one (a ZIP download has none); run `git init` here, then "
+            "the same command again"
+        ) from None
+    except DvcException as error:
+        raise InputError(f"dvc: {make_printable(str(error))}") from None
+
+
+def _build_graph(repo: "Repo") -> StageGraph:
+    graph = repo.index.graph
+    deps = {}
+    remote = set()
+    for stage in graph.nodes:
+        deps[stage.addressing] = frozenset(dep.addressing for dep in graph.successors(stage))
+        if (stage.meta or {}).get("remote") is True:
+            remote.add(stage.addressing)
+    return StageGraph(deps, frozenset(remote))
+
+
+def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
+    with repo.lock:
+        return {name for name in names if _is_hit(repo, name)}
+
+
+def _is_hit(repo: "Repo", name: str) -> bool:
+    stage = repo.stage.collect(name)[0]
+    stage.save_deps()  # hashes the deps, in memory only
+    run = repo.stage_cache._load(stage)
+    if not run:
+        return False
+    stage_of_run = repo.stage_cache._create_stage(run, wdir=stage.wdir)
+    return bool(stage_of_run.outs_cached())
+
+
+def _list_relative_remotes(repo: "Repo") -> dict[str, str]:
+    from dvc.config_schema import RelPath
+
+    return {
+        name: str(remote["url"])
+        for name, remote in repo.config["remote"].items()
+        if isinstance(remote.get("url"), RelPath)
+    }

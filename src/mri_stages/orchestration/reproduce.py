@@ -1,0 +1,145 @@
+"""Bring stages up to date: here, or on the workers of a Dask scheduler."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.metadata import version
+
+from mri_stages.config.loading import read_params
+from mri_stages.errors import InputError
+from mri_stages.orchestration import dvc
+from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.local import LocalRunner, Slots, list_slots
+from mri_stages.orchestration.outcome import (
+    HERE,
+    Outcome,
+    Status,
+    format_table,
+    list_late_stages,
+)
+
+show_line = partial(print, flush=True)
+
+
+async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
+    """Bring the stages of these names up to date; return how each of them ended."""
+    read_params()  # What is wrong in there is said before anything runs.
+    graph = (await dvc.read_stage_graph()).select(names)
+    runner = LocalRunner(Slots(list_slots()))
+    if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        return await run_locally(graph, runner, {})
+
+    outcomes = await run_inputs_and_trainings(graph, runner)
+    outcomes = await run_locally(graph, runner, outcomes)
+    print(format_table(outcomes))
+    return outcomes
+
+
+async def run_locally(
+    graph: StageGraph, runner: LocalRunner, outcomes: Mapping[str, Outcome]
+) -> dict[str, Outcome]:
+    """Bring all stages of `graph` up to date on this machine; return how each of them ended.
+
+    outcomes: of stages that were looked at before. A stage runs as soon as those that it depends
+    on are up to date.
+    """
+    new_stages = [stage for stage in graph.deps if stage not in outcomes]
+    changed = await dvc.list_changed_stages(new_stages) if new_stages else set()
+    tasks: dict[str, asyncio.Task[Outcome]] = {}
+
+    async def bring_up_to_date(stage: str) -> Outcome:
+        if stage in outcomes:
+            return outcomes[stage]
+        statuses = [(await tasks[dep]).status for dep in graph.deps[stage]]
+        if not all(status.is_current for status in statuses):
+            return Outcome(Status.NOT_RUN)
+        if stage not in changed and not any(status.has_new_outs for status in statuses):
+            return Outcome(Status.UP_TO_DATE)
+        return await runner.run(stage)
+
+    async with asyncio.TaskGroup() as group:
+        # Slow models tend to stand last in params.yaml, so these start first.
+        for stage in reversed(list(graph.deps)):
+            tasks[stage] = group.create_task(bring_up_to_date(stage))
+    return {stage: tasks[stage].result() for stage in graph.deps}
+
+
+async def run_inputs_and_trainings(graph: StageGraph, runner: LocalRunner) -> dict[str, Outcome]:
+    """Run here what the trainings read, then the trainings on workers; return how each ended."""
+    sendable = graph.select_sendable()
+    inputs = graph.collect_ancestors(sendable) - sendable
+    outcomes = await run_locally(graph.restrict(inputs), runner, {})
+
+    late = set(list_late_stages(outcomes))
+    ready = {stage for stage in sendable if not late.intersection(graph.collect_ancestors([stage]))}
+    if ready:
+        outcomes |= await run_trainings(graph, runner, ready)
+    return outcomes
+
+
+async def run_trainings(
+    graph: StageGraph, runner: LocalRunner, ready: set[str]
+) -> dict[str, Outcome]:
+    """Bring stages up to date whose inputs are: restore here what is known, send the others."""
+    changed = await dvc.list_changed_stages(ready)
+    outcomes = {stage: Outcome(Status.UP_TO_DATE) for stage in ready - changed}
+    if not changed:
+        return outcomes
+
+    hits = sorted(await dvc.find_run_cache_hits(changed))
+    results = await asyncio.gather(*(runner.run(stage) for stage in hits))
+    outcomes |= dict(zip(hits, results, strict=True))
+
+    # Slow models tend to stand last in params.yaml, so these start first.
+    unknown = [stage for stage in reversed(list(graph.deps)) if stage in changed.difference(hits)]
+    if unknown:
+        inputs = set[str]().union(*(graph.deps[stage] for stage in unknown))
+        outcomes |= await send_trainings(unknown, sorted(inputs))
+    return outcomes
+
+
+async def send_trainings(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, Outcome]:
+    """Run `stages` on workers, and restore here what the workers wrote.
+
+    inputs: the stages whose outs they read, which are up to date here.
+    """
+    # A run on this machine needs neither: it takes a second to import Dask.
+    from mri_stages.orchestration.bundle import hash_workspace, pack_workspace
+    from mri_stages.orchestration.remote import run_on_workers
+
+    await dvc.push_outs(inputs)
+    workspace = pack_workspace()
+    job = {
+        "bundle": workspace.bundle,
+        "inputs": list(inputs),
+        "torch_version": version("torch"),
+        "remotes": await dvc.read_relative_remotes(),
+    }
+    outcomes = await run_on_workers(stages, job, show_line)
+    if hash_workspace() != workspace.tree:
+        raise InputError("files changed while the workers ran; run it again to get their results")
+
+    for stage, outcome in outcomes.items():
+        if not outcome.status.is_current:
+            for line in dvc.remove_chatter(outcome.text):
+                show_line(f"{stage}: {line}")
+    return outcomes | await restore_results(outcomes)
+
+
+async def restore_results(outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Restore what workers wrote; return the outcomes of the stages that had to run here again."""
+    results = {stage: outcome for stage, outcome in outcomes.items() if outcome.status.is_current}
+    if not results:
+        return {}
+    files: dict[str, bytes] = {}
+    for outcome in results.values():
+        files |= outcome.files
+    await dvc.add_to_cache(files)
+
+    started = time.perf_counter()
+    output = await dvc.restore_from_remote(results, show_line)
+    seconds = time.perf_counter() - started
+    executed = output.executed_stages.intersection(results)
+    return {stage: Outcome(Status.DONE, HERE, seconds) for stage in executed}

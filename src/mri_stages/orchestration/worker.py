@@ -1,0 +1,127 @@
+"""What a worker does with a stage. Its code travels with the task, so a worker need not have it.
+
+This module imports only the standard library, yaml and distributed. It returns a plain dict, since
+a class of this module would come back as another class.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import yaml
+from distributed import get_worker
+
+REF = "refs/mri-stages/workspace"
+MAX_INLINE_BYTES = 2**20  # of a file that comes back with the answer
+
+
+class RefusedError(Exception):
+    """This worker cannot run the stage; another one may."""
+
+    def __init__(self, problem: str, output: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.output = output
+
+
+def run_stage(stage: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Run the stage in a clone of the head's code, beside the worker's other files.
+
+    job: `bundle` (bytes of a Git bundle), `inputs` (stages whose outs are in the DVC remote),
+    `torch_version`, `remotes` (folders of DVC remotes by name).
+
+    Return `status` ("done", "failed", or "refused" by this worker only), `problem` (why it
+    refused), `output` (of the command that decided), `seconds`, and `files` (small outs by their
+    MD5, since DVC pushes none that is not cached).
+    """
+    started = time.monotonic()
+    answer = {"status": "done", "problem": "", "output": "", "files": {}}
+    try:
+        check_worker(job["torch_version"])
+        clone = make_clone(job)
+        succeeded, output = call(clone, "dvc", "repro", "--pull", "--single-item", stage)
+        answer["output"] = output
+        if succeeded:
+            call_or_refuse(clone, "dvc", "push", "--run-cache", stage)
+            answer["files"] = read_small_outs(clone, stage)
+        else:
+            answer["status"] = "failed"
+    except RefusedError as refusal:
+        answer.update(status="refused", problem=refusal.problem, output=refusal.output)
+    return {**answer, "seconds": time.monotonic() - started}
+
+
+def check_worker(torch_version: str) -> None:
+    """Refuse where the results would differ, or where two stages would share the clone."""
+    n_threads = get_worker().state.nthreads
+    if n_threads != 1:
+        raise RefusedError(f"{n_threads} threads; start it with --nthreads 1")
+
+    versions = [package.version for package in distributions(name="torch")]
+    if versions != [torch_version]:
+        description = " ".join(versions) or "is missing"
+        raise RefusedError(
+            f"torch {description}, expected {torch_version}; install requirements.lock there"
+        )
+
+
+def make_clone(job: dict[str, Any]) -> Path:
+    """Return a folder with the head's code and the stage's inputs."""
+    folder = Path(get_worker().local_directory)
+    clone = folder / "clone"
+    clone.mkdir(exist_ok=True)
+    bundle = folder / "code.bundle"
+    bundle.write_bytes(job["bundle"])
+
+    call_or_refuse(clone, "git", "init", "--quiet")
+    call_or_refuse(clone, "git", "fetch", "--quiet", str(bundle), REF)
+    call_or_refuse(clone, "git", "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+
+    # The cache is kept, and shared by the workers of a machine.
+    cache = folder.parent / "mri-stages-cache"
+    call_or_refuse(clone, "dvc", "cache", "dir", "--local", str(cache))
+    for name, url in job["remotes"].items():
+        call_or_refuse(clone, "dvc", "remote", "add", "--local", "--force", name, url)
+    call_or_refuse(clone, "dvc", "pull", *job["inputs"])
+    return clone
+
+
+def call_or_refuse(clone: Path, *command: str) -> None:
+    succeeded, output = call(clone, *command)
+    if not succeeded:
+        raise RefusedError(f"`{' '.join(command[:2])}` failed there", output)
+
+
+def call(clone: Path, *command: str) -> tuple[bool, str]:
+    """Run a command in the clone; return whether it succeeded, and what it printed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    try:
+        process = subprocess.run(
+            command,
+            cwd=clone,
+            env={**os.environ, "PATH": path},
+            text=True,
+            errors="replace",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except OSError as error:  # The program is missing there.
+        return False, str(error)
+    return process.returncode == 0, process.stdout
+
+
+def read_small_outs(clone: Path, stage: str) -> dict[str, bytes]:
+    """Return the small files among a stage's outs, by their MD5."""
+    file, _, name = stage.rpartition(":")
+    lock = clone / Path(file or "dvc.yaml").with_suffix(".lock")
+    outs = yaml.safe_load(lock.read_text())["stages"][name].get("outs", [])
+    files = {}
+    for out in outs:
+        is_folder = out["md5"].endswith(".dir")
+        if not is_folder and out["size"] < MAX_INLINE_BYTES:
+            files[out["md5"]] = (clone / out["path"]).read_bytes()
+    return files

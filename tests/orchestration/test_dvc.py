@@ -1,0 +1,138 @@
+"""DVC's words, and what its own code tells of real small projects."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.helpers.dvc_projects import DVC, shell_stage, write_project
+
+from mri_stages.orchestration.dvc import (
+    DvcError,
+    DvcOutput,
+    find_reason,
+    find_run_cache_hits,
+    list_changed_stages,
+    list_executed_stages,
+    read_relative_remotes,
+    read_stage_graph,
+    reports_no_memory,
+    run_dvc,
+)
+
+# DVC's own code uses it.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+
+
+def call_dvc(*arguments: str) -> None:
+    subprocess.run([*DVC, *arguments], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("status", ["-9", "137", "75"])
+def test_reports_no_memory_by_status(status: str) -> None:
+    assert reports_no_memory(f"ERROR: failed to run: python -m x, exited with {status}")
+
+
+@pytest.mark.parametrize("status", ["1", "-15", "7", "755", "139"])
+def test_reports_no_memory_not_by_other_statuses(status: str) -> None:
+    assert not reports_no_memory(f"ERROR: failed to run: python -m x, exited with {status}")
+
+
+def test_find_reason_without_link() -> None:
+    output = """\
+Collecting
+ERROR: failed to pull data from the cloud - Checkout failed for following targets:
+data/flat
+Is your cache up to date?
+<https://error.dvc.org/missing-files>
+"""
+    reason = find_reason(output)
+    assert reason.startswith("ERROR: failed to pull data")
+    assert reason.endswith("data/flat Is your cache up to date?")
+
+
+def test_find_reason_without_error() -> None:
+    assert find_reason("first\nfatal: last\n\n") == "fatal: last"
+
+
+def test_find_reason_of_nothing() -> None:
+    assert find_reason("") == "no output"
+
+
+def test_list_executed_stages_not_restored_ones() -> None:
+    output = "Running stage 'a@1':\n> echo\nStage 'b' is cached - skipping run\n"
+    assert list_executed_stages(output) == {"a@1"}
+
+
+def test_output_keeps_executed_stages_and_no_chatter() -> None:
+    output = DvcOutput()
+    assert not output.add("Running stage 'train@a':")
+    assert output.add("epoch 1")
+    assert output.lines == ["epoch 1"]
+    assert output.executed_stages == {"train@a"}
+
+
+def test_output_keeps_the_lines_on_a_lock_apart() -> None:
+    output = DvcOutput()
+    assert not output.add("ERROR: 'x' is busy, it is being blocked by:")
+    assert not output.add("  (PID 17): dvc repro")
+    assert output.lines == []
+    assert len(output.lock_lines) == 2
+
+
+def test_run_dvc_names_a_failure(workspace: Path) -> None:
+    write_project(one=shell_stage("exit 3", "x"))
+    with pytest.raises(DvcError, match="exited with 3"):
+        asyncio.run(run_dvc("repro"))
+
+
+def test_stage_graph_of_a_project(workspace: Path) -> None:
+    train = shell_stage("cat x > ${item}", "${item}", "x") | {"meta": {"remote": True}}
+    write_project(
+        load=shell_stage("echo > x", "x"),
+        train={"foreach": ["a", "b"], "do": train},
+        other=shell_stage("cat a > c", "c", "a") | {"meta": {"remote": "no"}},
+    )
+    graph = asyncio.run(read_stage_graph())
+    assert dict(graph.deps) == {
+        "load": set(),
+        "train@a": {"load"},
+        "train@b": {"load"},
+        "other": {"train@a"},
+    }
+    assert list(graph.deps) == ["load", "train@a", "train@b", "other"]
+    assert graph.remote == {"train@a", "train@b"}
+
+
+def test_run_cache_hits_are_true(workspace: Path) -> None:
+    """A dry run of DVC calls the second change cached too, by the deps of the last run."""
+    write_project(one=shell_stage("cat a > x", "x", "a"))
+    for content in ("first", "second"):
+        Path("a").write_text(content)
+        call_dvc("repro")
+
+    Path("a").write_text("new")
+    assert asyncio.run(list_changed_stages(["one"])) == {"one"}
+    assert asyncio.run(find_run_cache_hits(["one"])) == set()
+    Path("a").write_text("first")
+    assert asyncio.run(find_run_cache_hits(["one"])) == {"one"}
+
+
+def test_run_cache_without_outs_is_no_hit(workspace: Path) -> None:
+    write_project(one=shell_stage("cat a > x", "x", "a"))
+    Path("a").write_text("content")
+    call_dvc("repro")
+    for path in Path(".dvc/cache/files").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    Path("x").unlink()
+    assert asyncio.run(find_run_cache_hits(["one"])) == set()
+
+
+def test_relative_remotes_become_absolute(workspace: Path) -> None:
+    write_project()
+    call_dvc("remote", "add", "near", "../remote")
+    call_dvc("remote", "add", "far", "s3://bucket/folder")
+    call_dvc("remote", "add", "fixed", "/srv/remote")
+    remotes = asyncio.run(read_relative_remotes())
+    assert remotes == {"near": str(workspace.parent / "remote")}

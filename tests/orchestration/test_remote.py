@@ -1,0 +1,75 @@
+"""What the head makes of a worker's answers, and what it says while it waits."""
+
+import pickle
+import sys
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+from mri_stages.orchestration.outcome import Outcome, Status, format_table
+from mri_stages.orchestration.remote import PickledByValue, list_some, read_answer
+
+RAN = "Running stage 'train@a':\n> python\n"
+
+
+def read(status: str, output: str = "", problem: str = "") -> Outcome:
+    answer = {"status": status, "output": output, "problem": problem, "seconds": 3.0, "files": {}}
+    return read_answer("tcp://w", "train@a", answer)
+
+
+def test_read_answer_of_a_stage_that_ran() -> None:
+    outcome = read("done", RAN)
+    assert (outcome.status, outcome.where, outcome.seconds) == (Status.DONE, "tcp://w", 3)
+
+
+def test_read_answer_of_a_restored_stage() -> None:
+    assert read("done", "Stage 'train@a' is cached - skipping run").status is Status.RESTORED
+
+
+def test_read_answer_of_too_little_memory() -> None:
+    assert read("failed", f"{RAN}ERROR: exited with 75").status is Status.NO_MEMORY
+
+
+def test_read_answer_of_a_failure() -> None:
+    assert read("failed", f"{RAN}ERROR: exited with 1").status is Status.FAILED
+
+
+def test_read_answer_of_an_exception() -> None:
+    outcome = read_answer("tcp://w", "train@a", {"status": "failed", "problem": "KeyError: x"})
+    assert (outcome.status, outcome.text) == (Status.FAILED, "KeyError: x")
+
+
+def test_read_answer_of_a_refusal_names_the_reason() -> None:
+    output = "ERROR: Checkout failed\nIs your cache up to date?\n<https://error.dvc.org/x>"
+    outcome = read("refused", output, "`dvc pull` failed there")
+    assert outcome.status is Status.REFUSED
+    assert outcome.text.startswith("`dvc pull` failed there: ERROR: Checkout failed")
+    assert "https://" not in outcome.text
+
+
+def test_pickled_by_value_needs_no_module() -> None:
+    module = ModuleType("only_on_the_head")
+    sys.modules["only_on_the_head"] = module
+    exec("LIMIT = 5\ndef add(x):\n    return x + LIMIT", module.__dict__)
+    cloudpickle.register_pickle_by_value(module)
+    data = pickle.dumps(PickledByValue(module.add))
+    del sys.modules["only_on_the_head"]
+    function: Any = pickle.loads(data)
+    assert function(1) == 6
+
+
+def test_list_some_counts_the_rest() -> None:
+    assert list_some([str(number) for number in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
+
+
+def test_table_has_a_row_wherever_a_stage_ran() -> None:
+    table = format_table(
+        {
+            "load": Outcome(Status.UP_TO_DATE),
+            "scale": Outcome(Status.DONE, "this machine", 2),
+            "train@a": Outcome(Status.RESTORED, "tcp://w", 3),
+        }
+    )
+    stages = [line.split()[0] for line in table.splitlines()]
+    assert stages == ["stage", "scale", "train@a"]

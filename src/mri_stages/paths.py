@@ -116,9 +116,6 @@ def folds_checkpoint(model: str, key: str) -> Path:
     return MODELS / f"_folds.{model}.{key}.checkpoint"
 
 
-def study_runs(study: str, value: object) -> Path:
-    """Return the file of one value's runs, named as DVC writes the value into a stage's name."""
-    runs = STUDIES / "runs"
-    if study in ("fixed", "linear"):  # the rules for the learning rate in the study of batch sizes
-        return runs / f"batch_size/{study}-{value}.csv"
-    return runs / f"{study}/{value}.csv"
+def study_runs(study: str, value: str) -> Path:
+    """Return the file of the runs of one value of a study."""
+    return STUDIES / f"runs/{study}/{value}.csv"

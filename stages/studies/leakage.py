@@ -1,7 +1,7 @@
 """Train while a share of the test subjects also trains -> studies/runs/leakage/VALUE.csv.
 
 `python -m stages.studies.leakage VALUE`: a share in per cent, or `permuted`, which is 100 with
-permuted labels. See src/mri_stages/studies/leakage_dose.py.
+permuted labels. src/mri_stages/studies/leakage_dose.py says how the rows are divided.
 """
 
 from pathlib import Path
@@ -12,49 +12,96 @@ import numpy as np
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import LeakageStudy, Model
 from mri_stages.console import OneLineParser
 from mri_stages.evaluation.metrics import compute_metrics
 from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.dataset import load_all_rows, read_info
-from mri_stages.storage.files import write_csv
+from mri_stages.storage.dataset import AllRows, Info, load_all_rows, read_info
 from mri_stages.storage.predictions import Predictions
-from mri_stages.studies.leakage_dose import LeakageRun, divide, permuted_labels
+from mri_stages.studies.leakage_dose import (
+    LeakageDose,
+    list_doses,
+    permute_labels_of_subjects,
+    split_by_dose,
+)
+from mri_stages.studies.records import LeakageRun, write_records
 from mri_stages.training.held_out import fit_and_predict
 
-TEST_FOLDS = 5  # one of them is test
-SCORES = {"accuracy", "ci_low", "ci_high", "balanced_accuracy"}
+TEST_FOLDS = 5  # of all subjects; the first is the test
 
 
 def main() -> None:
-    params, info = read_params(), read_info()
+    params = read_params()
     study = params.studies.leakage
-    parser = OneLineParser(prog="python -m stages.studies.leakage")
-    shares = [*map(str, study.shares), "permuted"]
-    parser.add_argument("value", metavar="studies.leakage.shares", choices=shares)
-    value = parser.parse_args().value
-    permuted = value == "permuted"
-    share = 100 if permuted else int(value)
-    rows, found, path = load_all_rows(info), [], paths.study_runs("leakage", value)
-    subjects = rows.subjects
-    if subjects is None:
+    dose = parse_dose(study)
+
+    info = read_info()
+    rows = load_all_rows(info)
+    runs = []
+    if rows.subjects is None:
         print("note: without subject ids there is nothing to measure")
-        return write_csv(path, LeakageRun._fields, [])
-    for seed in study.seeds:
-        rng = np.random.default_rng(seed)
-        fold = assign_folds(rows.labels, subjects, TEST_FOLDS, seed, "the leakage study")
-        fitted, test = divide(subjects, np.unique(subjects[fold == 0]), share, rng)
-        labels = permuted_labels(rows.labels, subjects, rng) if permuted else rows.labels
-        model = params.models[study.model].model_copy(update={"seed": seed})
-        data = info, rows._replace(labels=labels), fitted, test
-        with TemporaryDirectory(dir=paths.FLAT.parent) as work:
-            probabilities = fit_and_predict(model, *data, Path(work), quiet=True)
-        scored = Predictions(test, subjects[test], labels[test], probabilities)
-        majority = float((labels[test] == np.bincount(labels[fitted]).argmax()).mean())
-        scores = compute_metrics(scored, info.classes, None).model_dump(include=SCORES)
-        scores |= {"rows": len(fitted), "test_rows": len(test), "majority": majority}
-        found.append(LeakageRun(study.model, seed, share, permuted, **scores))
-        print(f"seed {seed}: accuracy {scores['accuracy']:.1%}", flush=True)
-    write_csv(path, LeakageRun._fields, found)
+    else:
+        for seed in study.seeds:
+            model = params.models[study.model].model_copy(update={"seed": seed})
+            run = train_with_dose(study.model, model, dose, info, rows)
+            runs.append(run)
+            print(f"seed {seed}: accuracy {run.accuracy:.1%}", flush=True)
+    write_records(dose.path, LeakageRun, runs)
+
+
+def parse_dose(study: LeakageStudy) -> LeakageDose:
+    """Return the dose that the command line names; InputError if params.yaml lacks it."""
+    doses = {dose.name: dose for dose in list_doses(study)}
+    parser = OneLineParser(prog="python -m stages.studies.leakage")
+    parser.add_argument("value", metavar="studies.leakage.shares", choices=doses)
+    return doses[parser.parse_args().value]
+
+
+def train_with_dose(
+    model_name: str, model: Model, dose: LeakageDose, info: Info, rows: AllRows
+) -> LeakageRun:
+    """Train the model with one dose of leakage; return its scores on the test rows.
+
+    `model.seed` also chooses the test subjects, their rows, and the permutation of labels.
+    """
+    subjects = rows.subjects
+    assert subjects is not None
+    rng = np.random.default_rng(model.seed)
+    folds = assign_folds(rows.labels, subjects, TEST_FOLDS, model.seed, "the leakage study")
+    test_subjects = np.unique(subjects[folds == 0])
+    train_indices, test_indices = split_by_dose(subjects, test_subjects, dose.share, rng)
+    labels = rows.labels
+    if dose.is_permuted:
+        labels = permute_labels_of_subjects(labels, subjects, rng)
+
+    with TemporaryDirectory(dir=paths.FLAT.parent) as folder:
+        probabilities = fit_and_predict(
+            model,
+            info,
+            rows._replace(labels=labels),
+            train_indices,
+            test_indices,
+            Path(folder),
+            quiet=True,
+        )
+
+    test_labels = labels[test_indices]
+    largest_class = np.bincount(labels[train_indices]).argmax()
+    predictions = Predictions(test_indices, subjects[test_indices], test_labels, probabilities)
+    metrics = compute_metrics(predictions, info.classes, None)
+    return LeakageRun(
+        model=model_name,
+        seed=model.seed,
+        share=dose.share,
+        permuted=dose.is_permuted,
+        rows=len(train_indices),
+        test_rows=len(test_indices),
+        accuracy=metrics.accuracy,
+        ci_low=metrics.ci_low,
+        ci_high=metrics.ci_high,
+        balanced_accuracy=metrics.balanced_accuracy,
+        majority=float((test_labels == largest_class).mean()),
+    )
 
 
 if __name__ == "__main__":

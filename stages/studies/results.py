@@ -3,33 +3,59 @@
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.plotting.studies import leakage_figure, value_figure
+from mri_stages.config.schema import Params
+from mri_stages.plotting.studies import draw_leakage_dose, draw_value_figure
 from mri_stages.plotting.style import save_png
-from mri_stages.storage.files import read_csv, write_csv, write_json
-from mri_stages.studies.claims import verdicts
-from mri_stages.studies.leakage_dose import LeakageRun
-from mri_stages.studies.measure import Summary, read_studies, summaries
+from mri_stages.storage.files import read_csv, write_json
+from mri_stages.studies.claims import judge_claims
+from mri_stages.studies.leakage_dose import list_doses
+from mri_stages.studies.points import LrRule, StudyName
+from mri_stages.studies.records import LeakageRun, Summary, write_records
+from mri_stages.studies.summary import StudyRuns, read_study_runs, summarise_studies
 
 
 def main() -> None:
     params = read_params()
-    studies, title = params.studies, params.data.title
-    runs = read_studies(studies)
-    write_csv(paths.STUDY_SUMMARY, Summary._fields, summaries(runs))
-    claims = verdicts(runs)
-    write_json(paths.CLAIMS, {"claims": [claim._asdict() for claim in claims]})
+    runs = read_study_runs(params)
+    write_records(paths.STUDY_SUMMARY, Summary, summarise_studies(runs))
+    write_claims(runs)
+    draw_leakage(params)
+    draw_learning_rates(params, runs)
+    draw_batch_sizes(params, runs)
+
+
+def write_claims(runs: StudyRuns) -> None:
+    claims = judge_claims(runs)
+    write_json(paths.CLAIMS, {"claims": [claim.model_dump() for claim in claims]})
     for claim in claims:
         print(f"{claim.question} {claim.claim}: {claim.verdict}")
-    files = [paths.study_runs("leakage", v) for v in (*studies.leakage.shares, "permuted")]
-    doses = [run for file in files for run in read_csv(file, LeakageRun, least=0)]
-    rates, sizes = studies.learning_rate.model, studies.batch_size.model
-    of_rates, of_sizes = f"learning rate of {rates}", f"batch size of {sizes}"
-    by_rate = {rates: runs["learning_rate"]}
-    by_size = {"fixed learning rate": runs["fixed"], "in proportion to the batch": runs["linear"]}
-    plots = paths.STUDY_PLOTS
-    save_png(plots / "leakage.png", leakage_figure(doses, f"{title}, {studies.leakage.model}"))
-    save_png(plots / "learning_rate.png", value_figure(by_rate, "lr", of_rates, title))
-    save_png(plots / "batch_size.png", value_figure(by_size, "batch_size", of_sizes, title))
+
+
+def draw_leakage(params: Params) -> None:
+    study = params.studies.leakage
+    runs = []
+    for dose in list_doses(study):
+        runs += read_csv(dose.path, LeakageRun, least=0)  # none without subject ids
+    figure = draw_leakage_dose(runs, f"{params.data.title}, {study.model}")
+    save_png(paths.STUDY_PLOTS / "leakage.png", figure)
+
+
+def draw_learning_rates(params: Params, runs: StudyRuns) -> None:
+    model = params.studies.learning_rate.model
+    curves = {model: runs.learning_rate}
+    axis_label = f"learning rate of {model}"
+    figure = draw_value_figure(curves, StudyName.LEARNING_RATE, axis_label, params.data.title)
+    save_png(paths.STUDY_PLOTS / "learning_rate.png", figure)
+
+
+def draw_batch_sizes(params: Params, runs: StudyRuns) -> None:
+    curves = {
+        "fixed learning rate": runs.batch_size[LrRule.FIXED],
+        "in proportion to the batch": runs.batch_size[LrRule.LINEAR],
+    }
+    axis_label = f"batch size of {params.studies.batch_size.model}"
+    figure = draw_value_figure(curves, StudyName.BATCH_SIZE, axis_label, params.data.title)
+    save_png(paths.STUDY_PLOTS / "batch_size.png", figure)
 
 
 if __name__ == "__main__":

@@ -1,75 +1,84 @@
 """Train one value of a study with all its seeds -> studies/runs/STUDY/VALUE.csv.
 
-`python -m stages.studies.run STUDY VALUE`; measure.py says what is measured. The study
-`linear` sets lr in proportion to the batch size, from the model's own pair (Goyal et al. 2017,
-arXiv:1706.02677, without their warm-up).
+`python -m stages.studies.run STUDY VALUE`, and `--lr-rule linear` for a batch size with a learning
+rate in proportion to it. src/mri_stages/studies/records.py says what is measured.
+
+A run trains on four fifths of the training rows and is scored on the fifth that is held out. The
+scaler has seen mean and standard deviation of those pixels, but no label.
 """
 
-from functools import partial
-
-import torch
-
-from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
 from mri_stages.console import OneLineParser
-from mri_stages.errors import InputError
-from mri_stages.models import make_network
 from mri_stages.preprocessing.folds import assign_folds
 from mri_stages.storage.dataset import load_scaled, read_info
-from mri_stages.storage.files import write_csv
-from mri_stages.studies.measure import KEYS, Run, measured_training, take
-from mri_stages.training.device import set_up_device
-from mri_stages.training.loop import train
+from mri_stages.studies.measure import (
+    add_curvature,
+    measure_run,
+    run_training,
+    select_labelled_images,
+)
+from mri_stages.studies.points import (
+    LrRule,
+    StudyName,
+    StudyPoint,
+    list_points,
+    list_seeds,
+    name_values_key,
+)
+from mri_stages.studies.records import Run, write_records
 
-HELD_OUT_FOLDS = 5  # of the training rows; the first is held out
+HELD_OUT_FOLDS = 5  # of the training rows; the first is held out, in all runs the same rows
 
 
 def main() -> None:
-    params, info = read_params(), read_info()
+    params = read_params()
+    point = parse_point(params)
+
+    info = read_info()
+    rows = load_scaled("train", info)
+    folds = assign_folds(rows.labels, rows.subjects, HELD_OUT_FOLDS, seed=0)
+    train_rows = select_labelled_images(rows, folds != 0)
+    held_out_rows = select_labelled_images(rows, folds == 0)
+
+    recipe = point.build_recipe(params, len(train_rows.labels))
+    runs = []
+    for seed in list_seeds(params, point.study):
+        training = run_training(recipe.model_copy(update={"seed": seed}), info, train_rows)
+        run = measure_run(point.model_name(params), training, held_out_rows)
+        if point.study is not StudyName.SEED:
+            run = add_curvature(run, training)
+        runs.append(run)
+        print(f"seed {seed}: held-out accuracy {run.held_out_accuracy:.1%}", flush=True)
+    write_records(point.path, Run, runs)
+
+
+def parse_point(params: Params) -> StudyPoint:
+    """Return the point that the command line names; InputError if params.yaml lacks it."""
     parser = OneLineParser(prog="python -m stages.studies.run")
-    parser.add_argument("study", choices=KEYS)
+    parser.add_argument("study", choices=[study.value for study in StudyName])
     parser.add_argument("value", help="one of the study's values (seed: models) in params.yaml")
-    study, text = vars(parser.parse_args()).values()
-    column = KEYS[study]
-    group = "batch_size" if column == "batch_size" else study
-    key = "models" if column == "model" else "values"
-    of_group = getattr(params.studies, group)
-    values = {str(value): value for value in getattr(of_group, key)}  # named as DVC names them
-    if text not in values:
-        lacks = f"studies.{group}.{key} in params.yaml has no {text!r}"
-        parser.error(f"{lacks}, expected one of {', '.join(values)}")
-    value = values[text]
+    parser.add_argument(
+        "--lr-rule",
+        choices=[rule.value for rule in LrRule],
+        default=LrRule.FIXED.value,
+        help="of a batch size: the model's own learning rate, or one in proportion to the batch",
+    )
+    arguments = parser.parse_args()
+    study = StudyName(arguments.study)
+    lr_rule = LrRule(arguments.lr_rule)
+    if lr_rule is LrRule.LINEAR and study is not StudyName.BATCH_SIZE:
+        parser.error(f"--lr-rule is {lr_rule}, which only {StudyName.BATCH_SIZE} takes")
 
-    split = load_scaled("train", info)
-    rows = torch.from_numpy(split.images), torch.from_numpy(split.labels)
-    fold = assign_folds(split.labels, split.subjects, HELD_OUT_FOLDS, seed=0)
-    fitted, held_out = take(rows, fold != 0), take(rows, fold == 0)  # the same for all runs
-    n_rows = len(fitted[1])
-    name = value if column == "model" else of_group.model
-    arch, recipe = params.models[name].arch, params.models[name]
-    lr = value if column == "lr" else recipe.lr
-    batch_size = min(recipe.batch_size, n_rows)
-    if column == "batch_size":
-        batch_size = n_rows if value == "all" else value
-    if study == "linear":
-        lr *= batch_size / recipe.batch_size
-    if batch_size > n_rows:
-        expected = f"expected up to {n_rows}, or all"
-        raise InputError(f"params.yaml: studies.batch_size.values: {batch_size}, {expected}")
-
-    device = set_up_device(recipe.threads)
-    changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
-    curvature, found = study != "seed", []
-    for seed in of_group.seeds:
-        network = make_network(arch, info.image_shape, len(info.classes), seed).to(device)
-        of_seed = recipe.model_copy(update=changes | {"seed": seed})
-        training = partial(train, recipe=of_seed, quiet=True)
-        measures = measured_training(network, fitted, held_out, training, batch_size, curvature)
-        run_ = Run(model=name, seed=seed, lr=lr, batch_size=batch_size, **measures)
-        found.append(list(run_.model_dump().values()))
-        print(f"seed {seed}: held-out accuracy {run_.held_out_accuracy:.1%}", flush=True)
-    write_csv(paths.study_runs(study, value), list(Run.model_fields), found)
+    # DVC passes a value as Python prints it.
+    points = {str(point.value): point for point in list_points(params, study, lr_rule)}
+    if arguments.value not in points:
+        parser.error(
+            f"{name_values_key(study)} in params.yaml has no {arguments.value!r}, "
+            f"expected one of {', '.join(points)}"
+        )
+    return points[arguments.value]
 
 
 if __name__ == "__main__":

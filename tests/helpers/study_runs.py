@@ -1,15 +1,16 @@
-"""Runs whose verdict is plain to see."""
+"""Runs of a study whose verdict is plain to see."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from mri_stages.studies.measure import Run
+from mri_stages.studies.records import Run
 
 SEEDS = range(5)
 
 
-def made_up(seed: int = 0, **measures: Any) -> Run:
-    """Return a run that learned; only what a test names differs."""
+def make_run(seed: int = 0, **measures: Any) -> Run:
+    """Return a run that learned, with the given measures."""
     values = {
         "model": "net", "lr": 0.1, "batch_size": 10, "rows": 80, "held_out_rows": 20,
         "diverged": False, "constant_loss": 1.0, "start_loss": 1.4, "train_loss": 0.5,
@@ -21,14 +22,15 @@ def made_up(seed: int = 0, **measures: Any) -> Run:
     return Run.model_validate(values | {"seed": seed} | measures)
 
 
-def grid(key: str, *values: float, **measures: Any) -> list[Run]:
+def make_runs(key: str, *values: float, **measures: Callable[[Any, int], Any]) -> list[Run]:
     """Return five seeds of each value; a measure is a function of value and seed."""
-    return [
-        made_up(seed, **{key: value}, **{name: f(value, seed) for name, f in measures.items()})
-        for value in values
-        for seed in SEEDS
-    ]
+    runs = []
+    for value in values:
+        for seed in SEEDS:
+            seed_measures = {name: compute(value, seed) for name, compute in measures.items()}
+            runs.append(make_run(seed, **{key: value}, **seed_measures))
+    return runs
 
 
-by_rate = partial(grid, "lr", 0.001, 0.01, 0.1, 1.0)
-by_size = partial(grid, "batch_size", 1, 10, 100)
+make_rate_runs = partial(make_runs, "lr", 0.001, 0.01, 0.1, 1.0)
+make_size_runs = partial(make_runs, "batch_size", 1, 10, 100)

@@ -12,7 +12,7 @@ import pytest
 from tests.helpers.clones import Clone
 
 from mri_stages.storage.files import read_json
-from mri_stages.studies.claims import Claim
+from mri_stages.studies.claims import JudgedClaim
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,7 @@ def test_reports_show_tables_claims_and_pictures(studied: Clone, tmp_path: Path)
     folder = studied.folder / "studies"
     dom = opened(folder / "report.html", tmp_path)
     text = " ".join(unescape(re.sub(r"<[^>]+>", " ", dom)).split())
-    for claim in read_json(folder / "claims.json", dict[str, list[Claim]])["claims"]:
+    for claim in read_json(folder / "claims.json", dict[str, list[JudgedClaim]])["claims"]:
         assert f"{claim.claim} {claim.verdict} {claim.rule}" in text
     with (folder / "summary.csv").open() as file:
         shown = [row for row in csv.DictReader(file) if row["measure"] == "held_out_accuracy"]

@@ -1,72 +1,202 @@
+from collections.abc import Mapping, Sequence
 from math import inf, nan
 
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from tests.helpers.study_runs import by_rate, made_up
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from tests.helpers.study_runs import make_rate_runs, make_run
 
-from mri_stages.plotting.studies import PANELS, leakage_figure, value_figure
-from mri_stages.studies.leakage_dose import LeakageRun
+from mri_stages.plotting.studies import (
+    PANELS,
+    compute_interval,
+    draw_leakage_dose,
+    draw_value_figure,
+)
+from mri_stages.studies.points import StudyName
+from mri_stages.studies.records import LeakageRun, Run
+from mri_stages.studies.summary import group_by_rate, group_by_size
 
 
-def drawn(axes: Axes, **style: str) -> list[list[float]]:
+def draw_rates(runs: Sequence[Run]) -> Figure:
+    curves = {"net": group_by_rate(runs)}
+    return draw_value_figure(curves, StudyName.LEARNING_RATE, "learning rate", "Digits")
+
+
+def draw_sizes(curves: Mapping[str, Sequence[Run]]) -> Figure:
+    curves_by_size = {name: group_by_size(runs) for name, runs in curves.items()}
+    return draw_value_figure(curves_by_size, StudyName.BATCH_SIZE, "batch size", "Digits")
+
+
+def find_panel(figure: Figure, measure: str) -> Axes:
+    measures = [panel.measure for panel in PANELS]
+    return figure.axes[measures.index(measure)]
+
+
+def list_xs(axes: Axes, **style: str) -> list[list[float]]:
     """Return the x of every line of that style that has points."""
-    lines = [
-        [float(x) for x in np.atleast_1d(line.get_xdata())]
-        for line in axes.lines
-        if all(getattr(line, f"get_{key}")() == value for key, value in style.items())
-    ]
-    return [x for x in lines if x]
+    lines = []
+    for line in axes.lines:
+        if all(getattr(line, f"get_{key}")() == value for key, value in style.items()):
+            lines.append([float(x) for x in np.atleast_1d(line.get_xdata())])
+    return [xs for xs in lines if xs]
 
 
-def test_value_figure_draws_every_run_and_marks_divergence() -> None:
-    runs = by_rate(diverged=lambda lr, _: lr == 1.0, train_loss=lambda lr, s: (1 + s) / lr)
-    figure = value_figure({"net": runs}, "lr", "learning rate", "Digits")
-    loss = figure.axes[0]
-    assert [len(x) for x in drawn(loss, marker="o")] == [5, 5, 5]
-    assert drawn(loss, marker="X") == [[1.0]]
-    (means,) = (line for line in loss.lines if line.get_label() == "net")
-    np.testing.assert_allclose(np.asarray(means.get_ydata()), [3000, 300, 30])
-    assert drawn(loss, linestyle=":") == [[0.01, 0.01]]  # a rate of the notebook
-    assert len([text for legend in figure.legends for text in legend.get_texts()]) == 3
+def find_line(axes: Axes, label: str) -> Line2D:
+    (line,) = (line for line in axes.lines if line.get_label() == label)
+    return line
 
 
-def test_value_figure_marks_sizes_of_the_notebook_and_sets_two_curves_apart() -> None:
-    runs = [made_up(batch_size=size) for size in (1, 5, 15, 100, 960)]
-    panel = value_figure({"a": runs, "b": runs}, "batch_size", "batch size", "Digits").axes[0]
-    assert {x[0] for x in drawn(panel, linestyle=":")} == {5, 15, 100}
-    assert len({x[0] for x in drawn(panel, marker="o")}) == 10
-    far = [made_up(lr=lr) for lr in (1e-8, 1e-4, 0.001)]  # no line joins the first two
-    loss = value_figure({"a": far}, "lr", "learning rate", "Digits").axes[0]
-    (means,) = (line for line in loss.lines if line.get_label() == "a")
-    assert np.isnan(np.asarray(means.get_ydata())).tolist() == [False, True, False, False]
+DIVERGED_RUNS = make_rate_runs(
+    diverged=lambda lr, _: lr == 1.0, train_loss=lambda lr, seed: (1 + seed) / lr
+)
 
 
-def test_value_figure_marks_runs_without_a_number_at_the_top() -> None:
-    runs = by_rate(
-        epochs_to_90=lambda lr, _: inf if lr < 0.1 else 3,
-        noise_scale_end=lambda *_: nan,
-        sharpness=lambda lr, seed: 0.0 if (lr, seed) == (0.1, 3) else 5.0,
-    )
-    axes = value_figure({"net": runs}, "lr", "learning rate", "Digits").axes
-    panels = dict(zip(PANELS, axes, strict=True))
-    found = {measure: drawn(panels[measure], marker="^") for measure in PANELS}
-    assert found["epochs_to_90"] == [[0.001], [0.01]]
-    assert found["noise_scale_end"] == [[0.001], [0.01], [0.1], [1.0]]
-    assert (found["sharpness"], found["gap"]) == ([[0.1]], [])
-    assert [len(x) for x in drawn(panels["sharpness"], marker="o")] == [5, 5, 4, 5]
+def test_value_figure_draws_a_dot_per_run() -> None:
+    loss = find_panel(draw_rates(DIVERGED_RUNS), "train_loss")
+    assert list_xs(loss, marker="o") == [[0.001] * 5, [0.01] * 5, [0.1] * 5]
 
 
-def test_leakage_figure_draws_an_interval_of_the_mean_within_0_and_1() -> None:
-    scores = {0: (0.0, 0.1, 0.2), 50: (0.3, 0.4, 0.5), 100: (0.8, 0.9, 1.0)}
-    runs = [
-        LeakageRun("net", 0, share, False, 80, 20, accuracy, 0, 1, accuracy, majority=0.5)
-        for share, accuracies in scores.items()
-        for accuracy in accuracies
-    ]
-    (axes,) = leakage_figure([*runs, runs[0]._replace(permuted=True)], "Digits").axes
-    lines = [line for line in axes.lines if (line.get_marker(), line.get_linestyle()) == ("_", "-")]
-    half = 4.303 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
-    expected = [(0, 0.1 + half), (0.4 - half, 0.4 + half), (0.9 - half, 1)]
-    for line, interval in zip(lines, [*expected, (nan, nan)], strict=True):  # one seed has none
-        assert np.asarray(line.get_ydata()) == pytest.approx(interval, abs=1e-3, nan_ok=True)
+def test_value_figure_marks_divergence() -> None:
+    loss = find_panel(draw_rates(DIVERGED_RUNS), "train_loss")
+    assert list_xs(loss, marker="X") == [[1.0]]
+
+
+def test_value_figure_marks_divergence_of_one_seed() -> None:
+    runs = [make_run(lr=0.01), make_run(lr=0.1), make_run(lr=0.1, diverged=True)]
+    loss = find_panel(draw_rates(runs), "train_loss")
+    assert list_xs(loss, marker="X") == [[0.1]]
+    assert list_xs(loss, marker="^") == []
+
+
+def test_value_figure_joins_the_means() -> None:
+    loss = find_panel(draw_rates(DIVERGED_RUNS), "train_loss")
+    np.testing.assert_allclose(np.asarray(find_line(loss, "net").get_ydata()), [3000, 300, 30])
+
+
+def test_value_figure_has_the_panels_scales() -> None:
+    figure = draw_rates(make_rate_runs())
+    scales = [axes.get_yscale() for axes in figure.axes]
+    assert scales == ["log", "linear", "linear", "log", "log", "log"]
+
+
+def test_value_figure_has_one_legend_entry_per_label() -> None:
+    (legend,) = draw_rates(DIVERGED_RUNS).legends
+    assert len(legend.get_texts()) == 3  # the curve, divergence, the notebook's values
+
+
+def test_value_figure_marks_the_notebooks_rates() -> None:
+    loss = find_panel(draw_rates(make_rate_runs()), "train_loss")
+    assert list_xs(loss, linestyle=":") == [[0.01, 0.01]]
+
+
+def test_value_figure_marks_the_notebooks_sizes() -> None:
+    runs = [make_run(batch_size=size) for size in (1, 5, 15, 100, 960)]
+    loss = find_panel(draw_sizes({"a": runs}), "train_loss")
+    assert {xs[0] for xs in list_xs(loss, linestyle=":")} == {5, 15, 100}
+
+
+def test_value_figure_sets_two_curves_apart() -> None:
+    runs = [make_run(batch_size=size) for size in (1, 10)]
+    loss = find_panel(draw_sizes({"a": runs, "b": runs}), "train_loss")
+    assert len({xs[0] for xs in list_xs(loss, marker="o")}) == 4
+    assert find_line(loss, "a").get_color() != find_line(loss, "b").get_color()
+
+
+def test_value_figure_joins_no_distant_values() -> None:
+    runs = [make_run(lr=lr) for lr in (1e-8, 1e-4, 0.001)]
+    line = find_line(find_panel(draw_rates(runs), "train_loss"), "net")
+    assert np.isnan(np.asarray(line.get_ydata())).tolist() == [False, True, False, False]
+
+
+def test_value_figure_marks_a_number_that_was_never_reached() -> None:
+    runs = make_rate_runs(epochs_to_90=lambda lr, _: inf if lr < 0.1 else 3)
+    panel = find_panel(draw_rates(runs), "epochs_to_90")
+    assert list_xs(panel, marker="^") == [[0.001], [0.01]]
+
+
+def test_value_figure_marks_undefined_numbers() -> None:
+    figure = draw_rates(make_rate_runs(noise_scale_end=lambda *_: nan))
+    assert len(list_xs(find_panel(figure, "noise_scale_end"), marker="^")) == 4
+    assert list_xs(find_panel(figure, "gap"), marker="^") == []
+
+
+def test_value_figure_marks_a_zero_on_a_log_axis() -> None:
+    runs = make_rate_runs(sharpness=lambda lr, seed: 0.0 if (lr, seed) == (0.1, 3) else 5.0)
+    panel = find_panel(draw_rates(runs), "sharpness")
+    assert list_xs(panel, marker="^") == [[0.1]]
+    assert [len(xs) for xs in list_xs(panel, marker="o")] == [5, 5, 4, 5]
+
+
+def test_value_figure_draws_a_zero_on_a_linear_axis() -> None:
+    panel = find_panel(draw_rates(make_rate_runs(gap=lambda *_: 0.0)), "gap")
+    assert list_xs(panel, marker="^") == []
+
+
+def test_value_figure_shows_accuracy_from_0_to_1() -> None:
+    assert find_panel(draw_rates(make_rate_runs()), "held_out_accuracy").get_ylim() == (0, 1)
+
+
+def make_leakage_run(share: int, accuracy: float, permuted: bool = False) -> LeakageRun:
+    return LeakageRun(
+        model="net", seed=0, share=share, permuted=permuted, rows=80, test_rows=20,
+        accuracy=accuracy, ci_low=0, ci_high=1, balanced_accuracy=accuracy, majority=0.25,
+    )  # fmt: skip
+
+
+LEAKAGE_RUNS = [
+    make_leakage_run(50, 0.4),
+    make_leakage_run(50, 0.6),
+    make_leakage_run(0, 0.2),
+    make_leakage_run(100, 0.3, permuted=True),
+]
+
+
+@pytest.fixture
+def leakage_axes() -> Axes:
+    (axes,) = draw_leakage_dose(LEAKAGE_RUNS, "Digits").axes
+    return axes
+
+
+def test_leakage_dose_joins_the_means_from_the_lowest_share(leakage_axes: Axes) -> None:
+    line = find_line(leakage_axes, "labels as they are")
+    assert np.asarray(line.get_xdata()).tolist() == [0, 50]
+    assert np.asarray(line.get_ydata()) == pytest.approx([0.2, 0.5])
+
+
+def test_leakage_dose_sets_permuted_labels_apart(leakage_axes: Axes) -> None:
+    line = find_line(leakage_axes, "labels permuted over subjects")
+    assert np.asarray(line.get_xdata()).tolist() == [100]
+    assert line.get_color() != find_line(leakage_axes, "labels as they are").get_color()
+
+
+def test_leakage_dose_draws_a_dot_per_run(leakage_axes: Axes) -> None:
+    assert sorted(list_xs(leakage_axes, marker="o")) == [[0], [50, 50], [100]]
+
+
+def test_leakage_dose_draws_the_largest_class_of_real_labels(leakage_axes: Axes) -> None:
+    assert sorted(list_xs(leakage_axes, marker="_", linestyle="None")) == [[0], [50]]
+
+
+def test_leakage_dose_draws_the_interval_of_each_mean(leakage_axes: Axes) -> None:
+    intervals = list_xs(leakage_axes, marker="_", linestyle="-")
+    assert sorted(intervals) == [[0, 0], [50, 50], [100, 100]]
+
+
+HALF_WIDTH = 4.303 * 0.1 / 3**0.5  # Student's t of two degrees of freedom
+
+
+@pytest.mark.parametrize(
+    ("shares", "interval"),
+    [
+        ([0.3, 0.4, 0.5], (0.4 - HALF_WIDTH, 0.4 + HALF_WIDTH)),
+        ([0.0, 0.1, 0.2], (0, 0.1 + HALF_WIDTH)),
+        ([0.8, 0.9, 1.0], (0.9 - HALF_WIDTH, 1)),
+        ([0.5], (nan, nan)),
+    ],
+)
+def test_interval_is_students_within_0_and_1(
+    shares: list[float], interval: tuple[float, float]
+) -> None:
+    assert compute_interval(shares) == pytest.approx(interval, abs=1e-3, nan_ok=True)

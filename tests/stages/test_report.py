@@ -1,4 +1,4 @@
-"""Both pages, written from small files whose figures are known."""
+"""The page of the report, written from small files whose figures are known."""
 
 import re
 from base64 import b64encode
@@ -6,13 +6,11 @@ from html import unescape
 
 import pytest
 from stages import report
-from stages.studies import report as studies_report
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
 from mri_stages.storage.files import write_bytes, write_csv, write_json
 from mri_stages.storage.records import Pair
-from mri_stages.studies.leakage_dose import LeakageRun
 
 pytestmark = pytest.mark.usefixtures("workspace")
 
@@ -91,37 +89,3 @@ def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
     report.main()
     page = paths.REPORT.read_text()
     assert b64encode(b"learning_rate").decode() not in page
-
-
-def test_studies_report_shows_the_figures_of_the_files_and_links_pictures() -> None:
-    rows = [
-        (study, value, measure, *figures)
-        for study, measures in studies_report.MEASURES.items()
-        for value, figures in {"1": (0.5, 0.12, 2, 1, 0), "9": ("", "", 2, 2, 2)}.items()
-        for measure in measures
-    ]
-    columns = ("study", "value", "measure", "mean", "sd", "runs", "without", "diverged")
-    write_csv(paths.STUDY_SUMMARY, columns, rows)
-    figures = {"by_value": {"0.1": {"mean": 0.0, "sd": 0.5, "of": 2}}, "p": "< 1e-6"}
-    claim = {"question": "Q1", "claim": "A", "rule": "R", "figures": figures, "verdict": "holds"}
-    other = {"question": "Q2", "claim": "B", "verdict": "not decided here", "would_decide": "W"}
-    write_json(paths.CLAIMS, {"claims": [claim, claim | other, claim | other | {"claim": "C"}]})
-    paths.PARAMS.write_text(paths.PARAMS.read_text().replace("[conv]", "[small, conv]"))
-    doses = paths.study_runs("leakage", "permuted")
-    write_csv(doses, LeakageRun._fields, [("small", 0, 100, "True", *[9] * 2, *[0.5] * 5)])
-    studies_report.main()
-    page = paths.STUDY_REPORT.read_text().replace("\N{NO-BREAK SPACE}", " ")
-    assert re.findall(r"\d+", page.split('class="lead">')[1].split("</p>")[0]) == list("3102")
-    for caption, n in (("Models over seeds", 6), ("small by batch size, learning rate in", 9)):
-        found = table(page, caption)
-        assert found["1"] == ["0.5 ± 0.12 (1 without)"] * n + ["0"]
-        assert found["9"] == ["-"] * n + ["2"]
-    first, second = (table(part, "The notebook") for part in page.split('<h2 id="batch-size">'))
-    assert first["A"] == ["holds", "R", "by value: (0.1: 0 ± 0.5); p: < 1e-6"]
-    assert list(second) == ["claim", "B", "C"]
-    assert second["B"][1] == "R. Would decide: W"
-    links = [f"plots/{name}.png" for name in ("leakage", "learning_rate", "batch_size")]
-    assert re.findall(r'src="(.*?)"', page) == links
-    write_csv(doses, LeakageRun._fields, [])  # without subject ids
-    studies_report.main()
-    assert re.findall(r'src="(.*?)"', paths.STUDY_REPORT.read_text()) == links[1:]

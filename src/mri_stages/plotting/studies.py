@@ -2,106 +2,184 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from enum import StrEnum
 from statistics import mean
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogFormatter, PercentFormatter
 from scipy.stats import t
 
-from mri_stages.studies.leakage_dose import LeakageRun
-from mri_stages.studies.measure import Run, by_value, mean_and_deviation, numbers
+from mri_stages.plotting.style import BLUE, DIVERGED_COLOUR, ORANGE, REFERENCE_COLOUR
+from mri_stages.studies.points import StudyName
+from mri_stages.studies.records import LeakageRun, Run
+from mri_stages.studies.summary import RunsByNumber, compute_mean_and_std, group_runs, select_finite
 
-COLOURS = ("tab:blue", "tab:orange")  # one per curve
-CROSS, GREY = "tab:red", "dimgray"
-NOTEBOOK = {"lr": (1e-8, 0.01, 10), "batch_size": (5, 15, 100)}  # of its models
-FAR = 100  # between two values: a line over the gap would say what nobody measured
-DIVERGED, UNDEFINED = 0.95, 0.88  # of a panel's height: where runs without a number are marked
-PANELS = {  # measure: title, scale
-    "train_loss": ("training loss", "log"),
-    "held_out_accuracy": ("held-out accuracy", "linear"),
-    "gap": ("training accuracy - held-out accuracy", "linear"),
-    "epochs_to_90": ("epochs to 90 % training accuracy", "log"),
-    "noise_scale_end": ("gradient noise scale at the end, rows", "log"),
-    "sharpness": ("sharpness at the end", "log"),
+CURVE_COLOURS = (BLUE, ORANGE)
+CURVE_OFFSET = 1.1  # factor on the values of a second curve, so that it does not hide the first
+NOTEBOOK_VALUES = {
+    StudyName.LEARNING_RATE: (1e-8, 0.01, 10),
+    StudyName.BATCH_SIZE: (5, 15, 100),
 }
+MAX_CONNECTED_RATIO = 100  # of two neighbouring values; a line over more shows what nobody measured
+
+# Heights in a panel (0 to 1) of the marks for runs without a number.
+DIVERGED_HEIGHT = 0.95
+UNDEFINED_HEIGHT = 0.88
+
+CONFIDENCE = 0.95
 
 
-def value_figure(curves: Mapping[str, Sequence[Run]], key: str, label: str, title: str) -> Figure:
-    """Return six measures against `key` ("lr" or "batch_size"), one colour per curve."""
+class Scale(StrEnum):
+    LOG = "log"
+    SHARE = "share"  # linear, in per cent
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One measure of a run, against the values of a study."""
+
+    measure: str  # a field of `Run`
+    title: str
+    scale: Scale
+
+
+PANELS = (
+    Panel("train_loss", "training loss", Scale.LOG),
+    Panel("held_out_accuracy", "held-out accuracy", Scale.SHARE),
+    Panel("gap", "training accuracy - held-out accuracy", Scale.SHARE),
+    Panel("epochs_to_90", "epochs to 90 % training accuracy", Scale.LOG),
+    Panel("noise_scale_end", "gradient noise scale at the end, rows", Scale.LOG),
+    Panel("sharpness", "sharpness at the end", Scale.LOG),
+)
+
+
+def draw_value_figure(
+    curves: Mapping[str, RunsByNumber], study: StudyName, axis_label: str, title: str
+) -> Figure:
+    """Return the measures against the values of a study, one colour per curve."""
     figure = Figure(figsize=(10, 10.5), layout="constrained")
-    text = f"{title}, by {label}: one point per run, lines through the means over seeds"
+    text = f"{title}, by {axis_label}: one point per run, lines through the means over seeds"
     figure.suptitle(text, parse_math=False)
-    panels = figure.subplots(3, 2, sharex=True).ravel()
-    for axes, (measure, (title, scale)) in zip(panels, PANELS.items(), strict=True):
-        axes.set(title=title, xscale="log")
-        for place, (name, runs) in enumerate(curves.items()):
-            groups = by_value(runs, key)
-            draw_curve(axes, groups, measure, name, place)
-            for value in groups.keys() & set(NOTEBOOK[key]):
-                axes.axvline(value, color=GREY, linestyle=":", label="the notebook's values")
-        axes.margins(y=0.22)  # room for the marks at the top
-        axes.grid(alpha=0.3)
-        if scale == "linear":
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        elif any(numbers(runs, measure) for runs in curves.values()):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter("{x:g}")
-            axes.yaxis.set_minor_formatter(LogFormatter())  # labels where a decade is not full
-    panels[1].set_ylim(0, 1)
-    for axes in panels[-2:]:
-        axes.set_xlabel(f"{label} (log scale)")
-    marks = {str(mark.get_label()): mark for axes in panels for mark in axes.lines}
-    named = [mark for name, mark in marks.items() if not name.startswith("_")]
-    figure.legend(handles=named, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+
+    axes_of_panels = figure.subplots(3, 2, sharex=True).ravel()
+    for axes, panel in zip(axes_of_panels, PANELS, strict=True):
+        draw_panel(axes, panel, curves, NOTEBOOK_VALUES[study])
+        if panel.measure == "held_out_accuracy":
+            axes.set_ylim(0, 1)
+    for axes in axes_of_panels[-2:]:
+        axes.set_xlabel(f"{axis_label} (log scale)")
+
+    # One entry for each label of all panels; matplotlib's own labels begin with "_".
+    lines: dict[str, Line2D] = {}
+    for axes in axes_of_panels:
+        lines |= {str(line.get_label()): line for line in axes.lines}
+    handles = [line for label, line in lines.items() if not label.startswith("_")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 
-def draw_curve(
-    axes: Axes, groups: Mapping[float, Sequence[Run]], measure: str, name: str, place: int
+def draw_panel(
+    axes: Axes, panel: Panel, curves: Mapping[str, RunsByNumber], notebook_values: Sequence[float]
 ) -> None:
-    """Draw one dot per run and a line through the means; at the top, mark runs without a number."""
-    colour = COLOURS[place]
-    lowest = 0 if PANELS[measure][1] == "log" else -math.inf  # a log axis cannot show a 0
-    mark = partial(axes.plot, transform=axes.get_xaxis_transform(), clip_on=False, linestyle="")
+    """Draw one measure of all curves, and the values that the notebook tried."""
+    axes.set(title=panel.title, xscale="log")
+    for position, (name, curve) in enumerate(curves.items()):
+        draw_curve(axes, panel, curve, name, position)
+        for value in curve.keys() & set(notebook_values):
+            axes.axvline(
+                value, color=REFERENCE_COLOUR, linestyle=":", label="the notebook's values"
+            )
+
+    axes.margins(y=0.22)  # room for the marks at the top
+    axes.grid(alpha=0.3)
+    if panel.scale is Scale.SHARE:
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    elif any(has_numbers(curve, panel.measure) for curve in curves.values()):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(LogFormatter())  # labels where a decade is not full
+
+
+def has_numbers(curve: RunsByNumber, measure: str) -> bool:
+    return any(read_finite(runs, measure) for runs in curve.values())
+
+
+def draw_curve(axes: Axes, panel: Panel, curve: RunsByNumber, name: str, position: int) -> None:
+    """Draw a dot per run, a line through the means, and at the top marks for missing numbers."""
+    colour = CURVE_COLOURS[position]
     means: dict[float, float] = {}
-    for value, group in groups.items():
-        x = value * 1.1**place  # a little to the side, so that two curves do not hide each other
-        trained = [run for run in group if not run.diverged]
-        found = [number for number in numbers(trained, measure) if number > lowest]
-        axes.plot([x] * len(found), found, "o", color=colour, alpha=0.6, markersize=5)
-        if found:
-            if means and x > FAR * max(means):
-                means[x / 2] = math.nan
-            means[x] = mean(found)
-        if len(trained) < len(group):
-            label = "one seed or more diverged"
-            mark(x, DIVERGED, marker="X", color=CROSS, mec=colour, markersize=10, label=label)
-        if len(found) < len(trained):
-            label = "one seed or more: never, undefined, or 0"
-            mark(x, UNDEFINED, marker="^", color=colour, fillstyle="none", ms=8, label=label)
+    for value, runs in curve.items():
+        x = value * CURVE_OFFSET**position
+        converged_runs = [run for run in runs if not run.diverged]
+        numbers = read_finite(converged_runs, panel.measure)
+        if panel.scale is Scale.LOG:
+            numbers = [number for number in numbers if number > 0]  # a log axis cannot show a 0
+
+        axes.plot([x] * len(numbers), numbers, "o", color=colour, alpha=0.6, markersize=5)
+        if len(converged_runs) < len(runs):
+            mark_diverged(axes, x, colour)
+        if len(numbers) < len(converged_runs):
+            mark_undefined(axes, x, colour)
+
+        if numbers:
+            if means and x > MAX_CONNECTED_RATIO * max(means):
+                means[x / 2] = math.nan  # interrupts the line
+            means[x] = mean(numbers)
     axes.plot(list(means), list(means.values()), color=colour, label=name)
 
 
-def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
+def read_finite(runs: Sequence[Run], measure: str) -> list[float]:
+    return select_finite(getattr(run, measure) for run in runs)
+
+
+def mark_diverged(axes: Axes, x: float, colour: str) -> None:
+    axes.plot(
+        x,
+        DIVERGED_HEIGHT,
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+        linestyle="",
+        marker="X",
+        color=DIVERGED_COLOUR,
+        markeredgecolor=colour,
+        markersize=10,
+        label="one seed or more diverged",
+    )
+
+
+def mark_undefined(axes: Axes, x: float, colour: str) -> None:
+    axes.plot(
+        x,
+        UNDEFINED_HEIGHT,
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+        linestyle="",
+        marker="^",
+        color=colour,
+        fillstyle="none",
+        markersize=8,
+        label="one seed or more: never, undefined, or 0",
+    )
+
+
+def draw_leakage_dose(runs: Sequence[LeakageRun], title: str) -> Figure:
     """Return accuracy by share of test subjects that also train; bars: Student's 95 % intervals."""
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.subplots()
-    for permuted, label in enumerate(("labels as they are", "labels permuted over subjects")):
-        colour, means = COLOURS[permuted], {}
-        for share, group in by_value((r for r in runs if r.permuted == permuted), "share").items():
-            found = numbers(group, "accuracy")
-            axes.plot([share] * len(found), found, "o", color=colour, alpha=0.4, markersize=5)
-            means[share], (_, deviation) = mean(found), mean_and_deviation(found)
-            half = t.ppf(0.975, len(found) - 1) * (deviation or 0) / len(found) ** 0.5
-            ends = np.clip([means[share] - half, means[share] + half], 0, 1)
-            axes.plot([share] * 2, ends, "_-", color=colour, markersize=9)
-            if not permuted:
-                axes.plot(share, mean(numbers(group, "majority")), "_", color=GREY, markersize=24)
-        axes.plot(list(means), list(means.values()), "s-", color=colour, label=label)
-    axes.plot([], [], "_", color=GREY, markersize=12, label="the largest class")
+    real_runs = [run for run in runs if not run.permuted]
+    permuted_runs = [run for run in runs if run.permuted]
+    draw_doses(axes, real_runs, BLUE, "labels as they are")
+    draw_doses(axes, permuted_runs, ORANGE, "labels permuted over subjects")
+
+    for share, group in group_runs(real_runs, lambda run: run.share).items():
+        majority = mean(run.majority for run in group)
+        axes.plot(share, majority, "_", color=REFERENCE_COLOUR, markersize=24)
+    axes.plot([], [], "_", color=REFERENCE_COLOUR, markersize=12, label="the largest class")
+
     axes.set(ylim=(0, 1.02), xlabel="share of the test subjects that also have rows in training, %")
     axes.set_ylabel("accuracy on the same test rows")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
@@ -109,3 +187,27 @@ def leakage_figure(runs: Sequence[LeakageRun], title: str) -> Figure:
     axes.legend(loc="lower right", fontsize=9)
     axes.set_title(f"{title}: accuracy when test subjects also train", parse_math=False)
     return figure
+
+
+def draw_doses(axes: Axes, runs: Sequence[LeakageRun], colour: str, label: str) -> None:
+    """Draw a dot per run, and for each dose the mean with its interval."""
+    means = {}
+    groups = group_runs(sorted(runs, key=lambda run: run.share), lambda run: run.share)
+    for share, group in groups.items():
+        accuracies = [run.accuracy for run in group]
+        means[share] = mean(accuracies)
+        axes.plot([share] * len(group), accuracies, "o", color=colour, alpha=0.4, markersize=5)
+        axes.plot([share] * 2, compute_interval(accuracies), "_-", color=colour, markersize=9)
+    axes.plot(list(means), list(means.values()), "s-", color=colour, label=label)
+
+
+def compute_interval(shares: Sequence[float]) -> tuple[float, float]:
+    """Return Student's interval of the mean, cut to 0 and 1; NaN for a single share."""
+    average, deviation = compute_mean_and_std(shares)
+    if average is None or deviation is None:
+        return math.nan, math.nan
+    n_shares = len(shares)
+    quantile = t.ppf((1 + CONFIDENCE) / 2, n_shares - 1)
+    half_width = quantile * deviation / n_shares**0.5
+    low, high = np.clip([average - half_width, average + half_width], 0, 1)
+    return float(low), float(high)

@@ -1,12 +1,14 @@
-"""The loss at one point of weight space: its value, the noise of its gradient, its sharpness.
+"""The loss around one point of weight space: the noise of its gradient, and its sharpness.
 
-All functions take images x (N, C, H, W) and labels y (N,), in parts that bound the memory. A part
-is contiguous where equal channels are not (stride 0): a forward of a user may use `view`.
+All functions take images (N, C, H, W) float32 and labels (N,) int64 on the network's device, and a
+network in eval mode. Rows go through it in batches, which bounds the memory. Batches are made
+contiguous, since a user's network may call `view`.
 """
 
 import math
 from collections.abc import Iterable
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,78 +17,99 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-PART = 64  # rows at a time
-SMALL_BATCH = 16
-LANCZOS_VECTORS = 8  # each as long as the weights
+HESSIAN_BATCH = 64  # rows
+MAX_NOISE_BATCH = 16  # rows
+MAX_LANCZOS_VECTORS = 8  # a vector is as long as the weights
+LANCZOS_TOLERANCE = 1e-3  # relative
 
 
-@torch.inference_mode()
-def loss_and_accuracy(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    """Return the mean cross-entropy, summed in float64, and the share of rows that are right."""
-    device = next(network.parameters()).device
-    logits = torch.cat([network(rows.to(device).contiguous()).cpu() for rows in x.split(PART)])
-    return float(cross_entropy(logits.double(), y)), float((logits.argmax(1) == y).double().mean())
+class GradientNoise(NamedTuple):
+    norm: float  # the length of the gradient over all rows
+    scale: float  # in rows; NaN where the noise outweighs the gradient
 
 
-def gradient_noise(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
-    """Return the length of the gradient over the rows, and its simple noise scale in rows.
+def measure_gradient_noise(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor
+) -> GradientNoise:
+    """Return the length of the gradient over the rows, and its simple noise scale.
 
     The scale is tr(Sigma) / |G|^2 of McCandlish et al. 2018 (arXiv:1812.06162), appendix A.1: the
-    variance of a single row's gradient over the squared gradient of infinitely many rows. N >= 2
-    rows in random order; the gradients of batches of b rows are compared with that of all B rows
-    (the last rows, which fill no batch, are left out). NaN where the noise outweighs |G|^2.
+    variance of a single row's gradient over the squared gradient of infinitely many rows. It
+    compares the gradients of batches of b rows with that of all B rows, so it takes N >= 2 rows in
+    random order. The last rows are left out if they fill no batch.
     """
-    small = min(SMALL_BATCH, len(x) // 2)
-    batches = len(x) // small
-    large = batches * small
-    parameters = trained(network)
-    total, squares = torch.zeros((), dtype=torch.float64), 0.0
-    for images, labels in zip(x[:large].split(small), y[:large].split(small), strict=True):
-        loss = cross_entropy(network(images.contiguous()), labels)
-        gradient = flat(torch.autograd.grad(loss, parameters, materialize_grads=True)).double()
-        squares += float(gradient @ gradient) / batches
-        total = total + gradient / batches
-    mean_square = float(total @ total)
+    batch_size = min(MAX_NOISE_BATCH, len(images) // 2)
+    n_batches = len(images) // batch_size
+    n_rows = n_batches * batch_size
+    image_batches = images[:n_rows].split(batch_size)
+    label_batches = labels[:n_rows].split(batch_size)
+
+    parameters = list_trained_parameters(network)
+    mean_gradient = torch.zeros((), dtype=torch.float64)
+    mean_batch_square = 0.0  # |G_b|^2
+    for batch, batch_labels in zip(image_batches, label_batches, strict=True):
+        loss = cross_entropy(network(batch.contiguous()), batch_labels)
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        gradient = flatten_tensors(gradients).double()
+        mean_batch_square += float(gradient @ gradient) / n_batches
+        mean_gradient = mean_gradient + gradient / n_batches
+    square = float(mean_gradient @ mean_gradient)  # |G_B|^2
+
     # |G|^2 = (B |G_B|^2 - b |G_b|^2) / (B - b), tr(Sigma) = (|G_b|^2 - |G_B|^2) / (1/b - 1/B)
-    squared_gradient = (large * mean_square - small * squares) / (large - small)
-    variance = (squares - mean_square) / (1 / small - 1 / large)
-    return mean_square**0.5, variance / squared_gradient if squared_gradient > 0 else math.nan
+    limit_square = (n_rows * square - batch_size * mean_batch_square) / (n_rows - batch_size)
+    variance = (mean_batch_square - square) / (1 / batch_size - 1 / n_rows)
+    scale = variance / limit_square if limit_square > 0 else math.nan
+    return GradientNoise(square**0.5, scale)
 
 
-def sharpness(network: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+def measure_sharpness(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the largest (not the largest in size) eigenvalue of the Hessian of the mean loss.
 
     Compare it only between equal networks, and beside their losses: the same function with rescaled
     weights has another sharpness (Dinh et al. 2017, arXiv:1703.04933).
     """
-    size = sum(parameter.numel() for parameter in trained(network))
-    product = partial(hessian_product, network, x, y)
-    start = np.random.default_rng(0).standard_normal(size, np.float32)
-    if not product(start).any():
+    n_weights = sum(parameter.numel() for parameter in list_trained_parameters(network))
+    multiply = partial(multiply_by_hessian, network, images, labels)
+    start = np.random.default_rng(0).standard_normal(n_weights, np.float32)
+    if not multiply(start).any():
         return 0.0  # a flat point, where ARPACK has nothing to start from
-    hessian = LinearOperator((size, size), matvec=product, dtype=np.float32)
-    options = {"v0": start, "ncv": min(LANCZOS_VECTORS, size), "tol": 1e-3}
-    return float(eigsh(hessian, k=1, which="LA", return_eigenvectors=False, **options)[0])
+
+    hessian = LinearOperator((n_weights, n_weights), matvec=multiply, dtype=np.float32)
+    eigenvalues = eigsh(
+        hessian,
+        k=1,
+        which="LA",  # the largest, not the largest in size
+        v0=start,
+        ncv=min(MAX_LANCZOS_VECTORS, n_weights),
+        tol=LANCZOS_TOLERANCE,
+        return_eigenvectors=False,
+    )
+    return float(eigenvalues[0])
 
 
-def hessian_product(
-    network: nn.Module, x: torch.Tensor, y: torch.Tensor, vector: NDArray[np.float32]
+def multiply_by_hessian(
+    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, vector: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return the Hessian of the mean loss times `vector` (number of weights,): Pearlmutter 1994."""
-    parameters = trained(network)
+    parameters = list_trained_parameters(network)
     direction = torch.from_numpy(vector.reshape(-1).copy()).to(parameters[0].device)
-    total = torch.zeros_like(direction)
-    for rows, labels in zip(x.split(PART), y.split(PART), strict=True):
-        loss = cross_entropy(network(rows.contiguous()), labels, reduction="sum") / len(x)
+    product = torch.zeros_like(direction)
+
+    image_batches = images.split(HESSIAN_BATCH)
+    label_batches = labels.split(HESSIAN_BATCH)
+    for batch, batch_labels in zip(image_batches, label_batches, strict=True):
+        logits = network(batch.contiguous())
+        loss = cross_entropy(logits, batch_labels, reduction="sum") / len(images)
         gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
-        along = flat(gradients) @ direction
-        total += flat(torch.autograd.grad(along, parameters, materialize_grads=True))
-    return total.cpu().numpy()
+        slope = flatten_tensors(gradients) @ direction
+        product += flatten_tensors(torch.autograd.grad(slope, parameters, materialize_grads=True))
+    return product.cpu().numpy()
 
 
-def trained(network: nn.Module) -> list[nn.Parameter]:
+def list_trained_parameters(network: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in network.parameters() if parameter.requires_grad]
 
 
-def flat(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+def flatten_tensors(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Return all values of the tensors as one vector."""
     return torch.cat([tensor.flatten() for tensor in tensors])

@@ -1,54 +1,85 @@
-"""How much leakage inflates a score: the same test, with more and more of its subjects in training.
+"""The leakage study: the same test rows, with more and more of their subjects in training.
 
-A random half of the rows of each test subject is the test; the other half can join the training
-rows, in exchange for as many rows of other subjects: every dose trains on the same number of rows.
+A dose is the share of the test subjects that also train. A random half of the rows of each test
+subject is the test. The other half can join the training rows, in exchange for as many rows of
+other subjects: every dose trains on the same number of rows.
 """
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.int64]
+from mri_stages import paths
+from mri_stages.config.schema import LeakageStudy
+
+PERMUTED = "permuted"  # the value of the dose with permuted labels
+
+Integers = NDArray[np.int64]
 
 
-class LeakageRun(NamedTuple):
-    """A row of studies/runs/leakage/*.csv: one training with one seed."""
+@dataclass(frozen=True)
+class LeakageDose:
+    """One value of the leakage study: one stage trains it with every seed."""
 
-    model: str
-    seed: int  # of the test subjects, of the rows, of the training
     share: int  # per cent of the test subjects that also train
-    permuted: bool  # whether each subject has the label of a random one: there is nothing to learn
-    rows: int  # trained on
-    test_rows: int
-    accuracy: float  # by row
-    ci_low: float  # 95 % confidence interval, see metrics/*.json
-    ci_high: float
-    balanced_accuracy: float
-    majority: float  # accuracy of the largest class of the training rows
+    is_permuted: bool = False  # whether each subject has the label of a random one
+
+    @property
+    def name(self) -> str:
+        return PERMUTED if self.is_permuted else str(self.share)
+
+    @property
+    def path(self) -> Path:
+        return paths.study_runs("leakage", self.name)
 
 
-def divide(
-    subjects: Rows, test_subjects: Rows, share: int, rng: np.random.Generator
-) -> tuple[Rows, Rows]:
-    """Return the numbers of the rows to train on (n,) and of the test rows (m,).
+PERMUTED_DOSE = LeakageDose(share=100, is_permuted=True)
 
-    subjects: (N,) ids of all rows. share: per cent of `test_subjects` that also train.
+
+def list_doses(study: LeakageStudy) -> list[LeakageDose]:
+    """Return the doses of params.yaml, and the one with permuted labels."""
+    return [*map(LeakageDose, study.shares), PERMUTED_DOSE]
+
+
+class DoseSplit(NamedTuple):
+    train_indices: Integers  # (n,)
+    test_indices: Integers  # (m,)
+
+
+def split_by_dose(
+    subjects: Integers, test_subjects: Integers, share: int, rng: np.random.Generator
+) -> DoseSplit:
+    """Return the rows to train on and the test rows, both in random order.
+
+    subjects: (N,) ids of all rows. share: per cent of `test_subjects` that also train. The same
+    state of `rng` gives every share the same test rows.
     """
     shuffled = rng.permutation(len(subjects))
-    ids = subjects[shuffled]
-    test, joins = np.zeros((2, len(ids)), bool)
-    leaking = rng.permutation(test_subjects)[: round(share / 100 * len(test_subjects))]
+    shuffled_subjects = subjects[shuffled]
+    n_leaking = round(share / 100 * len(test_subjects))
+    leaking_subjects = rng.permutation(test_subjects)[:n_leaking]
+
+    # Every second row of a test subject is a test row, the rest can join the training.
+    test_mask = np.zeros(len(subjects), bool)
+    joining_mask = np.zeros(len(subjects), bool)
     for subject in test_subjects:
-        places = np.flatnonzero(ids == subject)
-        test[places[::2]] = True
-        joins[places[1::2]] = subject in leaking
-    others = shuffled[~np.isin(ids, test_subjects)]
-    fitted = np.concatenate([others[joins.sum() :], shuffled[joins]])
-    return rng.permutation(fitted), shuffled[test]
+        places = np.flatnonzero(shuffled_subjects == subject)
+        test_mask[places[::2]] = True
+        joining_mask[places[1::2]] = subject in leaking_subjects
+
+    # Rows of the remaining subjects make room for those that join.
+    remaining = shuffled[~np.isin(shuffled_subjects, test_subjects)]
+    train_indices = np.concatenate([remaining[joining_mask.sum() :], shuffled[joining_mask]])
+    return DoseSplit(rng.permutation(train_indices), shuffled[test_mask])
 
 
-def permuted_labels(labels: Rows, subjects: Rows, rng: np.random.Generator) -> Rows:
+def permute_labels_of_subjects(
+    labels: Integers, subjects: Integers, rng: np.random.Generator
+) -> Integers:
     """Return labels (N,) in which all rows of a subject have the label of a random subject."""
-    _, firsts, place = np.unique(subjects, return_index=True, return_inverse=True)
-    return np.asarray(rng.permutation(labels[firsts])[place])
+    _, first_rows, subject_numbers = np.unique(subjects, return_index=True, return_inverse=True)
+    subject_labels = rng.permutation(labels[first_rows])
+    return np.asarray(subject_labels[subject_numbers])

@@ -1,183 +1,188 @@
-"""A run of a study: one training with one seed, what is measured of it, and its row in a CSV.
-
-It trains on four fifths of the training rows and is scored on the fifth held out, of whose pixels
-(but not labels) the scaler has seen mean and deviation.
-"""
+"""Measure one training of a study: its network before and after it, and its history."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from statistics import mean, stdev
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel
 from torch import nn
+from torch.nn.functional import cross_entropy
 
-from mri_stages import paths
-from mri_stages.config.schema import Studies
-from mri_stages.storage.files import read_csv
+from mri_stages.config.schema import Model
+from mri_stages.models import eval_mode
+from mri_stages.storage.arrays import view_as_images
+from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.history import Epoch
-from mri_stages.studies.curvature import flat, gradient_noise, loss_and_accuracy, sharpness
+from mri_stages.studies.curvature import (
+    flatten_tensors,
+    measure_gradient_noise,
+    measure_sharpness,
+)
+from mri_stages.studies.records import Run
+from mri_stages.training.fit import build_network, fit
+from mri_stages.training.predict import predict_logits
 
-NOISE_ROWS, SHARPNESS_ROWS = 512, 128
-TARGET = 0.9  # training accuracy
-DIVERGED = 10  # times the loss before training: some runs explode without ever being NaN
-
-# The column of each study's values. The batch sizes are two studies: with the model's own learning
-# rate (fixed), and with one in proportion to the batch (linear).
-KEYS = {"seed": "model", "learning_rate": "lr", "fixed": "batch_size", "linear": "batch_size"}
-SUMMARISED = (
-    "train_loss", "train_accuracy", "held_out_accuracy", "gap", "epochs_to_90", "steps_to_90",
-    "largest_rise", "distance", "noise_scale_start", "noise_scale_end", "sharpness",
-)  # fmt: skip
-
-T = TypeVar("T")
+BATCH_SIZE = 64  # rows, for losses and accuracies
+NOISE_ROWS = 512
+SHARPNESS_ROWS = 128
+TARGET_ACCURACY = 0.9
+DIVERGED_RATIO = 10  # of the last loss to that before: some runs explode without ever being NaN
 
 
-class Run(BaseModel):
-    """One row. Losses are mean cross-entropies in nats; NaN: not measured."""
+@dataclass(frozen=True)
+class Training:
+    """A finished training, with the fresh network that it began with."""
 
-    model: str
-    seed: int
-    lr: float
-    batch_size: int
-    rows: int  # trained on
-    held_out_rows: int
-    constant_loss: float  # of the best constant answer: the entropy of the class shares
-    start_loss: float  # over the rows trained on, before training
-    train_loss: float  # over the same rows, after training
-    held_out_loss: float
-    train_accuracy: float  # after training; NaN logits count as class 0
-    held_out_accuracy: float
-    gap: float  # train_accuracy - held_out_accuracy
-    diverged: bool  # train_loss is NaN, or DIVERGED times start_loss
-    best_loss: float  # the lowest of an epoch, where each batch counts as before its own step
-    epochs_to_90: float  # until an epoch had 90 % training accuracy; inf: never
+    model: Model
+    train_rows: LabelledImages
+    network_before: nn.Module
+    network_after: nn.Module
+    history: Sequence[Epoch]
+
+
+def run_training(model: Model, info: Info, train_rows: LabelledImages) -> Training:
+    """Train the model on the rows; the seed gives the same fresh network a second time."""
+    result = fit(model, train_rows, info, quiet=True)
+    device = next(result.network.parameters()).device
+    network_before = build_network(model, info).to(device)
+    return Training(model, train_rows, network_before, result.network, result.history)
+
+
+def measure_run(model_name: str, training: Training, held_out_rows: LabelledImages) -> Run:
+    """Return the measures of a training, without those of the curvature."""
+    before = training.network_before
+    after = training.network_after
+    train_rows = training.train_rows
+    start_loss, _ = compute_loss_and_accuracy(before, train_rows)
+    train_loss, train_accuracy = compute_loss_and_accuracy(after, train_rows)
+    held_out_loss, held_out_accuracy = compute_loss_and_accuracy(after, held_out_rows)
+
+    has_diverged = not train_loss < DIVERGED_RATIO * start_loss  # NaN is not less
+    steps_per_epoch = math.ceil(len(train_rows.labels) / training.model.batch_size)
+    history = measure_history(training.history, start_loss, steps_per_epoch)
+    return Run(
+        model=model_name,
+        seed=training.model.seed,
+        lr=training.model.lr,
+        batch_size=training.model.batch_size,
+        rows=len(train_rows.labels),
+        held_out_rows=len(held_out_rows.labels),
+        constant_loss=compute_entropy(train_rows.labels),
+        start_loss=start_loss,
+        train_loss=train_loss,
+        held_out_loss=held_out_loss,
+        train_accuracy=train_accuracy,
+        held_out_accuracy=held_out_accuracy,
+        gap=train_accuracy - held_out_accuracy,
+        diverged=has_diverged,
+        distance=math.nan if has_diverged else measure_distance(before, after),
+        **history._asdict(),
+    )
+
+
+def add_curvature(run: Run, training: Training) -> Run:
+    """Return the run with its curvature on random training rows, before and after training.
+
+    After a training that diverged it is not measured.
+    """
+    indices = np.random.default_rng(0).permutation(run.rows)[:NOISE_ROWS]
+    rows = select_labelled_images(training.train_rows, indices)
+    device = next(training.network_after.parameters()).device
+    images = torch.from_numpy(rows.images).to(device)
+    labels = torch.from_numpy(rows.labels).to(device)
+
+    with eval_mode(training.network_before):
+        noise = measure_gradient_noise(training.network_before, images, labels)
+    measures = {"gradient_start": noise.norm, "noise_scale_start": noise.scale}
+    if run.diverged:
+        return run.model_copy(update=measures)
+
+    network = training.network_after
+    with eval_mode(network):
+        noise = measure_gradient_noise(network, images, labels)
+        sharpness = measure_sharpness(network, images[:SHARPNESS_ROWS], labels[:SHARPNESS_ROWS])
+    measures |= {
+        "gradient_end": noise.norm,
+        "noise_scale_end": noise.scale,
+        "sharpness": sharpness,
+    }
+    return run.model_copy(update=measures)
+
+
+def compute_loss_and_accuracy(network: nn.Module, rows: LabelledImages) -> tuple[float, float]:
+    """Return the mean cross-entropy, summed in float64, and the share of correct rows."""
+    labels = torch.from_numpy(rows.labels)
+    logits = predict_logits(network, torch.from_numpy(rows.images), batch_size=BATCH_SIZE)
+    accuracy = (logits.argmax(1) == labels).double().mean()
+    return float(cross_entropy(logits.double(), labels)), float(accuracy)
+
+
+def compute_entropy(labels: NDArray[np.int64]) -> float:
+    """Return the entropy of the class shares: the lowest mean loss of a constant answer."""
+    shares = torch.from_numpy(labels).bincount().double() / len(labels)
+    return float(-torch.xlogy(shares, shares).sum())
+
+
+def measure_distance(before: nn.Module, after: nn.Module) -> float:
+    """Return the Euclidean distance between the weights of two equal networks."""
+    first_weights = flatten_tensors(before.parameters()).detach()
+    last_weights = flatten_tensors(after.parameters()).detach()
+    return float((last_weights - first_weights).double().norm())
+
+
+class HistoryMeasures(NamedTuple):
+    """The columns of a `Run` that follow from its epochs."""
+
+    best_loss: float
+    epochs_to_90: float
     steps_to_90: float
-    largest_rise: float  # of the loss from one epoch to the next; 0 if it only fell
-    overshoots: bool  # an epoch's loss is above start_loss, or NaN
-    turns: int  # of the loss from falling to rising or back, over the epochs
-    distance: float = math.nan  # between first and last weights; NaN after divergence
-    # Only where curvature is measured, and after training only if the run did not diverge:
-    gradient_start: float = math.nan  # length of the gradient
-    noise_scale_start: float = math.nan  # in rows; NaN: undefined, see `gradient_noise`
-    gradient_end: float = math.nan
-    noise_scale_end: float = math.nan
-    sharpness: float = math.nan  # see `sharpness`, also for its limits
+    largest_rise: float
+    overshoots: bool
+    turns: int
 
 
-class Summary(NamedTuple):
-    """A row of studies/summary.csv: one measure of the runs of one value."""
-
-    study: str
-    value: str | float
-    measure: str
-    mean: float | None
-    sd: float | None  # sample standard deviation
-    runs: int  # with a number
-    without: int
-    diverged: int  # of all runs
-
-
-Rows = tuple[torch.Tensor, torch.Tensor]  # x (N, C, H, W) float32, y (N,) int64
-Train = Callable[[nn.Module, torch.Tensor, torch.Tensor], Sequence[Epoch]]
-
-
-def take(rows: Rows, chosen: NDArray[Any]) -> Rows:
-    """Return a copy in memory of the chosen rows; equal channels, of stride 0, are copied once."""
-    (x, y), places = rows, torch.from_numpy(chosen)
-    once = x[:, :1] if x.stride(1) == 0 else x
-    return once[places].expand(-1, *x.shape[1:]), y[places]
-
-
-def measured_training(
-    network: nn.Module, fitted: Rows, held_out: Rows, train: Train, batch_size: int, curvature: bool
-) -> dict[str, Any]:
-    """Return the measures of a `Run`, from before and after `train`, which works in place."""
-    n_rows, first = len(fitted[1]), deepcopy(network).eval()
-    start_loss, _ = loss_and_accuracy(first, *fitted)
-    found = history_measures(train(network, *fitted), start_loss, math.ceil(n_rows / batch_size))
-    network.eval()
-    shares = fitted[1].bincount().double() / n_rows
-    found |= {"rows": n_rows, "held_out_rows": len(held_out[1]), "start_loss": start_loss}
-    found["constant_loss"] = float(-torch.xlogy(shares, shares).sum())
-    found["train_loss"], found["train_accuracy"] = loss_and_accuracy(network, *fitted)
-    found["held_out_loss"], found["held_out_accuracy"] = loss_and_accuracy(network, *held_out)
-    found["gap"] = found["train_accuracy"] - found["held_out_accuracy"]
-    found["diverged"] = not found["train_loss"] < DIVERGED * start_loss  # NaN is not less
-    ends = {"start": first} if found["diverged"] else {"start": first, "end": network}
-    if "end" in ends:
-        start, last = (flat(of.parameters()).detach() for of in ends.values())
-        found["distance"] = float((last - start).double().norm())
-    if curvature:
-        few = np.random.default_rng(0).permutation(n_rows)[:NOISE_ROWS]
-        device = next(network.parameters()).device
-        x, y = (part.to(device) for part in take(fitted, few))
-        for when, of in ends.items():
-            found[f"gradient_{when}"], found[f"noise_scale_{when}"] = gradient_noise(of, x, y)
-        if "end" in ends:
-            found["sharpness"] = sharpness(network, x[:SHARPNESS_ROWS], y[:SHARPNESS_ROWS])
-    return found
-
-
-def history_measures(
+def measure_history(
     epochs: Sequence[Epoch], start_loss: float, steps_per_epoch: int
-) -> dict[str, float]:
-    """Return what the epochs show; all but overshoots skip a loss of NaN or inf."""
+) -> HistoryMeasures:
+    """Return the measures of the epochs; only `overshoots` counts a loss of NaN or infinity."""
     losses = [epoch.train_loss for epoch in epochs]
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    changes = [after - before for before, after in pairwise(finite)]
-    reached = [n for n, epoch in enumerate(epochs, 1) if epoch.train_accuracy >= TARGET]
-    epochs_to_90 = min(reached, default=math.inf)
-    return {
-        "best_loss": min(finite, default=math.nan),
-        "epochs_to_90": epochs_to_90,
-        "steps_to_90": epochs_to_90 * steps_per_epoch,
-        "largest_rise": max([0.0, *changes]),
-        "overshoots": any(not loss <= start_loss for loss in losses),
-        "turns": sum((a > 0) != (b > 0) for a, b in pairwise(changes)),
-    }
+    finite_losses = [loss for loss in losses if math.isfinite(loss)]
+    changes = [after - before for before, after in pairwise(finite_losses)]
+    epochs_to_90 = count_epochs_to_target(epochs)
+    return HistoryMeasures(
+        best_loss=min(finite_losses, default=math.nan),
+        epochs_to_90=epochs_to_90,
+        steps_to_90=epochs_to_90 * steps_per_epoch,
+        largest_rise=max([0.0, *changes]),
+        overshoots=any(not loss <= start_loss for loss in losses),  # NaN is not less
+        turns=count_turns(changes),
+    )
 
 
-def read_studies(studies: Studies) -> dict[str, list[Run]]:
-    """Return the runs that params.yaml names, in its order; InputError if a file is missing."""
-    rates, sizes = studies.learning_rate.values, studies.batch_size.values
-    values: tuple[Sequence[object], ...] = (studies.seed.models, rates, sizes, sizes)
-    return {
-        study: [run for value in found for run in read_csv(paths.study_runs(study, value), Run)]
-        for study, found in zip(KEYS, values, strict=True)
-    }
+def count_epochs_to_target(epochs: Sequence[Epoch]) -> float:
+    """Return the number of epochs until one had the target accuracy; infinity if none had."""
+    for number, epoch in enumerate(epochs, start=1):
+        if epoch.train_accuracy >= TARGET_ACCURACY:
+            return number
+    return math.inf
 
 
-def summaries(runs: Mapping[str, Sequence[Run]]) -> list[Summary]:
-    found = []
-    for study, key in KEYS.items():
-        for value, group in by_value(runs[study], key).items():
-            diverged = sum(run.diverged for run in group)
-            for measure in SUMMARISED:
-                finite = numbers(group, measure)
-                counts = len(finite), len(group) - len(finite), diverged
-                found.append(Summary(study, value, measure, *mean_and_deviation(finite), *counts))
-    return found
+def count_turns(changes: Sequence[float]) -> int:
+    """Return how often the changes go from falling to rising or back."""
+    return sum((before > 0) != (after > 0) for before, after in pairwise(changes))
 
 
-def by_value(runs: Iterable[T], key: str) -> dict[Any, list[T]]:
-    """Return the runs of each value of `key`: models in their order, numbers from the lowest."""
-    groups: dict[Any, list[T]] = {}
-    for run in runs:
-        groups.setdefault(getattr(run, key), []).append(run)
-    return groups if key == "model" else dict(sorted(groups.items()))
+def select_labelled_images(data: LabelledImages, selection: NDArray[Any]) -> LabelledImages:
+    """Return a copy in memory of the selected rows, by a mask (N,) or by indices.
 
-
-def numbers(runs: Iterable[Any], measure: str) -> list[float]:
-    """Return the finite values of the measure."""
-    return [value for run in runs if math.isfinite(value := getattr(run, measure))]
-
-
-def mean_and_deviation(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return mean and sample standard deviation (n - 1); None where there are too few values."""
-    return (mean(values) if values else None), (stdev(values) if len(values) > 1 else None)
+    Equal channels, which have a stride of 0, are copied once and keep that stride.
+    """
+    channels = data.images[:, :1] if data.images.strides[1] == 0 else data.images
+    copies = channels[selection]
+    images = view_as_images(copies.reshape(len(copies), -1), data.images.shape[1:])
+    subjects = None if data.subjects is None else data.subjects[selection]
+    return LabelledImages(images, data.labels[selection], subjects)

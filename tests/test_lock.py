@@ -5,7 +5,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from tests.conftest import REPO
+from tests.helpers.project import REPO
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 WANTED = PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]

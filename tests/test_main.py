@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import REPO
+from tests.helpers.project import REPO
 
 from mri_stages.__main__ import SUBCOMMANDS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.conftest import REPO
+from tests.helpers.project import REPO
 
 
 def write_lock(checkout: Path, hashes: dict[str, str]) -> Path:

@@ -12,7 +12,9 @@ import onnxruntime
 import pytest
 import torch
 from PIL import Image
-from tests.conftest import ONE_MODEL, call_stage, write_raw
+from tests.helpers.params import ONE_MODEL, change_params, write_params
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import call_stage
 
 from mri_stages import paths
 from mri_stages.commands import predict
@@ -28,7 +30,7 @@ Run = Callable[..., list[dict[str, str]]]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a workspace with the outs of all stages up to `export`, of colour images."""
     folder = tmp_path_factory.mktemp("trained")
-    (folder / "params.yaml").write_text(ONE_MODEL)
+    write_params(folder, ONE_MODEL)
     write_raw(folder / "data/raw")
     for split, n_rows in (("train", 23), ("test", 14)):
         grey_levels = torch.randint(
@@ -158,8 +160,7 @@ def test_predict_refuses_a_model_that_diverged(trained: Path, run: Run, tmp_path
     shutil.copytree(trained, tmp_path / "diverged")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path / "diverged")
-        text = paths.PARAMS.read_text().replace("lr: 0.01", "lr: 1e30")
-        paths.PARAMS.write_text(text)
+        change_params(Path.cwd(), {"models.small.lr": 1e30})
         call_stage(Path.cwd(), "train", "small")
         with pytest.raises(InputError, match=r"small\.safetensors.*diverged"):
             run("small", "data/raw/test_data.pt")

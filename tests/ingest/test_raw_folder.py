@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
-from tests.conftest import write_raw
+from tests.helpers.raw_folders import write_raw
 from torch.utils.data import Subset, TensorDataset
 
 from mri_stages.errors import InputError

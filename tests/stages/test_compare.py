@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from stages import compare
+from tests.helpers.params import REMOVED, change_params
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
@@ -58,8 +59,7 @@ def test_compare_shows_the_models_of_params_and_no_other(results: Path) -> None:
     assert pairs[2][:4] == ["small", "conv_hot", "0", "3"]
     before = {path.read_bytes() for path in Path("plots").glob("*.png")}
     assert len(before) == 5
-    before_hot, after = Path("params.yaml").read_text().split("  conv_hot:")
-    Path("params.yaml").write_text(before_hot + after[after.index("evaluation:") :])
+    change_params(results, {"models.conv_hot": REMOVED})
     compare.main()
     assert {row[0] for row in table(paths.HISTORIES)} == set(MODELS[:3])
     changed = before - {path.read_bytes() for path in Path("plots").glob("*.png")}

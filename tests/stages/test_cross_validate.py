@@ -15,7 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tests.conftest import REPO, RunStage, call_stage
+from tests.helpers.params import change_params
+from tests.helpers.project import REPO
+from tests.helpers.stages import RunStage, call_stage
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
@@ -47,15 +49,6 @@ def write_flat(folder: Path, subjects: bool) -> None:
     (folder / "data/flat/info.json").write_text(json.dumps(info))
 
 
-def change(folder: Path, **changes: object) -> None:
-    """Change the first line of params.yaml with each key."""
-    text = (folder / "params.yaml").read_text()
-    for key, value in changes.items():
-        old = next(line for line in text.splitlines() if line.strip().startswith(f"{key}:"))
-        text = text.replace(old, f"{old.partition(':')[0]}: {value}", 1)
-    (folder / "params.yaml").write_text(text)
-
-
 def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path) -> None:
     """With full batches and many steps it is a logistic regression without a penalty."""
     for folder in ("src", "stages"):  # a copy of `stages` runs the `src` beside it
@@ -64,9 +57,12 @@ def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path)
         "from torch import nn\n\n\ndef make_network(shape, n_classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(12, n_classes))\n"
     )
-    text = (flat / "params.yaml").read_text().replace("simple_nn2", "linear")
-    (flat / "params.yaml").write_text(text)
-    change(flat, epochs=1500, lr=0.3, batch_size=100)
+    changes = {
+        "train.epochs": 1500,
+        "models.small": {"arch": "linear", "lr": 0.3, "batch_size": 100},
+        "cross_validation.models.small": "linear",
+    }
+    change_params(flat, changes)
     done = subprocess.run(
         [sys.executable, "-m", "stages.cross_validate", "small"], cwd=flat, stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{flat}/src{os.pathsep}{flat}{os.pathsep}{REPO}"},
@@ -84,7 +80,7 @@ def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path)
 
 
 def test_cross_validate_scales_and_trains_each_fold_on_its_own_rows(flat: Path) -> None:
-    change(flat, shuffle="true", validation=0.4)
+    change_params(flat, {"train.shuffle": True, "train.validation": 0.4})
     call_stage(flat, "cross_validate", "small")
     found = read_predictions(flat / paths.folds("small"), CLASSES)
     recipe = read_params(flat / "params.yaml").models["small"]
@@ -167,11 +163,11 @@ def test_cross_validate_and_summarise_name_what_is_wrong(
     flat: Path, stage_error: Callable[..., str]
 ) -> None:
     assert "conv" in stage_error("cross_validate", "conv", status=2)  # only in models
-    change(flat, negative_class="Unsure")
+    change_params(flat, {"evaluation.negative_class": "Unsure"})
     (flat / "data/folds").mkdir()
     (flat / "data/folds/small.csv").write_text("row,subject,actual,p_Ill,p_Sane,fold\n")
     assert "negative_class" in stage_error("summarise", "small")
-    change(flat, negative_class="null")
+    change_params(flat, {"evaluation.negative_class": None})
     assert "data/folds/small.csv" in stage_error("summarise", "small")
-    change(flat, folds=19)
+    change_params(flat, {"cross_validation.folds": 19})
     assert "cross_validation.folds" in stage_error("cross_validate", "small")

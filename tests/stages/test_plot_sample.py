@@ -1,6 +1,7 @@
 from pathlib import Path
 
 from stages import load, plot_sample
+from tests.helpers.params import change_params
 
 from mri_stages import paths
 
@@ -16,8 +17,7 @@ def test_plot_sample_shows_the_title(raw: Path) -> None:
     plot_sample.main()
     before = paths.SAMPLE_FIGURE.read_bytes()
 
-    params = Path("params.yaml")
-    params.write_text(params.read_text().replace("title: Made-up images", "title: Others"))
+    change_params(Path(), {"data.title": "Another title"})
     plot_sample.main()
     assert paths.SAMPLE_FIGURE.read_bytes() != before
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tests.conftest import call_stage
+from tests.helpers.stages import call_stage
 
 from mri_stages.ingest.raw_folder import read_raw
 

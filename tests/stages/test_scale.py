@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 from stages import load, scale
-from tests.conftest import write_raw
+from tests.helpers.raw_folders import write_raw
 
 from mri_stages import paths
 from mri_stages.storage import arrays

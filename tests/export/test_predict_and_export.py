@@ -22,7 +22,10 @@ from mri_stages.errors import InputError
 from mri_stages.storage.predictions import read_predictions
 
 CLASSES = ["Ill", "Sane", "Unsure"]
-STAGES = ("load", "scale", "train small", "evaluate small", "baselines", "cross_validate small")
+STAGES = (
+    *("load", "neighbours", "leakage", "baselines", "scale", "train small"),
+    *("evaluate small", "cross_validate small", "summarise small", "export"),
+)
 Run = Callable[..., list[dict[str, str]]]
 
 
@@ -37,7 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             0, 256, (n_rows, 3, 36, 40), generator=torch.Generator().manual_seed(n_rows)
         )
         torch.save(grey_levels.to(torch.float32) / 255, folder / f"data/raw/{split}_data.pt")
-    for stage in (*STAGES, "summarise small", "export"):
+    for stage in STAGES:
         call_stage(folder, *stage.split())
     return folder
 

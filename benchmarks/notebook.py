@@ -13,6 +13,10 @@ from torch import nn
 from mri_stages.training.cuda_graphs import Step
 
 
+def main() -> None:
+    prepare(Path(sys.argv[1]))
+
+
 def prepare(folder: Path) -> dict[str, torch.Tensor]:
     """Return the raw tensors of `folder` and the standardised rows, all in memory."""
     tensors = {
@@ -27,12 +31,13 @@ def prepare(folder: Path) -> dict[str, torch.Tensor]:
     return {**tensors, "x_train": x_train, "x_test": x_test}
 
 
-def plain_step(network: nn.Module, lr: float, device: torch.device) -> Step:
+def make_plain_step(network: nn.Module, lr: float, device: torch.device) -> Step:
     """Return one step of its loop: the batch comes from the host, log-softmax is applied twice."""
     optimizer = torch.optim.SGD(network.parameters(), lr=lr)
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels = images.to(device), labels.to(device)
+        images = images.to(device)
+        labels = labels.to(device)
         outputs = nn.functional.log_softmax(network(images), dim=1)
         loss = nn.functional.cross_entropy(outputs, labels)
         optimizer.zero_grad()
@@ -41,7 +46,3 @@ def plain_step(network: nn.Module, lr: float, device: torch.device) -> Step:
         return loss, outputs
 
     return step
-
-
-def main() -> None:
-    prepare(Path(sys.argv[1]))

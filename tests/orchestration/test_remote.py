@@ -1,14 +1,21 @@
 """What the head makes of a worker's answers, and what it says while it waits."""
 
+import asyncio
 import pickle
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 from typing import Any
 
 import cloudpickle
+import dask
+import pytest
+from distributed import Scheduler
 
+from mri_stages.errors import InputError
 from mri_stages.orchestration.outcome import Outcome, Status, format_table
-from mri_stages.orchestration.remote import PickledByValue, list_some, read_answer
+from mri_stages.orchestration.remote import PickledByValue, list_some, read_answer, run_on_workers
 
 RAN = "Running stage 'train@a':\n> python\n"
 
@@ -73,3 +80,56 @@ def test_table_has_a_row_wherever_a_stage_ran() -> None:
     )
     stages = [line.split()[0] for line in table.splitlines()]
     assert stages == ["stage", "scale", "train@a"]
+
+
+@asynccontextmanager
+async def start_scheduler() -> AsyncIterator[Scheduler]:
+    """Start a scheduler without workers; `run_on_workers` connects to it."""
+    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+        with dask.config.set({"scheduler-address": scheduler.address}):
+            yield scheduler
+        scheduler.http_server.stop()  # It would leave a socket open.
+
+
+async def start_waiting() -> tuple[asyncio.Task[dict[str, Outcome]], str]:
+    """Start to run a stage; return the task, and the first line on what it waits for."""
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    task = asyncio.create_task(
+        run_on_workers(["train@a"], {}, lines.put_nowait, report_seconds=0.1)
+    )
+    return task, await lines.get()
+
+
+def test_run_on_workers_says_what_it_waits_for() -> None:
+    async def test() -> None:
+        async with start_scheduler():
+            task, line = await start_waiting()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            assert line.startswith("waiting for a worker: train@a: there is none")
+
+    asyncio.run(asyncio.wait_for(test(), timeout=60))
+
+
+def test_run_on_workers_shows_an_adaptive_cluster_its_demand() -> None:
+    async def test() -> None:
+        async with start_scheduler() as scheduler:
+            task, _ = await start_waiting()
+            assert scheduler.adaptive_target() == 1
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    asyncio.run(asyncio.wait_for(test(), timeout=60))
+
+
+def test_run_on_workers_names_a_lost_scheduler() -> None:
+    async def test() -> None:
+        async with start_scheduler() as scheduler:
+            task, _ = await start_waiting()
+            await scheduler.close()
+            with pytest.raises(InputError, match="its scheduler is lost"):
+                await task
+
+    asyncio.run(asyncio.wait_for(test(), timeout=60))

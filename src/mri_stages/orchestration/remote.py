@@ -224,7 +224,7 @@ async def run_on_workers(
     """Run each stage on a worker of the scheduler at DASK_SCHEDULER_ADDRESS, in this order.
 
     What the stages wrote is in the DVC remote afterwards. report_seconds: between two lines that
-    say what is waited for.
+    say what is waited for, and at most between two questions to the scheduler.
     """
     async with connect() as client:
         pool = WorkerPool()
@@ -233,7 +233,7 @@ async def run_on_workers(
         problem = ""
         try:
             async with asyncio.TaskGroup() as background:
-                watch = background.create_task(watch_workers(client, pool))
+                watch = background.create_task(watch_workers(client, pool, report_seconds))
                 report = background.create_task(runner.report_waits(report_seconds))
                 outcomes = await run_all(background, runner, stages, show)
                 watch.cancel()
@@ -275,8 +275,11 @@ async def connect() -> AsyncIterator[Client]:
         yield client
 
 
-async def watch_workers(client: Client, pool: WorkerPool) -> None:
-    """Tell the pool of each worker that joins or leaves; OSError once the scheduler is lost."""
+async def watch_workers(client: Client, pool: WorkerPool, seconds: float) -> None:
+    """Tell the pool of each worker that joins or leaves; OSError once the scheduler is lost.
+
+    seconds: after which the scheduler is asked without any event.
+    """
     changed = asyncio.Event()
     client.subscribe_topic("all", lambda event: changed.set())
     while True:
@@ -284,4 +287,4 @@ async def watch_workers(client: Client, pool: WorkerPool) -> None:
         await pool.update(set(await client.nthreads()))
         # A lost scheduler sends no events: ask it from time to time.
         with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), REPORT_SECONDS)
+            await asyncio.wait_for(changed.wait(), seconds)

@@ -2,10 +2,10 @@
 
 import ast
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+from tests.helpers.dvc_yaml import Definition, read_all_definitions, read_definitions
 from tests.helpers.project import REPO
 
 # Values are params, places are outs, the console only prints, and a package is not its contents.
@@ -35,17 +35,8 @@ IMPLIED_PACKAGES = {"matplotlib": {"pillow"}, "torch.onnx": {"onnx", "onnxscript
 # Packages whose versions a page shows.
 SHOWN_PACKAGES = {"report": {"torch", "scikit-learn"}}
 
-Stage = dict[str, Any]
-
-
-def read_stages(file: str) -> dict[str, Stage]:
-    """Return the stages of a dvc.yaml; of `foreach`, what stands under `do`."""
-    stages = yaml.safe_load((REPO / file).read_text(encoding="utf-8"))["stages"]
-    return {name: stage.get("do", stage) for name, stage in stages.items()}
-
-
-STUDIES = read_stages("studies/dvc.yaml")
-STAGES = read_stages("dvc.yaml") | STUDIES
+STUDIES = read_definitions("studies/dvc.yaml")
+STAGES = read_all_definitions()
 
 
 def find_module(name: str) -> str | None:
@@ -81,7 +72,7 @@ def list_imported_modules(file: str) -> set[str]:
     return modules
 
 
-def list_code(stage: Stage) -> set[str]:
+def list_code(stage: Definition) -> set[str]:
     """Return the files of this project that decide a stage's bytes, through all imports."""
     module = find_module(stage["cmd"].split()[2])
     assert module is not None
@@ -95,7 +86,7 @@ def list_code(stage: Stage) -> set[str]:
     return {file for file in code if not file.startswith(NOT_TRACKED)}
 
 
-def list_packages(stage: Stage) -> set[str]:
+def list_packages(stage: Definition) -> set[str]:
     """Return the packages of environment.yaml that a stage's code imports, and implied ones."""
     known: dict[str, str] = yaml.safe_load((REPO / "environment.yaml").read_text(encoding="utf-8"))
     packages = set()
@@ -109,7 +100,7 @@ def list_packages(stage: Stage) -> set[str]:
     return packages & known.keys()
 
 
-def list_named_packages(stage: Stage) -> list[str]:
+def list_named_packages(stage: Definition) -> list[str]:
     """Return the keys of environment.yaml that a stage's params name."""
     for param in stage["params"]:
         if isinstance(param, dict):
@@ -118,7 +109,7 @@ def list_named_packages(stage: Stage) -> list[str]:
     return []
 
 
-def list_code_deps(stage: Stage) -> list[str]:
+def list_code_deps(stage: Definition) -> list[str]:
     return [dep for dep in stage["deps"] if dep.startswith(("src/", "stages/"))]
 
 

@@ -1,4 +1,4 @@
-"""Whole files or none: written beside their place, flushed to disk, then renamed."""
+"""Atomic writes: a temporary file, fsync, rename. Reading with one-line errors."""
 
 import csv
 import errno
@@ -19,7 +19,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from mri_stages.errors import InputError
 
 T = TypeVar("T")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, a quota, `ulimit -f`
+NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, a quota, `ulimit -f`
 REMAKE = "delete it and run 'dvc repro'"
 
 
@@ -32,43 +32,73 @@ def write_atomically(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     InputError if there is no room for the `n_bytes` of a file.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    _remove_partials_of_dead_processes(path)
+    remove_partials_of_dead_processes(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+
     try:
         yield partial
-        for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
-            with file.open("rb+") as written:
-                os.fsync(written.fileno())
-        if path.is_dir():  # replace() takes a file's place, but not that of a folder with content
-            old = path.replace(partial.with_suffix(".old.partial"))
-            partial.replace(path)
-            remove_path(old)
-        else:
-            partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save turns an OSError into a RuntimeError
-        cause = error if isinstance(error, OSError) else error.__context__
-        if not isinstance(cause, OSError) or cause.errno not in NO_ROOM:
+        flush_to_disk(partial)
+        replace_path(partial, path)
+    except (OSError, RuntimeError) as error:
+        cause = find_cause(error)
+        if cause is None or cause.errno not in NO_ROOM_ERRORS:
             raise
-        remove_path(partial)
-        raise _no_room(path, n_bytes, cause) from None
+        remove_path(partial)  # the message tells how much is free without it
+        raise describe_missing_room(path, n_bytes, cause) from None
     finally:
         remove_path(partial)
 
 
-def _remove_partials_of_dead_processes(path: Path) -> None:
-    for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
-        name = re.fullmatch(r"(\d{1,9})(\.old)?\.partial", left.name.removeprefix(f"{path.name}."))
-        if name and (int(name[1]) == os.getpid() or not psutil.pid_exists(int(name[1]))):
-            remove_path(left)
+def remove_partials_of_dead_processes(path: Path) -> None:
+    """Remove what processes that have ended, or this one, left beside `path`."""
+    for file in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
+        ending = file.name.removeprefix(f"{path.name}.")
+        match = re.fullmatch(r"(\d{1,9})(\.old)?\.partial", ending)
+        if match is None:
+            continue
+        process_id = int(match[1])
+        if process_id == os.getpid() or not psutil.pid_exists(process_id):
+            remove_path(file)
 
 
-def _no_room(path: Path, n_bytes: int, error: OSError) -> InputError:
+def flush_to_disk(path: Path) -> None:
+    """Write a file, or all files of a folder, from the memory of the system to the disk."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file_path in files:
+        with file_path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def replace_path(partial: Path, path: Path) -> None:
+    """Move a file or folder to `path`, in place of what is there."""
+    if not path.is_dir():
+        partial.replace(path)
+        return
+
+    # A rename takes a file's place, but not that of a folder with content.
+    old_folder = path.replace(partial.with_suffix(".old.partial"))
+    partial.replace(path)
+    remove_path(old_folder)
+
+
+def find_cause(error: OSError | RuntimeError) -> OSError | None:
+    """Return the OSError behind an error: torch.save turns it into a RuntimeError."""
+    if isinstance(error, OSError):
+        return error
+    if isinstance(error.__context__, OSError):
+        return error.__context__
+    return None
+
+
+def describe_missing_room(path: Path, n_bytes: int, error: OSError) -> InputError:
+    """Return an InputError that names the file, its size and the room that there is."""
+    # A file of a folder lies in the folder's partial: the message names it as it will be.
     name = re.sub(r"\.\d+\.partial/", "/", path.as_posix())
-    wanted = f"{name}: {error.strerror}: it takes {n_bytes:,}"
+    size = f"{name}: {error.strerror}: it takes {n_bytes:,} bytes"
     if error.errno == errno.EFBIG:
-        return InputError(f"{wanted} bytes, more than this process may write (see ulimit -f)")
-    free = shutil.disk_usage(path.parent).free
-    return InputError(f"{wanted} bytes, {free:,} are free; make room and run it again")
+        return InputError(f"{size}, more than this process may write (see ulimit -f)")
+    free_bytes = shutil.disk_usage(path.parent).free
+    return InputError(f"{size}, {free_bytes:,} are free; make room and run it again")
 
 
 def remove_path(path: Path) -> None:
@@ -80,6 +110,7 @@ def remove_path(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
+    """Write a whole file, or leave the old one."""
     with write_atomically(path, len(data)) as partial:
         partial.write_bytes(data)
 
@@ -91,15 +122,15 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 @contextmanager
 def explain_read_errors(path: Path) -> Iterator[None]:
-    """Raise InputError in place of what can go wrong with a file that a stage made."""
+    """Turn errors of reading or parsing a stage's file into InputErrors."""
     try:
         yield
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{part}: " for part in first["loc"])
-        raise InputError(f"{path}: {where}{first['msg']}; {REMAKE}") from None
+        first_error = error.errors()[0]
+        place = "".join(f"{part}: " for part in first_error["loc"])
+        raise InputError(f"{path}: {place}{first_error['msg']}; {REMAKE}") from None
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: {error}; {REMAKE}") from None
 
@@ -126,8 +157,16 @@ def read_csv(path: Path, kind: type[T], least: int = 1) -> list[T]:
     """
     rows_of_kind = Annotated[list[kind], Field(min_length=least)]  # type: ignore[valid-type]
     adapter: TypeAdapter[list[T]] = TypeAdapter(rows_of_kind)
-    with explain_read_errors(path), path.open(encoding="utf-8", newline="") as file:
-        rows = [{key: value or None for key, value in row.items()} for row in csv.DictReader(file)]
-        if any(None in row for row in rows):
-            raise ValueError("a row is longer than the header")
-        return adapter.validate_python(rows)
+    with explain_read_errors(path):
+        return adapter.validate_python(parse_csv(path))
+
+
+def parse_csv(path: Path) -> list[dict[str, str | None]]:
+    """Return the rows of a CSV as texts by column; ValueError if one is longer than the header."""
+    rows = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for texts in csv.DictReader(file):
+            if None in texts:  # DictReader puts there what is behind the last column
+                raise ValueError("a row is longer than the header")
+            rows.append({key: text or None for key, text in texts.items()})
+    return rows

@@ -13,7 +13,8 @@ class Epoch(NamedTuple):
     validation_loss: float | None = None  # after the epoch; None without validation
     validation_accuracy: float | None = None
 
-    def in_words(self) -> str:
+    def describe(self) -> str:
+        """Return the losses and accuracies in one line."""
         text = f"loss {self.train_loss:.4g}, accuracy {self.train_accuracy:.1%}"
         if self.validation_loss is not None and self.validation_accuracy is not None:
             text += f", validation {self.validation_loss:.4g}, {self.validation_accuracy:.1%}"

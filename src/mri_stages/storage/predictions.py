@@ -1,6 +1,6 @@
 """Predicted class probabilities of rows, as plots/predictions/M.csv and data/folds/M.csv."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from mri_stages.storage.files import REMAKE, read_csv, write_csv
 class Predictions(NamedTuple):
     """Rows (N,) in any order, of K classes."""
 
-    rows: NDArray[np.int64]  # (N,) numbers in the test set, or through train and test for folds
+    rows: NDArray[np.int64]  # (N,) indices in test; for folds, in train and then test
     subjects: NDArray[np.int64] | None  # (N,) ids; None where they are unknown
     labels: NDArray[np.int64]  # (N,) the actual classes
     probabilities: NDArray[np.float32]  # (N, K); NaN where a run diverged
@@ -28,52 +28,85 @@ class Predictions(NamedTuple):
 
     @property
     def correct(self) -> NDArray[np.bool_]:
+        """Return which rows (N,) have their actual class as the most likely one."""
         return np.equal(self.predicted, self.labels)
 
 
-def average_by_subject(found: Predictions) -> Predictions:
+def average_by_subject(predictions: Predictions) -> Predictions:
     """Return the mean probabilities per subject and class; without ids, the rows as they are."""
-    if found.subjects is None:
-        return found
-    units = np.stack([found.subjects, found.labels])
-    (subjects, labels), firsts, of_row = np.unique(
-        units, axis=1, return_index=True, return_inverse=True
+    if predictions.subjects is None:
+        return predictions
+
+    # A unit is a subject with one of its labels. Its rows are averaged in float64.
+    pairs = np.stack([predictions.subjects, predictions.labels])
+    (subjects, labels), first_indices, unit_of_row = np.unique(
+        pairs, axis=1, return_index=True, return_inverse=True
     )
-    sums = np.zeros((len(subjects), found.probabilities.shape[1]))
-    np.add.at(sums, of_row.ravel(), found.probabilities)
-    means = sums / np.bincount(of_row.ravel())[:, None]
-    folds = None if found.folds is None else found.folds[firsts]  # all of a subject's are equal
-    return Predictions(np.arange(len(subjects)), subjects, labels, means.astype(np.float32), folds)
+    unit_of_row = unit_of_row.ravel()
+    sums = np.zeros((len(subjects), predictions.probabilities.shape[1]))
+    np.add.at(sums, unit_of_row, predictions.probabilities)
+    means = sums / np.bincount(unit_of_row)[:, None]
+
+    folds = predictions.folds
+    if folds is not None:  # All rows of a subject are in one fold.
+        folds = folds[first_indices]
+    return Predictions(
+        rows=np.arange(len(subjects)),
+        subjects=subjects,
+        labels=labels,
+        probabilities=means.astype(np.float32),
+        folds=folds,
+    )
 
 
-def write_predictions(path: Path, found: Predictions, classes: Sequence[str]) -> None:
+def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
+    """Write a CSV with the columns row, subject, actual, p_CLASS..., and fold where known."""
+    subjects: Iterable[Any] = [""] * len(predictions.rows)
+    if predictions.subjects is not None:
+        subjects = predictions.subjects
+
     columns: dict[str, Iterable[Any]] = {
-        "row": found.rows,
-        "subject": [""] * len(found.rows) if found.subjects is None else found.subjects,
-        "actual": [classes[label] for label in found.labels],
+        "row": predictions.rows,
+        "subject": subjects,
+        "actual": [classes[label] for label in predictions.labels],
     }
-    for name, column in zip(classes, found.probabilities.T, strict=True):
-        columns[f"p_{name}"] = map(str, column)  # the shortest text of a float32
-    if found.folds is not None:
-        columns["fold"] = found.folds
+    for name, probabilities in zip(classes, predictions.probabilities.T, strict=True):
+        columns[f"p_{name}"] = map(str, probabilities)  # the shortest text of a float32
+    if predictions.folds is not None:
+        columns["fold"] = predictions.folds
+
     write_csv(path, [*columns], zip(*columns.values(), strict=True))
 
 
 def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
     """Return what `write_predictions` wrote; InputError if it is of other classes."""
     rows = read_csv(path, dict[str, str | None])
-    label_of = {name: label for label, name in enumerate(classes)}
     try:
-        columns = {key: [row[key] for row in rows] for key in rows[0]}
-        subjects = [s for s in columns["subject"] if s is not None]
-        probabilities = [columns[f"p_{name}"] for name in classes]
-        return Predictions(
-            np.array(columns["row"], np.int64),
-            np.array(subjects, np.int64) if len(subjects) == len(rows) else None,
-            np.array([label_of[str(name)] for name in columns["actual"]]),
-            np.array(probabilities, np.float32).T,
-            np.array(columns["fold"], np.int64) if "fold" in columns else None,
-        )
+        return parse_predictions(rows, classes)
     except (KeyError, ValueError, TypeError) as error:
         expected = ", ".join(classes)
         raise InputError(f"{path}: not predictions of {expected} ({error}); {REMAKE}") from None
+
+
+def parse_predictions(
+    rows: Sequence[Mapping[str, str | None]], classes: Sequence[str]
+) -> Predictions:
+    """Return the predictions of the rows of a CSV; KeyError, ValueError or TypeError if not any."""
+    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    label_of_class = {name: label for label, name in enumerate(classes)}
+    probabilities = [columns[f"p_{name}"] for name in classes]
+
+    subjects = None
+    if None not in columns["subject"]:
+        subjects = np.array(columns["subject"], np.int64)
+    folds = None
+    if "fold" in columns:
+        folds = np.array(columns["fold"], np.int64)
+
+    return Predictions(
+        rows=np.array(columns["row"], np.int64),
+        subjects=subjects,
+        labels=np.array([label_of_class[str(name)] for name in columns["actual"]]),
+        probabilities=np.array(probabilities, np.float32).T,
+        folds=folds,
+    )

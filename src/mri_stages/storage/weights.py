@@ -13,12 +13,18 @@ from mri_stages.storage.files import REMAKE, explain_read_errors, write_bytes
 
 def save_weights(path: Path, network: nn.Module) -> None:
     """Write the network's parameters and buffers, without metadata, whose order is not stable."""
-    state, addresses = dict[str, torch.Tensor](), set[int]()
-    for name, tensor in network.state_dict().items():
-        tensor = tensor.cpu().contiguous()
+    state: dict[str, torch.Tensor] = {}
+    addresses: set[int] = set()
+
+    for name, value in network.state_dict().items():
+        tensor = value.cpu().contiguous()
         # safetensors refuses tensors that share memory, such as tied weights.
-        state[name] = tensor.clone() if tensor.data_ptr() in addresses else tensor
-        addresses.add(tensor.data_ptr())
+        if tensor.data_ptr() in addresses:
+            tensor = tensor.clone()
+        else:
+            addresses.add(tensor.data_ptr())
+        state[name] = tensor
+
     write_bytes(path, save(state))  # `save_file` hides a full disk in an error of its own
 
 

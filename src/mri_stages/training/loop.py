@@ -248,7 +248,7 @@ def report_epoch(row: Epoch, n_epochs: int, bar: "tqdm[None]", quiet: bool) -> N
     """Show the epoch beside the progress bar; in a log, where there is no bar, print a line."""
     bar.set_postfix(epoch=row.epoch, loss=f"{row.train_loss:.4g}")
     if bar.disable and not quiet:
-        print(f"epoch {row.epoch + 1}/{n_epochs}: {row.in_words()}", flush=True)
+        print(f"epoch {row.epoch + 1}/{n_epochs}: {row.describe()}", flush=True)
 
 
 def has_finite_parameters(network: nn.Module) -> bool:

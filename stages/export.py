@@ -14,7 +14,7 @@ from mri_stages.export.deployment import (
     describe_model,
     encode_model,
 )
-from mri_stages.reporting.page import render_page
+from mri_stages.reporting.card import render_card
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_json, write_atomically, write_bytes, write_json
 from mri_stages.storage.records import Leakage
@@ -39,8 +39,7 @@ def write_description(folder: Path, name: str, params: Params, info: Info) -> No
     write_json(folder / DESCRIPTION_FILE, description)
 
     leakage = read_json(paths.LEAKAGE, Leakage)
-    card = render_page("card.md.jinja", leakage=leakage.sentence, **description)
-    write_bytes(folder / CARD_FILE, card)
+    write_bytes(folder / CARD_FILE, render_card(description, leakage.sentence))
 
 
 if __name__ == "__main__":

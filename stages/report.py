@@ -1,75 +1,73 @@
 """Write the report: what a new subject would see, what the models learned, and from what."""
 
-from collections import Counter
-from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.reporting.page import render_page
+from mri_stages.config.schema import Params
+from mri_stages.reporting.report import (
+    ReportPage,
+    build_confusion_table,
+    build_results,
+    describe_auc,
+    list_leakage_rows,
+    render_report,
+)
 from mri_stages.storage.dataset import read_info
-from mri_stages.storage.files import read_csv, read_json, write_bytes
+from mri_stages.storage.files import write_bytes
 from mri_stages.storage.records import (
-    Leakage,
-    Metrics,
-    Pair,
-    Prediction,
+    read_confusion,
     read_given_metrics,
+    read_leakage,
     read_new_subject_metrics,
+    read_pairs,
 )
 
 PICTURES = ("new_subjects", "accuracy", "roc", "leakage", "history", "learning_rate", "sample")
+LISTED_PACKAGES = ("torch", "scikit-learn", "dvc")
 
 
 def main() -> None:
-    params, info = read_params(), read_info()
-    given, new = read_given_metrics(params), read_new_subject_metrics(params)
-    page = render_page(
-        "report.html.jinja",
-        params=params,
-        given=given,
-        best=max(params.models, key=lambda name: given[name].accuracy),
-        new=new,
-        by=new["majority"].by,
-        best_new=max(new, key=lambda name: new[name].auc or 0),
-        tables={"given": table(given), "new": table(new)},
-        leakage=read_json(paths.LEAKAGE, Leakage),
-        info=info,
-        class_counts=[*zip(info.classes, info.counts["train"], info.counts["test"], strict=True)],
-        pairs={
-            "given": read_csv(paths.PAIRS, Pair, 0),
-            "new": read_csv(paths.NEW_SUBJECT_PAIRS, Pair, 0),
-        },
-        confusion={name: confusion_rows(name, info.classes) for name in params.models},
-        pictures={name: (paths.PLOTS / f"{name}.png").read_bytes() for name in PICTURES},
-        params_text=paths.PARAMS.read_text(encoding="utf-8"),
-        versions=[(name, version(name)) for name in ("torch", "scikit-learn", "dvc")],
-    )
-    write_bytes(paths.REPORT, page)
+    page = build_page(read_params())
+    write_bytes(paths.REPORT, render_report(page))
     print(f"wrote {paths.REPORT}")
 
 
-def table(metrics: Mapping[str, Metrics]) -> dict[str, Any]:
-    """Return header and rows of a table of metrics, without the columns that are empty."""
-    found = {name: m.model_dump(exclude={"unscored_classes", "by"}) for name, m in metrics.items()}
-    keys = next(iter(found.values()))
-    columns = [key for key in keys if any(m[key] is not None for m in found.values())]
-    rows = [(name, *(m[key] for key in columns)) for name, m in found.items()]
-    return {"header": ["", *columns], "rows": rows}
-
-
-def confusion_rows(model: str, classes: list[str]) -> list[tuple[Any, ...]]:
-    """Return for each actual class: its name, test rows by predicted class, and its recall."""
-    rows = read_csv(paths.confusion(model), Prediction)
-    counts = Counter((row.actual, row.predicted) for row in rows)
-    table = []
-    for actual in classes:
-        found = [counts[actual, predicted] for predicted in classes]
-        cells = [{"count": n, "share": n / max(1, sum(found))} for n in found]
-        table.append((actual, *cells, counts[actual, actual] / sum(found) if any(found) else None))
-    return table
+def build_page(params: Params) -> ReportPage:
+    """Return what the report shows, read from the files of all stages before it."""
+    info = read_info()
+    train_counts = info.counts["train"]
+    test_counts = info.counts["test"]
+    given = read_given_metrics(params)
+    new = read_new_subject_metrics(params)
+    leakage = read_leakage()
+    best_given = max(params.models, key=lambda name: given[name].accuracy)
+    best_new = max(new, key=lambda name: new[name].auc or 0)
+    return ReportPage(
+        title=params.data.title,
+        unit=new["majority"].by or "row",
+        n_folds=params.cross_validation.folds,
+        n_models=len(params.models),
+        auc_label=describe_auc(params.evaluation.negative_class),
+        new=build_results(new, best_new, read_pairs(paths.NEW_SUBJECT_PAIRS)),
+        given=build_results(given, best_given, read_pairs(paths.PAIRS)),
+        leakage_sentence=leakage.sentence,
+        leakage_rows=list_leakage_rows(leakage),
+        has_learning_rates=bool(params.groups_by_lr()),
+        confusion={
+            name: build_confusion_table(read_confusion(name), info.classes)
+            for name in params.models
+        },
+        raw_folder=params.data.raw,
+        image_shape=info.image_shape,
+        n_train_rows=sum(train_counts),
+        n_test_rows=sum(test_counts),
+        class_rows=list(zip(info.classes, train_counts, test_counts, strict=True)),
+        pictures={name: (paths.PLOTS / f"{name}.png").read_bytes() for name in PICTURES},
+        params_text=paths.PARAMS.read_text(encoding="utf-8"),
+        versions=[(package, version(package)) for package in LISTED_PACKAGES],
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,28 @@
-"""The page of the report, written from small files whose figures are known."""
+"""The report, written from small files whose figures are known."""
 
 import re
 from base64 import b64encode
 from html import unescape
+from pathlib import Path
+from typing import Any
 
 import pytest
 from stages import report
+from tests.helpers.params import change_params
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
-from mri_stages.storage.files import write_bytes, write_csv, write_json
-from mri_stages.storage.records import Pair
+from mri_stages.storage.files import write_bytes, write_json
+from mri_stages.storage.records import (
+    Leakage,
+    Metrics,
+    Pair,
+    Prediction,
+    write_confusion,
+    write_leakage,
+    write_metrics,
+    write_pairs,
+)
 
 pytestmark = pytest.mark.usefixtures("workspace")
 
@@ -29,63 +41,136 @@ def table(page: str, caption: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in cells}
 
 
-def test_report_shows_the_figures_of_the_files_and_their_pictures() -> None:
+@pytest.fixture
+def page(workspace: Path) -> str:
+    """The report of small files whose figures are known."""
+    write_report_inputs()
+    report.main()
+    return paths.REPORT.read_text()
+
+
+def write_report_inputs() -> None:
     counts = {"train": [5, 6, 7], "test": [3, 1, 0]}
     write_json(paths.INFO, {"image_shape": [3, 8, 9], "classes": CLASSES, "counts": counts})
     for place, name in enumerate((*MODELS, *BASELINES)):
-        share = 0.5 + place / 100
-        found = {"accuracy": share, "ci_low": share - 0.1, "ci_high": share + 0.1}
-        found |= {"balanced_accuracy": 0.4, "macro_f1": 0.3, "auc": share + 0.2}
-        of_model = {"loss": 1e-5, "diverged": False} if name in MODELS else {}
-        write_json(paths.metrics(name), found | of_model | {"unscored_classes": "Unsure"})
-        aucs = {"auc_low": share, "auc_high": share + 0.3, "by": "subject"}
-        write_json(paths.new_subject_metrics(name), found | aucs)
-    write_json(paths.new_subject_metrics("linear"), {})  # these data allow none
-    shares = {"nearest_neighbour_given": 0.2, "nearest_neighbour_random": 0.25}
-    write_json(paths.LEAKAGE, {"sentence": "<They leak.>", **shares})
-    predicted = [("<Ill>", "<Ill>"), *[("<Ill>", "Sane")] * 3, ("Sane", "Unsure")]
+        write_metrics_of(name, 0.5 + place / 100)
+    write_metrics(paths.new_subject_metrics("linear"), None)  # these data allow none
+
+    write_leakage(
+        Leakage(sentence="<They leak.>", nearest_neighbour_given=0.2, nearest_neighbour_random=0.25)
+    )
+    predictions = [Prediction("<Ill>", "<Ill>"), Prediction("Sane", "Unsure")]
+    predictions += [Prediction("<Ill>", "Sane")] * 3
     for name in MODELS:
-        write_csv(paths.confusion(name), ("actual", "predicted"), predicted)
+        write_confusion(name, predictions)
     pair = Pair("small", "conv", 3, 5, 0.25, "as good")
-    write_csv(paths.PAIRS, Pair._fields, [pair])
-    write_csv(paths.NEW_SUBJECT_PAIRS, Pair._fields, [pair._replace(b="majority")])
+    write_pairs(paths.PAIRS, [pair])
+    write_pairs(paths.NEW_SUBJECT_PAIRS, [pair._replace(b="majority")])
     for name in PICTURES:
         write_bytes(paths.PLOTS / f"{name}.png", name.encode())
 
-    report.main()
-    page = paths.REPORT.read_text()
+
+def write_metrics_of(name: str, accuracy: float) -> None:
+    """Write the metrics of a model or baseline on the given split and on new subjects."""
+    metrics = Metrics(
+        accuracy=accuracy,
+        ci_low=accuracy - 0.1,
+        ci_high=accuracy + 0.1,
+        balanced_accuracy=0.4,
+        macro_f1=0.3,
+        auc=accuracy + 0.2,
+    )
+    given: dict[str, Any] = {"unscored_classes": "Unsure"}
+    if name in MODELS:
+        given |= {"loss": 1e-5, "diverged": False}
+    write_metrics(paths.metrics(name), metrics.model_copy(update=given))
+    new = {"auc_low": accuracy, "auc_high": accuracy + 0.3, "by": "subject"}
+    write_metrics(paths.new_subject_metrics(name), metrics.model_copy(update=new))
+
+
+def list_leads(page: str) -> list[str]:
+    return re.findall(r'<p class="lead">(.*?)</p>', page)
+
+
+def test_report_names_the_data(page: str) -> None:
     assert "<title>Made-up images: report</title>" in page
-    new, given = re.findall(r'<p class="lead">(.*?)</p>', page)
+
+
+def test_report_leads_with_the_highest_auc_on_new_subjects(page: str) -> None:
     # Of small, majority and nearest_neighbour, the last has the highest AUC.
+    new, _ = list_leads(page)
     expected = ["nearest_neighbour", "0.7500", "0.5500", "0.8500", "0.4000", "0.5", "0.4000"]
     assert re.findall(r"\d\.\d+|nearest_neighbour", new) == expected
+
+
+def test_report_leads_with_the_best_model_on_the_given_split(page: str) -> None:
+    _, given = list_leads(page)
     assert re.findall(r"\d\.\d+|conv_\w+", given) == ["conv_hot", "0.5300"]
+
+
+def test_report_leads_with_the_leakage_in_escaped_text(page: str) -> None:
+    _, given = list_leads(page)
     assert given.endswith("&lt;They leak.&gt;")
+
+
+def test_report_counts_the_rows(page: str) -> None:
     assert "18 training and 4 test rows" in page
-    assert "leave out Unsure." in page
     assert table(page, "Rows by class")["Sane"] == ["6", "1"]
+
+
+def test_report_names_the_classes_left_out(page: str) -> None:
+    assert "leave out Unsure." in page
+
+
+def test_report_shows_the_known_shares_of_leakage(page: str) -> None:
     assert list(table(page, "Similarity").values())[1:] == [["0.2000"], ["0.2500"]]
+
+
+def test_report_shows_the_metrics_on_the_given_split(page: str) -> None:
     scores = table(page, "Given split")
     assert list(scores) == ["", *MODELS, *BASELINES[:2]]
-    assert scores["conv"] == [
-        *("0.5100", "0.4100", "0.6100", "0.4000", "0.3000", "0.7100", "1.0e-05", "no")
-    ]
-    assert list(table(page, "Cross-validation")) == ["", "small", *BASELINES[:2]]
+    figures = ["0.5100", "0.4100", "0.6100", "0.4000", "0.3000", "0.7100", "1.0e-05", "no"]
+    assert scores["conv"] == figures
+
+
+def test_report_shows_the_metrics_on_new_subjects(page: str) -> None:
+    scores = table(page, "Cross-validation")
+    assert list(scores) == ["", "small", *BASELINES[:2]]
+    assert scores[""][-2:] == ["auc_low", "auc_high"]  # no column of the loss, which none has
+
+
+def test_report_shows_the_pairs_of_both_questions(page: str) -> None:
     assert table(page, "Pairs: subjects")["small"][0] == "majority"
-    of_models = table(page, "Pairs of models")["small"]
-    assert of_models == ["conv", "3", "5", "0.2500", "as good"]
-    ill, sane, unsure = (table(page, "conv: test rows")[name] for name in CLASSES)
-    assert (ill, sane) == (["1", "3", "0", "0.2500"], ["0", "0", "1", "0.0000"])
-    assert unsure == ["0", "0", "0", "-"]
+    assert table(page, "Pairs of models")["small"] == ["conv", "3", "5", "0.2500", "as good"]
+
+
+def test_report_shows_the_confusion_of_each_class(page: str) -> None:
+    rows = table(page, "conv: test rows")
+    assert rows["<Ill>"] == ["1", "3", "0", "0.2500"]
+    assert rows["Sane"] == ["0", "0", "1", "0.0000"]
+    assert rows["Unsure"] == ["0", "0", "0", "-"]
+
+
+def test_report_shades_a_cell_by_its_share_of_the_row(page: str) -> None:
     assert "--share: 0.75" in page
+
+
+def test_report_shows_the_params(page: str) -> None:
     assert paths.PARAMS.read_text() in unescape(page)
+
+
+def test_report_embeds_its_pictures(page: str) -> None:
     data = [b64encode(name.encode()).decode() for name in PICTURES]
     assert re.findall(r'<img src="data:image/png;base64,(.*?)"', page) == data
-    assert not re.search(r'(src|href)="(?!data:|#)', page)  # one file
 
-    # Now no two models differ only in the learning rate.
-    text = paths.PARAMS.read_text().replace("lr: 1e30\n", "lr: 0.01\n")
-    paths.PARAMS.write_text(text)
+
+def test_report_is_one_file(page: str) -> None:
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    assert "<style>" in page
+
+
+def test_report_without_a_group_of_learning_rates_has_no_picture(workspace: Path) -> None:
+    change_params(workspace, {"models.conv_hot.lr": 0.01})
+    write_report_inputs()
     report.main()
-    page = paths.REPORT.read_text()
-    assert b64encode(b"learning_rate").decode() not in page
+    assert b64encode(b"learning_rate").decode() not in paths.REPORT.read_text()

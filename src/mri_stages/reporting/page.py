@@ -1,10 +1,12 @@
-"""Pages, each from a Jinja template of this folder that holds its prose."""
+"""Render pages, each from a Jinja template of this folder that holds its prose."""
 
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mri_stages.reporting.numbers import format_value
 
 
 def render_page(template: str, **values: Any) -> bytes:
@@ -17,14 +19,10 @@ def render_page(template: str, **values: Any) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = format_value
-    environment.filters["embedded"] = lambda png: f"data:image/png;base64,{b64encode(png).decode()}"
+    environment.filters["embedded"] = embed_png
     return environment.get_template(template).render(values).encode()
 
 
-def format_value(value: str | float | None) -> str:
-    """Return a value as text: floats with four decimals, or as 1.0e-08 where these say nothing."""
-    if isinstance(value, float):
-        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.1e}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "-" if value is None else str(value)
+def embed_png(png: bytes) -> str:
+    """Return a picture as the address of an image, so that the page needs no other file."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"

@@ -1,0 +1,133 @@
+"""The report of the pipeline: what its template shows, and the tables made from records."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from mri_stages.reporting.page import render_page
+from mri_stages.storage.arrays import Shape
+from mri_stages.storage.records import Leakage, Metrics, Pair, Prediction
+
+HIDDEN_METRICS = {"unscored_classes", "by"}  # the page says them in sentences
+
+
+@dataclass(frozen=True)
+class ShadedCount:
+    """A cell with a number, shaded by its share of the row."""
+
+    count: int
+    share: float
+
+
+Cell = str | float | None | ShadedCount
+
+
+class Table(NamedTuple):
+    header: list[str]
+    rows: list[tuple[Cell, ...]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results on the given split, or on new subjects."""
+
+    best: str  # name of the best model or baseline
+    best_metrics: Metrics
+    majority: Metrics
+    table: Table
+    pairs: list[Pair]
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """Everything that report.html.jinja shows."""
+
+    title: str  # of the data
+    unit: Literal["subject", "row"]  # what cross-validation counts
+    n_folds: int
+    n_models: int
+    auc_label: str
+    new: Results
+    given: Results
+    leakage_sentence: str
+    leakage_rows: list[tuple[str, float]]
+    has_learning_rates: bool  # whether some models differ in nothing else
+    confusion: dict[str, Table]  # by model
+    raw_folder: str
+    image_shape: Shape
+    n_train_rows: int
+    n_test_rows: int
+    class_rows: list[tuple[str, int, int]]  # class, training rows, test rows
+    pictures: dict[str, bytes]  # PNG, by name
+    params_text: str
+    versions: list[tuple[str, str]]  # of packages
+
+
+def render_report(page: ReportPage) -> bytes:
+    return render_page("report.html.jinja", **vars(page))
+
+
+def build_results(metrics: Mapping[str, Metrics], best: str, pairs: list[Pair]) -> Results:
+    return Results(best, metrics[best], metrics["majority"], build_metrics_table(metrics), pairs)
+
+
+def build_metrics_table(metrics: Mapping[str, Metrics]) -> Table:
+    """Return a row per model, without the columns that are empty."""
+    values_by_name = {
+        name: model_metrics.model_dump(exclude=HIDDEN_METRICS)
+        for name, model_metrics in metrics.items()
+    }
+    columns = [
+        column
+        for column in Metrics.model_fields
+        if any(values.get(column) is not None for values in values_by_name.values())
+    ]
+    rows: list[tuple[Cell, ...]] = [
+        (name, *(values[column] for column in columns)) for name, values in values_by_name.items()
+    ]
+    return Table(["", *columns], rows)
+
+
+def build_confusion_table(predictions: Sequence[Prediction], classes: Sequence[str]) -> Table:
+    """Return a row per actual class: test rows by predicted class, and the recall."""
+    counts = Counter(predictions)
+    rows: list[tuple[Cell, ...]] = []
+    for actual in classes:
+        row_counts = [counts[Prediction(actual, predicted)] for predicted in classes]
+        n_rows = sum(row_counts)
+        cells = [ShadedCount(count, count / max(1, n_rows)) for count in row_counts]
+        recall = counts[Prediction(actual, actual)] / n_rows if n_rows else None
+        rows.append((actual, *cells, recall))
+    return Table(["", *classes, "recall"], rows)
+
+
+def list_leakage_rows(leakage: Leakage) -> list[tuple[str, float]]:
+    """Return the shares of plots/leakage.json that are known, each with what it counts."""
+    labelled: list[tuple[str, Any]] = [
+        ("test rows whose subject also has training rows", leakage.shared_subjects),
+        (
+            "test rows whose nearest training row is of the same subject",
+            leakage.same_subject_neighbour,
+        ),
+        (
+            "rows whose nearest row in all data is of the same subject, of subjects with several "
+            "rows",
+            leakage.nearest_row_of_same_subject,
+        ),
+        (
+            "test rows that the nearest neighbour predicts correctly, on the given split",
+            leakage.nearest_neighbour_given,
+        ),
+        (
+            "rows that it predicts correctly, on random folds of all rows",
+            leakage.nearest_neighbour_random,
+        ),
+    ]
+    return [(label, share) for label, share in labelled if share is not None]
+
+
+def describe_auc(negative_class: str | None) -> str:
+    if negative_class is None:
+        return "macro AUC"
+    return f"AUC of any other class against {negative_class}"

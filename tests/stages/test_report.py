@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from stages import report
-from tests.helpers.params import change_params
+from tests.helpers.params import DEFAULT_PARAMS, change_params
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
@@ -26,7 +26,7 @@ from mri_stages.storage.records import (
 
 pytestmark = pytest.mark.usefixtures("workspace")
 
-MODELS = ("small", "conv", "conv_again", "conv_hot")  # of the params in tests/conftest.py
+MODELS = tuple(DEFAULT_PARAMS["models"])
 PICTURES = (
     *("new_subjects", "accuracy", "roc", "leakage"),
     *("history", "learning_rate", "sample"),

@@ -15,17 +15,34 @@ from mri_stages.storage.dataset import read_info
 FLAT = Path("data/flat")
 
 
-def test_load_writes_each_row_once_and_describes_them(raw: Path) -> None:
+N_ROWS = {"train": 23, "test": 14}
+
+
+@pytest.mark.parametrize("split", N_ROWS)
+def test_load_writes_grey_images_once_as_uint8(raw: Path, split: str) -> None:
     load.main()
-    for split, n_rows in (("train", 23), ("test", 14)):
-        x = load_npy(FLAT / f"x_{split}.npy")
-        assert x.dtype == np.uint8
-        images = torch.load(raw / f"{split}_data.pt")
-        np.testing.assert_array_equal(x / np.float32(255), images[:, 0].flatten(1))
-        for kind, expected in (("y", np.arange(n_rows) % 3), ("subjects", np.arange(n_rows) // 3)):
-            numbers = load_npy(FLAT / f"{kind}_{split}.npy")
-            assert numbers.dtype == np.int64
-            np.testing.assert_array_equal(numbers, expected)
+    rows = load_npy(FLAT / f"x_{split}.npy")
+    images = torch.load(raw / f"{split}_data.pt")
+    assert rows.dtype == np.uint8
+    np.testing.assert_array_equal(rows / np.float32(255), images[:, 0].flatten(1))
+
+
+@pytest.mark.parametrize("split", N_ROWS)
+def test_load_writes_labels_and_subjects(raw: Path, split: str) -> None:
+    load.main()
+    indices = np.arange(N_ROWS[split])
+    np.testing.assert_array_equal(load_npy(FLAT / f"y_{split}.npy"), indices % 3)
+    np.testing.assert_array_equal(load_npy(FLAT / f"subjects_{split}.npy"), indices // 3)
+
+
+@pytest.mark.parametrize("kind", ["y", "subjects"])
+def test_load_writes_integers_of_64_bits(raw: Path, kind: str) -> None:
+    load.main()
+    assert load_npy(FLAT / f"{kind}_train.npy").dtype == np.int64
+
+
+def test_load_describes_the_rows(raw: Path) -> None:
+    load.main()
     assert json.loads((FLAT / "info.json").read_text()) == {
         "image_shape": [3, 36, 40],
         "classes": ["Ill", "Sane", "Unsure"],
@@ -34,24 +51,49 @@ def test_load_writes_each_row_once_and_describes_them(raw: Path) -> None:
     }
 
 
-def test_load_of_another_folder_replaces_all_outs_or_none(raw: Path) -> None:
-    load.main()
+def replace_raw(raw: Path) -> torch.Tensor:
+    """Replace the raw folder by one without ids, whose last test row is not grey; return test."""
     shutil.rmtree(raw)
     write_raw(raw, shape=(3, 9, 7), classes=("a", "b"), subjects=False)
-    images = torch.load(raw / "test_data.pt")
-    images[13, 2, 3, 3] = 0.123  # one channel of the last row
+    images: torch.Tensor = torch.load(raw / "test_data.pt")
+    images[13, 2, 3, 3] = 0.123
     torch.save(images, raw / "test_data.pt")
+    return images
+
+
+def test_load_again_removes_old_subjects(raw: Path) -> None:
+    load.main()
+    replace_raw(raw)
     load.main()
     assert not list(FLAT.glob("subjects_*"))
+
+
+def test_load_stores_all_channels_for_one_such_row(raw: Path) -> None:
+    images = replace_raw(raw)
+    load.main()
     np.testing.assert_array_equal(load_npy(FLAT / "x_test.npy"), images.flatten(1))
 
-    good = {path.name: path.read_bytes() for path in FLAT.iterdir()}
-    images = images.double()
-    images[9, 2, 5, 5] = 1e39  # beyond float32's range
+
+@pytest.fixture
+def wrong_row(raw: Path) -> Path:
+    """Return a raw folder that was loaded, and has a value beyond float32 since then."""
+    load.main()
+    images = torch.load(raw / "test_data.pt").double()
+    images[9, 2, 5, 5] = 1e39
     torch.save(images, raw / "test_data.pt")
+    return raw
+
+
+def test_load_names_the_row_beyond_float32(wrong_row: Path) -> None:
     with pytest.raises(InputError, match=r"test_data.pt: row 9 "):
         load.main()
-    assert {path.name: path.read_bytes() for path in FLAT.iterdir()} == good
+
+
+def test_load_that_fails_keeps_the_old_outs(wrong_row: Path) -> None:
+    old_files = {path.name: path.read_bytes() for path in FLAT.iterdir()}
+    with pytest.raises(InputError):
+        load.main()
+    assert {path.name: path.read_bytes() for path in FLAT.iterdir()} == old_files
 
 
 def test_load_with_unseen_classes_says_so_in_an_ascii_terminal_too(

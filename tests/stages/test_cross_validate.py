@@ -17,16 +17,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tests.helpers.params import change_params
 from tests.helpers.project import REPO
-from tests.helpers.stages import RunStage, call_stage
+from tests.helpers.stages import RunStage, call_stage, copy_environment
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
-from mri_stages.models import make_network
+from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.predictions import read_predictions
-from mri_stages.training.loop import train
-from mri_stages.training.validation import choose_validation_rows
+from mri_stages.training.fit import fit
 
-N_TRAIN, CLASSES = 60, ["Ill", "Sane"]
+N_TRAIN = 60
+CLASSES = ["Ill", "Sane"]
 RNG = np.random.default_rng(0)
 SUBJECTS = RNG.permutation(np.arange(90) % 18)
 Y = (SUBJECTS % 3 == 0).astype(np.int64)
@@ -49,61 +49,61 @@ def write_flat(folder: Path, subjects: bool) -> None:
     (folder / "data/flat/info.json").write_text(json.dumps(info))
 
 
+@pytest.mark.slow
 def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path) -> None:
     """With full batches and many steps it is a logistic regression without a penalty."""
     for folder in ("src", "stages"):  # a copy of `stages` runs the `src` beside it
         shutil.copytree(REPO / folder, flat / folder)
-    (flat / "src/mri_stages/models/linear.py").write_text(
+    (flat / "src/mri_stages/models/linear_network.py").write_text(
         "from torch import nn\n\n\ndef make_network(shape, n_classes):\n"
         "    return nn.Sequential(nn.Flatten(), nn.Linear(12, n_classes))\n"
     )
-    changes = {
-        "train.epochs": 1500,
-        "models.small": {"arch": "linear", "lr": 0.3, "batch_size": 100},
-        "cross_validation.models.small": "linear",
-    }
-    change_params(flat, changes)
-    done = subprocess.run(
-        [sys.executable, "-m", "stages.cross_validate", "small"], cwd=flat, stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": f"{flat}/src{os.pathsep}{flat}{os.pathsep}{REPO}"},
-    )  # fmt: skip
-    assert done.returncode == 0
-    found = read_predictions(flat / paths.folds("small"), CLASSES)
+    copy_environment(flat)
+    change_params(
+        flat,
+        {
+            "train.epochs": 1500,
+            "models.small": {"arch": "linear_network", "lr": 0.3, "batch_size": 100},
+            "cross_validation.models": {"small": "linear_network"},
+        },
+    )
+    path = os.pathsep.join([f"{flat}/src", str(flat), str(REPO)])
+    command = [sys.executable, "-m", "stages.cross_validate", "small"]
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run(command, cwd=flat, env=environment, stdout=subprocess.PIPE, check=True)
+
+    predictions = read_predictions(flat / paths.folds("small"), CLASSES)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=np.inf, tol=1e-8))
     options = {"groups": SUBJECTS, "cv": FOLDS, "method": "predict_proba"}
     expected = cross_val_predict(model, X / 255, Y, **options)
-    np.testing.assert_allclose(found.probabilities, expected, atol=2e-3)
-    assert found.rows.tolist() == list(range(90))
-    for number, (_, test) in enumerate(FOLDS.split(X, Y, SUBJECTS)):
-        assert found.folds is not None
-        assert (found.folds[test] == number).all()
+    np.testing.assert_allclose(predictions.probabilities, expected, atol=2e-3)
 
 
-def test_cross_validate_scales_and_trains_each_fold_on_its_own_rows(flat: Path) -> None:
+def test_cross_validate_names_rows_and_folds(flat: Path) -> None:
+    call_stage(flat, "cross_validate", "small")
+    predictions = read_predictions(flat / paths.folds("small"), CLASSES)
+    assert predictions.rows.tolist() == list(range(90))
+    assert predictions.folds is not None
+    for fold, (_, test_indices) in enumerate(FOLDS.split(X, Y, SUBJECTS)):
+        assert (predictions.folds[test_indices] == fold).all()
+
+
+def test_cross_validate_trains_each_fold_on_its_own_rows(flat: Path) -> None:
     change_params(flat, {"train.shuffle": True, "train.validation": 0.4})
     call_stage(flat, "cross_validate", "small")
-    found = read_predictions(flat / paths.folds("small"), CLASSES)
-    recipe = read_params(flat / "params.yaml").models["small"]
-    for fitted, test in FOLDS.split(X, Y, SUBJECTS):
-        order = np.random.default_rng(0).permutation(fitted)
-        scaler = StandardScaler().fit(X[order] / 255)
-        x, x_test = (
-            torch.from_numpy(np.tile(scaler.transform(X[rows] / 255), 3)).float().view(-1, 3, 2, 2)
-            for rows in (order, test)
-        )
-        held_out = choose_validation_rows(recipe, Y[order], SUBJECTS[order], CLASSES)
-        assert held_out is not None
-        network = make_network("simple_nn2", (3, 2, 2), 2, recipe.seed)
-        train(
-            network,
-            x,
-            torch.from_numpy(Y[order]),
-            recipe,
-            validation_mask=torch.from_numpy(held_out),
-        )
+    predictions = read_predictions(flat / paths.folds("small"), CLASSES)
+    model = read_params(flat / "params.yaml").models["small"]
+    info = Info(image_shape=(3, 2, 2), classes=CLASSES, counts={})
+    for indices, test_indices in FOLDS.split(X, Y, SUBJECTS):
+        train_indices = np.random.default_rng(0).permutation(indices)
+        scaler = StandardScaler().fit(X[train_indices] / 255)
+        scaled = np.tile(scaler.transform(X / 255), 3).reshape(-1, 3, 2, 2).astype(np.float32)
+        data = LabelledImages(scaled[train_indices], Y[train_indices], SUBJECTS[train_indices])
+        network = fit(model, data, info).network
         with torch.no_grad():
-            expected = network.eval()(x_test).softmax(1)
-        np.testing.assert_allclose(found.probabilities[test], expected, rtol=1e-3, atol=1e-5)
+            expected = network.eval()(torch.from_numpy(scaled[test_indices])).softmax(1)
+        probabilities = predictions.probabilities[test_indices]
+        np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_cross_validate_resumes_after_its_finished_folds(
@@ -159,15 +159,24 @@ def test_cross_validate_without_ids_says_that_folds_are_by_row(
     assert metrics["accuracy"] == pytest.approx(found.correct.mean())
 
 
-def test_cross_validate_and_summarise_name_what_is_wrong(
+def test_cross_validate_names_a_model_that_is_not_its_own(
     flat: Path, stage_error: Callable[..., str]
 ) -> None:
     assert "conv" in stage_error("cross_validate", "conv", status=2)  # only in models
-    change_params(flat, {"evaluation.negative_class": "Unsure"})
-    (flat / "data/folds").mkdir()
-    (flat / "data/folds/small.csv").write_text("row,subject,actual,p_Ill,p_Sane,fold\n")
-    assert "negative_class" in stage_error("summarise", "small")
-    change_params(flat, {"evaluation.negative_class": None})
-    assert "data/folds/small.csv" in stage_error("summarise", "small")
+
+
+def test_cross_validate_names_too_many_folds(flat: Path, stage_error: Callable[..., str]) -> None:
     change_params(flat, {"cross_validation.folds": 19})
     assert "cross_validation.folds" in stage_error("cross_validate", "small")
+
+
+@pytest.mark.parametrize(
+    ("negative_class", "named"), [("Unsure", "negative_class"), (None, "data/folds/small.csv")]
+)
+def test_summarise_names_what_is_wrong(
+    flat: Path, stage_error: Callable[..., str], negative_class: str | None, named: str
+) -> None:
+    change_params(flat, {"evaluation.negative_class": negative_class})
+    (flat / "data/folds").mkdir()
+    (flat / "data/folds/small.csv").write_text("row,subject,actual,p_Ill,p_Sane,fold\n")
+    assert named in stage_error("summarise", "small")

@@ -1,3 +1,5 @@
+"""stages/evaluate.py against the logits of the network, on made-up test rows."""
+
 import json
 import math
 from pathlib import Path
@@ -8,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 from stages import evaluate
-from tests.conftest import PARAMS
+from tests.helpers.params import write_params
 from torch import nn
 
 from mri_stages import paths
@@ -24,17 +26,23 @@ CLASSES = ["Ill", "Sane", "Unsure"]
 LABELS = np.arange(14) % 2
 SUBJECTS = np.arange(14) // 3
 X = np.random.default_rng(0).normal(size=(14, 20)).astype(np.float32)  # of equal channels
-WEIGHTS, METRICS = paths.weights("small"), paths.metrics("small")
-OUTS = (METRICS, paths.confusion("small"), paths.predictions("small"), paths.roc("small"))
+WEIGHTS = paths.weights("small")
+METRICS = paths.metrics("small")
+CONFUSION = paths.confusion("small")
+PREDICTIONS = paths.predictions("small")
+ROC = paths.roc("small")
 
 
 @pytest.fixture
 def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     """The network whose weights are in the workspace, beside test rows."""
     monkeypatch.setattr("sys.argv", ["evaluate", "small"])
-    for file, values in (("scaled/x", X), ("flat/y", LABELS), ("flat/subjects", SUBJECTS)):
-        Path(f"data/{file}").parent.mkdir(parents=True, exist_ok=True)
-        np.save(f"data/{file}_test.npy", values)
+    arrays = {"scaled/x": X, "flat/y": LABELS, "flat/subjects": SUBJECTS}
+    for file, values in arrays.items():
+        path = Path(f"data/{file}_test.npy")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, values)
+    np.save("data/flat/subjects_train.npy", SUBJECTS)
     info = {"image_shape": [3, 5, 4], "classes": CLASSES, "counts": {}}
     Path("data/flat/info.json").write_text(json.dumps(info))
     network = make_network("simple_nn2", (3, 5, 4), 3, seed=7)
@@ -42,52 +50,79 @@ def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     return network
 
 
-def evaluated() -> dict[str, Any]:
+def run_evaluate() -> dict[str, Any]:
     evaluate.main()
     metrics: dict[str, Any] = json.loads(METRICS.read_text())
     return metrics
 
 
-@pytest.mark.parametrize("ids_known", [True, False])
-def test_evaluate_scores_the_test_rows(network: nn.Module, ids_known: bool) -> None:
-    if not ids_known:
-        Path("data/flat/subjects_test.npy").unlink()
-    metrics = evaluated()
+def compute_logits(network: nn.Module) -> torch.Tensor:
     with torch.no_grad():
-        logits = network(torch.from_numpy(np.tile(X, 3)).view(14, 3, 5, 4))
+        logits: torch.Tensor = network(torch.from_numpy(np.tile(X, 3)).view(14, 3, 5, 4))
+    return logits
+
+
+def test_evaluate_scores_the_test_rows(network: nn.Module) -> None:
+    logits = compute_logits(network)
     predicted = logits.argmax(1).numpy()
-    interval = compute_accuracy_interval(predicted == LABELS, SUBJECTS if ids_known else None)
     recalls = [(predicted[label == LABELS] == label).mean() for label in (0, 1)]
-    loss = nn.functional.cross_entropy(logits, torch.from_numpy(LABELS))
     p = logits.softmax(1).numpy()
     aucs = [roc_auc_score(label == LABELS, p[:, label]) for label in (0, 1)]
-    del metrics["macro_f1"]
-    assert metrics == {
-        "accuracy": pytest.approx((predicted == LABELS).mean()),
-        **dict(zip(("ci_low", "ci_high"), interval, strict=True)),
-        "balanced_accuracy": pytest.approx(np.mean(recalls)),
-        "auc": pytest.approx(np.mean(aucs)),
-        "loss": pytest.approx(float(loss), rel=1e-5),
-        "diverged": False,
-        "unscored_classes": "Unsure",
-    }
-    table = [f"{CLASSES[a]},{CLASSES[p]}" for a, p in zip(LABELS, predicted, strict=True)]
-    assert OUTS[1].read_text().splitlines() == ["actual,predicted", *table]
-    found = read_predictions(OUTS[2], CLASSES)
-    np.testing.assert_allclose(found.probabilities, p, rtol=1e-4)
-    assert (found.subjects is not None) is ids_known
-    assert {point.name for point in read_csv(OUTS[3], RocPoint)} == {"Ill", "Sane"}
+    loss = nn.functional.cross_entropy(logits, torch.from_numpy(LABELS))
+
+    metrics = run_evaluate()
+    assert metrics["accuracy"] == pytest.approx((predicted == LABELS).mean())
+    assert metrics["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert metrics["auc"] == pytest.approx(np.mean(aucs))
+    assert metrics["loss"] == pytest.approx(float(loss), rel=1e-5)
+    assert metrics["diverged"] is False
 
 
-def test_evaluate_with_a_negative_class_scores_any_other_class_against_it(
-    network: nn.Module,
-) -> None:
-    text = PARAMS.replace("negative_class: null", "negative_class: Sane")
-    Path("params.yaml").write_text(text)
-    with torch.no_grad():
-        p = network(torch.from_numpy(np.tile(X, 3)).view(14, 3, 5, 4)).softmax(1)
-    assert evaluated()["auc"] == pytest.approx(roc_auc_score(LABELS != 1, 1 - p[:, 1]))
-    Path("params.yaml").write_text(text.replace("Sane", "sane"))
+@pytest.mark.parametrize("ids_known", [True, False])
+def test_evaluate_gives_the_interval_of_subjects(network: nn.Module, ids_known: bool) -> None:
+    if not ids_known:
+        for split in ("train", "test"):
+            Path(f"data/flat/subjects_{split}.npy").unlink()
+    correct = compute_logits(network).argmax(1).numpy() == LABELS
+    interval = compute_accuracy_interval(correct, SUBJECTS if ids_known else None)
+    metrics = run_evaluate()
+    assert (metrics["ci_low"], metrics["ci_high"]) == interval
+
+
+def test_evaluate_names_classes_without_rows(network: nn.Module) -> None:
+    assert run_evaluate()["unscored_classes"] == "Unsure"
+
+
+def test_evaluate_writes_the_confusion_of_each_row(network: nn.Module) -> None:
+    run_evaluate()
+    predicted = compute_logits(network).argmax(1).tolist()
+    pairs = zip(LABELS.tolist(), predicted, strict=True)
+    lines = [f"{CLASSES[actual]},{CLASSES[label]}" for actual, label in pairs]
+    assert CONFUSION.read_text().splitlines() == ["actual,predicted", *lines]
+
+
+def test_evaluate_writes_the_probabilities(network: nn.Module) -> None:
+    run_evaluate()
+    predictions = read_predictions(PREDICTIONS, CLASSES)
+    expected = compute_logits(network).softmax(1)
+    np.testing.assert_allclose(predictions.probabilities, expected, rtol=1e-4)
+    assert predictions.subjects is not None
+    assert predictions.subjects.tolist() == SUBJECTS.tolist()
+
+
+def test_evaluate_writes_a_roc_curve_of_each_class_with_rows(network: nn.Module) -> None:
+    run_evaluate()
+    assert {point.name for point in read_csv(ROC, RocPoint)} == {"Ill", "Sane"}
+
+
+def test_evaluate_scores_any_other_class_against_a_negative_one(network: nn.Module) -> None:
+    write_params(Path(), {"evaluation.negative_class": "Sane"})
+    p_negative = compute_logits(network).softmax(1)[:, 1]
+    assert run_evaluate()["auc"] == pytest.approx(roc_auc_score(LABELS != 1, 1 - p_negative))
+
+
+def test_evaluate_names_an_unknown_negative_class(network: nn.Module) -> None:
+    write_params(Path(), {"evaluation.negative_class": "sane"})
     with pytest.raises(InputError, match="negative_class"):
         evaluate.main()
 
@@ -96,10 +131,10 @@ def test_evaluate_marks_runs_that_diverged(network: nn.Module) -> None:
     for parameter in network.parameters():
         nn.init.constant_(parameter, math.nan)
     save_weights(WEIGHTS, network)
-    metrics = evaluated()
+    metrics = run_evaluate()
     assert (metrics["diverged"], "loss" in metrics, "auc" in metrics) == (True, False, False)
     assert metrics["accuracy"] == 1 / 2  # every prediction is class 0
-    assert read_csv(OUTS[3], RocPoint, least=0) == []
+    assert read_csv(ROC, RocPoint, least=0) == []
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, Path("data/scaled/x_test.npy")])
@@ -107,4 +142,4 @@ def test_evaluate_of_a_bad_input_writes_nothing(network: nn.Module, file: Path) 
     file.write_bytes(b"no such thing")
     with pytest.raises(InputError, match=str(file)):
         evaluate.main()
-    assert not any(path.exists() for path in OUTS)
+    assert not any(path.exists() for path in (METRICS, CONFUSION, PREDICTIONS, ROC))

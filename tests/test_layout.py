@@ -28,8 +28,8 @@ ALLOWED = {
     "export": BASE | {"preprocessing", "models", "training", "ingest"},
     "orchestration": BASE,
     "notebook": {"storage"},
-    "commands": BASE | {"ingest", "preprocessing", "models", "training", "evaluation", "export",
-                        "orchestration"},
+    "commands": BASE | {"ingest", "preprocessing", "models", "training", "evaluation", "reporting",
+                        "export", "orchestration"},
 }  # fmt: skip
 
 

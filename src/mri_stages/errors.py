@@ -1,6 +1,5 @@
 """Errors that end a command in one line, and the exit statuses of every command."""
 
-import re
 from typing import ClassVar
 
 BAD_INPUT_STATUS = 1
@@ -10,10 +9,6 @@ NO_MEMORY_STATUS = 75  # EX_TEMPFAIL of sysexits.h: it may work when other proce
 # PyTorch has a class of its own for a full GPU, and none for a full main memory. These are the
 # words of PyTorch, cuBLAS and cuDNN.
 NO_MEMORY_WORDS = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
-
-# Matches the output of a stage that ran out of memory (137: killed by the kernel).
-# For orchestration, until it reads the status alone.
-HAD_NO_MEMORY = re.compile(r"exited with (-9|137|75)")
 
 
 class InputError(Exception):

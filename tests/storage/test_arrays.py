@@ -55,3 +55,15 @@ def test_row_slices_cover_each_row_once_in_order(n_rows: int, row_bytes: int) ->
     slices = list(arrays.iterate_chunks(n_rows, row_bytes, "test"))
     assert [i for part in slices for i in range(n_rows)[part]] == list(range(n_rows))
     assert all((part.stop - part.start) * row_bytes <= max(2**20, row_bytes) for part in slices)
+
+
+def test_select_rows_of_both_parts_in_any_order() -> None:
+    parts = [np.arange(6).reshape(3, 2), np.arange(100, 104).reshape(2, 2)]
+    rows = arrays.select_rows(parts, np.array([4, 0, 3, 2, 4]))
+    assert rows.tolist() == [[102, 103], [0, 1], [100, 101], [4, 5], [102, 103]]
+
+
+def test_select_rows_is_a_copy() -> None:
+    part = np.zeros((2, 2))
+    arrays.select_rows([part], np.array([0]))[:] = 1
+    assert part.sum() == 0

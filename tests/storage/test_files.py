@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from tests.helpers.stages import make_environment
 
 from mri_stages.errors import InputError
 from mri_stages.storage.files import (
@@ -78,3 +79,31 @@ def test_reading_other_content_names_the_file(tmp_path: Path, file: str, text: s
         (tmp_path / file).write_text(text)
     with pytest.raises(InputError, match=file):
         (read_json if file == "a.json" else read_csv)(tmp_path / file, Row)
+
+
+WRITE_TOO_MUCH = """
+import resource, signal, sys
+from pathlib import Path
+from mri_stages.console import run_command
+from mri_stages.storage.files import write_bytes
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+run_command(lambda: write_bytes(Path("out"), b"0" * 2000))
+"""
+
+
+def test_write_beyond_ulimit_names_the_file_and_the_limit(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    process = subprocess.run(
+        [sys.executable, "-c", WRITE_TOO_MUCH],
+        cwd=tmp_path,
+        env=make_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 1
+    assert process.stderr.startswith("error: out: ")
+    assert "2,000 bytes" in process.stderr
+    assert "ulimit -f" in process.stderr
+    assert list(tmp_path.iterdir()) == []

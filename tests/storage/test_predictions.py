@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from mri_stages.errors import InputError
-from mri_stages.storage.predictions import Predictions, read_predictions, write_predictions
+from mri_stages.storage.predictions import (
+    Predictions,
+    average_by_subject,
+    read_predictions,
+    write_predictions,
+)
 
 CLASSES = ["no, none", "y"]  # a comma, as in any CSV
 FOUND = Predictions(
@@ -41,3 +46,29 @@ def test_predictions_of_other_classes_name_the_file(tmp_path: Path) -> None:
 def test_predictions_count_nan_as_class_0() -> None:
     assert FOUND.predicted.tolist() == [1, 0, 1]
     assert FOUND.correct.tolist() == [True, True, True]
+
+
+def test_predicted_is_the_class_of_a_row() -> None:
+    predictions = Predictions(
+        rows=np.arange(3),
+        subjects=None,
+        labels=np.array([1, 0, 1]),
+        probabilities=np.array([[0.1, 0.9], [0.8, 0.2], [0.7, 0.3]], np.float32),
+    )
+    assert predictions.predicted.tolist() == [1, 0, 0]
+    assert predictions.correct.tolist() == [True, True, False]
+
+
+def test_average_by_subject_is_the_mean_of_its_rows() -> None:
+    predictions = Predictions(
+        rows=np.arange(4),
+        subjects=np.array([7, 5, 7, 5]),
+        labels=np.array([1, 0, 1, 0]),
+        probabilities=np.array([[0.5, 0.5], [1, 0], [0, 1], [0.5, 0.5]], np.float32),
+        folds=np.array([1, 0, 1, 0]),
+    )
+    means = average_by_subject(predictions)
+    assert means.probabilities.tolist() == [[0.75, 0.25], [0.25, 0.75]]
+    np.testing.assert_equal(means.subjects, [5, 7])
+    np.testing.assert_equal(means.labels, [0, 1])
+    np.testing.assert_equal(means.folds, [0, 1])

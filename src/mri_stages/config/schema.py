@@ -1,4 +1,4 @@
-"""The schema of params.yaml: what it may hold, and a one-line error that says what it may not."""
+"""Schema of params.yaml, with one-line errors."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -7,11 +7,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
-FILES = (Path(__file__).parents[1] / "models").glob("*.py")
-ARCHITECTURES = sorted({path.stem for path in FILES} - {"__init__", "layers"})
 
 
-def _is_a_file(arch: str) -> str:
+def list_architectures() -> list[str]:
+    """Return the names of the files in src/mri_stages/models that define an architecture."""
+    folder = Path(__file__).parents[1] / "models"
+    return sorted({path.stem for path in folder.glob("*.py")} - {"__init__", "layers"})
+
+
+ARCHITECTURES = list_architectures()
+
+
+def check_architecture(arch: str) -> str:
+    """Return the name; ValueError that lists the architectures if there is no such file."""
     if arch not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)
         raise ValueError(
@@ -20,16 +28,18 @@ def _is_a_file(arch: str) -> str:
     return arch
 
 
-def _each_once(values: list[Any]) -> list[Any]:
-    if twice := [value for value in values if values.count(value) > 1]:
-        raise ValueError(f"{twice[0]!r} occurs more than once, expected each value once")
+def check_distinct(values: list[Any]) -> list[Any]:
+    """Return the values; ValueError that names the first that occurs more than once."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} occurs more than once, expected each value once")
     return values
 
 
 Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 BatchSize = Annotated[int, Field(ge=1)]
-EachOnce = (AfterValidator(_each_once), Field(min_length=1))
+DISTINCT_VALUES = (AfterValidator(check_distinct), Field(min_length=1))
 
 
 class Group(BaseModel):
@@ -42,7 +52,7 @@ class Group(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _keys_are_known(cls, values: Any) -> Any:
+    def check_keys(cls, values: Any) -> Any:
         """Fail before a misspelt key is reported as missing."""
         for key in values if isinstance(values, dict) else []:
             if key not in cls.model_fields:
@@ -119,7 +129,7 @@ class Recipe(Train):
     """rows per step; the smaller last batch is kept"""
 
     @model_validator(mode="after")
-    def _keys_go_together(self) -> Self:
+    def check_combinations(self) -> Self:
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(
                 f"momentum is {self.momentum:g}, expected 0, since optimizer is {self.optimizer}"
@@ -135,18 +145,18 @@ class Recipe(Train):
 class Model(Recipe):
     """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
 
-    arch: Annotated[str, AfterValidator(_is_a_file)]
+    arch: Annotated[str, AfterValidator(check_architecture)]
     """the file `src/mri_stages/models/ARCH.py`. M may hold any key of `train` too, for this model
     alone"""
 
 
 class Study(Group):
-    seeds: Annotated[list[Seed], *EachOnce]
+    seeds: Annotated[list[Seed], *DISTINCT_VALUES]
     """every value is trained with each of them"""
 
 
 class SeedStudy(Study):
-    models: Annotated[list[str], *EachOnce]
+    models: Annotated[list[str], *DISTINCT_VALUES]
     """names under `models`"""
 
 
@@ -154,21 +164,21 @@ class LearningRateStudy(Study):
     model: str
     """a name under `models`"""
     # As DVC sees them: 10 names the stage and file 10, not 10.0.
-    values: Annotated[list[Annotated[int | float, Field(gt=0, le=1e30)]], *EachOnce]
+    values: Annotated[list[Annotated[int | float, Field(gt=0, le=1e30)]], *DISTINCT_VALUES]
     """learning rates, above 0"""
 
 
 class BatchSizeStudy(Study):
     model: str
     """a name under `models`"""
-    values: Annotated[list[BatchSize | Literal["all"]], *EachOnce]
+    values: Annotated[list[BatchSize | Literal["all"]], *DISTINCT_VALUES]
     """rows per step; `all` is a batch of every training row"""
 
 
 class LeakageStudy(Study):
     model: str
     """a name under `models`"""
-    shares: Annotated[list[Annotated[int, Field(ge=0, le=100)]], *EachOnce]
+    shares: Annotated[list[Annotated[int, Field(ge=0, le=100)]], *DISTINCT_VALUES]
     """per cent of the test subjects that also train"""
 
 
@@ -210,7 +220,7 @@ class Params(Group):
 
     @model_validator(mode="before")
     @classmethod
-    def _models_take_the_keys_of_train(cls, values: Any) -> Any:
+    def copy_train_into_models(cls, values: Any) -> Any:
         match values:
             case {"train": dict(train), "models": dict(models)}:
                 full = {k: train | v if isinstance(v, dict) else v for k, v in models.items()}
@@ -218,7 +228,7 @@ class Params(Group):
         return values
 
     @model_validator(mode="after")
-    def _names_are_of_models(self) -> Self:
+    def check_names(self) -> Self:
         studies = self.studies
         named = [
             *((f"cross_validation.models.{name}", name) for name in self.cross_validation.models),
@@ -233,7 +243,8 @@ class Params(Group):
                 known = ", ".join(self.models)
                 raise ValueError(f"{key}: {name!r} is not under `models`, expected one of {known}")
         for name, arch in self.cross_validation.models.items():
-            if arch != (expected := self.models[name].arch):
+            expected = self.models[name].arch
+            if arch != expected:
                 key = f"cross_validation.models.{name}"
                 raise ValueError(f"{key} is {arch!r}, expected {expected!r}, as under `models`")
         for name in BASELINES:

@@ -15,6 +15,7 @@ from tests.helpers.project import SHARED_SLICES
 from tests.helpers.raw_folders import write_raw
 from tests.helpers.reference import require_reference
 from tests.helpers.stages import Completed, RunStage, copy_environment, list_files, run_stage_in
+from tests.helpers.trained_project import write_trained_project
 
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other
 
@@ -74,3 +75,11 @@ def raw(workspace: Path) -> Path:
     """Return a good raw folder in the workspace, to run on or to damage."""
     write_raw(workspace / "data/raw")
     return workspace / "data/raw"
+
+
+@pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a trained and exported model; tests that change it take a copy."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_trained_project(folder)
+    return folder

@@ -16,33 +16,54 @@ from mri_stages.storage.records import (
     read_new_subject_metrics,
 )
 
-ROW = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}".format  # a longer name is cut
+# A longer name is cut.
+format_row = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}".format
+LINE_WIDTH = 110
 
 
 def main(argv: Sequence[str]) -> None:
     OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
     params = read_params()
-    new = read_new_subject_metrics(params)
-    by, folds = new["majority"].by, params.cross_validation.folds
-    print_table(f"New {by}s: {folds} folds of all rows", new)
+    new_metrics = read_new_subject_metrics(params)
+    unit = new_metrics["majority"].by
+
+    print_table(f"New {unit}s: {params.cross_validation.folds} folds of all rows", new_metrics)
     print_table("Given split: test rows", read_given_metrics(params))
-    print(f"\n{textwrap.fill(read_json(paths.LEAKAGE, Leakage).sentence, 110)}")
-    if subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet", "dvc.yaml"]).returncode:
+    leakage = read_json(paths.LEAKAGE, Leakage)
+    print(f"\n{textwrap.fill(leakage.sentence, LINE_WIDTH)}")
+    if has_old_results():
         print("warning: some of these results are old; mri-stages repro renews them")
 
 
-def print_table(title: str, metrics: Mapping[str, Metrics]) -> None:
+def has_old_results() -> bool:
+    """Return whether DVC would run a stage of dvc.yaml again."""
+    status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet", "dvc.yaml"])
+    return status.returncode != 0
+
+
+def print_table(title: str, metrics_by_model: Mapping[str, Metrics]) -> None:
     print(f"\n{title}")
-    print(ROW("", "accuracy, 95 % interval", "balanced", "macro F1", "AUC", "loss"))
-    for name, found in metrics.items():
-        accuracy = number(found.accuracy, found.ci_low, found.ci_high)
-        auc = number(found.auc, found.auc_low, found.auc_high)
-        cells = (number(value) for value in (found.balanced_accuracy, found.macro_f1))
-        loss = "diverged" if found.diverged else number(found.loss)
-        print(ROW(name, accuracy, *cells, auc, loss))
+    print(format_row("", "accuracy, 95 % interval", "balanced", "macro F1", "AUC", "loss"))
+    for name, metrics in metrics_by_model.items():
+        loss = number(metrics.loss)
+        if metrics.diverged:
+            loss = "diverged"
+        print(
+            format_row(
+                name,
+                number(metrics.accuracy, metrics.ci_low, metrics.ci_high),
+                number(metrics.balanced_accuracy),
+                number(metrics.macro_f1),
+                number(metrics.auc, metrics.auc_low, metrics.auc_high),
+                loss,
+            )
+        )
 
 
 def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """Return a figure, with its interval if it has one."""
-    text = "-" if value is None else f"{value:z.3f}"
-    return text if low is None else f"{text} ({low:.3f} to {high:.3f})"
+    if value is None:
+        return "-"
+    if low is None:
+        return f"{value:z.3f}"
+    return f"{value:z.3f} ({low:.3f} to {high:.3f})"

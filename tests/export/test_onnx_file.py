@@ -1,0 +1,59 @@
+"""The ONNX file of a small network with its scaler."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from mri_stages.export.onnx_file import ScaledNetwork, encode_onnx, open_onnx, run_onnx
+
+IMAGE_SHAPE = (1, 4, 5)
+
+
+@pytest.fixture(scope="module")
+def network() -> ScaledNetwork:
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(20, 3))
+    return ScaledNetwork(layers, torch.rand(IMAGE_SHAPE), 1 + torch.rand(IMAGE_SHAPE)).eval()
+
+
+@pytest.fixture(scope="module")
+def onnx_file(network: ScaledNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    path.write_bytes(encode_onnx(network, IMAGE_SHAPE))
+    return path
+
+
+@pytest.mark.parametrize("n_images", [1, 5])
+def test_onnx_gives_the_outputs_of_the_network(
+    network: ScaledNetwork, onnx_file: Path, n_images: int
+) -> None:
+    images = torch.rand(n_images, *IMAGE_SHAPE)
+    with torch.no_grad():
+        expected = network(images)
+    for output, tensor in zip(
+        run_onnx(open_onnx(onnx_file), images.numpy()), expected, strict=True
+    ):
+        np.testing.assert_allclose(output, tensor.numpy(), atol=1e-6)
+
+
+def test_network_describes_the_scaled_pixels(network: ScaledNetwork) -> None:
+    images = torch.rand(4, *IMAGE_SHAPE)
+    with torch.no_grad():
+        probabilities, mean, deviation = network(images)
+        logits = network.network((images - network.mean) / network.scale)
+    scaled = ((images - network.mean) / network.scale).numpy().reshape(4, -1)
+    np.testing.assert_allclose(probabilities, logits.softmax(1))
+    np.testing.assert_allclose(mean, scaled.mean(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(deviation, scaled.std(axis=1), rtol=1e-4)
+
+
+def test_onnx_file_is_valid(onnx_file: Path) -> None:
+    onnx.checker.check_model(onnx.load(onnx_file))
+
+
+def test_onnx_file_names_no_source_file(onnx_file: Path) -> None:
+    assert b".py" not in onnx_file.read_bytes()

@@ -1,0 +1,98 @@
+"""Trained models of params.yaml and of export folders, as Python functions."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.helpers.params import change_params
+from tests.helpers.stages import call_stage
+from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, TEST_TENSOR
+
+import mri_stages
+from mri_stages import paths
+from mri_stages.errors import InputError
+from mri_stages.export.trained_model import load_model, predict
+from mri_stages.storage.predictions import read_predictions
+
+
+@pytest.fixture
+def project(trained_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(trained_project)
+    return trained_project
+
+
+def write_range(folder: Path, pixel_range: list[float]) -> None:
+    """Change the range of the training pixels in an export folder."""
+    description = json.loads((folder / "model.json").read_text())
+    description["input"]["range"] = pixel_range
+    (folder / "model.json").write_text(json.dumps(description))
+
+
+@pytest.mark.parametrize("name", ["small", "models/export"])
+def test_load_model_knows_classes_and_shape(project: Path, name: str) -> None:
+    model = load_model(name)
+    assert model.classes == CLASSES
+    assert model.image_shape == IMAGE_SHAPE
+    assert model.has_unit_range
+
+
+@pytest.mark.parametrize("name", ["small", "models/export"])
+def test_predict_takes_the_rows_of_load_split(project: Path, name: str) -> None:
+    images = mri_stages.load_split("test", scaled=False).images
+    expected = read_predictions(paths.predictions("small"), CLASSES).probabilities
+    np.testing.assert_allclose(predict(load_model(name), images), expected, atol=1e-5)
+
+
+def test_predict_takes_a_tensor_of_pixels(project: Path) -> None:
+    model = load_model(project / "models/export")
+    expected = read_predictions(paths.predictions("small"), CLASSES).probabilities
+    np.testing.assert_allclose(predict(model, torch.load(TEST_TENSOR)), expected, atol=1e-5)
+
+
+def test_load_split_scales_the_images(project: Path) -> None:
+    scaled = mri_stages.load_split("train").images
+    assert scaled.dtype == np.float32
+    assert abs(scaled.mean()) < 1e-3
+
+
+@pytest.mark.parametrize("shape", [IMAGE_SHAPE, (0, *IMAGE_SHAPE), (2, 3, 40, 36)])
+def test_predict_of_another_shape_fails(project: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="expected"):
+        predict(load_model("models/export"), np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("pixel_range", [[0, 255], [-1, 1]])
+def test_load_model_of_other_pixels(
+    trained_project: Path, tmp_path: Path, pixel_range: list[float]
+) -> None:
+    folder = shutil.copytree(trained_project / "models/export", tmp_path / "export")
+    write_range(folder, pixel_range)
+    assert not load_model(folder).has_unit_range
+
+
+def test_load_model_of_a_reversed_range_fails(trained_project: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained_project / "models/export", tmp_path / "export")
+    write_range(folder, [1, 0])
+    with pytest.raises(InputError, match=r"model\.json: input: range"):
+        load_model(folder)
+
+
+def test_load_model_of_a_damaged_file_fails(trained_project: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained_project / "models/export", tmp_path / "export")
+    (folder / "model.onnx").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"model\.onnx"):
+        load_model(folder)
+
+
+def test_load_model_that_diverged_fails(
+    trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shutil.copytree(trained_project, tmp_path / "diverged")
+    change_params(project, {"models.small.lr": 1e30})
+    call_stage(project, "train", "small")
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=r"small\.safetensors.*diverged"):
+        load_model("small")

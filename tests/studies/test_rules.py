@@ -97,14 +97,16 @@ def test_trend_within_seeds_does_not_hold() -> None:
     assert finding.figures["rho"] > 0
 
 
-def test_trend_at_p_below_005_holds() -> None:
-    # Six of eight in order: rho is 0.738, p is 0.037 by Student's t with 6 degrees of freedom.
-    gaps = [1, 2, 3, 4, 8, 7, 6, 5]
+@pytest.mark.parametrize(
+    ("gaps", "verdict"),
+    [([1, 2, 3, 4, 8, 7, 6, 5], HOLDS), ([2, 1, 3, 8, 4, 7, 6, 5], DOES_NOT_HOLD)],
+)
+def test_trend_holds_below_a_p_of_005(gaps: list[float], verdict: Verdict) -> None:
+    """The sums of squared differences of ranks, 20 and 30, make rho 0.762 and 0.643."""
     groups = {float(value): [make_run(gap=gap)] for value, gap in enumerate(gaps)}
     finding = judge_trend(groups, GAP, RISES)
-    assert finding.figures["rho"] == pytest.approx(0.762, abs=1e-3)
-    assert finding.figures["p"] == pytest.approx(0.028, abs=1e-3)
-    assert finding.verdict is HOLDS
+    assert 0.02 < finding.figures["p"] < 0.1
+    assert finding.verdict is verdict
 
 
 def test_trend_of_a_constant_does_not_hold() -> None:
@@ -202,6 +204,11 @@ def test_noise_to_signal_is_per_row_of_a_batch() -> None:
 def test_seed_variation_is_the_distance_from_the_median() -> None:
     runs = [make_run(held_out_accuracy=accuracy) for accuracy in (0.5, 0.9, 0.6)]
     assert SEED_VARIATION.list_values(runs) == pytest.approx([0.1, 0.3, 0])
+
+
+def test_seed_variation_of_two_runs_is_half_their_distance() -> None:
+    runs = [make_run(held_out_accuracy=accuracy) for accuracy in (0.5, 0.9)]
+    assert SEED_VARIATION.list_values(runs) == pytest.approx([0.2, 0.2])
 
 
 def test_seed_variation_of_one_run_is_undefined() -> None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,9 +14,13 @@ from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
 from mri_stages.evaluation.roc import sample_roc_points
 from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info
-from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.predictions import Predictions, write_predictions
-from mri_stages.storage.records import Prediction, RocPoint
+from mri_stages.storage.records import (
+    Prediction,
+    write_confusion,
+    write_metrics,
+    write_roc_points,
+)
 from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fit import build_network
@@ -39,11 +42,10 @@ def main() -> None:
     metrics = compute_metrics(predictions, info.classes, negative_label, loss)
     metrics = metrics.model_copy(update={"diverged": not math.isfinite(loss)})
 
-    write_json(paths.metrics(name), metrics.to_json())
+    write_metrics(paths.metrics(name), metrics)
     write_predictions(paths.predictions(name), predictions, info.classes)
-    write_confusion(paths.confusion(name), predictions, info.classes)
-    roc_points = sample_roc_points(predictions, info.classes, negative_label)
-    write_csv(paths.roc(name), RocPoint._fields, roc_points)
+    write_confusion(name, name_classes(predictions, info.classes))
+    write_roc_points(name, sample_roc_points(predictions, info.classes, negative_label))
 
     note = ", diverged" if metrics.diverged else ""
     print(
@@ -60,10 +62,12 @@ def predict_test_logits(name: str, model: Model, info: Info, test: LabelledImage
     return predict_logits(network.to(device), torch.from_numpy(test.images))
 
 
-def write_confusion(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
-    """Write the actual and the predicted class of each row."""
-    labels = np.stack([predictions.labels, predictions.predicted], axis=1)
-    write_csv(path, Prediction._fields, np.array(classes)[labels])
+def name_classes(predictions: Predictions, classes: Sequence[str]) -> list[Prediction]:
+    """Return the names of the actual and the predicted class of each row."""
+    return [
+        Prediction(classes[actual], classes[predicted])
+        for actual, predicted in zip(predictions.labels, predictions.predicted, strict=True)
+    ]
 
 
 if __name__ == "__main__":

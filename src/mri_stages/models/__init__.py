@@ -1,7 +1,7 @@
-"""The architectures: `NAME.py` here defines `make_network(image_shape, n_classes)`.
+"""The architectures: each file NAME.py defines `make_network(image_shape, n_classes)`.
 
-`arch: NAME` in params.yaml names the file. A network takes images (N, C, H, W) float32 and gives
-logits (N, K), without softmax. Any nn.Module will do.
+`arch: NAME` in params.yaml names the file. A network takes images (N, C, H, W) float32 and returns
+logits (N, K), without softmax. It may be any nn.Module.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,21 @@ from mri_stages.models.layers import Shape
 
 
 def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn.Module:
-    """Return a fresh network; `seed` alone decides its initial weights, not the model's name."""
-    make = getattr(import_module(f"mri_stages.models.{arch}"), "make_network", None)
+    """Return a fresh network; `seed` alone decides its initial weights, not the model's name.
+
+    image_shape: (C, H, W). InputError if the file has no `make_network`, or if the network does
+    not return K logits for an image.
+    """
+    module = import_module(f"mri_stages.models.{arch}")
+    make = getattr(module, "make_network", None)
     if make is None:
         raise InputError(
             f"src/mri_stages/models/{arch}.py: no function make_network(image_shape, n_classes)"
         )
+
     torch.manual_seed(seed)
     network: nn.Module = make(image_shape, n_classes)
-    _check_logits(network, arch, image_shape, n_classes)
+    check_logits(network, arch, image_shape, n_classes)
     return network
 
 
@@ -40,13 +46,15 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: int) -> None:
+def check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: int) -> None:
     """Raise InputError unless one image gives K logits; leave network and random state alone."""
     with torch.random.fork_rng(devices=[]), torch.no_grad(), eval_mode(network):
-        logits = network(torch.zeros(1, *image_shape))
-    found = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-    if found != (1, n_classes):
+        output = network(torch.zeros(1, *image_shape))
+
+    is_tensor = isinstance(output, torch.Tensor)
+    description = tuple(output.shape) if is_tensor else type(output).__name__
+    if description != (1, n_classes):
         raise InputError(
-            f"src/mri_stages/models/{arch}.py: {found} for one image, expected logits "
+            f"src/mri_stages/models/{arch}.py: {description} for one image, expected logits "
             f"(1, {n_classes})"
         )

@@ -48,38 +48,61 @@ def table(path: Path) -> list[list[str]]:
     return [line.split(",") for line in path.read_text().splitlines()][1:]
 
 
-def test_compare_shows_the_models_of_params_and_no_other(results: Path) -> None:
+def test_compare_lists_the_histories_of_the_models_of_params(results: Path) -> None:
     compare.main()
     expected = [
         [name, "0", f"{place}.0", "1.5", "0.5", "", ""] for place, name in enumerate(MODELS)
     ]
     assert table(paths.HISTORIES) == expected
+
+
+def test_compare_tests_each_pair_of_models(results: Path) -> None:
+    compare.main()
     pairs = table(paths.PAIRS)
     assert len(pairs) == 6
     assert pairs[2][:4] == ["small", "conv_hot", "0", "3"]
-    before = {path.read_bytes() for path in Path("plots").glob("*.png")}
-    assert len(before) == 5
+
+
+def test_compare_without_a_model_changes_pictures_of_the_given_split(results: Path) -> None:
+    compare.main()
+    before = read_pictures()
     change_params(results, {"models.conv_hot": REMOVED})
     compare.main()
+    after = read_pictures()
+    changed = {name for name, content in before.items() if after[name] != content}
+    assert changed == before.keys() - {"new_subjects.png"}
     assert {row[0] for row in table(paths.HISTORIES)} == set(MODELS[:3])
-    changed = before - {path.read_bytes() for path in Path("plots").glob("*.png")}
-    assert len(changed) == 4  # all except new_subjects.png
+
+
+def read_pictures() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in paths.PLOTS.glob("*.png")}
 
 
 def test_compare_tests_models_and_baselines_on_new_subjects(results: Path) -> None:
     compare.main()
     # The majority is left out: it is no rival. `small` is right on 3 of 20 subjects.
-    pairs = [row[:4] for row in table(paths.NEW_SUBJECT_PAIRS)]
-    assert pairs == [
+    assert [row[:4] for row in table(paths.NEW_SUBJECT_PAIRS)] == [
         ["small", "nearest_neighbour", "0", "5"],
         ["small", "linear", "0", "6"],
         ["nearest_neighbour", "linear", "0", "1"],
     ]
-    sampled = predictions(4, 17, folds=True)
-    write_predictions(paths.folds("nearest_neighbour"), sampled, CLASSES)
+
+
+def test_compare_leaves_out_a_baseline_of_a_sample(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = predictions(4, 17, folds=True)
+    write_predictions(paths.folds("nearest_neighbour"), sample, CLASSES)
+    compare.main()
+    assert [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)] == [["small", "linear"]]
+    assert "nearest_neighbour is not compared" in capsys.readouterr().out
+
+
+def test_compare_leaves_out_a_baseline_without_metrics(results: Path) -> None:
     write_json(paths.new_subject_metrics("linear"), {})  # without subject ids
     compare.main()
-    assert table(paths.NEW_SUBJECT_PAIRS) == []
+    pairs = [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)]
+    assert pairs == [["small", "nearest_neighbour"]]
 
 
 @pytest.mark.parametrize(

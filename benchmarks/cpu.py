@@ -31,7 +31,6 @@ from benchmarks.trainings import (
     measure_training_overhead,
 )
 from benchmarks.workspace import FULL_SIZE, make_workspace
-
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 

@@ -10,13 +10,13 @@ import tempfile
 from pathlib import Path
 
 import torch
+
 from benchmarks.machine import N_ROWS, ROOT, Machine, describe_machine
 from benchmarks.preparation import load_and_scale
 from benchmarks.processes import ProcessCost, measure_module, measure_step
 from benchmarks.steps import RECIPES
 from benchmarks.timing import Record
 from benchmarks.workspace import FULL_SIZE, make_workspace
-
 from mri_stages.training.device import has_gpu
 
 RESULTS = ROOT / "benchmarks/results/gpu.json"

@@ -6,8 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.machine import ROOT
 from pydantic import BaseModel, ConfigDict
+
+from benchmarks.machine import ROOT
 
 SECONDS_BETWEEN_READINGS = 0.01  # of the memory
 

@@ -14,8 +14,8 @@ from itertools import cycle, islice
 from typing import NamedTuple
 
 import torch
-from benchmarks.notebook import make_plain_step
 
+from benchmarks.notebook import make_plain_step
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info

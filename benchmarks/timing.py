@@ -3,9 +3,10 @@
 import statistics
 from collections.abc import Sequence
 
+from pydantic import BaseModel, ConfigDict
+
 from benchmarks.machine import Machine
 from benchmarks.processes import ProcessCost
-from pydantic import BaseModel, ConfigDict
 
 
 class Record(BaseModel):

@@ -7,7 +7,6 @@ from benchmarks.preparation import load_and_scale
 from benchmarks.processes import ProcessCost, measure_module, measure_step
 from benchmarks.timing import SizeTiming, Timing, take_medians
 from benchmarks.workspace import FULL_SIZE, HALF_SIZE, make_workspace
-
 from mri_stages.config.schema import Params
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info

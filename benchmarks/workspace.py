@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from benchmarks.machine import ROOT
 from ruamel.yaml import YAML
 
+from benchmarks.machine import ROOT
 from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
 from mri_stages.ingest.raw_folder import save_labels, save_tensor
 

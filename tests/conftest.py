@@ -10,6 +10,7 @@ import pytest
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 
 import torch
+
 from tests.helpers.params import write_params
 from tests.helpers.project import SHARED_SLICES
 from tests.helpers.raw_folders import write_raw

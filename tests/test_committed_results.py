@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.cpu import show
-from tests.helpers.project import REPO
 
+from benchmarks.cpu import show
 from mri_stages.commands.results import number, print_table
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
 from mri_stages.storage.records import Metrics, read_metrics
+from tests.helpers.project import REPO
 
 pytestmark = pytest.mark.usefixtures("reference")
 

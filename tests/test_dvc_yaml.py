@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.helpers.dvc_yaml import Definition, read_all_definitions, read_definitions
 from tests.helpers.project import REPO
 

@@ -5,6 +5,7 @@ import tomllib
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
 from tests.helpers.project import REPO
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())

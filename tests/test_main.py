@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.helpers.project import REPO
 
 from mri_stages.__main__ import SUBCOMMANDS
+from tests.helpers.project import REPO
 
 
 def run_mri_stages(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:

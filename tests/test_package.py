@@ -7,10 +7,10 @@ from importlib import import_module
 
 import pytest
 from packaging.requirements import Requirement
-from tests.helpers.project import REPO
-from tests.helpers.stages import make_environment
 
 import mri_stages
+from tests.helpers.project import REPO
+from tests.helpers.stages import make_environment
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from tests.helpers import reference
 from tests.helpers.params import REMOVED, change_params, save_params
 from tests.helpers.reference import describe_difference, require_reference

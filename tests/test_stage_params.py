@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from mri_stages.config import schema
 from tests.helpers.dvc_yaml import (
     ResolvedStage,
     read_all_definitions,
@@ -20,8 +22,6 @@ from tests.helpers.dvc_yaml import (
 from tests.helpers.params import Params, save_params
 from tests.helpers.reference import flatten
 from tests.helpers.stages import call_stage
-
-from mri_stages.config import schema
 
 BASE_PARAMS: Params = {
     "data": {"raw": "data/sample", "title": "Made-up images"},

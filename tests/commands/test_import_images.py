@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.helpers.stages import list_files
 
 from mri_stages.commands import import_images
 from mri_stages.errors import InputError
 from mri_stages.ingest.raw_folder import Raw, read_raw
 from mri_stages.storage.dataset import SPLITS
+from tests.helpers.stages import list_files
 
 CLASSES = ["Ill", "Sané"]
 N_CLASS_IMAGES = 15  # 3 subjects x 5 slices, of which slices 4 and 5 are test

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.helpers.project import REPO
-from tests.helpers.trained_project import CLASSES, N_TEST, TEST_TENSOR, save_test_images
 
 from mri_stages import paths
 from mri_stages.commands import predict
@@ -21,6 +19,8 @@ from mri_stages.commands.predict import format_prediction, warn_of_another_scale
 from mri_stages.errors import InputError
 from mri_stages.export.onnx_file import Outputs
 from mri_stages.storage.predictions import Predictions, read_predictions
+from tests.helpers.project import REPO
+from tests.helpers.trained_project import CLASSES, N_TEST, TEST_TENSOR, save_test_images
 
 Table = list[dict[str, str]]
 Run = Callable[..., Table]

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+
 from tests.helpers.dvc_projects import (
     DVC,
     REPRO,

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from packaging.requirements import Requirement
-from tests.helpers.project import REPO
 
 from mri_stages.config.environment import check_environment, read_environment, run_stage
 from mri_stages.errors import InputError
+from tests.helpers.project import REPO
 
 PYTHONS = ("3.11", "3.12", "3.13")
 

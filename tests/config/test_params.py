@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.params import ONE_MODEL, REMOVED, write_params
-from tests.helpers.stages import call_stage
 
 from mri_stages.config.loading import parse_yaml, read_params
 from mri_stages.config.schema import Group, Params
 from mri_stages.errors import InputError
+from tests.helpers.params import ONE_MODEL, REMOVED, write_params
+from tests.helpers.stages import call_stage
 
 Changes = Mapping[str, Any]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 from dvc.utils.hydra import apply_overrides
-from tests.helpers.project import REPO
-from tests.helpers.reference import require_reference
 
 from mri_stages.config.upgrade import upgrade_text
+from tests.helpers.project import REPO
+from tests.helpers.reference import require_reference
 
 
 @pytest.fixture

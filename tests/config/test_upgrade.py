@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.helpers.params import REMOVED, default_params, load_params, write_params
 
 from mri_stages.commands import models
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.config.upgrade import UPGRADE_VALUES, can_write_key, upgrade_text
 from mri_stages.errors import ArgumentError, InputError
+from tests.helpers.params import REMOVED, default_params, load_params, write_params
 
 OLD_TEXT = """\
 # my numbers

@@ -3,7 +3,6 @@ import math
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
-from tests.helpers.predictions import draw_predictions
 
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
@@ -15,6 +14,7 @@ from mri_stages.evaluation.metrics import (
 )
 from mri_stages.evaluation.roc import compute_auc, compute_auc_interval
 from mri_stages.storage.predictions import Predictions, average_by_subject
+from tests.helpers.predictions import draw_predictions
 
 CLASSES = ["a", "b", "c"]
 

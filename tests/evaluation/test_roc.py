@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
-from tests.helpers.predictions import draw_predictions
 
 from mri_stages.evaluation.roc import (
     MAX_ROC_POINTS,
@@ -14,6 +13,7 @@ from mri_stages.evaluation.roc import (
     sample_roc_points,
 )
 from mri_stages.storage.predictions import Predictions, average_by_subject
+from tests.helpers.predictions import draw_predictions
 
 CLASSES = ["a", "b", "c"]
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.helpers.params import change_params
-from tests.helpers.stages import call_stage
-from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, TEST_TENSOR
 
 import mri_stages
 from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.export.trained_model import load_model, predict
 from mri_stages.storage.predictions import read_predictions
+from tests.helpers.params import change_params
+from tests.helpers.stages import call_stage
+from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, TEST_TENSOR
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from tests.helpers.clones import Clone, new_clone
 from tests.helpers.pipeline_params import TWO_MODEL_PARAMS
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.helpers.clones import Clone, list_damaged_objects
 
 pytestmark = pytest.mark.slow

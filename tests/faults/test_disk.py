@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from tests.helpers.params import ONE_MODEL, write_params
 from tests.helpers.raw_folders import write_raw
 from tests.helpers.stages import Completed, copy_environment, make_environment

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.helpers.clones import OUT_FOLDERS, Clone, list_damaged_objects
 
 pytestmark = [

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.helpers.params import write_params
 from tests.helpers.pipeline_params import PIPELINE_PARAMS
 from tests.helpers.raw_folders import write_raw

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from tests.helpers.clones import Clone, list_damaged_objects
 from tests.helpers.pipeline_params import TWO_MODELS
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import yaml
+
 from tests.helpers.project import REPO
 
 DVC = (sys.executable, "-m", "dvc")

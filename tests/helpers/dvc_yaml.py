@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 from dvc.repo import Repo
+
 from tests.helpers.project import REPO
 
 FILES = ("dvc.yaml", "studies/dvc.yaml")

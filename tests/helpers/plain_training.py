@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
-from tests.helpers.networks import ZOO
-from tests.helpers.params import DEFAULT_PARAMS
 from torch import nn
 
 from mri_stages.config.schema import Augment, Recipe
 from mri_stages.storage.history import Epoch
+from tests.helpers.networks import ZOO
+from tests.helpers.params import DEFAULT_PARAMS
 
 N_ROWS = 23
 N_CLASSES = 4

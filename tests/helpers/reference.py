@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.helpers.params import Params, load_params
 from tests.helpers.project import REPO
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from tests.helpers.project import REPO
 
 Completed = subprocess.CompletedProcess[str]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
+
 from tests.helpers.params import ONE_MODEL, write_params
 from tests.helpers.raw_folders import write_raw
 from tests.helpers.stages import call_stage

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.helpers.images import COLOUR, GREY, JPEG, OPAQUE, PNG, encode_image, flip_bit
 
 from mri_stages.ingest.image_file import SUFFIXES, ImageError, read_image
+from tests.helpers.images import COLOUR, GREY, JPEG, OPAQUE, PNG, encode_image, flip_bit
 
 FLOATS = encode_image(GREY.astype(np.float32), "tiff")
 NEGATIVE = encode_image(Image.fromarray(-1 - GREY.astype(np.int32)), "tiff")

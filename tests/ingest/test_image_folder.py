@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.helpers.images import GREY, PNG, flip_bit
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_file import read_image
 from mri_stages.ingest.image_folder import ImageSet, list_images
+from tests.helpers.images import GREY, PNG, flip_bit
 
 FILES = [
     "train/a/0.png", "train/a/1.png", "train/b/0.png", "train/b/1.png",

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
-from tests.helpers.raw_folders import write_raw
 from torch.utils.data import Subset, TensorDataset
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.raw_folder import read_raw, to_float_images
 from mri_stages.ingest.tensor_file import read_tensor
 from mri_stages.storage.dataset import SPLITS
+from tests.helpers.raw_folders import write_raw
 
 Make = Callable[[torch.Tensor], Any]
 

@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.helpers.dvc_projects import DVC, shell_stage, write_project
 
 from mri_stages.orchestration.dvc import (
     DvcError,
@@ -19,6 +18,7 @@ from mri_stages.orchestration.dvc import (
     reports_no_memory,
     run_dvc,
 )
+from tests.helpers.dvc_projects import DVC, shell_stage, write_project
 
 # DVC's own code uses it.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.params import write_params
 
 from mri_stages.orchestration.local import Slots, count_parallel_stages, list_gpus, list_slots
+from tests.helpers.params import write_params
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from tests.helpers.clones import RESULTS, STUDIES, Clone, new_clone
 from tests.helpers.pipeline_params import TWO_MODEL_PARAMS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tests.helpers.params import write_params
 from tests.helpers.project import REPO
 from tests.helpers.stages import copy_environment

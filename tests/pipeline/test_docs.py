@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from PIL import Image
+
 from tests.helpers.clones import Clone
 from tests.helpers.project import REPO
 from tests.helpers.raw_folders import write_raw

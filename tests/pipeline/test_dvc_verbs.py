@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tests.helpers.clones import Clone
 from tests.helpers.params import load_params
 

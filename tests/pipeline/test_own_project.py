@@ -4,6 +4,7 @@ import re
 
 import pytest
 import yaml
+
 from tests.helpers.clones import Clone, new_clone
 from tests.helpers.project import REPO
 from tests.helpers.raw_folders import write_raw

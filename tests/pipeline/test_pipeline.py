@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import vl_convert
+
 from tests.helpers.clones import Clone
 from tests.helpers.pipeline_params import PIPELINE_PARAMS
 from tests.helpers.project import REPO

@@ -9,10 +9,10 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from tests.helpers.clones import Clone
 
 from mri_stages.storage.files import read_json
 from mri_stages.studies.claims import JudgedClaim
+from tests.helpers.clones import Clone
 
 pytestmark = pytest.mark.slow
 

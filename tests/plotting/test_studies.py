@@ -6,7 +6,6 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from tests.helpers.study_runs import make_rate_runs, make_run
 
 from mri_stages.plotting.studies import (
     PANELS,
@@ -17,6 +16,7 @@ from mri_stages.plotting.studies import (
 from mri_stages.studies.points import StudyName
 from mri_stages.studies.records import LeakageRun, Run
 from mri_stages.studies.summary import group_by_rate, group_by_size
+from tests.helpers.study_runs import make_rate_runs, make_run
 
 
 def draw_rates(runs: Sequence[Run]) -> Figure:

@@ -6,6 +6,13 @@ import numpy as np
 import pytest
 from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
+
+from mri_stages import paths
+from mri_stages.baselines import nearest_neighbours
+from mri_stages.config.schema import BASELINES
+from mri_stages.evaluation.confidence import compute_accuracy_interval
+from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
 from stages import baselines, neighbours
 from tests.helpers.flat_rows import (
     CLASSES,
@@ -17,13 +24,6 @@ from tests.helpers.flat_rows import (
     write_flat_rows,
 )
 from tests.helpers.params import change_params
-
-from mri_stages import paths
-from mri_stages.baselines import nearest_neighbours
-from mri_stages.config.schema import BASELINES
-from mri_stages.evaluation.confidence import compute_accuracy_interval
-from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
 
 FOLDS = assign_folds(LABELS, SUBJECTS, 2, seed=0)
 

@@ -3,8 +3,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stages import compare
-from tests.helpers.params import REMOVED, change_params
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
@@ -13,6 +11,8 @@ from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import RocPoint
+from stages import compare
+from tests.helpers.params import REMOVED, change_params
 
 MODELS = ("small", "conv", "conv_again", "conv_hot")
 CLASSES = ["a", "b"]

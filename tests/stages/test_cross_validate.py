@@ -15,15 +15,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tests.helpers.params import change_params
-from tests.helpers.project import REPO
-from tests.helpers.stages import RunStage, call_stage, copy_environment
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.predictions import read_predictions
 from mri_stages.training.fit import fit
+from tests.helpers.params import change_params
+from tests.helpers.project import REPO
+from tests.helpers.stages import RunStage, call_stage, copy_environment
 
 N_TRAIN = 60
 CLASSES = ["Ill", "Sane"]

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from stages import evaluate
-from tests.helpers.params import write_params
 from torch import nn
 
 from mri_stages import paths
@@ -21,6 +20,8 @@ from mri_stages.storage.files import read_csv
 from mri_stages.storage.predictions import read_predictions
 from mri_stages.storage.records import RocPoint
 from mri_stages.storage.weights import save_weights
+from stages import evaluate
+from tests.helpers.params import write_params
 
 CLASSES = ["Ill", "Sane", "Unsure"]
 LABELS = np.arange(14) % 2
@@ -37,7 +38,11 @@ ROC = paths.roc("small")
 def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     """The network whose weights are in the workspace, beside test rows."""
     monkeypatch.setattr("sys.argv", ["evaluate", "small"])
-    arrays = {"scaled/x": X, "flat/y": LABELS, "flat/subjects": SUBJECTS}
+    arrays: dict[str, NDArray[Any]] = {
+        "scaled/x": X,
+        "flat/y": LABELS,
+        "flat/subjects": SUBJECTS,
+    }
     for file, values in arrays.items():
         path = Path(f"data/{file}_test.npy")
         path.parent.mkdir(parents=True, exist_ok=True)

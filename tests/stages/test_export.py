@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.helpers.stages import call_stage
-from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, N_TRAIN
 
 from mri_stages import paths
 from mri_stages.errors import InputError
+from tests.helpers.stages import call_stage
+from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, N_TRAIN
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stages import leakage, neighbours
-from tests.helpers.flat_rows import SUBJECTS, remove_subject_ids, write_flat_rows
 
 from mri_stages import paths
 from mri_stages.baselines import nearest_neighbours
 from mri_stages.errors import InputError
+from stages import leakage, neighbours
+from tests.helpers.flat_rows import SUBJECTS, remove_subject_ids, write_flat_rows
 
 
 @pytest.fixture(autouse=True)

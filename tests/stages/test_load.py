@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stages import load
-from tests.helpers.raw_folders import write_raw
-from tests.helpers.stages import RunStage, load_npy
 
 from mri_stages.errors import InputError
 from mri_stages.storage.dataset import read_info
+from stages import load
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import RunStage, load_npy
 
 FLAT = Path("data/flat")
 

@@ -2,9 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stages import neighbours
-from tests.helpers.flat_rows import LABELS, N_TRAIN, PIXELS, SUBJECTS, write_flat_rows
-from tests.helpers.params import change_params
 
 from mri_stages import paths
 from mri_stages.baselines import nearest_neighbours
@@ -19,6 +16,9 @@ from mri_stages.storage.neighbours import (
     NeighbourTable,
     read_neighbours,
 )
+from stages import neighbours
+from tests.helpers.flat_rows import LABELS, N_TRAIN, PIXELS, SUBJECTS, write_flat_rows
+from tests.helpers.params import change_params
 
 
 @pytest.fixture(autouse=True)

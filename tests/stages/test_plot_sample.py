@@ -1,9 +1,8 @@
 from pathlib import Path
 
+from mri_stages import paths
 from stages import load, plot_sample
 from tests.helpers.params import change_params
-
-from mri_stages import paths
 
 
 def test_plot_sample_draws_the_stored_images(raw: Path) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stages import report
-from tests.helpers.params import DEFAULT_PARAMS, change_params
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
@@ -23,6 +21,8 @@ from mri_stages.storage.records import (
     write_metrics,
     write_pairs,
 )
+from stages import report
+from tests.helpers.params import DEFAULT_PARAMS, change_params
 
 pytestmark = pytest.mark.usefixtures("workspace")
 

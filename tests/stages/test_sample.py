@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from tests.helpers.params import write_params
-from tests.helpers.stages import call_stage
 
 from mri_stages.ingest.raw_folder import Raw, read_raw
+from tests.helpers.params import write_params
+from tests.helpers.stages import call_stage
 
 N_SUBJECTS = 8
 SLICES = {"train": 4, "test": 1}  # of each subject

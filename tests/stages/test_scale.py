@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
-from stages import load, scale
-from tests.helpers.raw_folders import write_raw
 
 from mri_stages import paths
 from mri_stages.storage import arrays
 from mri_stages.storage.dataset import load_scaled, read_info
+from stages import load, scale
+from tests.helpers.raw_folders import write_raw
 
 pytestmark = pytest.mark.usefixtures("workspace")
 

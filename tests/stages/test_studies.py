@@ -8,10 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.helpers.params import change_params, write_params
-from tests.helpers.raw_folders import write_raw
-from tests.helpers.stages import call_stage, copy_environment
-from tests.helpers.study_runs import make_run
 from torch.nn.functional import cross_entropy
 
 from mri_stages import paths
@@ -27,6 +23,10 @@ from mri_stages.studies.records import LeakageRun, Run, Summary, write_records
 from mri_stages.studies.summary import StudyRuns, read_study_runs, summarise_studies
 from mri_stages.training.fit import fit
 from mri_stages.training.predict import predict_logits
+from tests.helpers.params import change_params, write_params
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import call_stage, copy_environment
+from tests.helpers.study_runs import make_run
 
 CallStage = Callable[..., None]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stages.studies import report
-from stages.studies.report import CURVATURE_MEASURES, FIT_MEASURES
-from tests.helpers.params import write_params
 
 from mri_stages import paths
 from mri_stages.storage.files import write_json
 from mri_stages.studies.leakage_dose import PERMUTED_DOSE
 from mri_stages.studies.records import LeakageRun, Summary, write_records
+from stages.studies import report
+from stages.studies.report import CURVATURE_MEASURES, FIT_MEASURES
+from tests.helpers.params import write_params
 
 LEAKAGE_RUN = LeakageRun(
     model="small", seed=0, share=100, permuted=True, rows=9, test_rows=9, accuracy=0.5,

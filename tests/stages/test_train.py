@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from mri_stages.storage.files import read_csv
+from mri_stages.storage.history import Epoch
 from tests.helpers.networks import ZOO
 from tests.helpers.params import write_params
 from tests.helpers.plain_training import make_recipe, train_plainly
 from tests.helpers.project import REPO
 from tests.helpers.raw_folders import write_raw
 from tests.helpers.stages import call_stage, load_npy, make_environment
-
-from mri_stages.storage.files import read_csv
-from mri_stages.storage.history import Epoch
 
 SHAPE = (3, 36, 40)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from tests.helpers.stages import make_environment
 
 from mri_stages.errors import InputError
 from mri_stages.storage.files import (
@@ -17,6 +16,7 @@ from mri_stages.storage.files import (
     write_csv,
     write_json,
 )
+from tests.helpers.stages import make_environment
 
 
 def test_replacing_leaves_the_old_file_after_an_error_and_the_cache(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.params import write_params
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
@@ -24,6 +23,7 @@ from mri_stages.storage.records import (
     write_metrics,
     write_pairs,
 )
+from tests.helpers.params import write_params
 
 # Every key, in the order of the file.
 ALL_KEYS: dict[str, Any] = {

@@ -1,11 +1,10 @@
 from collections import Counter
 
-from tests.helpers.study_runs import make_rate_runs
-
 from mri_stages.studies.claims import CLAIMS, Claim, Question, judge_claim, judge_claims
 from mri_stages.studies.points import LrRule
 from mri_stages.studies.rules import CONVERGES, LARGEST_RISE, Direction, TrendWithRate, Verdict
 from mri_stages.studies.summary import StudyRuns, group_by_rate
+from tests.helpers.study_runs import make_rate_runs
 
 NO_RUNS = StudyRuns(seed={}, learning_rate={}, batch_size={rule: {} for rule in LrRule})
 CLAIM = Claim(Question.Q1, "It rises", TrendWithRate(LARGEST_RISE, Direction.RISES, CONVERGES))

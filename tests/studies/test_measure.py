@@ -4,7 +4,6 @@ from math import inf, isnan, log, nan
 import numpy as np
 import pytest
 import torch
-from tests.helpers.params import default_params
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -30,6 +29,7 @@ from mri_stages.studies.measure import (
 )
 from mri_stages.studies.records import Run
 from mri_stages.training.fit import build_network
+from tests.helpers.params import default_params
 
 MODEL: Model = Params.model_validate(default_params()).models["small"]
 MEASURED_AT_THE_END = {"gradient_end", "noise_scale_end", "sharpness"}

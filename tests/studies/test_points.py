@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from tests.helpers.params import apply_changes, default_params
 
 from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
@@ -13,6 +12,7 @@ from mri_stages.studies.points import (
     list_seeds,
     name_values_key,
 )
+from tests.helpers.params import apply_changes, default_params
 
 PARAMS = Params.model_validate(
     apply_changes(

@@ -1,10 +1,9 @@
 from math import inf
 from pathlib import Path
 
-from tests.helpers.study_runs import make_run
-
 from mri_stages.storage.files import read_csv
 from mri_stages.studies.records import LeakageRun, Run, Summary, write_records
+from tests.helpers.study_runs import make_run
 
 
 def test_write_records_reads_back_equal(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ from math import inf, nan
 from typing import Any
 
 import pytest
-from tests.helpers.study_runs import make_rate_runs, make_run, make_size_runs
 
 from mri_stages.studies.claims import CLAIMS
 from mri_stages.studies.points import LrRule
@@ -35,6 +34,7 @@ from mri_stages.studies.rules import (
     round_figure,
 )
 from mri_stages.studies.summary import StudyRuns, group_by_rate, group_by_size
+from tests.helpers.study_runs import make_rate_runs, make_run, make_size_runs
 
 HOLDS = Verdict.HOLDS
 DOES_NOT_HOLD = Verdict.DOES_NOT_HOLD

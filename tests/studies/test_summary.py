@@ -2,8 +2,6 @@ from math import inf, nan
 from pathlib import Path
 
 import pytest
-from tests.helpers.params import apply_changes, default_params
-from tests.helpers.study_runs import make_run
 
 from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
@@ -21,6 +19,8 @@ from mri_stages.studies.summary import (
     summarise_groups,
     summarise_studies,
 )
+from tests.helpers.params import apply_changes, default_params
+from tests.helpers.study_runs import make_run
 
 PARAMS = Params.model_validate(
     apply_changes(default_params(), {"studies.learning_rate.values": [0.01]})

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.helpers.plain_training import make_recipe, make_rows, make_zoo_network
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from mri_stages.training import checkpoint
 from mri_stages.training.checkpoint import Checkpoint, Weights, compute_fingerprint
 from mri_stages.training.loop import train
+from tests.helpers.plain_training import make_recipe, make_rows, make_zoo_network
 
 N_EPOCHS = 4
 

@@ -1,10 +1,10 @@
 import pytest
 import torch
-from tests.helpers.plain_training import make_recipe
 from torch import nn
 
 from mri_stages.errors import InputError
 from mri_stages.training.checks import check_recipe
+from tests.helpers.plain_training import make_recipe
 
 IMAGES = torch.ones(23, 1, 3, 2)
 NORM = nn.Sequential(nn.Flatten(), nn.Linear(6, 4), nn.BatchNorm1d(4))

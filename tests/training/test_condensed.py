@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.helpers.networks import ZOO
-from tests.helpers.plain_training import make_recipe
 from torch import nn
 from torch.nn.utils import weight_norm
 
@@ -20,6 +18,8 @@ from mri_stages.training.condensed import (
     find_active_features,
     move_pooling_before_relu,
 )
+from tests.helpers.networks import ZOO
+from tests.helpers.plain_training import make_recipe
 
 SHAPE = (3, 36, 40)
 N_ROWS = 23

@@ -1,8 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from tests.helpers.params import DEFAULT_PARAMS
-from tests.helpers.plain_training import assert_same_state
 
 from mri_stages.config.schema import Model
 from mri_stages.models import make_network
@@ -10,6 +8,8 @@ from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.training.fit import build_network, fit
 from mri_stages.training.loop import train
 from mri_stages.training.validation import choose_validation_rows
+from tests.helpers.params import DEFAULT_PARAMS
+from tests.helpers.plain_training import assert_same_state
 
 SHAPE = (1, 5, 4)
 INFO = Info(image_shape=SHAPE, classes=["a", "b", "c"], counts={})

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
-from tests.helpers.params import DEFAULT_PARAMS
 
 from mri_stages.config.schema import Model
 from mri_stages.storage.dataset import AllRows, Info, LabelledImages
 from mri_stages.training.fit import fit
 from mri_stages.training.held_out import fit_and_predict
+from tests.helpers.params import DEFAULT_PARAMS
 
 INFO = Info(image_shape=(3, 2, 2), classes=["Ill", "Sane"], counts={})
 RNG = np.random.default_rng(0)

@@ -7,15 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.helpers.networks import ZOO
-from tests.helpers.plain_training import (
-    N_ROWS,
-    assert_same_state,
-    make_recipe,
-    make_rows,
-    make_zoo_network,
-    train_plainly,
-)
 from torch import nn
 
 from mri_stages.config.schema import ARCHITECTURES
@@ -26,6 +17,15 @@ from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.device import has_gpu, set_up_device
 from mri_stages.training.loop import TrainingRun, train
 from mri_stages.training.validation import choose_validation_rows
+from tests.helpers.networks import ZOO
+from tests.helpers.plain_training import (
+    N_ROWS,
+    assert_same_state,
+    make_recipe,
+    make_rows,
+    make_zoo_network,
+    train_plainly,
+)
 
 CLASSES = ["a", "b", "c", "d"]
 VALIDATION_MASK = torch.arange(N_ROWS) % 3 == 0

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
-from tests.helpers.plain_training import make_recipe
 from torch import nn
 
 from mri_stages.training.optimization import (
@@ -11,6 +10,7 @@ from mri_stages.training.optimization import (
     make_schedule,
     weighted_cross_entropy,
 )
+from tests.helpers.plain_training import make_recipe
 
 LABELS = torch.tensor([0, 0, 0, 1, 1, 3])
 BALANCED = make_recipe(class_weights="balanced")

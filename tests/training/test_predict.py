@@ -1,8 +1,8 @@
 import torch
-from tests.helpers.networks import Views
 from torch import nn
 
 from mri_stages.training.predict import predict_logits
+from tests.helpers.networks import Views
 
 IMAGES = torch.randn(150, 1, 2, 2, generator=torch.Generator().manual_seed(0)).expand(-1, 3, -1, -1)
 

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.helpers.networks import Views
-from tests.helpers.plain_training import make_recipe
 from torch import nn
 
 from mri_stages.console import print_once
@@ -17,6 +15,8 @@ from mri_stages.training.validation import (
     find_best_epoch,
     score_validation_rows,
 )
+from tests.helpers.networks import Views
+from tests.helpers.plain_training import make_recipe
 
 CLASSES = ["a", "b", "c", "d"]
 

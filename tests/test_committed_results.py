@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from benchmarks.cpu import show
-from mri_stages.commands.results import number, print_table
+from mri_stages.commands.results import print_table
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
+from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.storage.records import Metrics, read_metrics
 from tests.helpers.project import REPO
 
@@ -75,9 +76,9 @@ def format_metric_row(path: Path) -> str:
     metrics = read_metrics(path)
     if metrics is None:
         return ""
-    accuracy = number(metrics.accuracy, metrics.ci_low, metrics.ci_high)
-    auc = number(metrics.auc, metrics.auc_low, metrics.auc_high)
-    return f"| {path.stem} | {accuracy} | {number(metrics.balanced_accuracy)} | {auc} |"
+    accuracy = format_interval(metrics.accuracy, metrics.ci_low, metrics.ci_high)
+    auc = format_interval(metrics.auc, metrics.auc_low, metrics.auc_high)
+    return f"| {path.stem} | {accuracy} | {format_score(metrics.balanced_accuracy)} | {auc} |"
 
 
 def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]:

@@ -2,26 +2,13 @@
 
 import pytest
 
-from mri_stages.commands.results import number, print_table
+from mri_stages.commands.results import print_table
 from mri_stages.storage.records import Metrics
 
 
 def make_metrics(**changes: object) -> Metrics:
     figures = {"accuracy": 0.5, "ci_low": 0.25, "ci_high": 0.75, "balanced_accuracy": 0.125}
     return Metrics.model_validate({**figures, "macro_f1": 0.0625, **changes})
-
-
-@pytest.mark.parametrize(
-    ("figures", "text"),
-    [
-        ((0.5,), "0.500"),
-        ((-0.0001,), "0.000"),
-        ((None,), "-"),
-        ((0.5, 0.25, 0.75), "0.500 (0.250 to 0.750)"),
-    ],
-)
-def test_number(figures: tuple[float | None, ...], text: str) -> None:
-    assert number(*figures) == text
 
 
 def test_table_has_a_row_of_each_model(capsys: pytest.CaptureFixture[str]) -> None:

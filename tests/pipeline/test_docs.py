@@ -113,3 +113,14 @@ def test_commands_of_a_section_run(reader: Clone, section: str) -> None:
 @pytest.mark.parametrize("beginning", COMMANDS_ELSEWHERE)
 def test_commands_that_run_elsewhere_are_there(beginning: str) -> None:
     assert beginning in (REPO / COMMANDS_ELSEWHERE[beginning]).read_text()
+
+
+def test_test_files_that_pages_name_exist() -> None:
+    names = set()
+    for page in PAGES:
+        names |= set(re.findall(r"[\w/]*\btest_\w+\.py", page.read_text(encoding="utf-8")))
+    assert names
+    missing = [
+        name for name in names if not (REPO / "tests" / name.removeprefix("tests/")).exists()
+    ]
+    assert missing == []

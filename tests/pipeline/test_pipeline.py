@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import vl_convert
+import yaml
 
 from tests.helpers.clones import Clone
 from tests.helpers.pipeline_params import PIPELINE_PARAMS
@@ -148,3 +149,26 @@ def test_lines_of_docs_notebook_run(finished: Clone) -> None:
     code += '\nassert abs(accuracy - metrics.loc["simple_nn2", "accuracy"]) < 1e-9'
     code += '\nassert set(history["model"]) == set(recipes.index) == set(params.models)\n'
     finished.run("python", "-c", code)
+
+
+def list_main_stages(status: dict[str, Any]) -> set[str]:
+    """Return the stages of dvc.yaml, without those of the studies, that DVC would run again."""
+    return {stage for stage in status if not stage.startswith("studies/")}
+
+
+def test_status_after_an_upgrade_of_torch(clone: Clone) -> None:
+    path = clone.folder / "environment.yaml"
+    versions = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(versions | {"torch": "9.9.9"}, default_style='"'))
+
+    changes = json.loads(clone.run("dvc", "params", "diff", "--json"))
+    assert list(changes["environment.yaml"]) == ["torch"]
+    stale = list_main_stages(json.loads(clone.run("dvc", "status", "--json")))
+    assert {f"train@{name}" for name in MODELS} <= stale
+    assert "plot_sample" not in stale
+
+
+def test_status_after_a_reworded_docstring_of_the_schema(clone: Clone) -> None:
+    path = clone.folder / "src/mri_stages/config/schema.py"
+    path.write_text(path.read_text() + "\n# A comment.\n")
+    assert json.loads(clone.run("dvc", "status", "--json", "dvc.yaml")) == {}

@@ -115,12 +115,22 @@ def compare_predictions(path: Path, predictions: Mapping[str, Predictions], unit
     first = next(iter(predictions.values()))
     correct = {}
     for name, scored in predictions.items():
-        has_same_rows = np.array_equal(scored.rows, first.rows)
-        if has_same_rows and np.array_equal(scored.labels, first.labels):
+        if have_same_rows(scored, first):
             correct[name] = scored.correct
         else:
             print(f"note: {name} is not compared in {path}: it scores only a sample of the {unit}s")
     write_pairs(path, compare_pairs(correct, first.subjects, unit))
+
+
+def have_same_rows(first: Predictions, second: Predictions) -> bool:
+    """Return whether both predict the same rows; subjects that were averaged count from 0."""
+    if not np.array_equal(first.rows, second.rows):
+        return False
+    if not np.array_equal(first.labels, second.labels):
+        return False
+    if first.subjects is None or second.subjects is None:
+        return first.subjects is second.subjects
+    return np.array_equal(first.subjects, second.subjects)
 
 
 if __name__ == "__main__":

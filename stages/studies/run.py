@@ -38,7 +38,9 @@ def main() -> None:
 
     info = read_info()
     rows = load_scaled("train", info)
-    folds = assign_folds(rows.labels, rows.subjects, HELD_OUT_FOLDS, seed=0)
+    folds = assign_folds(
+        rows.labels, rows.subjects, HELD_OUT_FOLDS, seed=0, source="the studies' held-out rows"
+    )
     train_rows = select_labelled_images(rows, folds != 0)
     held_out_rows = select_labelled_images(rows, folds == 0)
 

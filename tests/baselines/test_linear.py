@@ -47,6 +47,13 @@ def test_linear_gives_an_unknown_class_no_probability() -> None:
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
 
 
+def test_linear_predicts_the_only_class_that_it_can_learn() -> None:
+    images, _ = draw_shifted_classes(6, seed=0)
+    labels = np.array([1, 0, 0, 0, 0, 0])
+    probabilities = predict_linear(images, labels, np.array([0, 0, 1, 1, 1, 1]), n_classes=2)
+    np.testing.assert_array_equal(probabilities[:2], [[1, 0], [1, 0]])
+
+
 def test_linear_repeats_its_bytes() -> None:
     images, labels = draw_shifted_classes(14, seed=0)
     first, second = (predict_linear(images, labels, np.arange(14) % 3, 3) for _ in range(2))

@@ -364,6 +364,7 @@ def refuse(source: Path, out: Path, *arguments: str) -> str:
         (["--seed", "-1"], "--seed"),
         (["--seed", str(2**32)], "--seed"),
         (["--test-share", "0.2"], "--test-share"),
+        (["--test-share", "1"], "--test-share"),
         (["--subjects", "gone.csv"], "gone.csv"),
         (["--subjects", "a.csv", "--subject-pattern", "a"], "--subject"),
         (["--resize", "0", "4"], "unreadable"),

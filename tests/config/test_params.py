@@ -143,6 +143,7 @@ def test_read_params_of_a_baselines_name(tmp_path: Path, name: str) -> None:
     [
         ("", "the file is None"),
         ("a: [", "not readable as YAML"),
+        ("[a, b]: 1", "not readable as YAML: line 1: "),
         ("\udcff", "not readable as YAML"),
         ("epochs: 2\nepochs: 3", "not readable as YAML: the key 'epochs' occurs twice"),
         ("seed: !!python/object/apply:os.system [x]", "not readable as YAML"),

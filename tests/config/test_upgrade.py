@@ -52,7 +52,7 @@ def test_upgrade_text_twice_changes_nothing_more() -> None:
     assert upgrade_text(text) == text
 
 
-@pytest.mark.parametrize("text", ["a: [", "- 1", "train: 3\nmodels: 2"])
+@pytest.mark.parametrize("text", ["a: [", "title: 2020-13-45", "- 1", "train: 3\nmodels: 2"])
 def test_upgrade_text_of_another_text(text: str) -> None:
     if text.startswith("train"):
         assert yaml.safe_load(upgrade_text(text))["train"] == 3

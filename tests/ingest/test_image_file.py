@@ -196,3 +196,8 @@ def test_read_image_stretches_to_height_and_width(tmp_path: Path) -> None:
     image = read_image(path, size=(2, 4))
     assert image.shape == (3, 2, 4)
     assert image[0].tolist() == [[0, 50, 150, 200]] * 2
+
+
+def test_read_image_without_memory_does_not_blame_the_file(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError):
+        read_image(write_image(tmp_path, PNG), size=(2, 2**31 - 1))  # longer than a row may be

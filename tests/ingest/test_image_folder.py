@@ -271,3 +271,10 @@ def test_list_images_follows_no_link_in_a_zip(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(link, "../../../secret.png")
     assert "train/b/9.png: unreadable" in refuse(path)
+
+
+def test_list_images_leaves_out_a_member_without_a_name(tmp_path: Path) -> None:
+    path = write_zip(tmp_path)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(".", b"x")
+    assert list_names(list_images(path)) == SORTED_FILES

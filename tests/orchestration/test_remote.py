@@ -124,6 +124,7 @@ def test_run_on_workers_shows_an_adaptive_cluster_its_demand() -> None:
     asyncio.run(asyncio.wait_for(test(), timeout=60))
 
 
+@pytest.mark.slow
 def test_run_on_workers_names_a_lost_scheduler() -> None:
     async def test() -> None:
         async with start_scheduler() as scheduler:

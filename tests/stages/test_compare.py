@@ -98,6 +98,14 @@ def test_compare_leaves_out_a_baseline_of_a_sample(
     assert "nearest_neighbour is not compared" in capsys.readouterr().out
 
 
+def test_same_rows_need_the_same_subjects() -> None:
+    first = predictions(2, 4)
+    assert compare.have_same_rows(first, predictions(3, 4))
+    assert not compare.have_same_rows(first, first._replace(subjects=np.arange(4) + 1))
+    assert not compare.have_same_rows(first, first._replace(labels=1 - first.labels))
+    assert not compare.have_same_rows(first, first._replace(subjects=None))
+
+
 def test_compare_leaves_out_a_baseline_without_metrics(results: Path) -> None:
     write_json(paths.new_subject_metrics("linear"), {})  # without subject ids
     compare.main()

@@ -45,6 +45,10 @@ def predict_linear(images: Images, labels: Labels, folds: Folds, n_classes: int)
         for fold in np.unique(folds):
             train_mask = folds != fold
             test_mask = folds == fold
+            train_classes = np.unique(labels[train_mask])
+            if len(train_classes) == 1:  # of a sample: there is nothing to learn but this class
+                probabilities[test_mask, train_classes[0]] = 1
+                continue
             penalty = choose_penalty(images[train_mask], labels[train_mask], n_classes)
             x_train, x_test = compute_components(images[train_mask], images[test_mask])
             probabilities[test_mask] = fit_and_predict(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mri_stages.console import OneLineParser
-from mri_stages.errors import InputError
+from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.conversion import (
     Subjects,
     choose_test_files,
@@ -73,7 +73,12 @@ def check_arguments(arguments: Namespace) -> None:
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
     if not 0 <= arguments.seed <= MAX_SEED:
-        raise InputError(f"--seed: {arguments.seed}, expected a whole number from 0 to 2**32 - 1")
+        raise ArgumentError(
+            f"--seed: {arguments.seed}, expected a whole number from 0 to 2**32 - 1"
+        )
+    share = arguments.test_share
+    if share is not None and not 0 < share < 1:
+        raise ArgumentError(f"--test-share: {share}, expected a share above 0 and below 1")
 
 
 def find_subjects(image_set: ImageSet, arguments: Namespace) -> Subjects:

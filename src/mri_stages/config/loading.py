@@ -41,10 +41,13 @@ class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]
     """Plain YAML in which `1e-8` is a number, as for DVC, and every key occurs once."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """Return the mapping; ValueError that names a key that occurs twice."""
+        """Return the mapping; ValueError for a key that is no word, or that occurs twice."""
         node = super().compose_mapping_node(anchor)
         known_keys = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                line = key.start_mark.line + 1
+                raise ValueError(f"line {line}: a list or group is a key, expected a word")
             if key.value in known_keys:
                 raise ValueError(f"the key {key.value!r} occurs twice in a group")
             known_keys.add(key.value)

@@ -82,7 +82,7 @@ def upgrade_text(text: str) -> str:
     """Return the text of a params.yaml with all keys of this version; InputError if not YAML."""
     try:
         values = YAML().load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # ValueError: of a date that does not exist
         raise InputError(f"params.yaml: not readable as YAML: {error}") from None
     if not isinstance(values, dict):
         raise InputError("params.yaml: no groups of keys, expected those of docs/parameters.md")

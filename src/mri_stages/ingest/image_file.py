@@ -71,7 +71,7 @@ def read_image(
             height, width = size
             image = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(image).transpose(2, 0, 1)
-    except InputError:
+    except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise ImageError(path, "unreadable", "not an image that Pillow knows") from None

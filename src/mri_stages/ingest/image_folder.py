@@ -124,7 +124,8 @@ def list_zip(source: Path) -> FileTree:
         if not name.endswith("/"):
             # bsdtar and 7z write './train/...'
             parts = tuple(part for part in name.split("/") if part not in ("", "."))
-            tree[parts] = ZipMember(archive, member)
+            if parts:
+                tree[parts] = ZipMember(archive, member)
     return tree
 
 

@@ -53,10 +53,10 @@ def predict_given_split(
     rows: AllRows, table: NeighbourTable, n_classes: int
 ) -> dict[str, Predictions]:
     """Return the predictions of the test rows from the training rows, by baseline."""
-    groups = rows.in_test.astype(np.int64)
-    test_rows = np.flatnonzero(rows.in_test)
+    groups = rows.test_mask.astype(np.int64)
+    test_rows = np.flatnonzero(rows.test_mask)
     majority = predict_majority(rows.labels, groups, n_classes)[test_rows]
-    test_mask = rows.in_test[table.compared]
+    test_mask = rows.test_mask[table.compared]
     nearest = predict_nearest(rows, table, GIVEN_SPLIT, n_classes)[test_mask]
     return {
         "majority": build_predictions(rows, test_rows, majority),
@@ -100,7 +100,7 @@ def predict_linear_baseline(rows: AllRows, folds: Folds, n_classes: int) -> Pred
         subject_and_class, axis=1, return_index=True, return_inverse=True
     )
     n_features = N_PENALTY_FITS * rows.parts[0].shape[1]
-    units = sample_rows(n_features, rows.in_test[first_rows])
+    units = sample_rows(n_features, rows.test_mask[first_rows])
     if len(units) < len(first_rows):
         print(f"note: the linear baseline is of a seeded sample of {len(units):,} subjects")
 

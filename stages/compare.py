@@ -51,7 +51,7 @@ def compare_histories(params: Params, metrics: Mapping[str, Metrics]) -> None:
     lr_title = (
         f"{title}: models that differ only in the learning rate\nline: 95 % confidence interval"
     )
-    figure = draw_learning_rates(params.groups_by_lr(), metrics, histories, lr_title)
+    figure = draw_learning_rates(params.group_models_by_lr(), metrics, histories, lr_title)
     save_png(paths.LEARNING_RATE_FIGURE, figure)
 
 

@@ -46,12 +46,12 @@ def main() -> None:
     folder = paths.folds_checkpoint(name, compute_key(model, params.cross_validation))
     probabilities = np.empty((len(folds), len(info.classes)), np.float32)
     for fold in range(n_folds):
-        finished = folder / f"fold-{fold}.npy"
-        if not finished.exists():
+        fold_path = folder / f"fold-{fold}.npy"
+        if not fold_path.exists():
             print(f"fold {fold + 1} of {n_folds}", flush=True)
             fold_probabilities = predict_fold(model, info, rows, folds, fold, seed, folder)
-            write_array(finished, fold_probabilities.shape, np.float32, [fold_probabilities])
-        probabilities[folds == fold] = read_array(finished)
+            write_array(fold_path, fold_probabilities.shape, np.float32, [fold_probabilities])
+        probabilities[folds == fold] = read_array(fold_path)
 
     row_indices = np.arange(len(folds))
     predictions = Predictions(row_indices, rows.subjects, rows.labels, probabilities, folds)

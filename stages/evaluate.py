@@ -16,7 +16,7 @@ from mri_stages.evaluation.roc import sample_roc_points
 from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import (
-    Prediction,
+    ConfusionRow,
     write_confusion,
     write_metrics,
     write_roc_points,
@@ -62,10 +62,10 @@ def predict_test_logits(name: str, model: Model, info: Info, test: LabelledImage
     return predict_logits(network.to(device), torch.from_numpy(test.images))
 
 
-def name_classes(predictions: Predictions, classes: Sequence[str]) -> list[Prediction]:
+def name_classes(predictions: Predictions, classes: Sequence[str]) -> list[ConfusionRow]:
     """Return the names of the actual and the predicted class of each row."""
     return [
-        Prediction(classes[actual], classes[predicted])
+        ConfusionRow(classes[actual], classes[predicted])
         for actual, predicted in zip(predictions.labels, predictions.predicted, strict=True)
     ]
 

@@ -16,8 +16,8 @@ from mri_stages.export.deployment import (
 )
 from mri_stages.reporting.card import render_card
 from mri_stages.storage.dataset import Info, read_info
-from mri_stages.storage.files import read_json, write_atomically, write_bytes, write_json
-from mri_stages.storage.records import Leakage
+from mri_stages.storage.files import write_atomically, write_bytes, write_json
+from mri_stages.storage.records import read_leakage
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def write_description(folder: Path, name: str, params: Params, info: Info) -> No
     description = describe_model(name, params, info)
     write_json(folder / DESCRIPTION_FILE, description)
 
-    leakage = read_json(paths.LEAKAGE, Leakage)
+    leakage = read_leakage()
     write_bytes(folder / CARD_FILE, render_card(description, leakage.sentence))
 
 

@@ -18,7 +18,7 @@ def main() -> None:
     leakage = measure_leakage(rows, table)
     write_leakage(leakage)
 
-    test_mask = rows.in_test[table.compared]
+    test_mask = rows.test_mask[table.compared]
     closeness = table.by_grouping[GIVEN_SPLIT].closeness[test_mask]
     same_mask = None
     if rows.subjects is not None:

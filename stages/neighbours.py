@@ -25,14 +25,14 @@ def main() -> None:
     rows = load_all_rows(read_info())
     n_rows = len(rows.labels)
     groupings = {
-        GIVEN_SPLIT: rows.in_test.astype(np.int64),
+        GIVEN_SPLIT: rows.test_mask.astype(np.int64),
         RANDOM_FOLDS: assign_folds(rows.labels, None, options.folds, options.seed),
         SUBJECT_FOLDS: assign_folds(rows.labels, rows.subjects, options.folds, options.seed),
         SINGLE_ROWS: np.arange(n_rows),
     }
 
     n_features = rows.parts[0].shape[1]
-    compared = sample_rows(n_features, rows.in_test, rows.subjects)
+    compared = sample_rows(n_features, rows.test_mask, rows.subjects)
     if len(compared) < n_rows:
         print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
 

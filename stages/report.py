@@ -54,7 +54,7 @@ def build_page(params: Params) -> ReportPage:
         given=build_results(given, best_given, read_pairs(paths.PAIRS)),
         leakage_sentence=leakage.sentence,
         leakage_rows=list_leakage_rows(leakage),
-        has_learning_rates=bool(params.groups_by_lr()),
+        has_learning_rates=bool(params.group_models_by_lr()),
         confusion={
             name: build_confusion_table(read_confusion(name), info.classes)
             for name in params.models

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
@@ -19,6 +20,7 @@ from mri_stages.preprocessing.folds import assign_folds
 from mri_stages.storage.dataset import AllRows, Info, load_all_rows, read_info
 from mri_stages.storage.predictions import Predictions
 from mri_stages.studies.leakage_dose import (
+    DoseSplit,
     LeakageDose,
     list_doses,
     permute_labels_of_subjects,
@@ -67,41 +69,50 @@ def train_with_dose(
     subjects = rows.subjects
     assert subjects is not None
     rng = np.random.default_rng(model.seed)
+
     folds = assign_folds(rows.labels, subjects, TEST_FOLDS, model.seed, "the leakage study")
     test_subjects = np.unique(subjects[folds == 0])
-    train_indices, test_indices = split_by_dose(subjects, test_subjects, dose.share, rng)
+    split = split_by_dose(subjects, test_subjects, dose.share, rng)
     labels = rows.labels
     if dose.is_permuted:
         labels = permute_labels_of_subjects(labels, subjects, rng)
 
-    with TemporaryDirectory(dir=paths.FLAT.parent) as folder:
-        probabilities = fit_and_predict(
-            model,
-            info,
-            rows._replace(labels=labels),
-            train_indices,
-            test_indices,
-            Path(folder),
-            quiet=True,
-        )
-
-    test_labels = labels[test_indices]
-    largest_class = np.bincount(labels[train_indices]).argmax()
-    predictions = Predictions(test_indices, subjects[test_indices], test_labels, probabilities)
+    test_labels = labels[split.test_indices]
+    largest_class = np.bincount(labels[split.train_indices]).argmax()
+    probabilities = predict_test_rows(model, info, rows._replace(labels=labels), split)
+    predictions = Predictions(
+        split.test_indices, subjects[split.test_indices], test_labels, probabilities
+    )
     metrics = compute_metrics(predictions, info.classes, None)
     return LeakageRun(
         model=model_name,
         seed=model.seed,
         share=dose.share,
         permuted=dose.is_permuted,
-        rows=len(train_indices),
-        test_rows=len(test_indices),
+        rows=len(split.train_indices),
+        test_rows=len(split.test_indices),
         accuracy=metrics.accuracy,
         ci_low=metrics.ci_low,
         ci_high=metrics.ci_high,
         balanced_accuracy=metrics.balanced_accuracy,
         majority=float((test_labels == largest_class).mean()),
     )
+
+
+def predict_test_rows(
+    model: Model, info: Info, rows: AllRows, split: DoseSplit
+) -> NDArray[np.float32]:
+    """Train on the training rows; return the class probabilities (m, K) of the test rows."""
+    with TemporaryDirectory(dir=paths.FLAT.parent) as folder:
+        return fit_and_predict(
+            model,
+            info,
+            rows,
+            split.train_indices,
+            split.test_indices,
+            Path(folder),
+            quiet=True,
+        )
 
 
 if __name__ == "__main__":

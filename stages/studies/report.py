@@ -26,7 +26,7 @@ Cells = tuple[Any, ...]  # texts and numbers
 
 
 @dataclass(frozen=True)
-class Table:
+class CaptionedTable:
     caption: str
     header: Sequence[str]
     rows: Sequence[Cells]
@@ -43,11 +43,11 @@ class StudiesPage:
     n_holding_claims: int
     n_failing_claims: int
     n_undecided_claims: int
-    seed_table: Table
-    learning_rate_table: Table
-    batch_size_tables: Sequence[Table]
-    q1_table: Table
-    q2_table: Table
+    seed_table: CaptionedTable
+    learning_rate_table: CaptionedTable
+    batch_size_tables: Sequence[CaptionedTable]
+    q1_table: CaptionedTable
+    q2_table: CaptionedTable
     params_text: str
 
 
@@ -69,10 +69,8 @@ def build_page(
 ) -> StudiesPage:
     studies = params.studies
     rate_model = studies.learning_rate.model
-    size_caption = f"{studies.batch_size.model} by batch size, learning rate"
     verdicts = [claim.verdict for claim in claims]
     rows_of_study = {study: list(rows) for study, rows in groupby(summaries, lambda row: row.study)}
-    with_curvature = (*FIT_MEASURES, *CURVATURE_MEASURES)
     return StudiesPage(
         data_title=params.data.title,
         leakage_model=studies.leakage.model,
@@ -87,29 +85,35 @@ def build_page(
         learning_rate_table=build_values_table(
             f"{rate_model} by learning rate",
             "learning rate",
-            with_curvature,
+            (*FIT_MEASURES, *CURVATURE_MEASURES),
             rows_of_study[StudyName.LEARNING_RATE],
         ),
-        batch_size_tables=[
-            build_values_table(
-                f"{size_caption} fixed", "batch size", with_curvature, rows_of_study[LrRule.FIXED]
-            ),
-            build_values_table(
-                f"{size_caption} in proportion",
-                "batch size",
-                with_curvature,
-                rows_of_study[LrRule.LINEAR],
-            ),
-        ],
+        batch_size_tables=build_batch_size_tables(studies.batch_size.model, rows_of_study),
         q1_table=build_claims_table(params.data.title, claims, Question.Q1),
         q2_table=build_claims_table(params.data.title, claims, Question.Q2),
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
     )
 
 
+def build_batch_size_tables(
+    model_name: str, rows_of_study: Mapping[str, Iterable[Summary]]
+) -> list[CaptionedTable]:
+    """Return a table for each rule that sets the learning rate."""
+    tables = []
+    for rule, rule_name in ((LrRule.FIXED, "fixed"), (LrRule.LINEAR, "in proportion")):
+        table = build_values_table(
+            f"{model_name} by batch size, learning rate {rule_name}",
+            "batch size",
+            (*FIT_MEASURES, *CURVATURE_MEASURES),
+            rows_of_study[rule],
+        )
+        tables.append(table)
+    return tables
+
+
 def build_values_table(
     caption: str, value_name: str, measures: Sequence[str], summaries: Iterable[Summary]
-) -> Table:
+) -> CaptionedTable:
     """Return a row for each value: its measures, and how many of its runs diverged."""
     header = [value_name, *(measure.replace("_", " ") for measure in measures), "diverged"]
     rows = []
@@ -117,13 +121,15 @@ def build_values_table(
         summary_of = {row.measure: row for row in group}
         texts = [format_summary(summary_of[measure]) for measure in measures]
         rows.append((str(value), *texts, summary_of[measures[0]].diverged))
-    return Table(caption, header, rows)
+    return CaptionedTable(caption, header, rows)
 
 
-def build_claims_table(data_title: str, claims: Iterable[JudgedClaim], question: Question) -> Table:
+def build_claims_table(
+    data_title: str, claims: Iterable[JudgedClaim], question: Question
+) -> CaptionedTable:
     caption = f"The notebook's claims, tested on {data_title}"
     rows = [build_claim_row(claim) for claim in claims if claim.question is question]
-    return Table(caption, ["claim", "verdict", "rule", "figures"], rows)
+    return CaptionedTable(caption, ["claim", "verdict", "rule", "figures"], rows)
 
 
 def build_claim_row(claim: JudgedClaim) -> Cells:

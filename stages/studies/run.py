@@ -48,7 +48,7 @@ def main() -> None:
     runs = []
     for seed in list_seeds(params, point.study):
         training = run_training(recipe.model_copy(update={"seed": seed}), info, train_rows)
-        run = measure_run(point.model_name(params), training, held_out_rows)
+        run = measure_run(point.get_model_name(params), training, held_out_rows)
         if point.study is not StudyName.SEED:
             run = add_curvature(run, training)
         runs.append(run)

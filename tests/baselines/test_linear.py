@@ -10,7 +10,7 @@ from mri_stages.baselines.linear import (
     choose_penalty,
     compute_components,
     compute_mean_images,
-    fit_and_predict,
+    fit_and_predict_linear,
     predict_linear,
 )
 
@@ -69,7 +69,7 @@ def test_penalty_has_the_highest_auc_of_inner_folds() -> None:
         p = np.zeros((50, 3))
         for train, test in inner.split(images, labels):
             x_train, x_test = compute_components(images[train], images[test])
-            p[test] = fit_and_predict(x_train, labels[train], x_test, 3, penalty)
+            p[test] = fit_and_predict_linear(x_train, labels[train], x_test, 3, penalty)
         aucs.append(np.mean([roc_auc_score(labels == k, p[:, k]) for k in range(3)]))
     assert max(aucs) > min(aucs)
     assert choose_penalty(images, labels, 3) == PENALTIES[int(np.argmax(aucs))]

@@ -71,14 +71,14 @@ def test_model_without_keys_of_train_has_those_of_train(tmp_path: Path) -> None:
     assert recipe == params.train.model_dump()
 
 
-def test_groups_by_lr_hold_models_that_differ_in_nothing_else(tmp_path: Path) -> None:
+def test_group_models_by_lr_hold_models_that_differ_in_nothing_else(tmp_path: Path) -> None:
     params = read_changed(tmp_path, {"models.small.batch_size": 4})  # small has another arch
-    assert params.groups_by_lr() == [{"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}]
+    assert params.group_models_by_lr() == [{"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}]
 
 
-def test_groups_by_lr_of_another_recipe_is_empty(tmp_path: Path) -> None:
+def test_group_models_by_lr_of_another_recipe_is_empty(tmp_path: Path) -> None:
     params = read_changed(tmp_path, {"models.conv_hot.epochs": 9})
-    assert params.groups_by_lr() == []
+    assert params.group_models_by_lr() == []
 
 
 def test_read_params_of_another_arch_lists_the_architectures(tmp_path: Path) -> None:

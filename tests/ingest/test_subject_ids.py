@@ -9,7 +9,7 @@ import pytest
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_folder import ImageFile, list_images
 from mri_stages.ingest.subject_ids import (
-    NoSubjects,
+    NoSubjectsError,
     assign_subjects,
     find_class_subjects,
     match_subjects,
@@ -93,7 +93,7 @@ TEST = name_test_files([(4, 1), (4, 2), (4, 3), (4, 4), (5, 1), (5, 2), (5, 3), 
 )
 def test_class_subjects_of_other_names_raise(train: list[str], test: list[str]) -> None:
     find_class_subjects(TRAIN, TEST)
-    with pytest.raises(NoSubjects):
+    with pytest.raises(NoSubjectsError):
         find_class_subjects(train, test)
 
 
@@ -112,13 +112,13 @@ def test_assign_subjects_of_public_names_by_class() -> None:
 
 def test_assign_subjects_names_the_class_without() -> None:
     files = [*make_files(0, TRAIN, TEST), *make_files(1, TRAIN, ["x.jpg"])]
-    with pytest.raises(NoSubjects, match=r"^b: x\.jpg"):
+    with pytest.raises(NoSubjectsError, match=r"^b: x\.jpg"):
         assign_subjects(files, ["a", "b"], None, None)
 
 
 def test_assign_subjects_needs_a_test_folder() -> None:
     files = [ImageFile(Path(name), f"c/{name}", "", 0) for name in TRAIN]
-    with pytest.raises(NoSubjects, match="no test folder"):
+    with pytest.raises(NoSubjectsError, match="no test folder"):
         assign_subjects(files, ["c"], None, None)
 
 

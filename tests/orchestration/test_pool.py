@@ -104,11 +104,11 @@ def test_acquire_names_why_all_refused() -> None:
 def test_wait_until_gone_ends_when_the_worker_left() -> None:
     async def test() -> None:
         pool = await make_pool("a", "b")
-        is_gone = asyncio.create_task(pool.wait_until_gone("a"))
+        departure = asyncio.create_task(pool.wait_until_gone("a"))
         await let_others_run()
-        assert not is_gone.done()
+        assert not departure.done()
         await pool.update({"b"})
-        await is_gone
+        await departure
 
     run(test())
 

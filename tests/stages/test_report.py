@@ -12,10 +12,10 @@ from mri_stages import paths
 from mri_stages.config.schema import BASELINES
 from mri_stages.storage.files import write_bytes, write_json
 from mri_stages.storage.records import (
+    ConfusionRow,
     Leakage,
     Metrics,
     Pair,
-    Prediction,
     write_confusion,
     write_leakage,
     write_metrics,
@@ -59,8 +59,8 @@ def write_report_inputs() -> None:
     write_leakage(
         Leakage(sentence="<They leak.>", nearest_neighbour_given=0.2, nearest_neighbour_random=0.25)
     )
-    predictions = [Prediction("<Ill>", "<Ill>"), Prediction("Sane", "Unsure")]
-    predictions += [Prediction("<Ill>", "Sane")] * 3
+    predictions = [ConfusionRow("<Ill>", "<Ill>"), ConfusionRow("Sane", "Unsure")]
+    predictions += [ConfusionRow("<Ill>", "Sane")] * 3
     for name in MODELS:
         write_confusion(name, predictions)
     pair = Pair("small", "conv", 3, 5, 0.25, "as good")

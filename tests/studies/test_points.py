@@ -55,7 +55,7 @@ def test_path_is_named_as_dvc_names_the_value(point: StudyPoint, path: str) -> N
     [(StudyPoint(StudyName.SEED, "conv"), "conv"), (RATE, "small"), (FIXED_4, "small")],
 )
 def test_model_name_is_that_of_the_study(point: StudyPoint, model: str) -> None:
-    assert point.model_name(PARAMS) == model
+    assert point.get_model_name(PARAMS) == model
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from torch import nn
 
 from mri_stages.training.optimization import (
     compute_class_weights,
+    compute_weighted_cross_entropy,
     is_plain_sgd,
     make_schedule,
-    weighted_cross_entropy,
 )
 from tests.helpers.plain_training import make_recipe
 
@@ -39,13 +39,13 @@ def test_weighted_cross_entropy_equals_pytorch() -> None:
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
     expected = nn.functional.cross_entropy(logits, LABELS, weights)
-    torch.testing.assert_close(weighted_cross_entropy(logits, LABELS, weights), expected)
+    torch.testing.assert_close(compute_weighted_cross_entropy(logits, LABELS, weights), expected)
 
 
 def test_weighted_cross_entropy_without_weights_is_the_mean() -> None:
     logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
     expected = nn.functional.cross_entropy(logits, LABELS)
-    torch.testing.assert_close(weighted_cross_entropy(logits, LABELS, None), expected)
+    torch.testing.assert_close(compute_weighted_cross_entropy(logits, LABELS, None), expected)
 
 
 def test_is_plain_sgd_of_the_default() -> None:

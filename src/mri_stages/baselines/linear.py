@@ -51,7 +51,7 @@ def predict_linear(images: Images, labels: Labels, folds: Folds, n_classes: int)
                 continue
             penalty = choose_penalty(images[train_mask], labels[train_mask], n_classes)
             x_train, x_test = compute_components(images[train_mask], images[test_mask])
-            probabilities[test_mask] = fit_and_predict(
+            probabilities[test_mask] = fit_and_predict_linear(
                 x_train, labels[train_mask], x_test, n_classes, penalty
             )
     return probabilities
@@ -83,7 +83,7 @@ def compute_components(train: Images, test: Images) -> tuple[Components, Compone
     return x_train / length, x_test / length
 
 
-def fit_and_predict(
+def fit_and_predict_linear(
     x_train: Components, labels: Labels, x_test: Components, n_classes: int, penalty: float
 ) -> Probabilities:
     """Return probabilities (n, K) of `x_test`, 0 for classes that are not among the labels."""
@@ -131,7 +131,7 @@ def predict_with_penalties(
             continue
         x_train, x_test = compute_components(images[split.train], images[split.test])
         for index, penalty in enumerate(PENALTIES):
-            probabilities[index, split.test] = fit_and_predict(
+            probabilities[index, split.test] = fit_and_predict_linear(
                 x_train, train_labels, x_test, n_classes, penalty
             )
     return probabilities

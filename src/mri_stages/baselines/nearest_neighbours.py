@@ -67,8 +67,8 @@ def find_nearest_neighbours(
     with show_progress(n_rows, "nearest neighbours", "row") as advance:
         for block, distances in _iterate_distances(rows):
             for name, groups in groupings.items():
-                is_other_group = groups[:, None] != groups[block]
-                other_distances = np.where(is_other_group, distances, np.inf)
+                other_group_mask = groups[:, None] != groups[block]
+                other_distances = np.where(other_group_mask, distances, np.inf)
                 nearest[name][block] = other_distances.argmin(0)
                 distance[name][block] = other_distances.min(0)
             typical_distance[block] = _compute_typical_distances(

@@ -15,7 +15,7 @@ from mri_stages.ingest.conversion import (
     write_raw_folder,
 )
 from mri_stages.ingest.image_folder import ImageSet, list_images
-from mri_stages.ingest.subject_ids import NoSubjects, assign_subjects
+from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
 
 MAX_SEED = 2**32 - 1  # of scikit-learn
 
@@ -87,7 +87,7 @@ def find_subjects(image_set: ImageSet, arguments: Namespace) -> Subjects:
         subjects = assign_subjects(
             image_set.files, image_set.classes, arguments.subject_pattern, arguments.subjects
         )
-    except NoSubjects as reason:
+    except NoSubjectsError as reason:
         print(f"subjects: unknown ({reason}); --subject-pattern or --subjects names them")
         return None
     source = arguments.subjects or "the names"

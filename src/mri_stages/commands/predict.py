@@ -105,9 +105,9 @@ def warn_of_another_scale(names: Sequence[str], outputs: Outputs) -> None:
     mean = outputs.mean
     deviation = outputs.deviation
 
-    has_usual_mean = abs(mean) < MAX_MEAN
-    has_usual_deviation = (deviation > MIN_DEVIATION) & (deviation < MAX_DEVIATION)
-    outside_mask = ~(has_usual_mean & has_usual_deviation)
+    usual_mean_mask = abs(mean) < MAX_MEAN
+    usual_deviation_mask = (deviation > MIN_DEVIATION) & (deviation < MAX_DEVIATION)
+    outside_mask = ~(usual_mean_mask & usual_deviation_mask)
     if outside_mask.any():
         first = int(outside_mask.argmax())
         print(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from mri_stages.console import OneLineParser, exit_with_error
 from mri_stages.errors import NO_MEMORY_STATUS, InputError
-from mri_stages.orchestration.outcome import Outcome, Status, list_late_stages
+from mri_stages.orchestration.outcome import Outcome, Status, list_outdated_stages
 from mri_stages.orchestration.reproduce import reproduce
 
 
@@ -40,11 +40,11 @@ async def reproduce_until_signal(names: Sequence[str]) -> dict[str, Outcome]:
 
 def report(outcomes: Mapping[str, Outcome]) -> None:
     """Say how the command ended; InputError, or another exit, where a stage is not up to date."""
-    late_stages = list_late_stages(outcomes)
-    if late_stages:
-        stages = [f"{stage} ({outcomes[stage].status.value})" for stage in late_stages]
+    outdated_stages = list_outdated_stages(outcomes)
+    if outdated_stages:
+        stages = [f"{stage} ({outcomes[stage].status.value})" for stage in outdated_stages]
         message = f"not up to date: {', '.join(stages)}; see above"
-        statuses = {outcomes[stage].status for stage in late_stages}
+        statuses = {outcomes[stage].status for stage in outdated_stages}
         if statuses <= {Status.NO_MEMORY, Status.NOT_RUN}:
             exit_with_error(message, NO_MEMORY_STATUS)
         raise InputError(message)

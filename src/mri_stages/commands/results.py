@@ -15,8 +15,7 @@ from mri_stages.storage.records import (
     read_new_subject_metrics,
 )
 
-# A longer name is cut.
-format_row = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}".format
+ROW_FORMAT = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}"  # a longer name is cut
 LINE_WIDTH = 110
 
 
@@ -41,13 +40,13 @@ def has_old_results() -> bool:
 
 def print_table(title: str, metrics_by_model: Mapping[str, Metrics]) -> None:
     print(f"\n{title}")
-    print(format_row("", "accuracy, 95 % interval", "balanced", "macro F1", "AUC", "loss"))
+    print(ROW_FORMAT.format("", "accuracy, 95 % interval", "balanced", "macro F1", "AUC", "loss"))
     for name, metrics in metrics_by_model.items():
         loss = format_score(metrics.loss)
         if metrics.diverged:
             loss = "diverged"
         print(
-            format_row(
+            ROW_FORMAT.format(
                 name,
                 format_interval(metrics.accuracy, metrics.ci_low, metrics.ci_high),
                 format_score(metrics.balanced_accuracy),

@@ -223,14 +223,17 @@ class Params(Group):
     def copy_train_into_models(cls, values: Any) -> Any:
         match values:
             case {"train": dict(train), "models": dict(models)}:
-                full = {k: train | v if isinstance(v, dict) else v for k, v in models.items()}
-                return values | {"models": full}
+                merged_models = {
+                    name: train | model if isinstance(model, dict) else model
+                    for name, model in models.items()
+                }
+                return values | {"models": merged_models}
         return values
 
     @model_validator(mode="after")
     def check_names(self) -> Self:
         studies = self.studies
-        named = [
+        model_references = [
             *((f"cross_validation.models.{name}", name) for name in self.cross_validation.models),
             ("export.model", self.export.model),
             *(("studies.seed.models", name) for name in studies.seed.models),
@@ -238,7 +241,7 @@ class Params(Group):
             ("studies.batch_size.model", studies.batch_size.model),
             ("studies.leakage.model", studies.leakage.model),
         ]
-        for key, name in named:
+        for key, name in model_references:
             if name not in self.models:
                 known = ", ".join(self.models)
                 raise ValueError(f"{key}: {name!r} is not under `models`, expected one of {known}")
@@ -252,7 +255,7 @@ class Params(Group):
                 raise ValueError(f"models.{name} has the name of a baseline, expected another")
         return self
 
-    def groups_by_lr(self) -> list[dict[str, float]]:
+    def group_models_by_lr(self) -> list[dict[str, float]]:
         """Return name and lr of models that differ in lr and in nothing else."""
         groups: defaultdict[Model, dict[str, float]] = defaultdict(dict)
         for name, model in self.models.items():

@@ -63,10 +63,10 @@ def measure_leakage(rows: AllRows, table: NeighbourTable) -> Leakage:
 def compute_neighbour_accuracy(rows: AllRows, table: NeighbourTable, grouping: str) -> float:
     """Return the share of rows with the label of their neighbour; of test rows on GIVEN_SPLIT."""
     neighbours = table.by_grouping[grouping]
-    is_correct = rows.labels[neighbours.nearest] == rows.labels[table.compared]
+    correct_mask = rows.labels[neighbours.nearest] == rows.labels[table.compared]
     if grouping == GIVEN_SPLIT:
-        is_correct = is_correct[rows.in_test[table.compared]]
-    return float(is_correct.mean())
+        correct_mask = correct_mask[rows.test_mask[table.compared]]
+    return float(correct_mask.mean())
 
 
 def mark_same_subject(
@@ -82,8 +82,8 @@ def compute_subject_shares(
     rows: AllRows, subjects: NDArray[np.int64], table: NeighbourTable
 ) -> SubjectShares:
     same_mask = mark_same_subject(subjects, table, GIVEN_SPLIT)
-    test_mask = rows.in_test[table.compared]
-    shared_mask = np.isin(subjects[rows.in_test], subjects[~rows.in_test])
+    test_mask = rows.test_mask[table.compared]
+    shared_mask = np.isin(subjects[rows.test_mask], subjects[~rows.test_mask])
     return SubjectShares(float(shared_mask.mean()), float(same_mask[test_mask].mean()))
 
 

@@ -83,10 +83,10 @@ def compute_weighted_auc(curve: RocCurve, weights: Weights) -> NDArray[np.float6
     # Rows of equal scores form a group.
     order = np.argsort(curve.scores, kind="stable")
     sorted_weights = weights[:, order]
-    is_positive = curve.positive_mask[order]
+    sorted_positive_mask = curve.positive_mask[order]
     _, group_starts = np.unique(curve.scores[order], return_index=True)
-    positive_weight = np.add.reduceat(sorted_weights * is_positive, group_starts, axis=1)
-    negative_weight = np.add.reduceat(sorted_weights * ~is_positive, group_starts, axis=1)
+    positive_weight = np.add.reduceat(sorted_weights * sorted_positive_mask, group_starts, axis=1)
+    negative_weight = np.add.reduceat(sorted_weights * ~sorted_positive_mask, group_starts, axis=1)
 
     # A positive row beats the negative rows below it, and half of those with its own score.
     beaten_weight = negative_weight.cumsum(1) - negative_weight / 2

@@ -38,12 +38,12 @@ LISTED_PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 INTENDED_USE = "Research and teaching. Not a medical device: not for diagnosis or treatment."
 
 
-def check_order(ends: tuple[float, float]) -> tuple[float, float]:
-    """Return the two ends of a range; ValueError if the first is above the second."""
-    low, high = ends
+def check_order(pixel_range: tuple[float, float]) -> tuple[float, float]:
+    """Return the range; ValueError if its first end is above its second."""
+    low, high = pixel_range
     if low > high:
         raise ValueError(f"{low:g} to {high:g}, expected the lower end first")
-    return ends
+    return pixel_range
 
 
 class ModelInput(BaseModel):

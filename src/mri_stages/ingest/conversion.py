@@ -107,7 +107,9 @@ def write_raw_folder(
     split_subjects = {}
     if subjects is not None:
         split_subjects = {split: subjects[indices[split]] for split in SPLITS}
-    split_files = {split: [image_set.files[index] for index in indices[split]] for split in SPLITS}
+    split_files = {}
+    for split in SPLITS:
+        split_files[split] = [image_set.files[index] for index in indices[split]]
 
     with write_atomically(folder) as partial:
         partial.mkdir()

@@ -155,7 +155,9 @@ def find_layout(images: list[Parts]) -> Layout:
 
 def find_split_root(images: Iterable[Parts]) -> Parts | None:
     """Return the folder that holds the train folder, the one nearest to the top, or None."""
-    roots = [root for parts in images for root in list_split_roots(parts)]
+    roots: list[Parts] = []
+    for parts in images:
+        roots += list_split_roots(parts)
     return min(roots, key=len, default=None)
 
 
@@ -219,7 +221,9 @@ def check_depth(source: Path, layout: Layout) -> None:
 
 def check_split_folders(source: Path, classes: list[str]) -> None:
     """Raise InputError if the classes are folders of splits by other names, such as seg_train."""
-    words = {word for name in classes for word in split_words(name)}
+    words: set[str] = set()
+    for name in classes:
+        words.update(split_words(name))
     splits = {SPLIT_NAMES[word] for word in words & SPLIT_NAMES.keys()}
     if len(splits) > 1:
         listed = ", ".join(classes[:MAX_LISTED_CLASSES])
@@ -235,12 +239,12 @@ def check_classes(
 ) -> None:
     """Raise InputError unless there are two or more classes, the same in train and test."""
     classes = set(class_names.values())
-    shared = set(classes)
+    shared_classes = set(classes)
     for split in set(splits.values()):
-        shared &= list_split_classes(class_names, splits, split)
+        shared_classes &= list_split_classes(class_names, splits, split)
 
-    if len(classes) < 2 or shared != classes:
-        lacking = sorted(classes - shared)[:MAX_LISTED_CLASSES]
+    if len(classes) < 2 or shared_classes != classes:
+        lacking = sorted(classes - shared_classes)[:MAX_LISTED_CLASSES]
         raise InputError(
             f"{source}: {len(classes)} classes, expected two or more, the same in train and test; "
             f"in one of them only: {', '.join(lacking) or 'none'}"

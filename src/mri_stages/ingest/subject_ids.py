@@ -20,7 +20,7 @@ WHOLE_NUMBER = r"0|[1-9]\d{0,17}"  # which int64 can hold
 MAX_POSITIONS_PER_FILE = 2
 
 
-class NoSubjects(Exception):
+class NoSubjectsError(Exception):
     """The file names do not identify the subjects; the message says why."""
 
 
@@ -36,9 +36,9 @@ def assign_subjects(
 ) -> NDArray[np.int64]:
     """Return the subject of each file (N,), as a number.
 
-    The ids come from `table`, by `pattern`, or from the public set's names: NoSubjects if the names
-    are not such names. Ids that are whole numbers are kept. Others are numbered from 0 in the order
-    of their text.
+    The ids come from `table`, by `pattern`, or from the public set's names: NoSubjectsError if the
+    names are not such names. Ids that are whole numbers are kept. Others are numbered from 0 in the
+    order of their text.
     """
     names = [file.name for file in files]
     if table:
@@ -93,12 +93,13 @@ def require_all_subjects(names: Sequence[str], ids: Sequence[str | None], source
 
 
 def read_public_subjects(files: Sequence[ImageFile], classes: Sequence[str]) -> NDArray[np.int64]:
-    """Return the subject of each file (N,) by the public set's names, numbered through all classes.
+    """Return the subject of each file (N,) by the public set's names.
 
-    NoSubjects, which names the class, if the files are not named so.
+    Ids go on counting from one class to the next. NoSubjectsError, which names the class, if the
+    files are not named so.
     """
     if not files[0].split:
-        raise NoSubjects("the set has no test folder")
+        raise NoSubjectsError("the set has no test folder")
 
     names = np.array([file.name.split("/")[-1] for file in files])
     test_mask = np.array([file.split == "test" for file in files])
@@ -113,8 +114,8 @@ def read_public_subjects(files: Sequence[ImageFile], classes: Sequence[str]) -> 
             train_subjects, test_subjects = find_class_subjects(
                 names[train_mask].tolist(), names[class_test_mask].tolist()
             )
-        except NoSubjects as reason:
-            raise NoSubjects(f"{class_name}: {reason}") from None
+        except NoSubjectsError as reason:
+            raise NoSubjectsError(f"{class_name}: {reason}") from None
 
         subjects[train_mask] = train_subjects
         subjects[class_test_mask] = test_subjects
@@ -126,12 +127,12 @@ def read_public_subjects(files: Sequence[ImageFile], classes: Sequence[str]) -> 
 def find_class_subjects(train: Sequence[str], test: Sequence[str]) -> tuple[list[int], list[int]]:
     """Return the subjects (from 0) of one class's images by the public set's numbering.
 
-    A test file `S (k).jpg` is slice S of subject k, and `S.jpg` is that of subject 1. The train
-    files are numbered from 0 through all such positions that are not in test, slice by slice, and
-    in the order of the names inside a slice. (Found in the pixels of the public set.)
+    A test file `S (k).jpg` is slice S of subject k, and `S.jpg` is that of subject 1. Train
+    files are numbered from 0, one for each position that is not in test: slice by slice, and in the
+    order of the names inside a slice. (Found in the pixels of the public set.)
 
-    Raise NoSubjects unless train and test fill subjects x slices, each once. Only the last slice
-    may have gaps, and only if no train image is of it, so that no gap shifts a number.
+    Raise NoSubjectsError unless train and test fill subjects x slices, each once. Only the last
+    slice may have gaps, and only if no train image is of it, so that no gap shifts a number.
     """
     test_positions = read_test_positions(test)
     train_numbers = read_train_numbers(train)
@@ -153,32 +154,32 @@ def read_test_positions(names: Sequence[str]) -> list[Position]:
 
 
 def read_train_numbers(names: Sequence[str]) -> list[int]:
-    """Return the numbers of the train files; NoSubjects unless they are 0 to N - 1."""
+    """Return the numbers of the train files; NoSubjectsError unless they are 0 to N - 1."""
     matches = match_public_names(TRAIN_NAME, names)
     prefixes = {match["prefix"] for match in matches}
     numbers = [int(match["number"]) for match in matches]
     if len(prefixes) > 1 or sorted(numbers) != list(range(len(names))):
-        raise NoSubjects("train files are not numbered from 0 without a gap")
+        raise NoSubjectsError("train files are not numbered from 0 without a gap")
     return numbers
 
 
 def match_public_names(pattern: str, names: Sequence[str]) -> list[re.Match[str]]:
-    """Return the match of `pattern` with each whole name; NoSubjects if there is none."""
+    """Return the match of `pattern` with each whole name; NoSubjectsError if there is none."""
     matches = []
     for name in names:
         match = re.fullmatch(pattern, name)
         if match is None:
-            raise NoSubjects(f"{name} is not named as in the public set")
+            raise NoSubjectsError(f"{name} is not named as in the public set")
         matches.append(match)
     return matches
 
 
 def check_test_positions(positions: Sequence[Position], n_positions: int, n_files: int) -> None:
-    """Raise NoSubjects if test files share a position, or name one subject or far too many."""
+    """Raise NoSubjectsError if test files share a position, or name one subject or far too many."""
     is_distinct = len(set(positions)) == len(positions)
     has_two_subjects = any(position.subject > 1 for position in positions)
     if not is_distinct or not has_two_subjects or n_positions > MAX_POSITIONS_PER_FILE * n_files:
-        raise NoSubjects("test files do not name slices of two or more subjects, each once")
+        raise NoSubjectsError("test files do not name slices of two or more subjects, each once")
 
 
 def list_free_positions(
@@ -189,23 +190,23 @@ def list_free_positions(
     Names are ordered as text: '26 (10).jpg' comes before '26 (2).jpg', and '26.jpg' is the last.
     """
     other_subjects = sorted(range(2, n_subjects + 1), key=str)
-    positions = [
-        Position(slice_number, subject)
-        for slice_number in range(1, n_slices + 1)
-        for subject in [*other_subjects, 1]
-    ]
+    positions = []
+    for slice_number in range(1, n_slices + 1):
+        for subject in [*other_subjects, 1]:
+            positions.append(Position(slice_number, subject))
     return [position for position in positions if position not in test_positions]
 
 
 def check_train_positions(
     free_positions: Sequence[Position], n_train: int, n_slices: int, n_subjects: int
 ) -> None:
-    """Raise NoSubjects unless the first `n_train` free positions are all but gaps in a last slice.
+    """Raise NoSubjectsError if the train files do not fill the free positions.
 
-    A gap elsewhere, or in a slice that is partly train, could be any subject's.
+    That is so if there are too few of these, if one after the first `n_train` lies before the last
+    slice, or if the last slice has gaps and is partly train: such a gap could be any subject's.
     """
     gaps = free_positions[n_train:]
     if len(free_positions) < n_train or any(gap.slice < n_slices for gap in gaps):
-        raise NoSubjects(f"the files do not fill {n_subjects} subjects x {n_slices} slices")
+        raise NoSubjectsError(f"the files do not fill {n_subjects} subjects x {n_slices} slices")
     if gaps and free_positions[n_train - 1].slice == n_slices:
-        raise NoSubjects(f"slice {n_slices} has gaps and images in train")
+        raise NoSubjectsError(f"slice {n_slices} has gaps and images in train")

@@ -2,13 +2,13 @@
 
 from torch import nn
 
-from mri_stages.models.layers import Shape, check_size, convolutions, fully_connected, pixels_left
+from mri_stages.models.layers import Shape, check_size, make_conv_blocks, make_linear_layers, count_pixels_left
 
 
 def make_network(image_shape: Shape, n_classes: int) -> nn.Module:
     check_size(image_shape, 36, "conv_nn2")
     return nn.Sequential(
-        *convolutions(image_shape[0], 16, 32, 64),
+        *make_conv_blocks(image_shape[0], 16, 32, 64),
         nn.Flatten(),
-        *fully_connected(64 * pixels_left(image_shape, blocks=3), 128, n_classes),
+        *make_linear_layers(64 * count_pixels_left(image_shape, blocks=3), 128, n_classes),
     )

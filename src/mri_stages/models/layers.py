@@ -8,7 +8,7 @@ from mri_stages.errors import InputError
 from mri_stages.storage.arrays import Shape as Shape
 
 
-def fully_connected(*widths: int) -> list[nn.Module]:
+def make_linear_layers(*widths: int) -> list[nn.Module]:
     """Return linear layers from each width to the next, with ReLU between them."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
@@ -16,7 +16,7 @@ def fully_connected(*widths: int) -> list[nn.Module]:
     return layers[:-1]
 
 
-def convolutions(*channels: int) -> list[nn.Module]:
+def make_conv_blocks(*channels: int) -> list[nn.Module]:
     """Return blocks of 5x5 convolution (no padding), ReLU and 2x2 max pooling."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(channels):
@@ -24,11 +24,12 @@ def convolutions(*channels: int) -> list[nn.Module]:
     return layers
 
 
-def pixels_left(image_shape: Shape, blocks: int) -> int:
-    """Return the pixels per channel after `blocks` of `convolutions`."""
+def count_pixels_left(image_shape: Shape, blocks: int) -> int:
+    """Return the pixels per channel after `blocks` of `make_conv_blocks`."""
     _, height, width = image_shape
     for _ in range(blocks):
-        height, width = (height - 4) // 2, (width - 4) // 2
+        height = (height - 4) // 2
+        width = (width - 4) // 2
     return height * width
 
 

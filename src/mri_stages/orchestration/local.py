@@ -68,17 +68,17 @@ class LocalRunner:
     async def run(self, stage: str) -> Outcome:
         """Run a stage whose deps are up to date; once more, alone, if the memory was too little."""
         async with self._slots.shared() as environment:
-            outcome = await run_stage(stage, environment)
+            outcome = await run_stage_locally(stage, environment)
 
         # Other stages may have taken the memory.
         if outcome.status is Status.NO_MEMORY:
             async with self._slots.exclusive() as environment:
                 print(f"{stage}: again, alone", flush=True)
-                outcome = await run_stage(stage, environment)
+                outcome = await run_stage_locally(stage, environment)
         return outcome
 
 
-async def run_stage(stage: str, environment: Environment) -> Outcome:
+async def run_stage_locally(stage: str, environment: Environment) -> Outcome:
     """Run one stage, whose deps are up to date, and print what it prints."""
     show = partial(print, f"{stage}:", flush=True)
     show("started")

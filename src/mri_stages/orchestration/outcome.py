@@ -46,7 +46,7 @@ class Outcome:
     """Small outs of a worker by their MD5."""
 
 
-def list_late_stages(outcomes: Mapping[str, Outcome]) -> list[str]:
+def list_outdated_stages(outcomes: Mapping[str, Outcome]) -> list[str]:
     """Return the stages that are not up to date."""
     return [stage for stage, outcome in outcomes.items() if not outcome.status.is_current]
 

@@ -30,11 +30,11 @@ class WorkerPool:
         """
         async with self._changed:
             await self._changed.wait_for(lambda: self._list_free() or self._have_all_refused())
-            free = self._list_free()
-            if not free:
+            free_workers = self._list_free()
+            if not free_workers:
                 reasons = [f"{worker}: {self._reasons[worker]}" for worker in sorted(self._workers)]
                 raise NoWorkerLeftError("; ".join(reasons))
-            worker = min(free)
+            worker = min(free_workers)
             self._busy.add(worker)
             return worker
 

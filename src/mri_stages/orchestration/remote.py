@@ -23,7 +23,7 @@ from mri_stages.orchestration.outcome import Outcome, Status
 from mri_stages.orchestration.pool import NoWorkerLeftError, WorkerPool
 
 Job = dict[str, Any]
-"""What a worker needs beside the name of the stage: see `worker.run_stage`."""
+"""What a worker needs beside the name of the stage: see `worker.run_stage_on_worker`."""
 
 MAX_WORKER_DEATHS = 3  # during one stage
 REPORT_SECONDS = 60.0  # between two lines on what is waited for
@@ -73,7 +73,7 @@ class RemoteRunner:
         self._pool = pool
         self._job = job
         self._show = show
-        self._run_stage = PickledByValue(worker_module.run_stage)
+        self._run_stage = PickledByValue(worker_module.run_stage_on_worker)
         self._waiting: dict[str, float] = {}
         """When each stage began to wait for a worker."""
         self._running: dict[str, tuple[str, float]] = {}
@@ -137,17 +137,17 @@ class RemoteRunner:
             self._run_stage, stage, self._job, key=(KEY, stage, uuid4().hex), workers=[worker]
         )
         answer = asyncio.ensure_future(get_answer(future))
-        is_gone = asyncio.ensure_future(self._pool.wait_until_gone(worker))
+        departure = asyncio.ensure_future(self._pool.wait_until_gone(worker))
         self._running[stage] = (worker, time.monotonic())
         try:
-            await asyncio.wait([answer, is_gone], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([answer, departure], return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
                 raise WorkerLostError(worker)
             return read_answer(worker, stage, await answer)
         finally:
             del self._running[stage]
             answer.cancel()
-            is_gone.cancel()
+            departure.cancel()
             future.release()
 
     async def report_waits(self, seconds: float) -> None:

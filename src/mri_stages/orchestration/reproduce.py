@@ -17,7 +17,7 @@ from mri_stages.orchestration.outcome import (
     Outcome,
     Status,
     format_table,
-    list_late_stages,
+    list_outdated_stages,
 )
 
 show_line = partial(print, flush=True)
@@ -72,19 +72,23 @@ async def run_inputs_and_trainings(graph: StageGraph, runner: LocalRunner) -> di
     inputs = graph.collect_ancestors(sendable) - sendable
     outcomes = await run_locally(graph.restrict(inputs), runner, {})
 
-    late = set(list_late_stages(outcomes))
-    ready = {stage for stage in sendable if not late.intersection(graph.collect_ancestors([stage]))}
-    if ready:
-        outcomes |= await run_trainings(graph, runner, ready)
+    outdated_stages = set(list_outdated_stages(outcomes))
+    ready_stages = {
+        stage
+        for stage in sendable
+        if not outdated_stages.intersection(graph.collect_ancestors([stage]))
+    }
+    if ready_stages:
+        outcomes |= await run_trainings(graph, runner, ready_stages)
     return outcomes
 
 
 async def run_trainings(
-    graph: StageGraph, runner: LocalRunner, ready: set[str]
+    graph: StageGraph, runner: LocalRunner, ready_stages: set[str]
 ) -> dict[str, Outcome]:
     """Bring stages up to date whose inputs are: restore here what is known, send the others."""
-    changed = await dvc.list_changed_stages(ready)
-    outcomes = {stage: Outcome(Status.UP_TO_DATE) for stage in ready - changed}
+    changed = await dvc.list_changed_stages(ready_stages)
+    outcomes = {stage: Outcome(Status.UP_TO_DATE) for stage in ready_stages - changed}
     if not changed:
         return outcomes
 
@@ -93,10 +97,12 @@ async def run_trainings(
     outcomes |= dict(zip(hits, results, strict=True))
 
     # Slow models tend to stand last in params.yaml, so these start first.
-    unknown = [stage for stage in reversed(list(graph.deps)) if stage in changed.difference(hits)]
-    if unknown:
-        inputs = set[str]().union(*(graph.deps[stage] for stage in unknown))
-        outcomes |= await send_trainings(unknown, sorted(inputs))
+    uncached_stages = [
+        stage for stage in reversed(list(graph.deps)) if stage in changed.difference(hits)
+    ]
+    if uncached_stages:
+        inputs = set[str]().union(*(graph.deps[stage] for stage in uncached_stages))
+        outcomes |= await send_trainings(uncached_stages, sorted(inputs))
     return outcomes
 
 

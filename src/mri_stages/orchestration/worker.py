@@ -28,7 +28,7 @@ class RefusedError(Exception):
         self.output = output
 
 
-def run_stage(stage: str, job: dict[str, Any]) -> dict[str, Any]:
+def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
     """Run the stage in a clone of the head's code, beside the worker's other files.
 
     job: `bundle` (bytes of a Git bundle), `inputs` (stages whose outs are in the DVC remote),

@@ -26,4 +26,8 @@ def list_metric_rows(metrics: Mapping[str, MetricValues]) -> list[tuple[str, lis
     names: dict[str, None] = {}
     for values in metrics.values():
         names.update(dict.fromkeys(values))
-    return [(name, [values.get(name) for values in metrics.values()]) for name in names]
+
+    rows = []
+    for name in names:
+        rows.append((name, [values.get(name) for values in metrics.values()]))
+    return rows

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from mri_stages.reporting.page import render_page
 from mri_stages.storage.arrays import Shape
-from mri_stages.storage.records import Leakage, Metrics, Pair, Prediction
+from mri_stages.storage.records import ConfusionRow, Leakage, Metrics, Pair
 
 HIDDEN_METRICS = {"unscored_classes", "by"}  # the page says them in sentences
 
@@ -89,22 +89,22 @@ def build_metrics_table(metrics: Mapping[str, Metrics]) -> Table:
     return Table(["", *columns], rows)
 
 
-def build_confusion_table(predictions: Sequence[Prediction], classes: Sequence[str]) -> Table:
+def build_confusion_table(predictions: Sequence[ConfusionRow], classes: Sequence[str]) -> Table:
     """Return a row per actual class: test rows by predicted class, and the recall."""
     counts = Counter(predictions)
     rows: list[tuple[Cell, ...]] = []
     for actual in classes:
-        row_counts = [counts[Prediction(actual, predicted)] for predicted in classes]
+        row_counts = [counts[ConfusionRow(actual, predicted)] for predicted in classes]
         n_rows = sum(row_counts)
         cells = [ShadedCount(count, count / max(1, n_rows)) for count in row_counts]
-        recall = counts[Prediction(actual, actual)] / n_rows if n_rows else None
+        recall = counts[ConfusionRow(actual, actual)] / n_rows if n_rows else None
         rows.append((actual, *cells, recall))
     return Table(["", *classes, "recall"], rows)
 
 
 def list_leakage_rows(leakage: Leakage) -> list[tuple[str, float]]:
     """Return the shares of plots/leakage.json that are known, each with what it counts."""
-    labelled: list[tuple[str, Any]] = [
+    labelled_shares: list[tuple[str, Any]] = [
         ("test rows whose subject also has training rows", leakage.shared_subjects),
         (
             "test rows whose nearest training row is of the same subject",
@@ -124,7 +124,7 @@ def list_leakage_rows(leakage: Leakage) -> list[tuple[str, float]]:
             leakage.nearest_neighbour_random,
         ),
     ]
-    return [(label, share) for label, share in labelled if share is not None]
+    return [(label, share) for label, share in labelled_shares if share is not None]
 
 
 def describe_auc(negative_class: str | None) -> str:

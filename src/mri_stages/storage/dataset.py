@@ -50,10 +50,6 @@ class AllRows(NamedTuple):
         n_train = len(self.parts[0])
         return np.arange(len(self.labels)) >= n_train
 
-    @property
-    def in_test(self) -> NDArray[np.bool_]:
-        return self.test_mask
-
 
 def read_info() -> Info:
     """Return data/flat/info.json; InputError if it is not readable."""

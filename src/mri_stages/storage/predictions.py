@@ -92,7 +92,9 @@ def parse_predictions(
     rows: Sequence[Mapping[str, str | None]], classes: Sequence[str]
 ) -> Predictions:
     """Return the predictions of the rows of a CSV; KeyError, ValueError or TypeError if not any."""
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    columns = {}
+    for key in rows[0]:
+        columns[key] = [row[key] for row in rows]
     label_of_class = {name: label for label, name in enumerate(classes)}
     probabilities = [columns[f"p_{name}"] for name in classes]
 

@@ -15,7 +15,7 @@ GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # `linear` predicts n
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Prediction(NamedTuple):
+class ConfusionRow(NamedTuple):
     """A row of plots/confusion/M.csv: the names of two classes."""
 
     actual: str
@@ -144,9 +144,9 @@ def read_roc_points(model: str) -> list[RocPoint]:
     return read_csv(paths.roc(model), RocPoint, least=0)
 
 
-def write_confusion(model: str, predictions: Iterable[Prediction]) -> None:
-    write_csv(paths.confusion(model), Prediction._fields, predictions)
+def write_confusion(model: str, predictions: Iterable[ConfusionRow]) -> None:
+    write_csv(paths.confusion(model), ConfusionRow._fields, predictions)
 
 
-def read_confusion(model: str) -> list[Prediction]:
-    return read_csv(paths.confusion(model), Prediction)
+def read_confusion(model: str) -> list[ConfusionRow]:
+    return read_csv(paths.confusion(model), ConfusionRow)

@@ -44,7 +44,7 @@ class StudyPoint:
             return paths.study_runs(self.study, f"{self.lr_rule}-{self.value}")
         return paths.study_runs(self.study, str(self.value))
 
-    def model_name(self, params: Params) -> str:
+    def get_model_name(self, params: Params) -> str:
         match self.study:
             case StudyName.SEED:
                 return str(self.value)
@@ -58,7 +58,7 @@ class StudyPoint:
 
         InputError for a batch size above `n_rows`.
         """
-        model = params.models[self.model_name(params)]
+        model = params.models[self.get_model_name(params)]
         lr = model.lr
         batch_size = min(model.batch_size, n_rows)
 

@@ -233,11 +233,11 @@ class BelowBestStuck:
             if best_rate is None or rate >= best_rate:
                 continue
             # Without a gradient before training, none of it can be left.
-            measured = [run for run in group if not run.diverged and run.gradient_start > 0]
-            if measured:
-                fractions = [run.gradient_end / run.gradient_start for run in measured]
+            measured_runs = [run for run in group if not run.diverged and run.gradient_start > 0]
+            if measured_runs:
+                fractions = [run.gradient_end / run.gradient_start for run in measured_runs]
                 gradients_left[f"{rate:g}"] = round_figure(mean(fractions))
-                stuck_shares[f"{rate:g}"] = mean([is_stuck(run) for run in measured])
+                stuck_shares[f"{rate:g}"] = mean([is_stuck(run) for run in measured_runs])
 
         figures = {
             "best_rate": best_rate,

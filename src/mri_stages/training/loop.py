@@ -17,9 +17,9 @@ from mri_stages.training.cuda_graphs import Step, StepResult, capture_step
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
 from mri_stages.training.optimization import (
     compute_class_weights,
+    compute_weighted_cross_entropy,
     make_optimizer,
     make_schedule,
-    weighted_cross_entropy,
 )
 from mri_stages.training.validation import (
     count_epochs_since_best,
@@ -233,7 +233,7 @@ def make_step(
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
             logits = module(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss = weighted_cross_entropy(logits, labels, class_weights)
+        loss = compute_weighted_cross_entropy(logits, labels, class_weights)
 
         optimizer.zero_grad()
         loss.backward()

@@ -57,7 +57,7 @@ def compute_class_weights(
     return len(labels) / (n_classes_present * counts.clamp(min=1))
 
 
-def weighted_cross_entropy(
+def compute_weighted_cross_entropy(
     logits: torch.Tensor, labels: torch.Tensor, class_weights: torch.Tensor | None
 ) -> torch.Tensor:
     """Return the mean cross-entropy over rows, each weighted by its class.

@@ -12,7 +12,7 @@ from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
 from mri_stages.errors import InputError
 from mri_stages.storage.history import Epoch
-from mri_stages.training.optimization import weighted_cross_entropy
+from mri_stages.training.optimization import compute_weighted_cross_entropy
 from mri_stages.training.predict import predict_logits
 
 Integers = NDArray[np.int64]  # (N,)
@@ -72,7 +72,7 @@ def score_validation_rows(
     validation_labels = labels[indices.to(labels.device)].cpu()
     if class_weights is not None:
         class_weights = class_weights.cpu()
-    loss = weighted_cross_entropy(logits, validation_labels, class_weights)
+    loss = compute_weighted_cross_entropy(logits, validation_labels, class_weights)
     accuracy = (logits.argmax(1) == validation_labels).double().mean()
     return float(loss), float(accuracy)
 

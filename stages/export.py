@@ -6,14 +6,14 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
-from mri_stages.export.deployment import (
+from mri_stages.export.export_folder import (
     CARD_FILE,
     DESCRIPTION_FILE,
     ONNX_FILE,
-    check_onnx_file,
     describe_model,
     encode_model,
 )
+from mri_stages.export.onnx_file import check_onnx_file
 from mri_stages.reporting.card import render_card
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import write_atomically, write_bytes, write_json

@@ -12,7 +12,7 @@ from mri_stages.evaluation.metrics import (
     compute_new_subject_metrics,
     find_negative_label,
 )
-from mri_stages.evaluation.roc import compute_auc, compute_auc_interval
+from mri_stages.evaluation.roc_auc import compute_auc, compute_auc_interval
 from mri_stages.storage.predictions import Predictions, average_by_subject
 from tests.helpers.predictions import draw_predictions
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from mri_stages.evaluation.roc import compute_auc
+from mri_stages.evaluation.roc_auc import compute_auc
 from mri_stages.storage.arrays import select_rows, to_pixels
 from mri_stages.storage.predictions import Predictions
 

@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, recall_score
 
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
-from mri_stages.evaluation.roc import compute_auc, compute_auc_interval, list_scored_classes
+from mri_stages.evaluation.roc_auc import compute_auc, compute_auc_interval, list_scored_classes
 from mri_stages.storage.predictions import Predictions, average_by_subject
 from mri_stages.storage.records import Metrics
 

@@ -1,9 +1,9 @@
-"""A trained network with its scaler, as an ONNX file."""
+"""A trained network with its scaler, as an ONNX file, and a check of that file."""
 
 import logging
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -12,12 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from mri_stages import paths
 from mri_stages.errors import InputError
-from mri_stages.storage.arrays import Shape
+from mri_stages.storage.arrays import Shape, to_pixels
+from mri_stages.storage.dataset import Info, load_stored
 from mri_stages.storage.files import REMAKE
+from mri_stages.storage.predictions import read_predictions
 
 # Images at a time, as `evaluate` takes them: another number could change a last digit.
 BATCH_SIZE = 16
+
+MAX_PROBABILITY_DIFFERENCE = 1e-4  # between ONNX and PyTorch
 
 
 class Outputs(NamedTuple):
@@ -105,3 +110,32 @@ def open_onnx(path: Path) -> onnxruntime.InferenceSession:
 def run_onnx(session: onnxruntime.InferenceSession, images: NDArray[np.float32]) -> Outputs:
     """Return the outputs for pixels (n, C, H, W)."""
     return Outputs(*session.run(list(Outputs._fields), {"image": images}))
+
+
+def check_onnx_file(path: Path, name: str, info: Info) -> float:
+    """Return the largest difference of a test row's probability from the one of `evaluate`.
+
+    InputError if it is too large, or not a number.
+    """
+    expected = read_predictions(paths.predictions(name), info.classes).probabilities
+    images = load_stored("test", info).images
+    difference = float(abs(predict_by_onnx(path, images) - expected).max())
+
+    # A comparison with NaN is False.
+    if not difference <= MAX_PROBABILITY_DIFFERENCE:
+        raise InputError(
+            f"{paths.EXPORT / path.name}: a probability of a test row differs from PyTorch's "
+            f"by {difference:.2g}, expected at most {MAX_PROBABILITY_DIFFERENCE:g}; export "
+            "another model"
+        )
+    return difference
+
+
+def predict_by_onnx(path: Path, images: NDArray[Any]) -> NDArray[np.float32]:
+    """Return the probabilities (N, K) of stored images (N, C, H, W) by an ONNX file."""
+    session = open_onnx(path)
+    batches = []
+    for start in range(0, len(images), BATCH_SIZE):
+        pixels = to_pixels(images[start : start + BATCH_SIZE])
+        batches.append(run_onnx(session, pixels).probabilities)
+    return np.concatenate(batches)

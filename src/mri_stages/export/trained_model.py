@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mri_stages.config.loading import read_params
 from mri_stages.errors import InputError
-from mri_stages.export.deployment import (
+from mri_stages.export.export_folder import (
     DESCRIPTION_FILE,
     ONNX_FILE,
     ExportDescription,

@@ -1,30 +1,21 @@
-"""Prepare a trained model for use elsewhere: its network, a check of its file, and model.json."""
+"""The content of an export folder: a trained model for use elsewhere, and model.json."""
 
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 from torch.onnx import OnnxExporterError
 
 from mri_stages import paths
 from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
-from mri_stages.export.onnx_file import (
-    BATCH_SIZE,
-    ScaledNetwork,
-    encode_onnx,
-    open_onnx,
-    run_onnx,
-)
+from mri_stages.export.onnx_file import ScaledNetwork, encode_onnx
 from mri_stages.models import make_network
 from mri_stages.preprocessing.scaling import read_scaler
 from mri_stages.storage.arrays import Shape, to_pixels
 from mri_stages.storage.dataset import Info, load_stored
-from mri_stages.storage.predictions import read_predictions
 from mri_stages.storage.records import read_metrics
 from mri_stages.storage.weights import load_weights
 
@@ -33,7 +24,6 @@ ONNX_FILE = "model.onnx"
 DESCRIPTION_FILE = "model.json"
 CARD_FILE = "card.md"
 
-MAX_PROBABILITY_DIFFERENCE = 1e-4  # between ONNX and PyTorch
 LISTED_PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 INTENDED_USE = "Research and teaching. Not a medical device: not for diagnosis or treatment."
 
@@ -88,35 +78,6 @@ def encode_model(name: str, params: Params, info: Info) -> bytes:
             f"params.yaml: export.model is {name}, whose network has no ONNX form ({reason}); "
             "export another model"
         ) from None
-
-
-def check_onnx_file(path: Path, name: str, info: Info) -> float:
-    """Return the largest difference of a test row's probability from the one of `evaluate`.
-
-    InputError if it is too large, or not a number.
-    """
-    expected = read_predictions(paths.predictions(name), info.classes).probabilities
-    images = load_stored("test", info).images
-    difference = float(abs(predict_by_onnx(path, images) - expected).max())
-
-    # A comparison with NaN is False.
-    if not difference <= MAX_PROBABILITY_DIFFERENCE:
-        raise InputError(
-            f"{paths.EXPORT / path.name}: a probability of a test row differs from PyTorch's "
-            f"by {difference:.2g}, expected at most {MAX_PROBABILITY_DIFFERENCE:g}; export "
-            "another model"
-        )
-    return difference
-
-
-def predict_by_onnx(path: Path, images: NDArray[Any]) -> NDArray[np.float32]:
-    """Return the probabilities (N, K) of stored images (N, C, H, W) by an ONNX file."""
-    session = open_onnx(path)
-    batches = []
-    for start in range(0, len(images), BATCH_SIZE):
-        pixels = to_pixels(images[start : start + BATCH_SIZE])
-        batches.append(run_onnx(session, pixels).probabilities)
-    return np.concatenate(batches)
 
 
 def describe_model(name: str, params: Params, info: Info) -> dict[str, Any]:

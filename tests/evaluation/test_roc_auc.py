@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from mri_stages.evaluation.roc import (
+from mri_stages.evaluation.roc_auc import (
     MAX_ROC_POINTS,
     RocCurve,
     build_roc_curves,

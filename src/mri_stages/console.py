@@ -24,11 +24,11 @@ SECONDS_BETWEEN_PROGRESS_LINES = 20
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Call `main`; end with one line and an exit status of its own after what a user can fix.
+    """Call `main`. An error that a user can fix ends in one line.
 
-    0: done. 1: bad input, or no room on the disk. 2: wrong arguments. 75: not enough memory.
-    130: Ctrl-C. A command that handles SIGTERM ends with 143. Any other error is a fault of the
-    program and shows its traceback.
+    Each kind of error has an exit status. 0: done. 1: bad input, or no room on the disk. 2: wrong
+    arguments. 75: not enough memory. 130: Ctrl-C. A command that handles SIGTERM ends with 143. Any
+    other error is a fault of the program and shows its traceback.
     """
     escape_unprintable_output()
     try:

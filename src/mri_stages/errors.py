@@ -1,4 +1,4 @@
-"""Errors that end a command in one line, and the exit statuses of every command."""
+"""Errors that `console.run_command` turns into one line, and the exit statuses of all commands."""
 
 from typing import ClassVar
 

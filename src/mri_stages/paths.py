@@ -1,4 +1,7 @@
-"""Name every file of the pipeline, from the project's root, where all commands run."""
+"""Name every file of the pipeline, from the project's root, where all commands run.
+
+A function here is named by the file whose place it returns.
+"""
 
 from pathlib import Path
 

@@ -21,11 +21,10 @@ Floats = NDArray[np.float64]
 def sample_rows(
     n_features: int, test_mask: NDArray[np.bool_], units: NDArray[np.int64] | None = None
 ) -> Indices:
-    """Return the indices of the rows to compare with each other: all, or a seeded sample of them.
+    """Return in ascending order the indices of the rows to compare: all, or a seeded sample.
 
-    They are in ascending order. The work grows with the square of the rows. units: (N,) subjects,
-    which are sampled whole. The sample has the same share of those with rows in train only, in test
-    only, and in both.
+    The work grows with the square of the rows. units: (N,) subjects, which are sampled whole. The
+    sample has the same share of those with rows in train only, in test only, and in both.
     """
     n_rows = len(test_mask)
     max_rows = int((MAX_PRODUCTS / (n_features + PRODUCTS_PER_DISTANCE)) ** 0.5)
@@ -107,7 +106,11 @@ def _compute_typical_distances(distances: Floats, block: slice, groups: Groups) 
 
 
 def _divide_distances(distance: Floats, typical_distance: Floats) -> Floats:
-    """Return the closeness (N,): 0 for a copy, infinity where only the row's group are copies."""
+    """Return the closeness (N,): 0 for a copy.
+
+    It is infinity where most other rows of the row's group are copies of it, but its neighbour is
+    not.
+    """
     closeness = np.zeros_like(distance)
     with np.errstate(divide="ignore"):
         np.divide(distance, typical_distance, where=distance > 0, out=closeness)

@@ -1,4 +1,4 @@
-"""Look after the models of params.yaml: `mri-stages models upgrade-params`."""
+"""Add the keys that params.yaml lacks: `mri-stages models upgrade-params`."""
 
 from collections.abc import Sequence
 

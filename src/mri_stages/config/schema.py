@@ -1,4 +1,4 @@
-"""Schema of params.yaml, with one-line errors."""
+"""Schema of params.yaml: its keys and their limits."""
 
 from collections import defaultdict
 from pathlib import Path

@@ -23,7 +23,10 @@ class InputImage(NamedTuple):
 
 
 def list_files(sources: Sequence[str]) -> list[Path]:
-    """Return the files among `sources`, and the visible images in its folders, sorted by name."""
+    """Return the files among `sources`, and the visible images in the folders among them.
+
+    The images of a folder are sorted by name.
+    """
     files: list[Path] = []
     for source in map(Path, sources):
         if source.is_dir():

@@ -202,7 +202,7 @@ def assign_validation_images(splits: Mapping[Parts, str]) -> tuple[dict[Parts, s
 
 
 def describe_unused_files(tree: FileTree, layout: Layout) -> list[str]:
-    """Return a note on the files of the set that are no images of a class, if there are any."""
+    """Return a note on the files of the set that are not used, if there are any."""
     unused = sorted(tree.keys() - layout.splits.keys())
     if not unused:
         return []

@@ -56,12 +56,12 @@ class DvcOutput:
     lines: list[str] = field(default_factory=list)
     """Without chatter."""
     executed_stages: set[str] = field(default_factory=set)
-    """The stages whose commands it started: no others were computed."""
+    """The stages whose commands it started: other stages were restored or unchanged."""
     lock_lines: list[str] = field(default_factory=list)
     """On a lock that another process holds, and what DVC says to do about it."""
 
     def add(self, line: str) -> bool:
-        """Take in a line; return whether it is one to show."""
+        """Record a line; return whether it is one to show."""
         match = RUNNING.match(line)
         if match is not None:
             self.executed_stages.add(match[1])

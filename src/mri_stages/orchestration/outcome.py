@@ -23,7 +23,7 @@ class Status(Enum):
 
     @property
     def is_current(self) -> bool:
-        """Whether the outs of the stage are those that its deps call for."""
+        """Whether the outs of the stage match its deps."""
         return self in (Status.DONE, Status.RESTORED, Status.UP_TO_DATE)
 
     @property

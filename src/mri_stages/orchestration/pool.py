@@ -17,7 +17,7 @@ class WorkerPool:
         self._changed = asyncio.Condition()
 
     async def update(self, workers: set[str]) -> None:
-        """Take in which workers there are now."""
+        """Replace the list of workers."""
         async with self._changed:
             self._workers = set(workers)
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Run stages on the workers of a Dask scheduler, each in a clone of its own.
+"""Run stages on the workers of a Dask scheduler, each in its own clone.
 
 Code travels as a Git bundle, data through the DVC remote. Results come back through DVC's run
 cache, keyed by the hash of all inputs, so results of other code are never accepted.

@@ -25,7 +25,7 @@ show_line = partial(print, flush=True)
 
 async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     """Bring the stages of these names up to date; return how each of them ended."""
-    read_params()  # What is wrong in there is said before anything runs.
+    read_params()  # This reports errors in params.yaml before anything runs.
     graph = (await dvc.read_stage_graph()).select(names)
     runner = LocalRunner(Slots(list_slots()))
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
@@ -86,7 +86,10 @@ async def run_inputs_and_trainings(graph: StageGraph, runner: LocalRunner) -> di
 async def run_trainings(
     graph: StageGraph, runner: LocalRunner, ready_stages: set[str]
 ) -> dict[str, Outcome]:
-    """Bring stages up to date whose inputs are: restore here what is known, send the others."""
+    """Bring stages up to date whose inputs are up to date.
+
+    Restore here those in the run cache; send the rest to workers.
+    """
     changed = await dvc.list_changed_stages(ready_stages)
     outcomes = {stage: Outcome(Status.UP_TO_DATE) for stage in ready_stages - changed}
     if not changed:

@@ -29,7 +29,9 @@ class RefusedError(Exception):
 
 
 def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
-    """Run the stage in a clone of the head's code, beside the worker's other files.
+    """Run the stage in a clone of the code of the machine that sent it.
+
+    The clone lies beside the worker's other files.
 
     job: `bundle` (bytes of a Git bundle), `inputs` (stages whose outs are in the DVC remote),
     `torch_version`, `remotes` (folders of DVC remotes by name).
@@ -70,7 +72,7 @@ def check_worker(torch_version: str) -> None:
 
 
 def make_clone(job: dict[str, Any]) -> Path:
-    """Return a folder with the head's code and the stage's inputs."""
+    """Return a folder with the code of the machine that sent the stage, and the stage's inputs."""
     folder = Path(get_worker().local_directory)
     clone = folder / "clone"
     clone.mkdir(exist_ok=True)

@@ -19,7 +19,7 @@ GREY = "#666666"
 
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, SKY_BLUE, VERMILION, BLACK)
 DIVERGED_COLOUR = VERMILION
-REFERENCE_COLOUR = GREY  # of baselines, and of lines that are no result
+REFERENCE_COLOUR = GREY  # of baselines, and of reference lines
 
 DOTS_PER_INCH = 120
 

@@ -1,4 +1,4 @@
-"""data/neighbours.npz: the nearest row of another group of each row, for several groupings."""
+"""data/neighbours.npz: for each row, its nearest row in another group, for several groupings."""
 
 import io
 from pathlib import Path

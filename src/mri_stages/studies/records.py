@@ -50,7 +50,7 @@ class Run(Record):
     # These are measured where the study asks for the curvature, those of the end only if the run
     # did not diverge.
     gradient_start: float = math.nan  # length of the gradient
-    noise_scale_start: float = math.nan  # in rows; NaN also where undefined, see `gradient_noise`
+    noise_scale_start: float = math.nan  # rows; NaN also if undefined, see `measure_gradient_noise`
     gradient_end: float = math.nan
     noise_scale_end: float = math.nan
     sharpness: float = math.nan  # see `measure_sharpness`, also for its limits

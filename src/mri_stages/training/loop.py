@@ -121,7 +121,7 @@ class TrainingRun:
         self.best_weights: Weights | None = None
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Go on after the last epoch of the checkpoint, if there is one."""
+        """Continue after the last epoch of the checkpoint, if there is one."""
         rows, self.best_weights = checkpoint.restore(self.list_parts(), self.generator)
         self.history = [Epoch(*row) for row in rows]
 
@@ -197,7 +197,7 @@ class TrainingRun:
         return patience is not None and count_epochs_since_best(self.history) >= patience
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Save the state from which `resume` goes on, unless the last one is young."""
+        """Save the state for `resume`, unless the last save is under `checkpoint.seconds` ago."""
         checkpoint.save(self.list_parts(), self.generator, self.history, self.best_weights)
 
     def list_parts(self) -> list[Stateful]:

@@ -74,8 +74,9 @@ def run_copy_in_current_folder(argv: Sequence[str]) -> None:
     if not (package / "__main__.py").is_file() or package.samefile(Path(__file__).parent):
         return
 
-    python_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if python_path[0] == str(source_folder):  # It was started again, and is not importable.
+    # An empty entry would stand for the current folder.
+    python_path = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    if python_path[:1] == [str(source_folder)]:  # It was started again, and is not importable.
         return
 
     os.execve(

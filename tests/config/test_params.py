@@ -107,6 +107,9 @@ def test_read_params_of_another_arch_lists_the_architectures(tmp_path: Path) -> 
         ({"cross_validation.models": {"small": "conv_nn2"}}, "cross_validation.models.small is "),
         ({"cross_validation.models": {"smal": "simple_nn2"}}, "cross_validation.models.smal: "),
         ({"models": {}}, "models is {}"),
+        ({"train": None}, "train is None (NoneType), expected "),
+        ({"evaluation": [1]}, "evaluation is [1] (list), expected "),
+        ({"models": 3}, "models is 3 (int), expected "),
         ({"studies.seed.seeds": []}, "studies.seed.seeds is []"),
         ({"studies.seed.models": ["con"]}, "studies.seed.models: 'con'"),
         ({"export.model": "smal"}, "export.model: 'smal'"),
@@ -141,7 +144,7 @@ def test_read_params_of_a_baselines_name(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "the file is None"),
+        ("", "no groups of keys"),
         ("a: [", "not readable as YAML"),
         ("[a, b]: 1", "not readable as YAML: line 1: "),
         ("\udcff", "not readable as YAML"),

@@ -42,6 +42,12 @@ def test_upgrade_text_adds_missing_keys_and_groups() -> None:
     assert values["evaluation"] == {"negative_class": None}
 
 
+def test_upgrade_text_fills_an_empty_group() -> None:
+    values = yaml.safe_load(upgrade_text("train:\nevaluation:\n"))
+    assert values["train"]["epochs"] == UPGRADE_VALUES["train.epochs"]
+    assert values["evaluation"] == {"negative_class": None}
+
+
 def test_upgrade_text_adds_nothing_to_a_model() -> None:
     values = yaml.safe_load(upgrade_text(OLD_TEXT))
     assert values["models"]["mine"].keys() == {"arch", "class_weights"}
@@ -54,9 +60,6 @@ def test_upgrade_text_twice_changes_nothing_more() -> None:
 
 @pytest.mark.parametrize("text", ["a: [", "title: 2020-13-45", "- 1", "train: 3\nmodels: 2"])
 def test_upgrade_text_of_another_text(text: str) -> None:
-    if text.startswith("train"):
-        assert yaml.safe_load(upgrade_text(text))["train"] == 3
-        return
     with pytest.raises(InputError, match=r"params\.yaml: "):
         upgrade_text(text)
 

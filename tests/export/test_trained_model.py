@@ -64,6 +64,13 @@ def test_predict_of_another_shape_fails(project: Path, shape: tuple[int, ...]) -
         predict(load_model("models/export"), np.zeros(shape, np.float32))
 
 
+def test_predict_of_a_wrong_pixel_names_the_image(project: Path) -> None:
+    images = np.zeros((3, *IMAGE_SHAPE), np.float32)
+    images[2, 0, 0, 0] = np.nan
+    with pytest.raises(InputError, match="image 2 "):
+        predict(load_model("models/export"), images)
+
+
 @pytest.mark.parametrize("pixel_range", [[0, 255], [-1, 1]])
 def test_load_model_of_other_pixels(
     trained_project: Path, tmp_path: Path, pixel_range: list[float]

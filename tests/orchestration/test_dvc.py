@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mri_stages.errors import InputError
 from mri_stages.orchestration.dvc import (
     DvcError,
     DvcOutput,
@@ -102,6 +103,13 @@ def test_stage_graph_of_a_project(workspace: Path) -> None:
     }
     assert list(graph.deps) == ["load", "train@a", "train@b", "other"]
     assert graph.remote == {"train@a", "train@b"}
+
+
+def test_stage_graph_of_a_faulty_file_names_the_key(workspace: Path) -> None:
+    call_dvc("init", "--no-scm", "--quiet")
+    Path("dvc.yaml").write_text("stages:\n  one:\n    cmd: echo\n    depps: []\n")
+    with pytest.raises(InputError, match="depps"):
+        asyncio.run(read_stage_graph())
 
 
 def test_run_cache_hits_are_true(workspace: Path) -> None:

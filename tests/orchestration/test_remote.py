@@ -82,6 +82,10 @@ def test_table_has_a_row_wherever_a_stage_ran() -> None:
     assert stages == ["stage", "scale", "train@a"]
 
 
+def test_table_without_a_started_stage_is_empty() -> None:
+    assert format_table({"one": Outcome(Status.UP_TO_DATE)}) == ""
+
+
 @asynccontextmanager
 async def start_scheduler() -> AsyncIterator[Scheduler]:
     """Start a scheduler without workers; `run_on_workers` connects to it."""

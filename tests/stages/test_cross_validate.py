@@ -155,8 +155,8 @@ def test_cross_validate_without_ids_says_that_folds_are_by_row(
     run_stage("summarise", "small")
     metrics = json.loads((workspace / paths.new_subject_metrics("small")).read_text())
     assert metrics["by"] == "row"
-    found = read_predictions(workspace / paths.folds("small"), CLASSES)
-    assert metrics["accuracy"] == pytest.approx(found.correct.mean())
+    predictions = read_predictions(workspace / paths.folds("small"), CLASSES)
+    assert metrics["accuracy"] == pytest.approx(predictions.correct.mean())
 
 
 def test_cross_validate_names_a_model_that_is_not_its_own(

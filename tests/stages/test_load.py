@@ -103,6 +103,10 @@ def test_load_with_unseen_classes_says_so_in_an_ascii_terminal_too(
     torch.save(torch.arange(14) % 2, raw / "test_labels.pt")
     (raw / "classes.json").write_text(json.dumps(["Démence", "a,\"b'", "$\\frac{$"]))
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
-    said = run_stage("load").stdout
-    assert [name in said for name in (r"D\xe9mence", "a,\"b'", "$\\frac{$")] == [True, True, False]
+    output = run_stage("load").stdout
+    assert [name in output for name in (r"D\xe9mence", "a,\"b'", "$\\frac{$")] == [
+        True,
+        True,
+        False,
+    ]
     assert read_info().counts == {"train": [0, 0, 23], "test": [7, 7, 0]}

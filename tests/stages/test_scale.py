@@ -65,10 +65,10 @@ def test_scale_warns_of_test_rows_on_another_scale(
     load.main()
     capsys.readouterr()
     scale.main()
-    said = capsys.readouterr().out
-    assert said.count("test_data.pt") == warned
+    output = capsys.readouterr().out
+    assert output.count("test_data.pt") == warned
     if warned:
         sets = [torch.load(RAW / f"{split}_data.pt") for split in ("test", "train")]
         expected = [value for x in sets for value in (x.mean(), x.std(correction=0))]
-        found = [float(number) for number in re.findall(r"-?\d[\d.]*", said)]
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        figures = [float(number) for number in re.findall(r"-?\d[\d.]*", output)]
+        np.testing.assert_allclose(figures, expected, atol=1e-4)

@@ -70,6 +70,8 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
 
 
 def check_arguments(arguments: Namespace) -> None:
+    if not arguments.source.exists():
+        raise InputError(f"{arguments.source}: no such file, expected a zip or folder of images")
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
     if not 0 <= arguments.seed <= MAX_SEED:

@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> None:
     try:
         outcomes = asyncio.run(reproduce_until_signal(names))
     except asyncio.CancelledError:
-        exit_with_error("stopped by a signal", 128 + signal.SIGTERM)
+        exit_with_error("stopped by SIGTERM or SIGHUP", 128 + signal.SIGTERM)
     report(outcomes)
 
 

@@ -19,7 +19,7 @@ from mri_stages.errors import InputError
 # name that pydantic has for the kind.
 KIND_NAMES = ("Augment", "int", "float", "constrained-int", "literal['all']")
 
-UPGRADE_HINT = "'mri-stages models upgrade-params' writes what is needed"
+UPGRADE_HINT = "'mri-stages models upgrade-params' writes what it knows"
 
 
 def read_params(path: Path = paths.PARAMS) -> Params:
@@ -82,11 +82,30 @@ def describe_errors(errors: Sequence[ErrorDetails], values: Any) -> str:
         verb = "is" if len(old_keys) == 1 else "are"
         problems.append(f"{', '.join(old_keys)} {verb} 'none', expected null")
 
+    if not isinstance(values, dict):
+        return "no groups of keys, expected those of docs/parameters.md"
+    wrong_groups = list_wrong_groups(errors)
+    if wrong_groups:  # Its missing keys would say less.
+        return describe_first_error(wrong_groups)
     if not problems:
         return describe_first_error(errors)
-    if old_keys or any(can_write_key(key) for key in missing_keys):
-        return "; ".join([*problems, UPGRADE_HINT])
-    return "; ".join([*problems, "see docs/parameters.md"])
+
+    own_keys = [key for key in missing_keys if not can_write_key(key)]
+    if not old_keys and own_keys == missing_keys:
+        return "; ".join([*problems, "see docs/parameters.md"])
+    problems.append(UPGRADE_HINT)
+    if own_keys:
+        problems.append(f"only you know {', '.join(own_keys)}; see docs/parameters.md")
+    return "; ".join(problems)
+
+
+def list_wrong_groups(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors of groups that hold no keys: they are empty, a number, a text or a list."""
+    return [
+        error
+        for error in errors
+        if error["type"] in ("model_type", "dict_type") and error["input"] != "none"
+    ]
 
 
 def list_missing_keys(errors: Sequence[ErrorDetails]) -> list[str]:

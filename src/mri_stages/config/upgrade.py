@@ -98,13 +98,18 @@ def upgrade_text(text: str) -> str:
 
 
 def add_key(values: dict[str, Any], dotted_key: str, value: Any) -> None:
-    """Set the key to the value if it is missing, and make the groups above it."""
+    """Set the key to the value if it is missing, and make the groups above it.
+
+    InputError if one of these is no group: an upgrade cannot know what was meant.
+    """
     *group_names, key = dotted_key.split(".")
     group = values
     for name in group_names:
-        group = group.setdefault(name, CommentedMap())
-        if not isinstance(group, dict):  # a wrong value, which reading the file reports
-            return
+        if group.get(name) is None:  # missing, or left empty
+            group[name] = CommentedMap()
+        group = group[name]
+        if not isinstance(group, dict):
+            raise InputError(f"params.yaml: {name} is {group!r}, expected a group of keys")
     group.setdefault(key, value)
 
 

@@ -87,14 +87,21 @@ def predict(model: TrainedModel, images: ArrayLike) -> NDArray[np.float32]:
     """Return the probabilities (N, K) of the model's classes for images (N, C, H, W).
 
     images: pixels on the scale of the training images, without the scaler, which the model has;
-    uint8 grey levels k stand for k/255. InputError if they have another shape.
+    uint8 grey levels k stand for k/255. InputError if they have another shape, or if an image
+    holds NaN or infinity.
     """
+    if isinstance(images, torch.Tensor):
+        images = images.detach().cpu()
     stored = np.asarray(images)
     check_shape(stored, model.image_shape)
     batches = []
     for start in range(0, len(stored), BATCH_SIZE):
         pixels = to_pixels(stored[start : start + BATCH_SIZE])
         batch = np.ascontiguousarray(pixels, dtype=np.float32)
+        finite_mask = np.isfinite(batch).reshape(len(batch), -1).all(axis=1)
+        if not finite_mask.all():
+            index = start + int(finite_mask.argmin())
+            raise InputError(f"image {index} holds NaN or infinity, expected finite pixels")
         batches.append(model.compute_outputs(batch).probabilities)
     return np.concatenate(batches)
 

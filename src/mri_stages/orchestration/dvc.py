@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -207,7 +208,7 @@ async def add_to_cache(files: Mapping[str, bytes]) -> None:
 
 async def read_stage_graph() -> StageGraph:
     """Return all stages of the project."""
-    return await asyncio.to_thread(_ask_repo, _build_graph)
+    return await _ask_repo_patiently(_build_graph, "dvc.yaml")
 
 
 async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
@@ -217,17 +218,22 @@ async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
     last run is in the cache.
     """
     names = list(stages)
-    while True:
-        try:
-            return await asyncio.to_thread(_ask_repo, lambda repo: _list_hits(repo, names))
-        except _LockedError as error:
-            _report_lock(names[-1], str(error))
-        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+    return await _ask_repo_patiently(lambda repo: _list_hits(repo, names), names[-1])
 
 
 async def read_relative_remotes() -> dict[str, str]:
     """Return the remotes whose folder is written relative to the project, with absolute paths."""
-    return await asyncio.to_thread(_ask_repo, _list_relative_remotes)
+    return await _ask_repo_patiently(_list_relative_remotes, "the remotes")
+
+
+async def _ask_repo_patiently(question: "Callable[[Repo], T]", subject: str) -> T:
+    """Return the answer of DVC's own code, after a wait while another process holds its lock."""
+    while True:
+        try:
+            return await asyncio.to_thread(_ask_repo, question)
+        except _LockedError as error:
+            _report_lock(subject, str(error))
+        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
 
 class _LockedError(Exception):
@@ -253,7 +259,19 @@ def _ask_repo(question: "Callable[[Repo], T]") -> T:
             "the same command again"
         ) from None
     except DvcException as error:
-        raise InputError(f"dvc: {make_printable(str(error))}") from None
+        raise InputError(f"dvc: {make_printable(_explain(error))}") from None
+
+
+def _explain(error: Exception) -> str:
+    """Return why DVC cannot read the project, in the words of its command.
+
+    Of a faulty dvc.yaml the command says which line and key is wrong, and the exception does not.
+    """
+    command = [sys.executable, "-m", "dvc", "dag", "--dot"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode == 0:
+        return str(error)
+    return "\n".join(remove_chatter(done.stdout))
 
 
 def _build_graph(repo: "Repo") -> StageGraph:

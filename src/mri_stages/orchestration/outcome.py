@@ -52,10 +52,13 @@ def list_outdated_stages(outcomes: Mapping[str, Outcome]) -> list[str]:
 
 
 def format_table(outcomes: Mapping[str, Outcome]) -> str:
-    """Return a table with a row for each stage that was started, wherever that was."""
-    lines = [f"{'stage':36} {'where':26} {'outcome':18} seconds"]
+    """Return a table with a row for each stage that was started; "" where none was."""
+    lines = []
     for stage, outcome in outcomes.items():
         if outcome.where:
             status = outcome.status.value
             lines.append(f"{stage:36} {outcome.where:26} {status:18} {outcome.seconds:7.0f}")
-    return "\n".join(lines)
+    if not lines:
+        return ""
+    header = f"{'stage':36} {'where':26} {'outcome':18} seconds"
+    return "\n".join([header, *lines])

@@ -81,10 +81,13 @@ class RemoteRunner:
 
     async def run(self, stage: str) -> Outcome:
         """Run the stage on the first worker that accepts it."""
-        for _ in range(MAX_WORKER_DEATHS):
+        dead_workers = []
+        started = time.monotonic()
+        while len(dead_workers) < MAX_WORKER_DEATHS:
             try:
                 outcome = await self._run_until_accepted(stage)
             except WorkerLostError as error:
+                dead_workers.append(str(error))
                 self._show(f"{stage}: {error} is gone")
                 continue
             except NoWorkerLeftError as error:
@@ -94,7 +97,7 @@ class RemoteRunner:
             self._show(f"{stage}: {verb} on {outcome.where} in {outcome.seconds:.0f} s")
             return outcome
         text = f"{MAX_WORKER_DEATHS} workers died of it; too little memory?"
-        return Outcome(Status.FAILED, "", 0, text)
+        return Outcome(Status.FAILED, dead_workers[-1], time.monotonic() - started, text)
 
     async def _run_until_accepted(self, stage: str) -> Outcome:
         while True:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 
+from mri_stages.config.environment import check_environment
 from mri_stages.config.loading import read_params
 from mri_stages.errors import InputError
 from mri_stages.orchestration import dvc
@@ -25,7 +26,10 @@ show_line = partial(print, flush=True)
 
 async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     """Bring the stages of these names up to date; return how each of them ended."""
-    read_params()  # This reports errors in params.yaml before anything runs.
+    # Errors in params.yaml and other packages are reported before anything runs: DVC removes the
+    # outs of a stage before it starts it.
+    read_params()
+    check_environment()
     graph = (await dvc.read_stage_graph()).select(names)
     runner = LocalRunner(Slots(list_slots()))
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
@@ -33,7 +37,9 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
 
     outcomes = await run_inputs_and_trainings(graph, runner)
     outcomes = await run_locally(graph, runner, outcomes)
-    print(format_table(outcomes))
+    table = format_table(outcomes)
+    if table:
+        print(table)
     return outcomes
 
 

@@ -81,7 +81,7 @@ class RemoteRunner:
 
     async def run(self, stage: str) -> Outcome:
         """Run the stage on the first worker that accepts it."""
-        dead_workers = []
+        dead_workers: list[str] = []
         started = time.monotonic()
         while len(dead_workers) < MAX_WORKER_DEATHS:
             try:

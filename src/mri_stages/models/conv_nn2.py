@@ -2,7 +2,13 @@
 
 from torch import nn
 
-from mri_stages.models.layers import Shape, check_size, make_conv_blocks, make_linear_layers, count_pixels_left
+from mri_stages.models.layers import (
+    Shape,
+    check_size,
+    count_pixels_left,
+    make_conv_blocks,
+    make_linear_layers,
+)
 
 
 def make_network(image_shape: Shape, n_classes: int) -> nn.Module:

@@ -39,9 +39,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     write_raw(clone.folder / "data/raw")
 
     readme = (REPO / "README.md").read_text(encoding="utf-8")
-    (model,) = re.findall(
-        r"^## Add a model\n.*?```yaml\n(.*?)```", readme, re.DOTALL | re.MULTILINE
-    )
+    (model,) = README_MODEL.findall(readme)
     for name, values in yaml.safe_load(model).items():
         clone.change_params({f"models.{name}": values})
 

@@ -72,6 +72,12 @@ def describe_errors(errors: Sequence[ErrorDetails], values: Any) -> str:
     All that a params.yaml of an earlier version lacks or spells in another way is listed. Of other
     errors the first is described.
     """
+    if not isinstance(values, dict):
+        return "no groups of keys, expected those of docs/parameters.md"
+    wrong_groups = list_wrong_groups(errors)
+    if wrong_groups:  # Their missing keys would say less.
+        return describe_first_error(wrong_groups)
+
     missing_keys = list_missing_keys(errors)
     old_keys = list_old_spellings(values)
     problems = []
@@ -82,11 +88,6 @@ def describe_errors(errors: Sequence[ErrorDetails], values: Any) -> str:
         verb = "is" if len(old_keys) == 1 else "are"
         problems.append(f"{', '.join(old_keys)} {verb} 'none', expected null")
 
-    if not isinstance(values, dict):
-        return "no groups of keys, expected those of docs/parameters.md"
-    wrong_groups = list_wrong_groups(errors)
-    if wrong_groups:  # Its missing keys would say less.
-        return describe_first_error(wrong_groups)
     if not problems:
         return describe_first_error(errors)
 

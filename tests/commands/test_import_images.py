@@ -367,7 +367,7 @@ def refuse(source: Path, out: Path, *arguments: str) -> str:
         (["--test-share", "1"], "--test-share"),
         (["--subjects", "gone.csv"], "gone.csv"),
         (["--subjects", "a.csv", "--subject-pattern", "a"], "--subject"),
-        (["--resize", "0", "4"], "unreadable"),
+        (["--resize", "0", "4"], "--resize"),
     ],
 )
 def test_import_with_wrong_arguments_names_them(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mri_stages.ingest.image_file import SUFFIXES, ImageError, read_image
+from mri_stages.ingest.image_file import SUFFIXES, read_image
+from mri_stages.ingest.image_set import ImageError
 from tests.helpers.images import COLOUR, GREY, JPEG, OPAQUE, PNG, encode_image, flip_bit
 
 FLOATS = encode_image(GREY.astype(np.float32), "tiff")
@@ -75,11 +76,6 @@ def test_suffixes_leave_out_eps() -> None:
 @pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".tif", ".bmp", ".mpo"])
 def test_suffixes_name_usual_images(suffix: str) -> None:
     assert suffix in SUFFIXES
-
-
-def test_read_image_of_size_0_is_an_image_error(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match=r"1\.png"):
-        read_image(write_image(tmp_path, PNG), size=(0, 4))
 
 
 @pytest.mark.filterwarnings("default")
@@ -189,15 +185,3 @@ def test_read_image_notes_that_12_bits_lose_levels(
     data = encode_image(np.full((2, 2), highest, np.uint16))
     [note] = count_notes(tmp_path, data)
     assert ("multiply" in note) == has_few_levels
-
-
-def test_read_image_stretches_to_height_and_width(tmp_path: Path) -> None:
-    path = write_image(tmp_path, encode_image(np.array([[0, 200]] * 4, np.uint8)))
-    image = read_image(path, size=(2, 4))
-    assert image.shape == (3, 2, 4)
-    assert image[0].tolist() == [[0, 50, 150, 200]] * 2
-
-
-def test_read_image_without_memory_does_not_blame_the_file(tmp_path: Path) -> None:
-    with pytest.raises(MemoryError):
-        read_image(write_image(tmp_path, PNG), size=(2, 2**31 - 1))  # longer than a row may be

@@ -2,6 +2,7 @@
 
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_file import read_image
-from mri_stages.ingest.image_folder import ImageSet, list_images
+from mri_stages.ingest.image_folder import list_images
+from mri_stages.ingest.image_set import ImageSet
 from tests.helpers.images import GREY, PNG, flip_bit
 
 FILES = [
@@ -51,7 +52,7 @@ def list_names(image_set: ImageSet) -> list[str]:
 
 def read_all_images(source: Path) -> None:
     for file in list_images(source).files:
-        read_image(file.path)
+        file.picture.read(Counter())
 
 
 def refuse(source: Path) -> str:
@@ -71,7 +72,7 @@ def test_list_images_sorts_by_class_then_name(tmp_path: Path, write_set: WriteSe
 @WRITERS
 def test_list_images_gives_paths_to_read(tmp_path: Path, write_set: WriteSet) -> None:
     file = list_images(write_set(tmp_path)).files[0]
-    np.testing.assert_array_equal(read_image(file.path), np.stack([GREY] * 3))
+    np.testing.assert_array_equal(file.picture.read(Counter()), np.stack([GREY] * 3))
 
 
 @WRITERS

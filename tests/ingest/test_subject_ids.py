@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_folder import ImageFile, list_images
+from mri_stages.ingest.image_file import PillowPicture
+from mri_stages.ingest.image_folder import list_images
+from mri_stages.ingest.image_set import ImageFile
 from mri_stages.ingest.subject_ids import (
     NoSubjectsError,
     assign_subjects,
@@ -98,8 +100,14 @@ def test_class_subjects_of_other_names_raise(train: list[str], test: list[str]) 
 
 
 def make_files(label: int, train: list[str], test: list[str]) -> list[ImageFile]:
-    files = [ImageFile(Path(name), f"train/c/{name}", "train", label) for name in train]
-    return files + [ImageFile(Path(name), f"test/c/{name}", "test", label) for name in test]
+    return [
+        *(make_file(name, f"train/c/{name}", "train", label) for name in train),
+        *(make_file(name, f"test/c/{name}", "test", label) for name in test),
+    ]
+
+
+def make_file(name: str, path: str, split: str, label: int) -> ImageFile:
+    return ImageFile(PillowPicture(Path(name)), path, split, label)
 
 
 def test_assign_subjects_of_public_names_by_class() -> None:
@@ -117,7 +125,7 @@ def test_assign_subjects_names_the_class_without() -> None:
 
 
 def test_assign_subjects_needs_a_test_folder() -> None:
-    files = [ImageFile(Path(name), f"c/{name}", "", 0) for name in TRAIN]
+    files = [make_file(name, f"c/{name}", "", 0) for name in TRAIN]
     with pytest.raises(NoSubjectsError, match="no test folder"):
         assign_subjects(files, ["c"], None, None)
 

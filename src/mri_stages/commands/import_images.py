@@ -14,7 +14,8 @@ from mri_stages.ingest.conversion import (
     order_rows,
     write_raw_folder,
 )
-from mri_stages.ingest.image_folder import ImageSet, list_images
+from mri_stages.ingest.image_folder import list_images
+from mri_stages.ingest.image_set import ImageSet
 from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
 
 MAX_SEED = 2**32 - 1  # of scikit-learn
@@ -78,6 +79,9 @@ def check_arguments(arguments: Namespace) -> None:
         raise ArgumentError(
             f"--seed: {arguments.seed}, expected a whole number from 0 to 2**32 - 1"
         )
+    if arguments.resize and min(arguments.resize) < 1:
+        height, width = arguments.resize
+        raise ArgumentError(f"--resize: {height} {width}, expected a height and a width above 0")
     share = arguments.test_share
     if share is not None and not 0 < share < 1:
         raise ArgumentError(f"--test-share: {share}, expected a share above 0 and below 1")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mri_stages.console import show_progress
 from mri_stages.errors import InputError
 from mri_stages.export.trained_model import TrainedModel
+from mri_stages.ingest.fitting import fit_pixels
 from mri_stages.ingest.image_file import SUFFIXES, read_image
 from mri_stages.ingest.raw_folder import read_images, to_float_images
 from mri_stages.storage.arrays import Shape, to_pixels
@@ -85,7 +86,9 @@ def read_tensor_rows(path: Path, image_shape: Shape) -> Iterator[InputImage]:
 def read_pixels(path: Path, image_shape: Shape, size: Sequence[int] | None) -> NDArray[np.float32]:
     """Return the pixels (C, H, W) of an image file, from 0 to 1."""
     channels, height, width = image_shape
-    image = read_image(path, size)
+    image = read_image(path)
+    if size:
+        image = fit_pixels(image, size)
     if channels == 1 and (image == image[:1]).all():
         image = image[:1]
 

@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 
 from mri_stages.console import show_progress
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_file import ImageError, read_image
-from mri_stages.ingest.image_folder import ImageFile, ImageSet
+from mri_stages.ingest.fitting import fit_pixels
+from mri_stages.ingest.image_set import ImageError, ImageFile, ImageSet
 from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
 from mri_stages.storage.arrays import FormatError, write_array
 from mri_stages.storage.dataset import SPLITS
@@ -230,10 +230,12 @@ def iterate_images(
     with show_progress(len(files), "images", "image") as advance:
         for file in files:
             try:
-                image = read_image(file.path, size, survey.notes)
+                image = file.picture.read(survey.notes)
             except ImageError as error:
                 survey.add_fault(file, error)
             else:
+                if size:
+                    image = fit_pixels(image, size)
                 survey.add_size(image)
                 if survey.has_one_size:
                     if (image[n_channels:] != image[0]).any():

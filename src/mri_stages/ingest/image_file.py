@@ -5,10 +5,8 @@ The message of a fault names the file, the kind of fault, and the reason or what
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
-from zipfile import Path as ZipMember
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as OpenedFile
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.image_set import FilePath, ImageError
 
 Image.init()
 # EPS runs Ghostscript, and IPTC may embed EPS. Pillow detects the last five but cannot decode them.
@@ -45,31 +44,27 @@ FEW_LEVELS_NOTE = (
 )
 
 
-class ImageError(InputError):
-    """Say what is wrong with one image: the kind of fault, and the reason or what to do."""
+@dataclass(frozen=True)
+class PillowPicture:
+    """An image file of a format that Pillow reads."""
 
-    def __init__(self, path: Path | ZipMember, kind: str, reason: object) -> None:
-        super().__init__(f"{path}: {kind} ({reason})")
-        self.kind = kind
-        self.reason = reason
+    path: FilePath
+
+    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
+        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted."""
+        return read_image(self.path, notes)
 
 
-def read_image(
-    path: Path | ZipMember, size: Sequence[int] | None = None, notes: Counter[str] | None = None
-) -> NDArray[np.uint8]:
+def read_image(path: FilePath, notes: Counter[str] | None = None) -> NDArray[np.uint8]:
     """Return the image at `path` as RGB (3, H, W) uint8, turned as its EXIF entry says.
 
-    A grey level k of 16 bits becomes k/257. `notes` counts such conversions by their note.
-    `size` is the (height, width) to stretch the image to. Raise ImageError for anything but one
-    opaque image of whole numbers.
+    A grey level k of 16 bits becomes k/257. `notes` counts such conversions by their note. Raise
+    ImageError for anything but one opaque image of whole numbers.
     """
     try:
         data = path.read_bytes()
         with warnings.catch_warnings(action="ignore", category=EXPECTED_WARNING):
             image, note = decode_image(data, path)
-        if size:
-            height, width = size
-            image = image.resize((width, height), Image.Resampling.BILINEAR)
         pixels = np.asarray(image).transpose(2, 0, 1)
     except (InputError, MemoryError):
         raise
@@ -83,7 +78,7 @@ def read_image(
     return pixels
 
 
-def decode_image(data: bytes, path: Path | ZipMember) -> tuple[Image.Image, str]:
+def decode_image(data: bytes, path: FilePath) -> tuple[Image.Image, str]:
     """Return the bytes of an image file as an RGB image, and a note on a conversion or "".
 
     `path` is only for the messages.
@@ -115,7 +110,7 @@ def has_16_bit_tiles(image: OpenedFile) -> bool:
     return any(";16" in str(tile) for tile in image.tile)
 
 
-def check_image(image: Image.Image, path: Path | ZipMember) -> None:
+def check_image(image: Image.Image, path: FilePath) -> None:
     """Raise ImageError if the image has several frames, float pixels, or transparent ones."""
     if getattr(image, "is_animated", False) and image.format not in FIRST_FRAME_FORMATS:
         raise ImageError(path, "of several frames", "expected one; save the one that you mean")
@@ -127,7 +122,7 @@ def check_image(image: Image.Image, path: Path | ZipMember) -> None:
             raise ImageError(path, "transparent", "expected opaque pixels; flatten it")
 
 
-def reduce_to_8_bits(image: Image.Image, path: Path | ZipMember) -> tuple[Image.Image, str]:
+def reduce_to_8_bits(image: Image.Image, path: FilePath) -> tuple[Image.Image, str]:
     """Return a grey image of 16 bits as one of 8 bits, and a note on the conversion."""
     levels = np.asarray(image)
     lowest = int(levels.min())

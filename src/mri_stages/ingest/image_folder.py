@@ -13,7 +13,8 @@ from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipMember
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_file import SUFFIXES
+from mri_stages.ingest.image_file import SUFFIXES, PillowPicture
+from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
 
 EXPECTED_LAYOUT = "{train,test}/CLASS/IMAGE or CLASS/IMAGE"
 # What the folder of a split may be called, in lower case.
@@ -29,24 +30,7 @@ SPLIT_NAMES = {
 MAX_LISTED_CLASSES = 5  # in an error message
 
 Parts = tuple[str, ...]  # the folders and the name of a file, seen from the top of the set
-FileTree = dict[Parts, Path | ZipMember]  # all files of a set
-
-
-class ImageFile(NamedTuple):
-    """One image of a set."""
-
-    path: Path | ZipMember
-    name: str  # in the set, with slashes
-    split: str  # train or test; empty in a set without a split
-    label: int
-
-
-class ImageSet(NamedTuple):
-    """The images of a set, sorted by class and then by name."""
-
-    files: list[ImageFile]
-    classes: list[str]  # in label order
-    notes: list[str]  # on what is left out or counted elsewhere
+FileTree = dict[Parts, FilePath]  # all files of a set
 
 
 class Layout(NamedTuple):
@@ -80,7 +64,9 @@ def list_images(source: Path) -> ImageSet:
     check_classes(source, class_names, layout.splits)
 
     files = [
-        ImageFile(tree[parts], "/".join(parts), split, classes.index(class_names[parts]))
+        ImageFile(
+            PillowPicture(tree[parts]), "/".join(parts), split, classes.index(class_names[parts])
+        )
         for parts, split in layout.splits.items()
     ]
     files.sort(key=lambda file: file.label)

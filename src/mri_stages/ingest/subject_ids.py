@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_folder import ImageFile
+from mri_stages.ingest.image_set import ImageFile
 
 # Names in the public set: mildDem12.jpg in train; 26 (10).jpg or 26.jpg in test.
 TRAIN_NAME = r"(?P<prefix>\D*)(?P<number>0|[1-9]\d{0,8})\.\w+"

@@ -1,0 +1,62 @@
+"""The images of a set before they are read: where each lies, its name, split, label and subject.
+
+Folders, tables and .npz files give such a set (image_folder.py, image_table.py, npz_file.py).
+image_file.py, dicom_file.py and volume_file.py read the pixels.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from zipfile import Path as ZipMember
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri_stages.errors import InputError
+
+FilePath = Path | ZipMember
+
+
+class ImageError(InputError):
+    """Say what is wrong with one image: the kind of fault, and the reason or what to do."""
+
+    def __init__(self, path: object, kind: str, reason: object) -> None:
+        super().__init__(f"{path}: {kind} ({reason})")
+        self.kind = kind
+        self.reason = reason
+
+
+class Picture(Protocol):
+    """One image that is read when it is needed: a file, a slice of a volume, a row of an array."""
+
+    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
+        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted.
+
+        Raise ImageError for anything but one whole image.
+        """
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """One image of a set."""
+
+    picture: Picture
+    name: str
+    """In the set, with slashes; FILE:INDEX for a slice of a volume or a row of an array."""
+    split: str
+    """train or test; empty in a set without a split."""
+    label: int
+    subject: str = ""
+    """The id that the source gives, as text; empty where it gives none."""
+    details: Mapping[str, str] = field(default_factory=dict)
+    """The kept columns of a table, by name."""
+
+
+class ImageSet(NamedTuple):
+    """The images of a set, sorted by class and then by name."""
+
+    files: list[ImageFile]
+    classes: list[str]  # in label order
+    notes: list[str]  # on what is left out or counted elsewhere

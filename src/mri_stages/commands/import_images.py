@@ -1,6 +1,6 @@
 """Make a raw folder of a set of images, from its zip or folder."""
 
-from argparse import Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,25 +16,36 @@ from mri_stages.ingest.conversion import (
 )
 from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.image_set import ImageSet
+from mri_stages.ingest.import_options import ImportOptions, add_pixel_arguments, collect_options
 from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
 
-MAX_SEED = 2**32 - 1  # of scikit-learn
+# Options that mean nothing without a table, or nothing with one.
+TABLE_OPTIONS = (
+    "file_column",
+    "class_column",
+    "subject_column",
+    "split_column",
+    "test_values",
+    "keep",
+    "skip_missing",
+)
+FOLDER_OPTIONS = ("class_level", "subject_level")
 
 
 def main(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv)
-    image_set = list_images(arguments.source)
+    source: Path = arguments.source
+    options = collect_options(ImportOptions, arguments)
+    check_arguments(arguments)
+
+    image_set = list_images(source, options)
     for note in image_set.notes:
         print(f"note: {note}")
-    subjects = find_subjects(image_set, arguments)
+    subjects = find_subjects(image_set, options)
 
-    test_mask = choose_test_files(
-        image_set, subjects, arguments.source, arguments.test_share, arguments.seed
-    )
-    indices = order_rows(test_mask, arguments.seed)
-    note_counts = write_raw_folder(
-        arguments.out, image_set, subjects, indices, arguments.source, arguments.resize
-    )
+    test_mask = choose_test_files(image_set, subjects, source, options.test_share, options.seed)
+    indices = order_rows(test_mask, options.seed)
+    note_counts = write_raw_folder(arguments.out, image_set, subjects, indices, source, options)
 
     for note, count in note_counts.items():
         print(f"note: {count} images {note}")
@@ -44,58 +55,116 @@ def main(argv: Sequence[str]) -> None:
 
 
 def parse_arguments(argv: Sequence[str]) -> Namespace:
-    parser = OneLineParser(prog="mri-stages import", description=__doc__)
+    """Return the arguments; those of `ImportOptions` only where they are given."""
+    parser = OneLineParser(prog="mri-stages import", description=__doc__, argument_default=SUPPRESS)
     parser.add_argument(
-        "source", type=Path, help="zip or folder of {train,test}/CLASS/IMAGE or CLASS/IMAGE"
+        "source",
+        type=Path,
+        metavar="SOURCE",
+        help="stands first: a zip or folder of {train,test}/CLASS/IMAGE or CLASS/IMAGE, the images "
+        "of a table, or an .npz file",
     )
     parser.add_argument("--out", type=Path, default=Path("data/raw"), help="the new raw folder")
     parser.add_argument(
-        "--test-share", type=float, help="of a set without a test folder, such as 0.2"
+        "--test-share", type=float, metavar="SHARE", help="of a set without a split, such as 0.2"
     )
-    parser.add_argument(
-        "--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="stretch each image"
+    parser.add_argument("--seed", type=int, help="of the order of the rows and of --test-share (0)")
+    add_folder_arguments(parser)
+    add_table_arguments(parser)
+    add_subject_arguments(parser)
+    add_pixel_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def add_folder_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("classes by folder", argument_default=SUPPRESS)
+    group.add_argument(
+        "--class-level",
+        type=int,
+        metavar="N",
+        help="the class is the N-th folder below train and test, or below SOURCE; from 1",
     )
-    subject_source = parser.add_mutually_exclusive_group()
-    subject_source.add_argument(
-        "--subject-pattern", help="regular expression; its first group in the file name is the id"
+    group.add_argument(
+        "--exclude",
+        action="extend",
+        nargs="+",
+        metavar="GLOB",
+        help="leave files out by their path below SOURCE, such as '*/masks/*'",
     )
-    subject_source.add_argument(
+
+
+def add_table_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("classes by table", argument_default=SUPPRESS)
+    group.add_argument("--table", type=Path, metavar="FILE.csv", help="a row for each image")
+    group.add_argument("--file-column", metavar="NAME", help="of the files (file)")
+    group.add_argument("--class-column", metavar="NAME", help="of the classes (class)")
+    group.add_argument("--split-column", metavar="NAME", help="of train and test (split)")
+    group.add_argument(
+        "--test-values",
+        action="extend",
+        nargs="+",
+        metavar="VALUE",
+        help="of the split column: the rows of the test set; all others are train",
+    )
+    group.add_argument(
+        "--keep",
+        action="extend",
+        nargs="+",
+        metavar="NAME",
+        help="columns for files.csv and subjects.csv, such as age sex",
+    )
+    group.add_argument(
+        "--skip-missing",
+        action="store_true",
+        help="leave out rows without a file, and files without a row",
+    )
+
+
+def add_subject_arguments(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "subjects (one of these)", argument_default=SUPPRESS
+    ).add_mutually_exclusive_group()
+    group.add_argument("--subject-column", metavar="NAME", help="of --table (subject)")
+    group.add_argument(
+        "--subject-level",
+        type=int,
+        metavar="N",
+        help="the id is the N-th folder below train and test, or below SOURCE; from 1",
+    )
+    group.add_argument(
+        "--subject-pattern",
+        metavar="REGEX",
+        help="regular expression; its first group in the file name is the id",
+    )
+    group.add_argument(
         "--subjects", type=Path, metavar="FILE.csv", help="a table of columns file, subject"
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of the order of the rows and of --test-share"
-    )
-    arguments = parser.parse_args(argv)
-    check_arguments(arguments)
-    return arguments
 
 
 def check_arguments(arguments: Namespace) -> None:
+    """Raise an error if the source is missing, or options do not go together."""
     if not arguments.source.exists():
         raise InputError(f"{arguments.source}: no such file, expected a zip or folder of images")
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
-    if not 0 <= arguments.seed <= MAX_SEED:
-        raise ArgumentError(
-            f"--seed: {arguments.seed}, expected a whole number from 0 to 2**32 - 1"
-        )
-    if arguments.resize and min(arguments.resize) < 1:
-        height, width = arguments.resize
-        raise ArgumentError(f"--resize: {height} {width}, expected a height and a width above 0")
-    share = arguments.test_share
-    if share is not None and not 0 < share < 1:
-        raise ArgumentError(f"--test-share: {share}, expected a share above 0 and below 1")
+    has_table = "table" in arguments
+    for name in TABLE_OPTIONS:
+        if name in arguments and not has_table:
+            raise ArgumentError(f"--{name.replace('_', '-')}: expected only with --table FILE.csv")
+    for name in FOLDER_OPTIONS:
+        if name in arguments and has_table:
+            raise ArgumentError(f"--{name.replace('_', '-')}: expected only without --table")
 
 
-def find_subjects(image_set: ImageSet, arguments: Namespace) -> Subjects:
+def find_subjects(image_set: ImageSet, options: ImportOptions) -> Subjects:
     """Return the subject of each file if known, and print how many there are, or why none."""
     try:
         subjects = assign_subjects(
-            image_set.files, image_set.classes, arguments.subject_pattern, arguments.subjects
+            image_set.files, image_set.classes, options.subject_pattern, options.subjects
         )
     except NoSubjectsError as reason:
         print(f"subjects: unknown ({reason}); --subject-pattern or --subjects names them")
         return None
-    source = arguments.subjects or "the names"
+    source = options.subjects or "the names"
     print(f"subjects: {len(np.unique(subjects))}, from {source}")
     return subjects

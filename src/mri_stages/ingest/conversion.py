@@ -17,6 +17,7 @@ from mri_stages.console import show_progress
 from mri_stages.errors import InputError
 from mri_stages.ingest.fitting import fit_pixels
 from mri_stages.ingest.image_set import ImageError, ImageFile, ImageSet
+from mri_stages.ingest.import_options import ImportOptions, PixelOptions, write_import_options
 from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
 from mri_stages.storage.arrays import FormatError, write_array
 from mri_stages.storage.dataset import SPLITS
@@ -95,12 +96,12 @@ def write_raw_folder(
     subjects: Subjects,
     indices: SplitIntegers,
     source: Path,
-    size: Sequence[int] | None,
+    options: ImportOptions,
 ) -> Counter[str]:
     """Write a raw folder of the files with these indices by split; return notes and their counts.
 
-    `size` is the (height, width) to stretch all images to. Raise InputError, which names `source`
-    and writes nothing, if some images are wrong or their sizes differ.
+    Raise InputError, which names `source` and writes nothing, if some images are wrong or their
+    sizes differ.
     """
     labels = list_labels(image_set)
     split_labels = {split: labels[indices[split]] for split in SPLITS}
@@ -113,9 +114,10 @@ def write_raw_folder(
 
     with write_atomically(folder) as partial:
         partial.mkdir()
-        notes = write_images(partial, split_files, source, size)
+        notes = write_images(partial, split_files, source, options)
         save_labels(partial, image_set.classes, split_labels, split_subjects)
         write_file_table(partial / "files.csv", image_set, subjects, indices)
+        write_import_options(partial, options)
     return notes
 
 
@@ -136,7 +138,7 @@ def write_images(
     folder: Path,
     split_files: Mapping[str, Sequence[ImageFile]],
     source: Path,
-    size: Sequence[int] | None,
+    options: PixelOptions,
 ) -> Counter[str]:
     """Write the images of train and test as uint8 (N, 3, H, W); grey ones store one channel.
 
@@ -145,9 +147,9 @@ def write_images(
     files = [*split_files["train"], *split_files["test"]]
     path = folder / "pixels.npy"
     try:
-        notes = write_pixels(path, files, 1, source, size)
+        notes = write_pixels(path, files, 1, source, options)
     except FormatError:
-        notes = write_pixels(path, files, N_CHANNELS, source, size)
+        notes = write_pixels(path, files, N_CHANNELS, source, options)
 
     pixels = np.load(path, mmap_mode="r+")  # torch warns of arrays that it cannot write to
     train_pixels, test_pixels = np.split(pixels, [len(split_files["train"])])
@@ -162,7 +164,7 @@ def write_pixels(
     files: Sequence[ImageFile],
     n_channels: int,
     source: Path,
-    size: Sequence[int] | None,
+    options: PixelOptions,
 ) -> Counter[str]:
     """Write the first `n_channels` of all images as one array; return the notes and their counts.
 
@@ -170,7 +172,7 @@ def write_pixels(
     images are wrong, or their sizes differ.
     """
     survey = ImageSurvey(source, len(files))
-    images = iterate_images(files, n_channels, size, survey)
+    images = iterate_images(files, n_channels, options, survey)
     first_image = next(images)
     shape = (len(files), *first_image.shape)
     write_array(path, shape, np.uint8, chain([first_image], images))
@@ -220,7 +222,7 @@ class ImageSurvey:
 
 
 def iterate_images(
-    files: Sequence[ImageFile], n_channels: int, size: Sequence[int] | None, survey: ImageSurvey
+    files: Sequence[ImageFile], n_channels: int, options: PixelOptions, survey: ImageSurvey
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the first `n_channels` of each image (n_channels, H, W), until two sizes were seen.
 
@@ -234,8 +236,8 @@ def iterate_images(
             except ImageError as error:
                 survey.add_fault(file, error)
             else:
-                if size:
-                    image = fit_pixels(image, size)
+                if options.resize:
+                    image = fit_pixels(image, options.resize)
                 survey.add_size(image)
                 if survey.has_one_size:
                     if (image[n_channels:] != image[0]).any():

@@ -15,6 +15,7 @@ from zipfile import Path as ZipMember
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_file import SUFFIXES, PillowPicture
 from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
+from mri_stages.ingest.import_options import ImportOptions
 
 EXPECTED_LAYOUT = "{train,test}/CLASS/IMAGE or CLASS/IMAGE"
 # What the folder of a split may be called, in lower case.
@@ -41,7 +42,7 @@ class Layout(NamedTuple):
     notes: list[str]
 
 
-def list_images(source: Path) -> ImageSet:
+def list_images(source: Path, options: ImportOptions | None = None) -> ImageSet:
     """Return the images of a folder or a zip, their classes, and notes.
 
     Raise InputError if it holds no images, or not the same two or more classes in train and test.

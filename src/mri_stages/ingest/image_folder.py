@@ -5,16 +5,14 @@ A set is laid out as {train,test}/CLASS/IMAGE or as CLASS/IMAGE, perhaps inside 
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile, ZipFile
-from zipfile import Path as ZipMember
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.file_tree import FileTree, Parts, is_hidden, list_files, normalise_text
 from mri_stages.ingest.image_file import SUFFIXES, PillowPicture
-from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
+from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
 
 EXPECTED_LAYOUT = "{train,test}/CLASS/IMAGE or CLASS/IMAGE"
@@ -30,9 +28,6 @@ SPLIT_NAMES = {
 }
 MAX_LISTED_CLASSES = 5  # in an error message
 
-Parts = tuple[str, ...]  # the folders and the name of a file, seen from the top of the set
-FileTree = dict[Parts, FilePath]  # all files of a set
-
 
 class Layout(NamedTuple):
     """Which split each image belongs to, and where the name of its class stands."""
@@ -47,7 +42,7 @@ def list_images(source: Path, options: ImportOptions | None = None) -> ImageSet:
 
     Raise InputError if it holds no images, or not the same two or more classes in train and test.
     """
-    tree = list_folder(source) if source.is_dir() else list_zip(source)
+    tree = list_files(source)
     images = select_visible_images(tree)
     if not images:
         raise InputError(f"{source}: no image in {len(tree)} files, expected {EXPECTED_LAYOUT}")
@@ -56,10 +51,7 @@ def list_images(source: Path, options: ImportOptions | None = None) -> ImageSet:
     notes = [*layout.notes, *describe_unused_files(tree, layout)]
     check_depth(source, layout)
 
-    # The same letter can be stored as different characters, so the composed ones are compared.
-    class_names = {
-        parts: unicodedata.normalize("NFC", parts[layout.class_depth]) for parts in layout.splits
-    }
+    class_names = {parts: normalise_text(parts[layout.class_depth]) for parts in layout.splits}
     classes = sorted(set(class_names.values()))
     check_split_folders(source, classes)
     check_classes(source, class_names, layout.splits)
@@ -74,48 +66,6 @@ def list_images(source: Path, options: ImportOptions | None = None) -> ImageSet:
     return ImageSet(files, classes, notes)
 
 
-def list_folder(source: Path) -> FileTree:
-    """Return all files of a folder, also those behind links."""
-    tree: FileTree = {}
-    errors: list[OSError] = []
-    for folder_name, subfolders, file_names in os.walk(
-        source, onerror=errors.append, followlinks=True
-    ):
-        folder = Path(folder_name)
-        # A link to a folder on the way down would be followed again and again.
-        ancestors = {path.resolve() for path in (folder, *folder.parents)}
-        ancestors |= set(folder.resolve().parents)
-        subfolders[:] = [name for name in subfolders if (folder / name).resolve() not in ancestors]
-
-        for name in file_names:
-            path = folder / name
-            tree[path.relative_to(source).parts] = path
-    if errors:
-        raise errors[0]
-    return tree
-
-
-def list_zip(source: Path) -> FileTree:
-    """Return all files of a zip."""
-    try:
-        archive = ZipFile(source)
-    except (BadZipFile, ValueError, NotImplementedError) as error:
-        # ValueError is raised for names that are not UTF-8, NotImplementedError for new versions.
-        raise InputError(
-            f"{source}: not a whole zip ({error}), expected one of {EXPECTED_LAYOUT}"
-        ) from None
-
-    tree: FileTree = {}
-    for member in archive.namelist():
-        name = member.replace("\\", "/")  # old .NET programs write backslashes
-        if not name.endswith("/"):
-            # bsdtar and 7z write './train/...'
-            parts = tuple(part for part in name.split("/") if part not in ("", "."))
-            if parts:
-                tree[parts] = ZipMember(archive, member)
-    return tree
-
-
 def select_visible_images(tree: FileTree) -> list[Parts]:
     """Return the images among the files, sorted, without those that are or lie in hidden ones."""
     return [parts for parts in sorted(tree) if is_image(parts) and not is_hidden(parts)]
@@ -123,10 +73,6 @@ def select_visible_images(tree: FileTree) -> list[Parts]:
 
 def is_image(parts: Parts) -> bool:
     return Path(parts[-1]).suffix.lower() in SUFFIXES
-
-
-def is_hidden(parts: Parts) -> bool:
-    return any(part.startswith(".") for part in parts)
 
 
 def find_layout(images: list[Parts]) -> Layout:

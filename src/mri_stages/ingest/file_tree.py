@@ -1,0 +1,99 @@
+"""List all files of a folder, or of a zip (not unpacked), and leave out those that a user names."""
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from zipfile import BadZipFile, ZipFile
+from zipfile import Path as ZipMember
+
+from mri_stages.errors import InputError
+from mri_stages.ingest.image_set import FilePath
+
+HIDDEN_FOLDERS = ("__MACOSX",)  # in zips of macOS, beside names that begin with a dot
+
+Parts = tuple[str, ...]  # the folders and the name of a file, seen from the top of the source
+FileTree = dict[Parts, FilePath]  # all files of a source
+
+
+def list_files(source: Path) -> FileTree:
+    """Return all files of a folder or a zip; InputError if it is neither."""
+    return list_folder(source) if source.is_dir() else list_zip(source)
+
+
+def list_folder(source: Path) -> FileTree:
+    """Return all files of a folder, also those behind links."""
+    tree: FileTree = {}
+    errors: list[OSError] = []
+    for folder_name, subfolders, file_names in os.walk(
+        source, onerror=errors.append, followlinks=True
+    ):
+        folder = Path(folder_name)
+        # A link to a folder on the way down would be followed again and again.
+        ancestors = {path.resolve() for path in (folder, *folder.parents)}
+        ancestors |= set(folder.resolve().parents)
+        subfolders[:] = [name for name in subfolders if (folder / name).resolve() not in ancestors]
+
+        for name in file_names:
+            path = folder / name
+            tree[path.relative_to(source).parts] = path
+    if errors:
+        raise errors[0]
+    return tree
+
+
+def list_zip(source: Path) -> FileTree:
+    """Return all files of a zip."""
+    try:
+        archive = ZipFile(source)
+    except (BadZipFile, ValueError, NotImplementedError) as error:
+        # ValueError is raised for names that are not UTF-8, NotImplementedError for new versions.
+        raise InputError(
+            f"{source}: not a whole zip ({error}), expected a folder or a zip of images"
+        ) from None
+
+    tree: FileTree = {}
+    for member in archive.namelist():
+        name = member.replace("\\", "/")  # old .NET programs write backslashes
+        if not name.endswith("/"):
+            # bsdtar and 7z write './train/...'
+            parts = tuple(part for part in name.split("/") if part not in ("", "."))
+            if parts:
+                tree[parts] = ZipMember(archive, member)
+    return tree
+
+
+def is_hidden(parts: Parts) -> bool:
+    """Return whether a file is hidden, or lies in a hidden folder."""
+    return any(part.startswith(".") or part in HIDDEN_FOLDERS for part in parts)
+
+
+def exclude_files(
+    tree: FileTree, patterns: Sequence[str], source: Path
+) -> tuple[FileTree, list[str]]:
+    """Return the files whose path below `source` matches no pattern, and a note for each pattern.
+
+    Patterns are those of fnmatch, with capitals told apart; `*` stands for slashes too. InputError
+    names a pattern that matches no file.
+    """
+    names = {parts: normalise_text("/".join(parts)) for parts in tree}
+    excluded: set[Parts] = set()
+    notes = []
+    for pattern in patterns:
+        matches = [
+            parts for parts, name in names.items() if fnmatchcase(name, normalise_text(pattern))
+        ]
+        if not matches:
+            raise InputError(
+                f"--exclude {pattern}: matches none of the {len(tree)} files of {source}, expected "
+                "a pattern of whole paths, such as '*/masks/*' or 'masks/*'"
+            )
+        excluded.update(matches)
+        notes.append(f"--exclude {pattern} leaves out {len(matches)} files")
+    return {parts: path for parts, path in tree.items() if parts not in excluded}, notes
+
+
+def normalise_text(text: str) -> str:
+    """Return a text with composed letters: the same letter can be stored as several characters."""
+    return unicodedata.normalize("NFC", text)

@@ -50,6 +50,8 @@ class ImageFile:
     label: int
     subject: str = ""
     """The id that the source gives, as text; empty where it gives none."""
+    is_subject_private: bool = False
+    """Whether that id names a person: it is numbered, and written nowhere."""
     details: Mapping[str, str] = field(default_factory=dict)
     """The kept columns of a table, by name."""
 

@@ -1,0 +1,115 @@
+"""Tell which files of a set are images, and open them: Pillow's formats, DICOM and volumes.
+
+A file is told by its suffix. Scanners often give DICOM files no suffix, or a number as one, so a
+file of an unknown suffix is DICOM if its bytes say so.
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from mri_stages.ingest.file_tree import FileTree, Parts, is_hidden
+from mri_stages.ingest.image_file import SUFFIXES as PILLOW_SUFFIXES
+from mri_stages.ingest.image_file import PillowPicture
+from mri_stages.ingest.image_set import FilePath, ImageError, Picture
+from mri_stages.ingest.import_options import PixelOptions
+
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
+HEADER_SUFFIX = ".hdr"  # the header of a volume in two files
+DATA_SUFFIX = ".img"  # its voxels
+
+MAGIC_OFFSET = 128  # bytes of a DICOM file that may hold anything
+MAGIC = b"DICM"
+INDEX_NAME = "dicomdir"  # in lower case: the list of the DICOM files of a disc, without pixels
+# Files of these suffixes often lie beside images; they are not opened to look for DICOM.
+OTHER_SUFFIXES = (".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".xlsx", ".pdf", ".html", ".zip")
+
+
+class Format(Enum):
+    """What a file is."""
+
+    PILLOW = auto()
+    DICOM = auto()
+    VOLUME = auto()
+    OTHER = auto()
+
+
+class OpenedPicture(NamedTuple):
+    """One image of a file; a volume has several."""
+
+    name: str  # of the file in its set; FILE:INDEX for a slice
+    picture: Picture
+    subject: str = ""  # the id that the file gives, as text; empty where it gives none
+    is_subject_private: bool = False  # whether that id may be written nowhere: number it
+
+
+def find_format(path: FilePath, name: str) -> Format:
+    """Return what the file at `path` is, by its `name`, or else by its first bytes."""
+    file_name = PurePosixPath(name).name.lower()
+    suffix = PurePosixPath(file_name).suffix
+    if suffix in PILLOW_SUFFIXES:
+        return Format.PILLOW
+    if suffix in DICOM_SUFFIXES:
+        return Format.DICOM
+    if file_name.endswith(VOLUME_SUFFIXES):
+        return Format.VOLUME
+    if suffix in OTHER_SUFFIXES or file_name == INDEX_NAME:
+        return Format.OTHER
+    return Format.DICOM if has_magic(path) else Format.OTHER
+
+
+def has_magic(path: FilePath) -> bool:
+    """Return whether a file begins as a DICOM file does. One that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(MAGIC_OFFSET + len(MAGIC))
+    except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
+        # zipfile raises the last four for encrypted, unknown and damaged members.
+        return False
+    return bytes(start[MAGIC_OFFSET:]) == MAGIC
+
+
+def select_images(files: FileTree) -> list[Parts]:
+    """Return the visible files that are images, sorted; of a volume in two files the header.
+
+    `list_data_files` names the others.
+    """
+    data_files = list_data_files(files)
+    images = []
+    for parts in sorted(files):
+        is_candidate = not is_hidden(parts) and parts not in data_files
+        if is_candidate and find_format(files[parts], parts[-1]) is not Format.OTHER:
+            images.append(parts)
+    return images
+
+
+def list_data_files(files: Iterable[Parts]) -> set[Parts]:
+    """Return the .img files of which the header (.hdr) is among the files, in any case."""
+    stems = {cut_suffix(parts) for parts in files if has_suffix(parts, HEADER_SUFFIX)}
+    data_files = (parts for parts in files if has_suffix(parts, DATA_SUFFIX))
+    return {parts for parts in data_files if cut_suffix(parts) in stems}
+
+
+def has_suffix(parts: Parts, suffix: str) -> bool:
+    return parts[-1].lower().endswith(suffix)
+
+
+def cut_suffix(parts: Parts) -> Parts:
+    return (*parts[:-1], PurePosixPath(parts[-1]).stem)
+
+
+def open_pictures(path: FilePath, name: str, options: PixelOptions) -> list[OpenedPicture]:
+    """Return the images of the file at `path`, called `name` in its set.
+
+    A picture of a faulty file raises its ImageError when it is read, so that all faults of a set
+    are counted. Raise InputError if an option is missing without which no file can be opened.
+    """
+    match find_format(path, name):
+        case Format.PILLOW | Format.OTHER:  # Pillow's message says that it is no image
+            return [OpenedPicture(name, PillowPicture(path))]
+        case Format.DICOM:
+            raise ImageError(path, "of DICOM", "not read yet")
+        case Format.VOLUME:
+            raise ImageError(path, "a volume", "not read yet")

@@ -15,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from mri_stages.console import show_progress
 from mri_stages.errors import InputError
-from mri_stages.ingest.fitting import fit_pixels
+from mri_stages.ingest.fitting import fit_image
 from mri_stages.ingest.image_set import ImageError, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions, write_import_options
 from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
@@ -215,7 +215,8 @@ class ImageSurvey:
                 f"{count} of {size}" for size, count in self.sizes.most_common(MAX_LISTED_SIZES)
             ]
             problems.append(
-                f"{len(self.sizes)} sizes: {', '.join(counts)} pixels; see --resize HEIGHT WIDTH"
+                f"{len(self.sizes)} sizes: {', '.join(counts)} pixels; bring them to one by "
+                "--resize HEIGHT WIDTH, see --fit"
             )
         if problems:
             raise InputError(f"{self.source}: of {self.n_files} images, {'; '.join(problems)}")
@@ -236,8 +237,7 @@ def iterate_images(
             except ImageError as error:
                 survey.add_fault(file, error)
             else:
-                if options.resize:
-                    image = fit_pixels(image, options.resize)
+                image = fit_image(image, options, survey.notes)
                 survey.add_size(image)
                 if survey.has_one_size:
                     if (image[n_channels:] != image[0]).any():

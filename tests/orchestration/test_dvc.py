@@ -12,11 +12,13 @@ from mri_stages.orchestration.dvc import (
     DvcOutput,
     find_reason,
     find_run_cache_hits,
+    find_stage_error,
     list_changed_stages,
     list_executed_stages,
     read_relative_remotes,
     read_stage_graph,
     reports_no_memory,
+    reports_stop,
     run_dvc,
 )
 from tests.helpers.dvc_projects import DVC, shell_stage, write_project
@@ -60,6 +62,29 @@ def test_find_reason_of_nothing() -> None:
     assert find_reason("") == "no output"
 
 
+def test_find_stage_error_is_the_stages_own() -> None:
+    output = "note\nerror: wrong key\nERROR: failed to run: python -m x, exited with 1\n"
+    assert find_stage_error(output) == "wrong key"
+
+
+def test_find_stage_error_of_a_traceback() -> None:
+    output = "> python -m x\n  line 7\nKeyError: 3\nERROR: failed to run: x, exited with 1\n"
+    assert find_stage_error(output) == "KeyError: 3; exited with 1"
+
+
+def test_find_stage_error_of_a_silent_stage() -> None:
+    assert find_stage_error("ERROR: failed to run: x, exited with -9\n") == "exited with -9"
+
+
+def test_find_stage_error_of_dvc() -> None:
+    assert find_stage_error("ERROR: missing data 'source': a") == "missing data 'source': a"
+
+
+@pytest.mark.parametrize(("status", "is_stop"), [("-15", True), ("130", True), ("1", False)])
+def test_reports_stop_by_status(status: str, is_stop: bool) -> None:
+    assert reports_stop(f"ERROR: failed to run: python -m x, exited with {status}") is is_stop
+
+
 def test_list_executed_stages_not_restored_ones() -> None:
     output = "Running stage 'a@1':\n> echo\nStage 'b' is cached - skipping run\n"
     assert list_executed_stages(output) == {"a@1"}
@@ -88,11 +113,13 @@ def test_run_dvc_names_a_failure(workspace: Path) -> None:
 
 
 def test_stage_graph_of_a_project(workspace: Path) -> None:
-    train = shell_stage("cat x > ${item}", "${item}", "x") | {"meta": {"remote": True}}
+    train = shell_stage("cat x > ${item}", "${item}", "x") | {
+        "meta": {"remote": True, "model": "${item}"}
+    }
     write_project(
         load=shell_stage("echo > x", "x"),
         train={"foreach": ["a", "b"], "do": train},
-        other=shell_stage("cat a > c", "c", "a") | {"meta": {"remote": "no"}},
+        other=shell_stage("cat a > c", "c", "a") | {"meta": {"remote": "no", "partial": True}},
     )
     graph = asyncio.run(read_stage_graph())
     assert dict(graph.deps) == {
@@ -103,6 +130,9 @@ def test_stage_graph_of_a_project(workspace: Path) -> None:
     }
     assert list(graph.deps) == ["load", "train@a", "train@b", "other"]
     assert graph.remote == {"train@a", "train@b"}
+    assert graph.models == {"train@a": "a", "train@b": "b"}
+    assert graph.partial == {"other"}
+    assert graph.outs["train@b"] == [workspace / "b"]
 
 
 def test_stage_graph_of_a_faulty_file_names_the_key(workspace: Path) -> None:

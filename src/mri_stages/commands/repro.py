@@ -1,7 +1,8 @@
 """Bring stages up to date, several at once: `mri-stages repro [NAME...]`.
 
 Each stage runs by `dvc repro --single-item`, as soon as those that it depends on are up to date. If
-DASK_SCHEDULER_ADDRESS is set, trainings run on the workers of that Dask scheduler.
+DASK_SCHEDULER_ADDRESS is set, trainings run on the workers of that Dask scheduler. Where a stage of
+a model fails, the model's later outs are removed, and the report is of the other models.
 """
 
 import asyncio
@@ -11,7 +12,12 @@ from collections.abc import Mapping, Sequence
 
 from mri_stages.console import OneLineParser, exit_with_error
 from mri_stages.errors import NO_MEMORY_STATUS, InputError
-from mri_stages.orchestration.outcome import Outcome, Status, list_outdated_stages
+from mri_stages.orchestration.outcome import (
+    Outcome,
+    Status,
+    format_failures,
+    list_outdated_stages,
+)
 from mri_stages.orchestration.reproduce import reproduce
 
 
@@ -42,10 +48,11 @@ def report(outcomes: Mapping[str, Outcome]) -> None:
     """Say how the command ended; InputError, or another exit, where a stage is not up to date."""
     outdated_stages = list_outdated_stages(outcomes)
     if outdated_stages:
+        print(format_failures(outcomes), flush=True)
         stages = [f"{stage} ({outcomes[stage].status.value})" for stage in outdated_stages]
         message = f"not up to date: {', '.join(stages)}; see above"
         statuses = {outcomes[stage].status for stage in outdated_stages}
-        if statuses <= {Status.NO_MEMORY, Status.NOT_RUN}:
+        if statuses <= {Status.NO_MEMORY, Status.NOT_RUN, Status.NO_RESULT}:
             exit_with_error(message, NO_MEMORY_STATUS)
         raise InputError(message)
 

@@ -37,6 +37,10 @@ LOCK_MESSAGES = ("Unable to acquire lock", "is busy, it is being blocked by")
 # What DVC says of a stage that the kernel killed (137: by a shell), or that ended by itself with
 # NO_MEMORY_STATUS.
 NO_MEMORY_EXIT = re.compile(rf"exited with (-9|137|{NO_MEMORY_STATUS})\b")
+# The same of a stage that was stopped by Ctrl-C, SIGTERM, or the end of its terminal.
+STOPPED_EXIT = re.compile(r"exited with (-1|-2|-15|129|130|143)\b")
+EXIT = re.compile(r"exited with -?\d+")
+OWN_ERROR = "error: "  # begins the line with which our stages end
 RUNNING = re.compile(r"Running stage '([^']+)'")
 # Lines that say nothing about the result.
 CHATTER = re.compile(
@@ -48,6 +52,11 @@ LINK = re.compile(r"<https?://[^>]*>")
 
 class DvcError(InputError):
     """A command of DVC that failed."""
+
+    def __init__(self, command: str, lines: Sequence[str]) -> None:
+        super().__init__(f"dvc {command}: {' '.join(lines)}")
+        self.output = "\n".join(lines)
+        """What it printed, without chatter."""
 
 
 @dataclass
@@ -83,6 +92,11 @@ def reports_no_memory(text: str) -> bool:
     return NO_MEMORY_EXIT.search(text) is not None
 
 
+def reports_stop(text: str) -> bool:
+    """Whether a stage with this output was stopped by somebody, so that it tells nothing."""
+    return STOPPED_EXIT.search(text) is not None
+
+
 def list_executed_stages(text: str) -> set[str]:
     """Return the stages whose commands DVC started, by its output."""
     return set(RUNNING.findall(text))
@@ -101,6 +115,20 @@ def find_reason(text: str) -> str:
     if not starts:
         return lines[-1] if lines else "no output"
     return make_printable(" ".join(lines[starts[-1] :]))
+
+
+def find_stage_error(text: str) -> str:
+    """Return in one line why a stage failed: its own error, or else its last line and its exit."""
+    lines = remove_chatter(text)
+    own_errors = [line for line in lines if line.startswith(OWN_ERROR)]
+    if own_errors:
+        return make_printable(own_errors[-1].removeprefix(OWN_ERROR))
+
+    exit_match = EXIT.search(text)
+    if exit_match is None:
+        return find_reason(text).removeprefix("ERROR: ")
+    stage_lines = [line for line in lines if line.strip() and not line.startswith("ERROR")]
+    return make_printable("; ".join([*stage_lines[-1:], exit_match[0]]))
 
 
 # Its commands
@@ -131,7 +159,7 @@ async def run_dvc(
         if status == 0:
             return output
         if not output.lock_lines:
-            raise DvcError(f"dvc {arguments[0]}: {' '.join(output.lines)}")
+            raise DvcError(arguments[0], output.lines)
         _report_lock(arguments[-1], " ".join(output.lock_lines))
         await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
@@ -278,11 +306,21 @@ def _build_graph(repo: "Repo") -> StageGraph:
     graph = repo.index.graph
     deps = {}
     remote = set()
+    models = {}
+    partial = set()
+    outs = {}
     for stage in graph.nodes:
-        deps[stage.addressing] = frozenset(dep.addressing for dep in graph.successors(stage))
-        if (stage.meta or {}).get("remote") is True:
-            remote.add(stage.addressing)
-    return StageGraph(deps, frozenset(remote))
+        name = stage.addressing
+        deps[name] = frozenset(dep.addressing for dep in graph.successors(stage))
+        outs[name] = [Path(out.fs_path) for out in stage.outs]
+        meta = stage.meta or {}
+        if meta.get("remote") is True:
+            remote.add(name)
+        if meta.get("partial") is True:
+            partial.add(name)
+        if "model" in meta:
+            models[name] = str(meta["model"])
+    return StageGraph(deps, frozenset(remote), models, frozenset(partial), outs)
 
 
 def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:

@@ -1,7 +1,8 @@
 """The stages of the pipeline, and what each of them depends on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from mri_stages.errors import InputError
 
@@ -13,12 +14,18 @@ class StageGraph:
     deps: Mapping[str, frozenset[str]]
     remote: frozenset[str] = frozenset()
     """The stages that may run on another machine: `meta: {remote: true}` in dvc.yaml."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    """The model of each stage that belongs to one: `meta: {model: NAME}`."""
+    partial: frozenset[str] = frozenset()
+    """The stages that go on without the models that have no result: `meta: {partial: true}`."""
+    outs: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """The files and folders that each stage writes."""
 
     def restrict(self, stages: Iterable[str]) -> "StageGraph":
         """Return the part of the graph that holds `stages` and nothing else."""
         kept = frozenset(stages)
         deps = {stage: deps for stage, deps in self.deps.items() if stage in kept}
-        return StageGraph(deps, self.remote & kept)
+        return replace(self, deps=deps, remote=self.remote & kept)
 
     def collect_ancestors(self, stages: Iterable[str]) -> set[str]:
         """Return `stages` and all that they depend on, directly or through another stage."""

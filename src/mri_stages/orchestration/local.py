@@ -13,8 +13,7 @@ from functools import partial
 from importlib.metadata import version
 
 from mri_stages.config.loading import read_params
-from mri_stages.errors import InputError
-from mri_stages.orchestration.dvc import reports_no_memory, run_single_stage
+from mri_stages.orchestration.dvc import DvcError, reports_no_memory, reports_stop, run_single_stage
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
 
 Environment = Mapping[str, str]
@@ -87,9 +86,13 @@ async def run_stage_locally(stage: str, environment: Environment) -> Outcome:
     try:
         output = await run_single_stage(stage, show, environment)
         status = Status.DONE if stage in output.executed_stages else Status.RESTORED
-    except InputError as error:  # Its lines were shown.
-        text = str(error)
-        status = Status.NO_MEMORY if reports_no_memory(text) else Status.FAILED
+    except DvcError as error:  # Its lines were shown.
+        text = error.output
+        status = Status.FAILED
+        if reports_no_memory(text):
+            status = Status.NO_MEMORY
+        elif reports_stop(text):
+            status = Status.STOPPED
     except (OSError, ValueError) as error:  # It could not start, or printed too long a line.
         show(f"error: {error}")
         text = str(error)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from mri_stages.orchestration.dvc import find_stage_error
+
 HERE = "this machine"
 
 
@@ -17,14 +19,28 @@ class Status(Enum):
     FAILED = "failed"
     NO_MEMORY = "not enough memory"
     REFUSED = "refused"
-    """By one worker; another one may run the stage."""
+    """By one worker, another one may run the stage; or by all of them."""
+    STOPPED = "stopped"
+    """By somebody: Ctrl-C, SIGTERM, or the end of its terminal."""
     NOT_RUN = "not run"
     """Because a stage that it depends on is not up to date."""
+    NO_RESULT = "no result"
+    """Because another stage of the same model failed: the outs were removed."""
 
     @property
     def is_current(self) -> bool:
         """Whether the outs of the stage match its deps."""
         return self in (Status.DONE, Status.RESTORED, Status.UP_TO_DATE)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the stage itself ran, or would run, in vain."""
+        return not self.is_current and self not in (
+            Status.REFUSED,
+            Status.STOPPED,
+            Status.NOT_RUN,
+            Status.NO_RESULT,
+        )
 
     @property
     def has_new_outs(self) -> bool:
@@ -41,7 +57,7 @@ class Outcome:
     """A worker's address, `HERE`, or empty where nothing was started."""
     seconds: float = 0.0
     text: str = ""
-    """Why it failed or was refused; of a worker, all that the stage printed."""
+    """Why it is not up to date; of a stage that ran and failed, all that it printed."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Small outs of a worker by their MD5."""
 
@@ -49,6 +65,16 @@ class Outcome:
 def list_outdated_stages(outcomes: Mapping[str, Outcome]) -> list[str]:
     """Return the stages that are not up to date."""
     return [stage for stage, outcome in outcomes.items() if not outcome.status.is_current]
+
+
+def format_failures(outcomes: Mapping[str, Outcome]) -> str:
+    """Return a table with a row for each stage that is not up to date, and why."""
+    lines = [f"{'stage':36} {'outcome':18} why"]
+    for stage in list_outdated_stages(outcomes):
+        outcome = outcomes[stage]
+        reason = find_stage_error(outcome.text)
+        lines.append(f"{stage:36} {outcome.status.value:18} {reason}")
+    return "\n".join(lines)
 
 
 def format_table(outcomes: Mapping[str, Outcome]) -> str:

@@ -18,7 +18,12 @@ from distributed import Client, Future
 
 from mri_stages.errors import InputError
 from mri_stages.orchestration import worker as worker_module
-from mri_stages.orchestration.dvc import find_reason, list_executed_stages, reports_no_memory
+from mri_stages.orchestration.dvc import (
+    find_reason,
+    list_executed_stages,
+    reports_no_memory,
+    reports_stop,
+)
 from mri_stages.orchestration.outcome import Outcome, Status
 from mri_stages.orchestration.pool import NoWorkerLeftError, WorkerPool
 
@@ -92,7 +97,7 @@ class RemoteRunner:
                 continue
             except NoWorkerLeftError as error:
                 text = f"no worker is left that can run it ({error})"
-                return Outcome(Status.FAILED, "", 0, text)
+                return Outcome(Status.REFUSED, "", 0, text)
             verb = outcome.status.value
             self._show(f"{stage}: {verb} on {outcome.where} in {outcome.seconds:.0f} s")
             return outcome
@@ -204,6 +209,8 @@ def read_answer(worker: str, stage: str, answer: dict[str, Any]) -> Outcome:
             text = f"{text}: {find_reason(output)}"
     elif status is Status.FAILED and reports_no_memory(output):
         status = Status.NO_MEMORY
+    elif status is Status.FAILED and reports_stop(output):
+        status = Status.STOPPED
     elif status is Status.DONE and stage not in list_executed_stages(output):
         status = Status.RESTORED
     return Outcome(status, worker, answer.get("seconds", 0.0), text, answer.get("files", {}))

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 from mri_stages.config.environment import check_environment
 from mri_stages.config.loading import read_params
@@ -20,6 +21,7 @@ from mri_stages.orchestration.outcome import (
     format_table,
     list_outdated_stages,
 )
+from mri_stages.storage.files import remove_path
 
 show_line = partial(print, flush=True)
 
@@ -49,27 +51,78 @@ async def run_locally(
     """Bring all stages of `graph` up to date on this machine; return how each of them ended.
 
     outcomes: of stages that were looked at before. A stage runs as soon as those that it depends
-    on are up to date.
+    on are up to date. Where a stage of a model failed, the outs of the model's later stages are
+    removed, and the stages that set models side by side go on without this model.
     """
     new_stages = [stage for stage in graph.deps if stage not in outcomes]
     changed = await dvc.list_changed_stages(new_stages) if new_stages else set()
     tasks: dict[str, asyncio.Task[Outcome]] = {}
 
     async def bring_up_to_date(stage: str) -> Outcome:
-        if stage in outcomes:
-            return outcomes[stage]
-        statuses = [(await tasks[dep]).status for dep in graph.deps[stage]]
-        if not all(status.is_current for status in statuses):
-            return Outcome(Status.NOT_RUN)
-        if stage not in changed and not any(status.has_new_outs for status in statuses):
-            return Outcome(Status.UP_TO_DATE)
-        return await runner.run(stage)
+        dep_outcomes = {dep: await tasks[dep] for dep in sorted(graph.deps[stage])}
+        outcome = outcomes.get(stage) or find_obstacle(graph, stage, dep_outcomes)
+        if outcome is None:
+            outcome = await run_if_changed(runner, stage, stage in changed, dep_outcomes)
+        if is_lost(graph, stage, outcome):
+            remove_outs(graph.outs[stage])
+        return outcome
 
     async with asyncio.TaskGroup() as group:
         # Slow models tend to stand last in params.yaml, so these start first.
         for stage in reversed(list(graph.deps)):
             tasks[stage] = group.create_task(bring_up_to_date(stage))
     return {stage: tasks[stage].result() for stage in graph.deps}
+
+
+def find_obstacle(
+    graph: StageGraph, stage: str, dep_outcomes: Mapping[str, Outcome]
+) -> Outcome | None:
+    """Return the outcome of a stage that cannot run, by those of its deps; None if it can."""
+    missing_deps = []
+    for dep, outcome in dep_outcomes.items():
+        if outcome.status.is_current:
+            continue
+        reason = f"{dep}: {outcome.status.value}"
+        if not is_lost(graph, dep, outcome):
+            missing_deps.append(reason)
+        elif graph.models.get(stage) == graph.models[dep]:
+            return Outcome(Status.NO_RESULT, text=reason)
+        elif stage not in graph.partial:
+            missing_deps.append(reason)
+
+    if missing_deps:
+        return Outcome(Status.NOT_RUN, text=missing_deps[0])
+    return None
+
+
+def is_lost(graph: StageGraph, stage: str, outcome: Outcome) -> bool:
+    """Return whether a stage of one model has no result, for a reason that lies in the model."""
+    is_without_result = outcome.status.is_failure or outcome.status is Status.NO_RESULT
+    return stage in graph.models and is_without_result
+
+
+def remove_outs(outs: Iterable[Path]) -> None:
+    """Remove outs that other stages go on without.
+
+    Their folders stay, or are made: DVC runs no stage that depends on a folder which is not there.
+    """
+    for out in outs:
+        remove_path(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+
+
+async def run_if_changed(
+    runner: LocalRunner, stage: str, was_changed: bool, dep_outcomes: Mapping[str, Outcome]
+) -> Outcome:
+    """Bring a stage up to date whose deps are; was_changed: before any stage ran."""
+    statuses = [outcome.status for outcome in dep_outcomes.values()]
+    is_changed = was_changed or any(status.has_new_outs for status in statuses)
+    if not is_changed and not all(status.is_current for status in statuses):
+        # Outs that it reads may have been removed since.
+        is_changed = stage in await dvc.list_changed_stages([stage])
+    if not is_changed:
+        return Outcome(Status.UP_TO_DATE)
+    return await runner.run(stage)
 
 
 async def run_inputs_and_trainings(graph: StageGraph, runner: LocalRunner) -> dict[str, Outcome]:

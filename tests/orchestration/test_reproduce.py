@@ -1,0 +1,192 @@
+"""What is removed, and what goes on, where a stage of a model fails: in small DVC projects."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.outcome import HERE, Outcome, Status
+from mri_stages.orchestration.reproduce import find_obstacle
+from tests.helpers.dvc_projects import (
+    DVC,
+    REPRO,
+    list_started,
+    read_until,
+    run_repro,
+    shell_stage,
+    start_command,
+    write_project,
+)
+
+# SIGINT is ignored in a background job, and would be in all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+GRAPH = StageGraph(
+    deps={
+        "load": frozenset(),
+        "train@a": frozenset({"load"}),
+        "train@b": frozenset({"load"}),
+        "evaluate@a": frozenset({"load", "train@a"}),
+        "compare": frozenset({"evaluate@a", "train@b"}),
+        "export": frozenset({"evaluate@a", "train@b"}),
+        "summary": frozenset({"evaluate@a"}),
+    },
+    models={"train@a": "a", "train@b": "b", "evaluate@a": "a", "export": "a"},
+    partial=frozenset({"compare", "export"}),
+)
+
+
+def find_status(stage: str, **statuses: Status) -> Status | None:
+    """Return the status of the obstacle of a stage; the deps that are not named are up to date."""
+    outcomes = {dep: Outcome(Status.UP_TO_DATE) for dep in GRAPH.deps[stage]}
+    outcomes |= {name.replace("_", "@"): Outcome(status) for name, status in statuses.items()}
+    obstacle = find_obstacle(GRAPH, stage, outcomes)
+    return None if obstacle is None else obstacle.status
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.NO_MEMORY])
+def test_obstacle_of_a_later_stage_of_the_model(status: Status) -> None:
+    assert find_status("evaluate@a", train_a=status) is Status.NO_RESULT
+
+
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.REFUSED, Status.NOT_RUN])
+def test_obstacle_that_tells_nothing_of_the_model(status: Status) -> None:
+    assert find_status("evaluate@a", train_a=status) is Status.NOT_RUN
+    assert find_status("compare", train_b=status) is Status.NOT_RUN
+
+
+def test_obstacle_of_a_stage_of_all_models() -> None:
+    assert find_status("evaluate@a", load=Status.FAILED) is Status.NOT_RUN
+
+
+def test_partial_stage_goes_on_without_a_model() -> None:
+    assert find_status("compare", evaluate_a=Status.NO_RESULT, train_b=Status.FAILED) is None
+
+
+def test_other_stage_does_not_go_on_without_a_model() -> None:
+    assert find_status("summary", evaluate_a=Status.NO_RESULT) is Status.NOT_RUN
+
+
+def test_partial_stage_of_a_model_needs_its_own() -> None:
+    assert find_status("export", train_b=Status.FAILED) is None
+    assert find_status("export", evaluate_a=Status.NO_RESULT) is Status.NO_RESULT
+
+
+def test_obstacle_says_why() -> None:
+    obstacle = find_obstacle(GRAPH, "evaluate@a", {"train@a": Outcome(Status.FAILED, HERE)})
+    assert obstacle is not None
+    assert obstacle.text == "train@a: failed"
+
+
+def make_stage(cmd: str, out: str, *deps: str, **meta: object) -> dict[str, Any]:
+    return shell_stage(cmd, out, *deps) | {"meta": meta}
+
+
+@pytest.fixture
+def project(workspace: Path) -> Path:
+    """Make a project of two models; the training of NAME fails where a file bad_NAME is."""
+    train = "test ! -e bad_${item} || { echo 'error: no luck' >&2; exit 1; }; cat source > ${item}"
+    evaluate = "cat ${item} > results/${item}"
+    write_project(
+        train={
+            "foreach": ["a", "b"],
+            "do": make_stage(train, "${item}", "source", model="${item}"),
+        },
+        evaluate={
+            "foreach": ["a", "b"],
+            "do": make_stage(evaluate, "results/${item}", "${item}", model="${item}"),
+        },
+        compare=make_stage("ls results > names", "names", "results", partial=True),
+    )
+    Path("results").mkdir()
+    Path("source").write_text("1")
+    return workspace
+
+
+def fail(*models: str) -> list[str]:
+    """Let the trainings of these models fail beside old results; return the lines."""
+    for model in models:
+        Path(f"bad_{model}").touch()
+        Path(f"results/{model}").write_text("old")
+    return run_repro(status=1)
+
+
+def list_changed() -> set[str]:
+    """Return the stages that DVC would run."""
+    status = subprocess.run([*DVC, "status", "--json"], check=True, capture_output=True)
+    return set(json.loads(status.stdout))
+
+
+def test_failure_removes_what_depends_on_it(project: Path) -> None:
+    lines = fail("a")
+    assert not Path("results/a").exists()
+    assert Path("results/b").read_text() == "1"
+    assert Path("names").read_text() == "b\n"
+
+    assert list_changed() == {"train@a", "evaluate@a"}
+    table = [
+        line.split(maxsplit=1) for line in lines if line.startswith(("train@a ", "evaluate@a "))
+    ]
+    assert [row[0] for row in table] == ["train@a", "evaluate@a"]
+    assert table[0][1].split(maxsplit=1) == ["failed", "no luck"]
+    assert table[1][1].split("  ")[0] == "no result"
+
+
+def test_failure_that_stays_runs_nothing_else(project: Path) -> None:
+    fail("a")
+    assert list_started(run_repro(status=1)) == ["train@a"]
+
+
+def test_failure_that_is_repaired_leaves_nothing(project: Path) -> None:
+    fail("a")
+    Path("bad_a").unlink()
+    run_repro()
+    assert list_changed() == set()
+    assert Path("results/a").read_text() == "1"
+    assert Path("names").read_text() == "a\nb\n"
+
+
+def test_failure_of_all_models_still_compares(project: Path) -> None:
+    Path("results").rmdir()  # as in a clone
+    for model in ("a", "b"):
+        Path(f"bad_{model}").touch()
+    run_repro(status=1)
+    assert Path("names").read_text() == ""
+    assert list_changed() == {"train@a", "train@b", "evaluate@a", "evaluate@b"}
+
+
+def test_failure_of_a_named_stage_removes_nothing_else(project: Path) -> None:
+    Path("results/a").write_text("old")
+    Path("bad_a").touch()
+    run_repro("train@a", status=1)
+    assert Path("results/a").exists()
+    assert not Path("names").exists()
+
+
+def write_other_end(project: Path, command: str) -> None:
+    """Let the training of `a` run this command, beside an old result of `a`."""
+    definition = Path("dvc.yaml").read_text()
+    Path("dvc.yaml").write_text(definition.replace("exit 1", command))
+    Path("bad_a").touch()
+    Path("results/a").write_text("old")
+
+
+def test_stopped_training_removes_no_later_out(project: Path) -> None:
+    write_other_end(project, "kill -TERM $$")
+    run_repro("compare", status=1)
+    assert Path("results/a").exists()
+    assert not Path("names").exists()
+
+
+def test_interrupt_removes_no_later_out(project: Path) -> None:
+    write_other_end(project, "echo ready; tail -f /dev/null & wait")
+    process = start_command(*REPRO)
+    read_until(process, "train@a: ready")
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    assert Path("results/a").exists()

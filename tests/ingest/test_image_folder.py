@@ -107,11 +107,12 @@ def test_list_images_leaves_out_other_files(tmp_path: Path) -> None:
     ]  # fmt: skip
     image_set = list_images(write_zip(tmp_path, [*FILES, "masks/a/0.png"], junk))
     assert list_names(image_set) == SORTED_FILES
-    assert [note.split()[0] for note in image_set.notes] == ["7"]
+    counts = [note.split()[0] for note in image_set.notes if "left out" in note]
+    assert counts == ["1", "6"]
 
 
-def test_list_images_without_other_files_notes_nothing(tmp_path: Path) -> None:
-    assert list_images(write_zip(tmp_path)).notes == []
+def test_list_images_without_other_files_leaves_none_out(tmp_path: Path) -> None:
+    assert "left out" not in "".join(list_images(write_zip(tmp_path)).notes)
 
 
 def test_list_images_joins_spellings_of_one_class(tmp_path: Path) -> None:
@@ -196,9 +197,8 @@ def test_list_images_of_class_folders_has_no_split(tmp_path: Path, folder: str) 
     assert list_splits(tmp_path, names) == dict.fromkeys(names, "")
 
 
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_list_images_of_one_split_leaves_the_rest_out(tmp_path: Path, split: str) -> None:
-    names = name_images("pictures", split)
+def test_list_images_of_train_alone_leaves_the_rest_out(tmp_path: Path) -> None:
+    names = name_images("pictures", "train")
     assert list_splits(tmp_path, names) == dict.fromkeys(names[2:], "")
 
 
@@ -219,12 +219,12 @@ def test_list_images_takes_names_of_other_programs(
     ("names", "text"),
     [
         ([*FILES, "train/9.png"], "train/9.png"),
-        ([*FILES, "test/A/9.png"], "only: A"),
+        ([*FILES, "test/A/9.png"], "'A', 'a'"),
         ([name for name in FILES if "train/a" not in name], "only: a"),
         ([name for name in FILES if "/b/" not in name], "1 classes"),
-        (["0.png"], "'0.png'"),
+        (["0.png"], "--table"),
         ([f"seg_{name}" for name in FILES], "seg_test, seg_train"),
-        (["a/0.dcm"], "no image in 1 files"),
+        (["a/0.txt"], "no image in 1 files"),
         ([], "no image in 0 files"),
     ],
 )

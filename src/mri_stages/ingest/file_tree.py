@@ -1,5 +1,6 @@
 """List all files of a folder, or of a zip (not unpacked), and leave out those that a user names."""
 
+import glob
 import os
 import unicodedata
 from collections.abc import Sequence
@@ -97,3 +98,14 @@ def exclude_files(
 def normalise_text(text: str) -> str:
     """Return a text with composed letters: the same letter can be stored as several characters."""
     return unicodedata.normalize("NFC", text)
+
+
+def suggest_exclusion(parts: Parts, *, is_file: bool = False) -> str:
+    """Return the pattern, quoted for a shell, that excludes a file, or all files of a folder."""
+    path = glob.escape("/".join(parts))
+    return quote_text(path if is_file else f"{path}/*")
+
+
+def quote_text(text: str) -> str:
+    """Return a text in the quotes of a shell, also where it needs none."""
+    return "'" + text.replace("'", "'\"'\"'") + "'"

@@ -134,11 +134,11 @@ def test_read_params_of_a_name_that_is_no_file_name(tmp_path: Path, name: str) -
     assert read_error(tmp_path, params).startswith(f"models.{name}.")
 
 
-@pytest.mark.parametrize("name", ["majority", "nearest_neighbour", "linear"])
-def test_read_params_of_a_baselines_name(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["majority", "linear", "covariates", "average"])
+def test_read_params_of_a_reserved_name(tmp_path: Path, name: str) -> None:
     model = {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5}
     line = read_error(tmp_path, {f"models.{name}": model})
-    assert line.startswith(f"models.{name} has the name of a baseline")
+    assert line.startswith(f"models.{name} has a reserved name")
 
 
 @pytest.mark.parametrize(

@@ -24,17 +24,37 @@ UPGRADE_HINT = "'mri-stages models upgrade-params' writes what it knows"
 
 def read_params(path: Path = paths.PARAMS) -> Params:
     """Return the checked params.yaml; InputError that names the first wrong or all missing keys."""
+    return check_params(read_text(path), path)
+
+
+def read_text(path: Path = paths.PARAMS) -> str:
+    """Return the text of params.yaml; InputError if it is not there, or not UTF-8."""
     try:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run in the folder that holds it") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: not readable as YAML: {error}") from None
 
+
+def check_params(text: str, path: Path = paths.PARAMS) -> Params:
+    """Return the checked params of a text; InputError that names the wrong key, as `read_params`.
+
+    path: of the file, for the error.
+    """
+    values = parse_values(text, path)
     try:
         return Params.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {describe_errors(error.errors(), values)}") from None
+
+
+def parse_values(text: str, path: Path = paths.PARAMS) -> Any:
+    """Return the values of a text, not checked; InputError that names the file if not YAML."""
+    try:
+        return parse_yaml(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not readable as YAML: {error}") from None
 
 
 class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
+# Rows that this table, or files beside those of the models, may get.
+RESERVED_NAMES = (*BASELINES, "brightness", "kernel", "covariates", "average", "chosen")
 
 
 def list_architectures() -> list[str]:
@@ -250,9 +252,12 @@ class Params(Group):
             if arch != expected:
                 key = f"cross_validation.models.{name}"
                 raise ValueError(f"{key} is {arch!r}, expected {expected!r}, as under `models`")
-        for name in BASELINES:
+        for name in RESERVED_NAMES:
             if name in self.models:
-                raise ValueError(f"models.{name} has the name of a baseline, expected another")
+                reserved = ", ".join(RESERVED_NAMES)
+                raise ValueError(
+                    f"models.{name} has a reserved name, expected one that is not among {reserved}"
+                )
         return self
 
     def group_models_by_lr(self) -> list[dict[str, float]]:

@@ -9,10 +9,11 @@ from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from mri_stages.ingest.dicom_file import DicomPicture, read_header
 from mri_stages.ingest.file_tree import FileTree, Parts, is_hidden
 from mri_stages.ingest.image_file import SUFFIXES as PILLOW_SUFFIXES
 from mri_stages.ingest.image_file import PillowPicture
-from mri_stages.ingest.image_set import FilePath, ImageError, Picture
+from mri_stages.ingest.image_set import FaultyPicture, FilePath, ImageError, Picture
 from mri_stages.ingest.import_options import PixelOptions
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -110,6 +111,16 @@ def open_pictures(path: FilePath, name: str, options: PixelOptions) -> list[Open
         case Format.PILLOW | Format.OTHER:  # Pillow's message says that it is no image
             return [OpenedPicture(name, PillowPicture(path))]
         case Format.DICOM:
-            raise ImageError(path, "of DICOM", "not read yet")
+            return [open_dicom(path, name, options)]
         case Format.VOLUME:
             raise ImageError(path, "a volume", "not read yet")
+
+
+def open_dicom(path: FilePath, name: str, options: PixelOptions) -> OpenedPicture:
+    """Return the image of a DICOM file, with PatientID as its subject."""
+    try:
+        header = read_header(path, options)
+    except ImageError as error:
+        return OpenedPicture(name, FaultyPicture(error))
+    picture = DicomPicture(path, options, header.window)
+    return OpenedPicture(name, picture, header.patient_id, is_subject_private=True)

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as OpenedFile
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.bounded_bytes import read_bounded
 from mri_stages.ingest.image_set import FilePath, ImageError
 
 Image.init()
@@ -62,7 +63,7 @@ def read_image(path: FilePath, notes: Counter[str] | None = None) -> NDArray[np.
     ImageError for anything but one opaque image of whole numbers.
     """
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
         with warnings.catch_warnings(action="ignore", category=EXPECTED_WARNING):
             image, note = decode_image(data, path)
         pixels = np.asarray(image).transpose(2, 0, 1)

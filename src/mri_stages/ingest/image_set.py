@@ -39,6 +39,17 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True)
+class FaultyPicture:
+    """A file whose header shows already that it holds no image that can be read."""
+
+    error: ImageError
+
+    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
+        """Raise the error, so that it is counted with those of other files."""
+        raise self.error
+
+
+@dataclass(frozen=True)
 class ImageFile:
     """One image of a set."""
 

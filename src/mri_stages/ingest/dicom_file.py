@@ -23,20 +23,24 @@ from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import _read_file_meta_info, read_preamble
 from pydicom.multival import MultiValue
-from pydicom.pixels.decoders import get_decoder
-from pydicom.pixels.processing import apply_windowing
+from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from pydicom.valuerep import DSfloat
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.bounded_bytes import MAX_FILE_BYTES, read_bounded
+from mri_stages.ingest.grey_levels import (
+    WHITE,
+    Window,
+    apply_window,
+    round_levels,
+    stretch_levels,
+)
 from mri_stages.ingest.image_set import FilePath, ImageError
 from mri_stages.ingest.import_options import PixelOptions
 
 MAX_PIXELS = 2**26  # of one image, 8192 x 8192; its values take 512 MiB as float64
 N_CHANNELS = 3
-N_LEVELS = 256
 
 StoredValues = NDArray[np.integer[Any]]  # (H, W), or (H, W, 3) in colour
 
@@ -60,14 +64,6 @@ NO_LEVELS_REASON = (
     "the file does not say which values are black and white; '--window CENTER WIDTH' says it for "
     "all files, '--percentiles LOW HIGH' takes each file's own"
 )
-
-
-class Window(NamedTuple):
-    """Which values are black and white: a centre and a width, as PS3.3 C.11.2.1.2 has them."""
-
-    center: float
-    width: float
-    function: str = "LINEAR"
 
 
 class Header(NamedTuple):
@@ -114,7 +110,7 @@ def read_dicom(path: FilePath, options: PixelOptions, notes: Counter[str]) -> ND
         grey = reduce_to_grey(stored, dataset, path, options, notes)
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             notes[INVERTED_NOTE] += 1
-            grey = N_LEVELS - 1 - grey
+            grey = WHITE - grey
         return np.broadcast_to(grey, (N_CHANNELS, *grey.shape))
 
 
@@ -296,7 +292,7 @@ def reduce_to_grey(
     """Return stored values (H, W) as grey levels, by the options or else by the file itself."""
     values = apply_modality(stored, dataset)
     if options.window is not None:
-        return apply_window(values, Window(*options.window), path)
+        return apply_file_window(values, Window(*options.window), path)
 
     if options.percentiles is not None:
         low, high = options.percentiles
@@ -309,7 +305,7 @@ def reduce_to_grey(
     if dataset.get("VOILUTSequence"):
         table = read_table(dataset.VOILUTSequence[0], dataset)
         return scale_table_values(table.look_up(values), table.n_bits)
-    return apply_window(values, find_window(dataset), path)
+    return apply_file_window(values, find_window(dataset), path)
 
 
 def apply_modality(stored: StoredValues, dataset: Dataset) -> NDArray[np.float64]:
@@ -362,31 +358,18 @@ def apply_percentiles(
     if low == high:
         reason = f"percentiles {percentiles[0]:g} and {percentiles[1]:g} are both {low:g}"
         raise ImageError(path, "of one grey level", reason)
-    return round_levels((values - low) / (high - low))
+    return stretch_levels(values, low, high)
 
 
-def apply_window(values: NDArray[np.float64], window: Window, path: FilePath) -> NDArray[np.uint8]:
-    """Return grey levels of values (H, W) by a window, as PS3.3 C.11.2.1.2 and C.11.2.1.3 say."""
-    view = Dataset()
-    view.PhotometricInterpretation = "MONOCHROME2"
-    # The results of pydicom then are 0 to 255.
-    view.BitsStored = 8
-    view.PixelRepresentation = 0
-    view.WindowCenter = DSfloat(window.center, auto_format=True)
-    view.WindowWidth = DSfloat(window.width, auto_format=True)
-    view.VOILUTFunction = window.function
+def apply_file_window(
+    values: NDArray[np.float64], window: Window, path: FilePath
+) -> NDArray[np.uint8]:
+    """Return grey levels of values (H, W) by a window; ImageError if the window is wrong."""
     try:
-        levels = apply_windowing(values, view)
+        return apply_window(values, window)
     except ValueError as error:
         reason = f"{window.function} {window.center:g} {window.width:g}: {error}"
         raise ImageError(path, "of a wrong window", reason) from None
-    return round_levels(levels / (N_LEVELS - 1))
-
-
-def round_levels(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return shares (H, W) of the range from black to white as grey levels."""
-    levels: NDArray[np.uint8] = np.rint(shares.clip(0, 1) * (N_LEVELS - 1)).astype(np.uint8)
-    return levels
 
 
 def find_window(dataset: Dataset) -> Window:

@@ -15,6 +15,7 @@ from mri_stages.ingest.image_file import SUFFIXES as PILLOW_SUFFIXES
 from mri_stages.ingest.image_file import PillowPicture
 from mri_stages.ingest.image_set import FaultyPicture, FilePath, ImageError, Picture
 from mri_stages.ingest.import_options import PixelOptions
+from mri_stages.ingest.volume_file import list_slices
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
@@ -113,7 +114,7 @@ def open_pictures(path: FilePath, name: str, options: PixelOptions) -> list[Open
         case Format.DICOM:
             return [open_dicom(path, name, options)]
         case Format.VOLUME:
-            raise ImageError(path, "a volume", "not read yet")
+            return open_volume(path, name, options)
 
 
 def open_dicom(path: FilePath, name: str, options: PixelOptions) -> OpenedPicture:
@@ -124,3 +125,19 @@ def open_dicom(path: FilePath, name: str, options: PixelOptions) -> OpenedPictur
         return OpenedPicture(name, FaultyPicture(error))
     picture = DicomPicture(path, options, header.window)
     return OpenedPicture(name, picture, header.patient_id, is_subject_private=True)
+
+
+def open_volume(path: FilePath, name: str, options: PixelOptions) -> list[OpenedPicture]:
+    """Return the slices of a volume, with the volume as their subject."""
+    try:
+        slices = list_slices(path, options)
+    except ImageError as error:
+        return [OpenedPicture(name, FaultyPicture(error))]
+    subject = cut_volume_suffix(name)
+    return [OpenedPicture(f"{name}:{piece.index}", piece, subject) for piece in slices]
+
+
+def cut_volume_suffix(name: str) -> str:
+    """Return the name of a volume without .nii.gz and the like."""
+    stem = name[:-3] if name.lower().endswith(".gz") else name
+    return str(PurePosixPath(stem).with_suffix(""))

@@ -4,7 +4,7 @@
 logits (N, K), without softmax. It may be any nn.Module.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -14,6 +14,8 @@ from torch import nn
 from mri_stages.errors import InputError
 from mri_stages.models.layers import Shape
 
+MakeNetwork = Callable[[Shape, int], nn.Module]
+
 
 def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn.Module:
     """Return a fresh network; `seed` alone decides its initial weights, not the model's name.
@@ -21,17 +23,22 @@ def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn
     image_shape: (C, H, W). InputError if the file has no `make_network`, or if the network does
     not return K logits for an image.
     """
+    make = import_architecture(arch)
+    torch.manual_seed(seed)
+    network = make(image_shape, n_classes)
+    check_logits(network, arch, image_shape, n_classes)
+    return network
+
+
+def import_architecture(arch: str) -> MakeNetwork:
+    """Return the function `make_network` of the architecture's file; InputError if it has none."""
     module = import_module(f"mri_stages.models.{arch}")
-    make = getattr(module, "make_network", None)
+    make: MakeNetwork | None = getattr(module, "make_network", None)
     if make is None:
         raise InputError(
             f"src/mri_stages/models/{arch}.py: no function make_network(image_shape, n_classes)"
         )
-
-    torch.manual_seed(seed)
-    network: nn.Module = make(image_shape, n_classes)
-    check_logits(network, arch, image_shape, n_classes)
-    return network
+    return make
 
 
 @contextmanager

@@ -204,7 +204,10 @@ def _report_lock(subject: str, message: str) -> None:
 
 async def list_changed_stages(stages: Iterable[str]) -> set[str]:
     """Return those of `stages` whose deps, params or outs differ from dvc.lock."""
-    output = await run_dvc("status", "--json", *stages)
+    names = list(stages)
+    if not names:  # DVC would take this for all stages.
+        return set()
+    output = await run_dvc("status", "--json", *names)
     return set(json.loads(output.lines[-1]))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mri_stages.errors import InputError
 
+LOAD = "load"  # the stage that reads the raw folder
+
 
 @dataclass(frozen=True)
 class StageGraph:
@@ -36,6 +38,11 @@ class StageGraph:
             direct_deps = set[str]().union(*(self.deps[stage] for stage in unseen))
             unseen = direct_deps - ancestors
         return ancestors
+
+    def collect_descendants(self, stages: Iterable[str]) -> set[str]:
+        """Return `stages` and all that depend on them, directly or through another stage."""
+        sources = set(stages)
+        return {stage for stage in self.deps if sources & self.collect_ancestors([stage])}
 
     def select(self, names: Sequence[str]) -> "StageGraph":
         """Return the named stages and all that they depend on.

@@ -26,6 +26,8 @@ class Status(Enum):
     """Because a stage that it depends on is not up to date."""
     NO_RESULT = "no result"
     """Because another stage of the same model failed: the outs were removed."""
+    UNFIT = "images do not fit"
+    """The model cannot take the images: the stage was not started."""
 
     @property
     def is_current(self) -> bool:

@@ -3,16 +3,17 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from mri_stages.config.environment import check_environment
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
 from mri_stages.orchestration import dvc
-from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.graph import LOAD, StageGraph
 from mri_stages.orchestration.local import LocalRunner, Slots, list_slots
 from mri_stages.orchestration.outcome import (
     HERE,
@@ -30,32 +31,50 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     """Bring the stages of these names up to date; return how each of them ended."""
     # Errors in params.yaml and other packages are reported before anything runs: DVC removes the
     # outs of a stage before it starts it.
-    read_params()
+    params = read_params()
     check_environment()
     graph = (await dvc.read_stage_graph()).select(names)
+    changed = await dvc.list_changed_stages(graph.deps)
+    refused = refuse_stages(params, graph, changed)
     runner = LocalRunner(Slots(list_slots()))
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
-        return await run_locally(graph, runner, {})
+        return await run_locally(graph, runner, refused, changed)
 
-    outcomes = await run_inputs_and_trainings(graph, runner)
-    outcomes = await run_locally(graph, runner, outcomes)
+    outcomes = await run_inputs_and_trainings(graph, runner, refused, changed)
+    changed = await dvc.list_changed_stages(graph.deps.keys() - outcomes)
+    outcomes = await run_locally(graph, runner, outcomes, changed)
     table = format_table(outcomes)
     if table:
         print(table)
     return outcomes
 
 
+def refuse_stages(
+    params: Params, graph: StageGraph, changed: Collection[str]
+) -> dict[str, Outcome]:
+    """Return the outcomes of stages that are not started: their model cannot take the images."""
+    due_stages = graph.collect_descendants(changed)
+    if not due_stages or LOAD not in graph.deps:
+        return {}
+    # It takes seconds to import PyTorch.
+    from mri_stages.orchestration.data_checks import find_refused_stages
+
+    return find_refused_stages(params, graph, changed, due_stages)
+
+
 async def run_locally(
-    graph: StageGraph, runner: LocalRunner, outcomes: Mapping[str, Outcome]
+    graph: StageGraph,
+    runner: LocalRunner,
+    outcomes: Mapping[str, Outcome],
+    changed: Collection[str],
 ) -> dict[str, Outcome]:
     """Bring all stages of `graph` up to date on this machine; return how each of them ended.
 
-    outcomes: of stages that were looked at before. A stage runs as soon as those that it depends
+    outcomes: of stages that were looked at before. changed: the other stages whose deps, params or
+    outs differ from dvc.lock. A stage runs as soon as those that it depends
     on are up to date. Where a stage of a model failed, the outs of the model's later stages are
     removed, and the stages that set models side by side go on without this model.
     """
-    new_stages = [stage for stage in graph.deps if stage not in outcomes]
-    changed = await dvc.list_changed_stages(new_stages) if new_stages else set()
     tasks: dict[str, asyncio.Task[Outcome]] = {}
 
     async def bring_up_to_date(stage: str) -> Outcome:
@@ -125,11 +144,22 @@ async def run_if_changed(
     return await runner.run(stage)
 
 
-async def run_inputs_and_trainings(graph: StageGraph, runner: LocalRunner) -> dict[str, Outcome]:
-    """Run here what the trainings read, then the trainings on workers; return how each ended."""
-    sendable = graph.select_sendable()
+async def run_inputs_and_trainings(
+    graph: StageGraph,
+    runner: LocalRunner,
+    refused: Mapping[str, Outcome],
+    changed: Collection[str],
+) -> dict[str, Outcome]:
+    """Run here what the trainings read, then the trainings on workers; return how each ended.
+
+    refused: the outcomes of trainings that are not started.
+    """
+    sendable = graph.select_sendable() - refused.keys()
     inputs = graph.collect_ancestors(sendable) - sendable
-    outcomes = await run_locally(graph.restrict(inputs), runner, {})
+    outcomes = {
+        **refused,
+        **await run_locally(graph.restrict(inputs), runner, {}, changed),
+    }
 
     outdated_stages = set(list_outdated_stages(outcomes))
     ready_stages = {

@@ -1,0 +1,128 @@
+"""Compare params.yaml with the images: after an import, and before the first stage runs."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from mri_stages import paths
+from mri_stages.config.loading import check_params, read_text
+from mri_stages.config.model_edits import list_named_models
+from mri_stages.config.schema import Params
+from mri_stages.errors import InputError
+from mri_stages.orchestration.data_facts import DataFacts, find_data_facts, read_data_facts
+from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.image_sizes import Refusal, find_fitting_size, find_refusals
+from mri_stages.orchestration.outcome import Outcome, Status
+
+
+def list_import_warnings(raw_folder: Path) -> list[str]:
+    """Return lines on what in params.yaml does not go with a new raw folder.
+
+    None outside a project: where the current folder has no params.yaml.
+    """
+    if not paths.PARAMS.exists():
+        return []
+    try:
+        params = check_params(read_text())
+    except InputError as error:
+        return [f"the models were not compared with these images: {error}"]
+
+    facts = read_data_facts(raw_folder)
+    warnings = []
+    class_problem = describe_negative_class(params, facts)
+    if class_problem:
+        warnings.append(class_problem)
+    refusals = find_refusals(params.models, facts.image_shape, len(facts.classes))
+    if refusals:
+        warnings.append(describe_refusals(refusals, params, facts))
+    return warnings
+
+
+def find_refused_stages(
+    params: Params, graph: StageGraph, changed_stages: Collection[str], due_stages: Collection[str]
+) -> dict[str, Outcome]:
+    """Return the outcomes of stages that are not started: their model cannot take the images.
+
+    changed_stages: those that differ from dvc.lock. due_stages: these, and all that depend on them.
+    Print which models these are. InputError if no class has the name in evaluation.negative_class.
+    """
+    facts = find_data_facts(params, graph, changed_stages)
+    if facts is None:
+        return {}
+    class_problem = describe_negative_class(params, facts)
+    if class_problem:
+        raise InputError(class_problem)
+
+    first_stages = list_first_stages(graph, due_stages)
+    if not first_stages:
+        return {}
+    refusals = find_refusals(params.models, facts.image_shape, len(facts.classes))
+    outcomes = {}
+    for stage in first_stages:
+        refusal = refusals.get(graph.models[stage])
+        if refusal is not None:
+            outcomes[stage] = Outcome(Status.UNFIT, text=refusal.reason)
+    if outcomes:
+        print(f"warning: {describe_refusals(refusals, params, facts)}", flush=True)
+    return outcomes
+
+
+def list_first_stages(graph: StageGraph, stages: Collection[str]) -> list[str]:
+    """Return those of `stages` that belong to a model and depend on no other stage of it."""
+    first_stages = []
+    for stage in graph.deps:
+        if stage not in stages or stage not in graph.models:
+            continue
+        ancestors = graph.collect_ancestors([stage]) - {stage}
+        name = graph.models[stage]
+        if not any(graph.models.get(ancestor) == name for ancestor in ancestors):
+            first_stages.append(stage)
+    return first_stages
+
+
+def describe_negative_class(params: Params, facts: DataFacts) -> str:
+    """Return what is wrong with evaluation.negative_class for these classes; "" if nothing is."""
+    name = params.evaluation.negative_class
+    if name is None or name in facts.classes:
+        return ""
+    return (
+        f"{paths.PARAMS}: evaluation.negative_class is {name!r}, expected null or one of "
+        f"{', '.join(facts.classes)}"
+    )
+
+
+def describe_refusals(refusals: Mapping[str, Refusal], params: Params, facts: DataFacts) -> str:
+    """Return one line: which models cannot take the images, why, and the commands that help."""
+    names_by_reason: dict[str, list[str]] = {}
+    for name, refusal in refusals.items():
+        names_by_reason.setdefault(refusal.reason, []).append(name)
+    groups = [f"{', '.join(names)} ({reason})" for reason, names in names_by_reason.items()]
+    shape = " x ".join(map(str, facts.image_shape))
+    parts = [f"images of {shape} do not fit {', '.join(groups)}"]
+
+    command = write_removal_command(refusals, params)
+    if command:
+        parts.append(f"'{command}' removes them")
+    size = find_fitting_size(refusals, params.models, facts.image_shape, len(facts.classes))
+    if size is not None:
+        height, width = size
+        change = f"'mri-stages import ... --resize {height} {width}'"
+        if facts.is_sample:
+            change = f"sample.height: {height} and sample.width: {width} in {paths.PARAMS}"
+        parts.append(f"{change} makes larger images")
+    return "; ".join(parts)
+
+
+def write_removal_command(names: Collection[str], params: Params) -> str:
+    """Return the command that removes the models; "" if no model would be left."""
+    other_names = [name for name in params.models if name not in names]
+    if not other_names:
+        return ""
+    command = f"mri-stages models remove {' '.join(names)}"
+    named_models = list_named_models(params.model_dump())
+    if named_models.keys().isdisjoint(names):
+        return command
+
+    # A model that is named already changes least.
+    substitutes = [name for name in named_models if name in other_names]
+    substitute = [*substitutes, *other_names][0]
+    return f"{command} --use {substitute}"

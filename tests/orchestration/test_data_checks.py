@@ -1,0 +1,134 @@
+"""Params that do not go with the images: named by the import, before the first stage of a run."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mri_stages.config.loading import read_params
+from mri_stages.orchestration.data_checks import (
+    describe_refusals,
+    list_first_stages,
+    list_import_warnings,
+    write_removal_command,
+)
+from mri_stages.orchestration.data_facts import DataFacts
+from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.image_sizes import Refusal
+from tests.helpers.dvc_projects import list_started, run_repro, shell_stage, write_project
+from tests.helpers.params import change_params
+from tests.helpers.raw_folders import write_raw
+
+CONV_MODELS = ("conv", "conv_again", "conv_hot")
+TOO_SMALL = Refusal("from 36 x 36 pixels", 36)
+
+
+@pytest.fixture
+def small_raw(workspace: Path) -> Path:
+    """Return a raw folder of images that are too small for the models of conv_nn2."""
+    write_raw(workspace / "data/raw", shape=(3, 8, 9))
+    return workspace / "data/raw"
+
+
+def test_import_warnings_where_all_goes_together(raw: Path) -> None:
+    assert list_import_warnings(raw) == []
+
+
+def test_import_warnings_name_the_models_and_the_commands(small_raw: Path) -> None:
+    (line,) = list_import_warnings(small_raw)
+    for part in (*CONV_MODELS, "36 x 36", "--use small", "--resize 36 41"):
+        assert part in line
+
+
+def test_import_warnings_name_the_classes(raw: Path) -> None:
+    change_params(Path(), {"evaluation.negative_class": "Well"})
+    (line,) = list_import_warnings(raw)
+    assert "'Well'" in line
+    assert "Ill, Sane, Unsure" in line
+
+
+def test_import_warnings_of_other_params_that_are_wrong(raw: Path) -> None:
+    change_params(Path(), {"train.epochs": 0})
+    (line,) = list_import_warnings(raw)
+    assert "train.epochs" in line
+
+
+def test_import_warnings_outside_a_project(small_raw: Path) -> None:
+    Path("params.yaml").unlink()
+    assert list_import_warnings(small_raw) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "command"),
+    [
+        (["conv_hot"], "mri-stages models remove conv_hot"),
+        (["conv_hot", "conv"], "mri-stages models remove conv_hot conv --use small"),
+        (["small"], "mri-stages models remove small --use conv"),
+        (["small", "conv"], "mri-stages models remove small conv --use conv_again"),
+        (["small", *CONV_MODELS], ""),
+    ],
+)
+def test_write_removal_command(workspace: Path, names: list[str], command: str) -> None:
+    assert write_removal_command(names, read_params()) == command
+
+
+def test_describe_refusals_of_the_sample_names_its_params(workspace: Path) -> None:
+    facts = DataFacts((3, 18, 20), ["A", "B"], is_sample=True)
+    line = describe_refusals({"conv": TOO_SMALL}, read_params(), facts)
+    assert "sample.height: 36" in line
+    assert "sample.width: 40" in line
+
+
+def test_list_first_stages() -> None:
+    graph = StageGraph(
+        deps={
+            "load": frozenset(),
+            "train@a": frozenset({"load"}),
+            "folds@a": frozenset({"load"}),
+            "evaluate@a": frozenset({"train@a"}),
+            "train@b": frozenset({"load"}),
+        },
+        models={"train@a": "a", "folds@a": "a", "evaluate@a": "a", "train@b": "b"},
+    )
+    stages = {"load", "train@a", "folds@a", "evaluate@a"}
+    assert list_first_stages(graph, stages) == ["train@a", "folds@a"]
+
+
+def write_small_project() -> None:
+    """Make a project with a training of each model, and a stage that sets them side by side."""
+    training: dict[str, Any] = shell_stage("cat flat > ${key}", "${key}", "flat")
+    training["meta"] = {"model": "${key}"}
+    evaluation: dict[str, Any] = shell_stage("cat ${key} > m/${key}", "m/${key}", "${key}")
+    evaluation["meta"] = {"model": "${key}"}
+    comparison: dict[str, Any] = shell_stage("ls m > compared", "compared", "m")
+    comparison["meta"] = {"partial": True}
+    Path("m").mkdir()
+    write_project(
+        load=shell_stage("echo > flat", "flat", "data/raw"),
+        train={"foreach": "${models}", "do": training},
+        evaluate={"foreach": "${models}", "do": evaluation},
+        compare=comparison,
+    )
+
+
+def test_repro_starts_only_the_models_that_take_the_images(small_raw: Path) -> None:
+    write_small_project()
+    lines = run_repro(status=1)
+    assert set(list_started(lines)) == {"load", "train@small", "evaluate@small", "compare"}
+    assert lines[0].startswith("warning: ")
+    assert {"conv", "conv_again", "conv_hot", "remove"} <= {*re.findall(r"\w+", lines[0])}
+    assert Path("compared").read_text() == "small\n"
+
+
+def test_repro_says_nothing_of_models_that_it_does_not_train(small_raw: Path) -> None:
+    write_small_project()
+    assert "conv" not in "".join(run_repro("train@small"))
+
+
+def test_repro_refuses_another_negative_class_before_it_runs(raw: Path) -> None:
+    write_small_project()
+    change_params(Path(), {"evaluation.negative_class": "Well"})
+    (line,) = run_repro(status=1)
+    assert "Ill, Sane, Unsure" in line
+    assert not Path("flat").exists()

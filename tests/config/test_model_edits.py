@@ -26,7 +26,8 @@ TEXT = yaml.safe_dump(DEFAULT_PARAMS, sort_keys=False)
 
 def write_text(changes: dict[str, Any]) -> str:
     """Return the text of the default params with these changes."""
-    return yaml.safe_dump(apply_changes(DEFAULT_PARAMS, changes), sort_keys=False)
+    text: str = yaml.safe_dump(apply_changes(DEFAULT_PARAMS, changes), sort_keys=False)
+    return text
 
 
 def remove(changes: dict[str, Any], names: list[str], substitute: str | None) -> Values:

@@ -21,7 +21,7 @@ Key = str | int
 Path = Sequence[Key]
 
 
-def set_value(text: str, path: Path, value: str) -> str:
+def set_value(text: str, path: Path, value: Any) -> str:
     """Return the text with another value at an existing path."""
 
     def change(group: Any) -> None:

@@ -1,6 +1,6 @@
 """Set the models of params.yaml side by side, on the given split and on new subjects."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,41 +18,62 @@ from mri_stages.plotting.results import (
     draw_learning_rates,
     draw_roc_curves,
 )
-from mri_stages.plotting.style import save_png
-from mri_stages.storage.dataset import read_info
+from mri_stages.plotting.style import draw_sentence, save_png
+from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv, write_csv
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
 from mri_stages.storage.records import (
     Metrics,
+    list_missing_models,
     read_given_metrics,
     read_new_subject_metrics,
     read_roc_points,
     write_pairs,
 )
 
+NO_MODEL = "No model has a result on the given split"
+NO_FOLDS = "No folds are possible, so nothing is known of new subjects"
+
 
 def main() -> None:
     params = read_params()
-    classes = read_info().classes
+    info = read_info()
     given_metrics = read_given_metrics(params)
+    new_metrics = read_new_subject_metrics(params)
+    print_missing_models("the given split", params.models, given_metrics)
+    if new_metrics:
+        print_missing_models("new subjects", params.cross_validation.models, new_metrics)
+
     compare_histories(params, given_metrics)
-    compare_on_given_split(params, classes, given_metrics)
-    compare_on_new_subjects(params, classes, given_metrics)
+    compare_on_given_split(params, info, given_metrics)
+    compare_on_new_subjects(params, info, new_metrics, given_metrics)
+
+
+def print_missing_models(split: str, models: Iterable[str], metrics: Container[str]) -> None:
+    for name in list_missing_models(models, metrics):
+        print(f"note: {name} has no result on {split}, and is left out")
 
 
 def compare_histories(params: Params, metrics: Mapping[str, Metrics]) -> None:
     """Write all histories as one table, and draw them by epoch and by learning rate."""
     title = params.data.title
-    histories = {name: read_csv(paths.history(name), Epoch) for name in params.models}
+    models = list_models_with_metrics(params, metrics)
+    histories = {name: read_csv(paths.history(name), Epoch) for name in models}
     write_csv(paths.HISTORIES, ("model", *Epoch._fields), list_epoch_rows(histories))
-    save_png(paths.HISTORY_FIGURE, draw_histories(histories, metrics, title))
+    figure = draw_histories(histories, metrics, title) if models else draw_sentence(NO_MODEL)
+    save_png(paths.HISTORY_FIGURE, figure)
 
     lr_title = (
         f"{title}: models that differ only in the learning rate\nline: 95 % confidence interval"
     )
-    figure = draw_learning_rates(params.group_models_by_lr(), metrics, histories, lr_title)
+    figure = draw_learning_rates(params.group_models_by_lr(models), metrics, histories, lr_title)
     save_png(paths.LEARNING_RATE_FIGURE, figure)
+
+
+def list_models_with_metrics(params: Params, metrics: Container[str]) -> list[str]:
+    """Return the models that have a result on the given split."""
+    return [name for name in params.models if name in metrics]
 
 
 def list_epoch_rows(histories: Mapping[str, list[Epoch]]) -> list[tuple[str | float | None, ...]]:
@@ -63,39 +84,45 @@ def list_epoch_rows(histories: Mapping[str, list[Epoch]]) -> list[tuple[str | fl
     return rows
 
 
-def compare_on_given_split(
-    params: Params, classes: list[str], metrics: Mapping[str, Metrics]
-) -> None:
+def compare_on_given_split(params: Params, info: Info, metrics: Mapping[str, Metrics]) -> None:
     """Test each pair of models on the test rows; draw accuracies and ROC curves."""
     title = params.data.title
-    predictions = {
-        name: read_predictions(paths.predictions(name), classes) for name in params.models
-    }
+    models = list_models_with_metrics(params, metrics)
+    predictions = {name: read_predictions(paths.predictions(name), info.classes) for name in models}
     compare_predictions(paths.PAIRS, predictions, "row")
 
-    n_rows = len(next(iter(predictions.values())).labels)
     figure = draw_intervals(
         metrics,
         [ACCURACY],
         f"{title}: accuracy on the given split",
-        f"{n_rows} test rows, with 95 % confidence intervals",
+        f"{sum(info.counts['test'])} test rows, with 95 % confidence intervals",
     )
     save_png(paths.ACCURACY_FIGURE, figure)
 
-    curves = {name: read_roc_points(name) for name in params.models}
-    figure = draw_roc_curves(curves, metrics, f"{title}: ROC on the given split")
+    curves = {name: read_roc_points(name) for name in models}
+    figure = draw_sentence(NO_MODEL)
+    if curves:
+        figure = draw_roc_curves(curves, metrics, f"{title}: ROC on the given split")
     save_png(paths.ROC_FIGURE, figure)
 
 
 def compare_on_new_subjects(
-    params: Params, classes: list[str], given_metrics: Mapping[str, Metrics]
+    params: Params,
+    info: Info,
+    metrics: Mapping[str, Metrics],
+    given_metrics: Mapping[str, Metrics],
 ) -> None:
     """Test each pair of models and baselines on new subjects; draw accuracies and AUCs."""
-    metrics = read_new_subject_metrics(params)
+    if not metrics:
+        compare_predictions(paths.NEW_SUBJECT_PAIRS, {}, "row")
+        save_png(paths.NEW_SUBJECTS_FIGURE, draw_sentence(NO_FOLDS))
+        return
+
     unit = metrics["majority"].by or "row"
-    predictions = {
-        name: average_by_subject(read_predictions(paths.folds(name), classes)) for name in metrics
-    }
+    predictions = {}
+    for name in metrics:
+        folds = read_predictions(paths.folds(name), info.classes)
+        predictions[name] = average_by_subject(folds)
     n_units = len(predictions["majority"].labels)
     rivals = {name: scored for name, scored in predictions.items() if name != "majority"}
     compare_predictions(paths.NEW_SUBJECT_PAIRS, rivals, unit)
@@ -112,6 +139,10 @@ def compare_on_new_subjects(
 
 def compare_predictions(path: Path, predictions: Mapping[str, Predictions], unit: str) -> None:
     """Write the test of each pair of models that predict the same rows as the first one."""
+    if not predictions:
+        write_pairs(path, [])
+        return
+
     first = next(iter(predictions.values()))
     correct = {}
     for name, scored in predictions.items():

@@ -1,6 +1,7 @@
 """Write the report: what a new subject would see, what the models learned, and from what."""
 
 from importlib.metadata import version
+from typing import Literal
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
@@ -8,6 +9,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.reporting.report import (
     ReportPage,
+    Results,
     build_confusion_table,
     build_results,
     describe_auc,
@@ -17,6 +19,7 @@ from mri_stages.reporting.report import (
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.files import write_bytes
 from mri_stages.storage.records import (
+    list_missing_models,
     read_confusion,
     read_given_metrics,
     read_leakage,
@@ -39,25 +42,26 @@ def build_page(params: Params) -> ReportPage:
     info = read_info()
     train_counts = info.counts["train"]
     test_counts = info.counts["test"]
-    given = read_given_metrics(params)
-    new = read_new_subject_metrics(params)
+    given = build_given_results(params)
+    new = build_new_results(params)
+    models = [name for name in params.models if name in given.metrics]
+    unit: Literal["subject", "row"] = "row"
+    if new is not None:
+        unit = new.majority.by or "row"
     leakage = read_leakage()
-    best_given = max(params.models, key=lambda name: given[name].accuracy)
-    best_new = max(new, key=lambda name: new[name].auc or 0)
     return ReportPage(
         title=params.data.title,
-        unit=new["majority"].by or "row",
+        unit=unit,
         n_folds=params.cross_validation.folds,
-        n_models=len(params.models),
+        n_models=len(models),
         auc_label=describe_auc(params.evaluation.negative_class),
-        new=build_results(new, best_new, read_pairs(paths.NEW_SUBJECT_PAIRS)),
-        given=build_results(given, best_given, read_pairs(paths.PAIRS)),
+        new=new,
+        given=given,
         leakage_sentence=leakage.sentence,
         leakage_rows=list_leakage_rows(leakage),
-        has_learning_rates=bool(params.group_models_by_lr()),
+        has_learning_rates=bool(params.group_models_by_lr(models)),
         confusion={
-            name: build_confusion_table(read_confusion(name), info.classes)
-            for name in params.models
+            name: build_confusion_table(read_confusion(name), info.classes) for name in models
         },
         raw_folder=params.data.raw,
         image_shape=info.image_shape,
@@ -68,6 +72,24 @@ def build_page(params: Params) -> ReportPage:
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
         versions=[(package, version(package)) for package in LISTED_PACKAGES],
     )
+
+
+def build_given_results(params: Params) -> Results:
+    metrics = read_given_metrics(params)
+    models = [name for name in params.models if name in metrics]
+    best = max(models, key=lambda name: metrics[name].accuracy, default="")
+    missing_models = list_missing_models(params.models, metrics)
+    return build_results(metrics, best, missing_models, read_pairs(paths.PAIRS))
+
+
+def build_new_results(params: Params) -> Results | None:
+    """Return the results on new subjects; None where no folds are possible."""
+    metrics = read_new_subject_metrics(params)
+    if not metrics:
+        return None
+    best = max(metrics, key=lambda name: metrics[name].auc or 0)
+    missing_models = list_missing_models(params.cross_validation.models, metrics)
+    return build_results(metrics, best, missing_models, read_pairs(paths.NEW_SUBJECT_PAIRS))
 
 
 if __name__ == "__main__":

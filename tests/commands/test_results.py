@@ -1,9 +1,14 @@
 """The tables of `mri-stages results`."""
 
+from pathlib import Path
+
 import pytest
 
+from mri_stages import paths
+from mri_stages.commands import results
 from mri_stages.commands.results import print_table
-from mri_stages.storage.records import Metrics
+from mri_stages.errors import InputError
+from mri_stages.storage.records import Metrics, write_metrics
 
 
 def make_metrics(**changes: object) -> Metrics:
@@ -28,3 +33,19 @@ def test_table_marks_a_diverged_model(capsys: pytest.CaptureFixture[str]) -> Non
 def test_table_cuts_a_long_name(capsys: pytest.CaptureFixture[str]) -> None:
     print_table("Title", {"m" * 30: make_metrics()})
     assert capsys.readouterr().out.splitlines()[-1].startswith("m" * 24 + " ")
+
+
+def test_table_lists_a_model_without_result_last(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("Title", {"model": make_metrics()}, ["failed"])
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["failed", "no", "result"]
+
+
+def test_results_before_a_run_are_an_error_alone(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("majority", "nearest_neighbour", "linear"):  # as in a clone: in Git
+        write_metrics(paths.metrics(name), make_metrics())
+        write_metrics(paths.new_subject_metrics(name), make_metrics(by="row"))
+    with pytest.raises(InputError, match=str(paths.LEAKAGE)):
+        results.main([])
+    assert capsys.readouterr().out == ""

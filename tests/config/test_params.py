@@ -73,12 +73,22 @@ def test_model_without_keys_of_train_has_those_of_train(tmp_path: Path) -> None:
 
 def test_group_models_by_lr_hold_models_that_differ_in_nothing_else(tmp_path: Path) -> None:
     params = read_changed(tmp_path, {"models.small.batch_size": 4})  # small has another arch
-    assert params.group_models_by_lr() == [{"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}]
+    assert params.group_models_by_lr(params.models) == [
+        {"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}
+    ]
+
+
+def test_group_models_by_lr_hold_named_models(tmp_path: Path) -> None:
+    write_params(tmp_path)
+    params = read_params(tmp_path / "params.yaml")
+    groups = params.group_models_by_lr(["conv", "conv_hot"])
+    assert groups == [{"conv": 0.01, "conv_hot": 1e30}]
+    assert params.group_models_by_lr(["conv_hot"]) == []
 
 
 def test_group_models_by_lr_of_another_recipe_is_empty(tmp_path: Path) -> None:
     params = read_changed(tmp_path, {"models.conv_hot.epochs": 9})
-    assert params.group_models_by_lr() == []
+    assert params.group_models_by_lr(params.models) == []
 
 
 def test_read_params_of_another_arch_lists_the_architectures(tmp_path: Path) -> None:

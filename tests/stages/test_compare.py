@@ -31,7 +31,14 @@ def predictions(n_right: int, n_rows: int, *, folds: bool = False) -> Prediction
 @pytest.fixture
 def results(workspace: Path) -> Path:
     """Results of four models; each gets one of 14 rows more right than the one before."""
-    write_json(paths.INFO, {"image_shape": [1, 2, 2], "classes": CLASSES, "counts": {}})
+    write_json(
+        paths.INFO,
+        {
+            "image_shape": [1, 2, 2],
+            "classes": CLASSES,
+            "counts": {"train": [5, 1], "test": [13, 1]},
+        },
+    )
     names = (*MODELS, *BASELINES, "a_model_of_old_params")
     for place, name in enumerate(names):
         write_json(paths.metrics(name), METRICS)
@@ -128,3 +135,71 @@ def test_compare_of_a_bad_input_names_it(results: Path, file: Path, content: str
     file.write_text(content)
     with pytest.raises(InputError, match=str(file)):
         compare.main()
+
+
+def remove_results(*models: str) -> None:
+    """Remove what `mri-stages repro` removes where the training of a model fails."""
+    for name in models:
+        for path in (paths.metrics(name), paths.predictions(name), paths.roc(name)):
+            path.unlink()
+        paths.history(name).unlink()
+
+
+def test_compare_leaves_out_a_model_without_metrics(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remove_results("conv")
+    compare.main()
+    others = {"small", "conv_again", "conv_hot"}
+    assert {row[0] for row in table(paths.HISTORIES)} == others
+    assert {name for row in table(paths.PAIRS) for name in row[:2]} == others
+    assert "conv has no result" in capsys.readouterr().out
+
+
+def test_compare_draws_the_models_that_have_metrics(results: Path) -> None:
+    remove_results("conv_again")
+    compare.main()
+    pictures = read_pictures()
+    for path in paths.PLOTS.glob("*.png"):
+        path.unlink()
+    change_params(results, {"models.conv_again": REMOVED})
+    compare.main()
+    assert read_pictures() == pictures
+
+
+def test_compare_without_any_model_still_draws_the_baselines(results: Path) -> None:
+    compare.main()
+    before = read_pictures()
+    remove_results(*MODELS)
+    paths.new_subject_metrics("small").unlink()
+    paths.folds("small").unlink()
+    compare.main()
+    assert table(paths.HISTORIES) == table(paths.PAIRS) == []
+    assert [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)] == [["nearest_neighbour", "linear"]]
+    after = read_pictures()
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+
+
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_compare_of_a_single_model_or_two(results: Path, n_models: int) -> None:
+    remove_results("small", *MODELS[1 + n_models :])  # `small` has a loss of 0
+    compare.main()
+    assert len(table(paths.PAIRS)) == n_models - 1
+    assert len(read_pictures()) == 5
+
+
+def test_compare_without_a_cross_validation_keeps_the_given_split(results: Path) -> None:
+    paths.new_subject_metrics("small").unlink()
+    compare.main()
+    assert len(table(paths.PAIRS)) == 6
+    assert [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)] == [["nearest_neighbour", "linear"]]
+
+
+def test_compare_without_folds_has_no_pairs_of_new_subjects(results: Path) -> None:
+    for name in ("small", *BASELINES):
+        write_json(paths.new_subject_metrics(name), {})
+    compare.main()
+    assert table(paths.NEW_SUBJECT_PAIRS) == []
+    assert paths.NEW_SUBJECTS_FIGURE.exists()
+    assert len(table(paths.PAIRS)) == 6

@@ -174,3 +174,58 @@ def test_report_without_a_group_of_learning_rates_has_no_picture(workspace: Path
     write_report_inputs()
     report.main()
     assert b64encode(b"learning_rate").decode() not in paths.REPORT.read_text()
+
+
+def write_report_without(*models: str, new: bool = False) -> str:
+    """Return the report where these models have no result, also on new subjects if `new`."""
+    write_report_inputs()
+    for name in models:
+        paths.metrics(name).unlink()
+        paths.confusion(name).unlink()
+        if new:
+            paths.new_subject_metrics(name).unlink()
+    report.main()
+    return paths.REPORT.read_text()
+
+
+def test_report_lists_a_model_without_metrics_last() -> None:
+    scores = table(write_report_without("small"), "Given split")
+    assert list(scores) == ["", *MODELS[1:], *BASELINES[:2], "small"]
+    assert scores["small"][:2] == ["no result", "-"]
+
+
+def test_report_of_a_model_without_metrics_on_new_subjects() -> None:
+    scores = table(write_report_without("small", new=True), "Cross-validation")
+    assert list(scores) == ["", *BASELINES[:2], "small"]
+    assert scores["small"][0] == "no result"
+
+
+def test_report_leaves_a_model_without_metrics_out_of_its_lead() -> None:
+    # The best one on the given split has no result; three models have.
+    _, given = list_leads(write_report_without("conv_hot"))
+    assert re.findall(r"conv_\w+|\d\.\d+|\d models", given) == ["conv_again", "3 models", "0.5200"]
+
+
+def test_report_has_no_confusion_of_a_model_without_metrics() -> None:
+    page = write_report_without("conv")
+    assert "conv: test rows" not in page
+    assert "conv_hot: test rows" in page
+
+
+def test_report_without_any_model_still_has_the_baselines() -> None:
+    page = write_report_without(*MODELS)
+    _, given = list_leads(page)
+    assert not re.search(r"\d", given)
+    assert list(table(page, "Given split")) == ["", *BASELINES[:2], *MODELS]
+
+
+def test_report_without_folds_says_so() -> None:
+    write_report_inputs()
+    for name in ("small", *BASELINES):
+        write_metrics(paths.new_subject_metrics(name), None)
+    report.main()
+    page = paths.REPORT.read_text()
+    new, _ = list_leads(page)
+    assert "no folds are possible" in new
+    assert "Cross-validation; auc" not in page
+    assert b64encode(b"new_subjects").decode() not in page

@@ -14,6 +14,7 @@ from mri_stages.storage.records import (
     Leakage,
     Metrics,
     Pair,
+    list_missing_models,
     read_given_metrics,
     read_leakage,
     read_metrics,
@@ -86,6 +87,21 @@ def test_given_metrics_are_of_models_and_two_baselines(workspace: Path) -> None:
     for name in names:
         write_metrics(paths.metrics(name), Metrics(**ALL_KEYS))
     assert list(read_given_metrics(read_params())) == names
+
+
+def test_given_metrics_leave_out_a_model_without_a_file(workspace: Path) -> None:
+    names = ["small", "conv_hot", *BASELINES[:2]]
+    for name in names:
+        write_metrics(paths.metrics(name), Metrics(**ALL_KEYS))
+    metrics = read_given_metrics(read_params())
+    assert list(metrics) == names
+    assert list_missing_models(read_params().models, metrics) == ["conv", "conv_again"]
+
+
+def test_given_metrics_of_a_baseline_are_required(workspace: Path) -> None:
+    write_metrics(paths.metrics("small"), Metrics(**ALL_KEYS))
+    with pytest.raises(InputError, match=str(paths.metrics("majority"))):
+        read_given_metrics(read_params())
 
 
 def test_given_metrics_of_a_model_are_never_empty(workspace: Path) -> None:

@@ -3,13 +3,15 @@
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mri_stages.config.loading import read_params
 from mri_stages.console import OneLineParser
 from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.storage.records import (
+    NO_RESULT,
     Metrics,
+    list_missing_models,
     read_given_metrics,
     read_leakage,
     read_new_subject_metrics,
@@ -22,12 +24,21 @@ LINE_WIDTH = 110
 def main(argv: Sequence[str]) -> None:
     OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
     params = read_params()
+    # All is read before anything is printed: an error is one line.
     new_metrics = read_new_subject_metrics(params)
-    unit = new_metrics["majority"].by
+    given_metrics = read_given_metrics(params)
+    leakage = read_leakage()
 
-    print_table(f"New {unit}s: {params.cross_validation.folds} folds of all rows", new_metrics)
-    print_table("Given split: test rows", read_given_metrics(params))
-    print(f"\n{textwrap.fill(read_leakage().sentence, LINE_WIDTH)}")
+    if new_metrics:
+        unit = new_metrics["majority"].by
+        title = f"New {unit}s: {params.cross_validation.folds} folds of all rows"
+        missing_models = list_missing_models(params.cross_validation.models, new_metrics)
+        print_table(title, new_metrics, missing_models)
+    else:
+        print("\nNothing is known of new subjects: no folds are possible")
+    missing_models = list_missing_models(params.models, given_metrics)
+    print_table("Given split: test rows", given_metrics, missing_models)
+    print(f"\n{textwrap.fill(leakage.sentence, LINE_WIDTH)}")
     if has_old_results():
         print("warning: some of these results are old; mri-stages repro renews them")
 
@@ -38,7 +49,10 @@ def has_old_results() -> bool:
     return status.returncode != 0
 
 
-def print_table(title: str, metrics_by_model: Mapping[str, Metrics]) -> None:
+def print_table(
+    title: str, metrics_by_model: Mapping[str, Metrics], missing_models: Iterable[str] = ()
+) -> None:
+    """Print a row of each model; last, those without a result."""
     print(f"\n{title}")
     print(ROW_FORMAT.format("", "accuracy, 95 % interval", "balanced", "macro F1", "AUC", "loss"))
     for name, metrics in metrics_by_model.items():
@@ -55,3 +69,5 @@ def print_table(title: str, metrics_by_model: Mapping[str, Metrics]) -> None:
                 loss,
             )
         )
+    for name in missing_models:
+        print(f"{name:24.24} {NO_RESULT}")

@@ -1,6 +1,7 @@
 """Schema of params.yaml: its keys and their limits."""
 
 from collections import defaultdict
+from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -260,9 +261,10 @@ class Params(Group):
                 )
         return self
 
-    def group_models_by_lr(self) -> list[dict[str, float]]:
-        """Return name and lr of models that differ in lr and in nothing else."""
+    def group_models_by_lr(self, names: Container[str]) -> list[dict[str, float]]:
+        """Return name and lr of those models of `names` that differ in lr and in nothing else."""
         groups: defaultdict[Model, dict[str, float]] = defaultdict(dict)
         for name, model in self.models.items():
-            groups[model.model_copy(update={"lr": 0})][name] = model.lr
+            if name in names:
+                groups[model.model_copy(update={"lr": 0})][name] = model.lr
         return [group for group in groups.values() if len({*group.values()}) > 1]

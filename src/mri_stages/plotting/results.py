@@ -17,6 +17,7 @@ from mri_stages.plotting.style import (
     ORANGE,
     PALETTE,
     REFERENCE_COLOUR,
+    draw_sentence,
 )
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.records import Estimate, Metrics, RocPoint
@@ -261,10 +262,8 @@ def draw_learning_rates(
 
     groups: names and learning rates of models that differ in nothing else.
     """
-    if not groups:  # DVC has no optional out; the report leaves this picture out
-        figure = Figure(figsize=(8, 0.8))
-        figure.text(0.5, 0.5, "No two models differ only in the learning rate", ha="center")
-        return figure
+    if not groups:  # the report leaves this picture out
+        return draw_sentence("No two models differ only in the learning rate")
 
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     accuracy_axes, loss_axes = figure.subplots(2, 1, sharex=True)

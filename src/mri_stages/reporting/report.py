@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from mri_stages.reporting.page import render_page
 from mri_stages.storage.arrays import Shape
-from mri_stages.storage.records import ConfusionRow, Leakage, Metrics, Pair
+from mri_stages.storage.records import NO_RESULT, ConfusionRow, Leakage, Metrics, Pair
 
 HIDDEN_METRICS = {"unscored_classes", "by"}  # the page says them in sentences
 
@@ -32,11 +32,19 @@ class Table(NamedTuple):
 class Results:
     """The results on the given split, or on new subjects."""
 
-    best: str  # name of the best model or baseline
-    best_metrics: Metrics
-    majority: Metrics
+    metrics: Mapping[str, Metrics]  # by model or baseline
+    best: str  # name of the best one; empty where no model has a result
+    missing_models: list[str]  # without a result
     table: Table
     pairs: list[Pair]
+
+    @property
+    def best_metrics(self) -> Metrics:
+        return self.metrics[self.best]
+
+    @property
+    def majority(self) -> Metrics:
+        return self.metrics["majority"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,9 @@ class ReportPage:
     title: str  # of the data
     unit: Literal["subject", "row"]  # what cross-validation counts
     n_folds: int
-    n_models: int
+    n_models: int  # with a result on the given split
     auc_label: str
-    new: Results
+    new: Results | None  # None where no folds are possible
     given: Results
     leakage_sentence: str
     leakage_rows: list[tuple[str, float]]
@@ -68,12 +76,15 @@ def render_report(page: ReportPage) -> bytes:
     return render_page("report.html.jinja", **vars(page))
 
 
-def build_results(metrics: Mapping[str, Metrics], best: str, pairs: list[Pair]) -> Results:
-    return Results(best, metrics[best], metrics["majority"], build_metrics_table(metrics), pairs)
+def build_results(
+    metrics: Mapping[str, Metrics], best: str, missing_models: list[str], pairs: list[Pair]
+) -> Results:
+    table = build_metrics_table(metrics, missing_models)
+    return Results(metrics, best, missing_models, table, pairs)
 
 
-def build_metrics_table(metrics: Mapping[str, Metrics]) -> Table:
-    """Return a row per model, without the columns that are empty."""
+def build_metrics_table(metrics: Mapping[str, Metrics], missing_models: Sequence[str]) -> Table:
+    """Return a row per model, without the columns that are empty; last, models without a result."""
     values_by_name = {
         name: model_metrics.model_dump(exclude=HIDDEN_METRICS)
         for name, model_metrics in metrics.items()
@@ -86,6 +97,8 @@ def build_metrics_table(metrics: Mapping[str, Metrics]) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (name, *(values[column] for column in columns)) for name, values in values_by_name.items()
     ]
+    empty_cells = [None] * (len(columns) - 1)
+    rows += [(name, NO_RESULT, *empty_cells) for name in missing_models]
     return Table(["", *columns], rows)
 
 

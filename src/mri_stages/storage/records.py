@@ -1,6 +1,6 @@
 """Records that stages hand to each other through files: metrics, leakage, curves, pairs."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -11,6 +11,8 @@ from mri_stages.config.schema import BASELINES, Params
 from mri_stages.storage.files import read_csv, read_json, write_csv, write_json
 
 GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # `linear` predicts new subjects only
+
+NO_RESULT = "no result"  # in tables, of a model that failed or was not run
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -99,25 +101,42 @@ def write_metrics(path: Path, metrics: Metrics | None) -> None:
 
 
 def read_metrics(path: Path) -> Metrics | None:
-    """Return the metrics of a file; None for a baseline that these data do not allow."""
+    """Return the metrics of a file; None for a score that these data do not allow."""
     is_empty = not read_json(path, dict)
     return None if is_empty else read_json(path, Metrics)
 
 
 def read_given_metrics(params: Params) -> dict[str, Metrics]:
-    """Return the metrics on the given split, of the models and then of the baselines."""
-    names = (*params.models, *GIVEN_SPLIT_BASELINES)
-    return {name: read_json(paths.metrics(name), Metrics) for name in names}
+    """Return the metrics on the given split, of the models and then of the baselines.
+
+    A model without a file of metrics has no result, and is left out.
+    """
+    metrics_by_name = {}
+    for name in (*params.models, *GIVEN_SPLIT_BASELINES):
+        path = paths.metrics(name)
+        if name in GIVEN_SPLIT_BASELINES or path.exists():
+            metrics_by_name[name] = read_json(path, Metrics)
+    return metrics_by_name
 
 
 def read_new_subject_metrics(params: Params) -> dict[str, Metrics]:
-    """Return the metrics in cross-validation, of the models and then of the baselines."""
+    """Return the metrics in cross-validation, of the models and then of the baselines.
+
+    A model without a file of metrics has no result, and is left out. So is a score that these data
+    do not allow; where no folds are possible, that is every score.
+    """
     metrics_by_name = {}
     for name in (*params.cross_validation.models, *BASELINES):
-        metrics = read_metrics(paths.new_subject_metrics(name))
+        path = paths.new_subject_metrics(name)
+        metrics = read_metrics(path) if name in BASELINES or path.exists() else None
         if metrics is not None:
             metrics_by_name[name] = metrics
     return metrics_by_name
+
+
+def list_missing_models(models: Iterable[str], metrics: Container[str]) -> list[str]:
+    """Return those of `models` that have no result."""
+    return [name for name in models if name not in metrics]
 
 
 def write_leakage(leakage: Leakage) -> None:

@@ -70,7 +70,9 @@ class Geometry(NamedTuple):
     orientation: NDArray[np.float64]
     """For nibabel's `apply_orientation`."""
     is_assumed: bool
-    """Whether the file does not say where left and right are."""
+    """Whether the file does not say how its axes lie in the patient."""
+    has_other_order: bool
+    """Whether its header (Analyze) names another order of axes than the one that is taken."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ class VolumeSlice:
     """Along the axis of the options, in canonical order."""
     options: PixelOptions
     is_assumed: bool
-    """Whether the file does not say where left and right are."""
+    """Whether the file does not say how its axes lie in the patient."""
+    has_other_order: bool
+    """Whether its header (Analyze) names another order of axes than the one that is taken."""
 
     def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
         """Return the pixels as RGB (3, H, W); count in `notes` how they were converted."""
@@ -122,7 +126,10 @@ def list_slices(path: FilePath, options: PixelOptions) -> list[VolumeSlice]:
             f"--slices {options.slices}: {path} has {n_slices} {options.axis} slices, expected "
             f"indices within 0:{n_slices}"
         )
-    return [VolumeSlice(path, index, options, geometry.is_assumed) for index in options.slice_range]
+    return [
+        VolumeSlice(path, index, options, geometry.is_assumed, geometry.has_other_order)
+        for index in options.slice_range
+    ]
 
 
 def describe_levels(options: PixelOptions) -> str:
@@ -177,7 +184,16 @@ def read_geometry(path: FilePath) -> Geometry:
             raise ImageError(path, "without an orientation", reason)
 
         is_assumed = not has_orientation(header)
-        return Geometry(shape, dtype, offset, slope, intercept, orientation, is_assumed)
+        return Geometry(
+            shape,
+            dtype,
+            offset,
+            slope,
+            intercept,
+            orientation,
+            is_assumed,
+            has_other_order=has_other_order(header),
+        )
 
 
 def read_header(path: FilePath) -> AnalyzeHeader:
@@ -256,6 +272,16 @@ def has_orientation(header: AnalyzeHeader) -> bool:
     if not isinstance(header, Nifti1Header):  # of which the other classes of NIfTI inherit
         return False
     return bool(header["sform_code"] or header["qform_code"])
+
+
+def has_other_order(header: AnalyzeHeader) -> bool:
+    """Return whether a header of Analyze names another order of axes: coronal, sagittal, flipped.
+
+    Programs disagree on what it means, so SPM and nibabel do not use it either.
+    """
+    if isinstance(header, Nifti1Header):
+        return False
+    return header["orient"].item() not in (b"", b"\0")
 
 
 @lru_cache(maxsize=N_CACHED_VOLUMES)

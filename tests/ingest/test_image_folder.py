@@ -3,7 +3,7 @@
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,38 +12,14 @@ import pytest
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.image_set import ImageSet
+from tests.helpers.image_sets import FILES, WRITERS, WriteSet, write_folder, write_zip
 from tests.helpers.images import GREY, PNG, flip_bit
 
-FILES = [
-    "train/a/0.png", "train/a/1.png", "train/b/0.png", "train/b/1.png",
-    "test/a/0.png", "test/a/1.png", "test/b/0.png", "test/b/1.png",
-]  # fmt: skip
 # Of class a, then of class b.
 SORTED_FILES = [
     "test/a/0.png", "test/a/1.png", "train/a/0.png", "train/a/1.png",
     "test/b/0.png", "test/b/1.png", "train/b/0.png", "train/b/1.png",
 ]  # fmt: skip
-
-
-def write_zip(folder: Path, names: Iterable[str] = FILES, junk: Iterable[str] = ()) -> Path:
-    """Write a zip with an image for each of the names, and files of other content."""
-    with zipfile.ZipFile(folder / "set.zip", "w") as archive:
-        for name in names:
-            archive.writestr(name, PNG)
-        for name in junk:
-            archive.writestr(name, b"x")
-    return folder / "set.zip"
-
-
-def write_folder(folder: Path, names: Iterable[str] = FILES, junk: Iterable[str] = ()) -> Path:
-    """Write the same as a folder."""
-    with zipfile.ZipFile(write_zip(folder, names, junk)) as archive:
-        archive.extractall(folder / "set")
-    return folder / "set"
-
-
-WriteSet = Callable[..., Path]
-WRITERS = pytest.mark.parametrize("write_set", [write_zip, write_folder])
 
 
 def list_names(image_set: ImageSet) -> list[str]:

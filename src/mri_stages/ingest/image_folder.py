@@ -4,7 +4,7 @@ A set is laid out as {train,test}/CLASS/IMAGE or as CLASS/IMAGE, perhaps inside 
 layout.py reads the folders, layout_checks.py refuses what could mean two things.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from mri_stages.errors import InputError
@@ -40,9 +40,11 @@ def list_images(source: Path, options: ImportOptions = DEFAULT_OPTIONS) -> Image
     layout = find_layout(images, options, source)
     mask_notes = check_layout(layout, options.class_level is not None, source)
     check_classes(layout, source)
-    files, classes = open_files(tree, layout, options, source)
+    subject_level = options.subject_level or 0
+    subjects = name_subjects(layout, subject_level, source) if subject_level else {}
+    files, classes = open_files(tree, layout, subjects, options)
 
-    notes += describe_layout(layout, options.subject_level)
+    notes += describe_layout(layout, subjects, subject_level)
     notes += layout.notes + mask_notes
     notes += describe_other_files(tree, images)
     return ImageSet(files, classes, notes)
@@ -63,14 +65,11 @@ def check_several_folders(images: Collection[Parts], tree: Iterable[Parts], sour
 
 
 def open_files(
-    tree: FileTree, layout: Layout, options: ImportOptions, source: Path
+    tree: FileTree, layout: Layout, subjects: Mapping[Parts, str], options: ImportOptions
 ) -> tuple[list[ImageFile], list[str]]:
     """Return the images, sorted by class and then by name, and the classes, sorted."""
     classes = sorted(set(layout.class_names.values()))
     labels = {name: label for label, name in enumerate(classes)}
-    subjects: dict[Parts, str] = {}
-    if options.subject_level is not None:
-        subjects = name_subjects(layout, options.subject_level, source)
 
     files = []
     for parts, place in layout.places.items():

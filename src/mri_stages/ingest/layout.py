@@ -28,6 +28,8 @@ SPLIT_NAMES = {
     "valid": "val",
     "validation": "val",
 }
+# Of a folder in a test folder whose images have no classes.
+NAMES_WITHOUT_CLASS = {"image", "images", "img", "imgs", "unknown", "unlabeled", "unlabelled"}
 MAX_LISTED_FOLDERS = 5  # in a message
 
 
@@ -66,11 +68,12 @@ def find_layout(images: Sequence[Parts], options: ImportOptions, source: Path) -
     has_class_level = options.class_level is not None
     origin, places = place_images(images, has_class_level, source)
     outside_notes = describe_outside_images(images, places)
+    if origin == Origin.SPLIT:
+        check_train_folder(images, places, source)
     class_level = options.class_level or find_class_level(places.values())
 
     places, unlabelled_notes = leave_out_unlabelled_splits(places, class_level)
-    for parts, place in places.items():
-        check_depth(parts, place, class_level, has_class_level, source)
+    check_depth(places, class_level, has_class_level, source)
     class_names, spelling_notes = name_classes(places, class_level, source)
     places, split_notes = assign_splits(places)
     notes = [*spelling_notes, *split_notes, *unlabelled_notes, *outside_notes]
@@ -161,6 +164,24 @@ def check_split_roots(images: Iterable[Parts], roots: Collection[Parts], source:
         )
 
 
+def check_train_folder(
+    images: Sequence[Parts], places: Mapping[Parts, Place], source: Path
+) -> None:
+    """Raise InputError if the train folder holds images only: a set for another task, perhaps."""
+    train_images = [parts for parts, place in places.items() if place.split == "train"]
+    if any(places[parts].folders for parts in train_images):
+        return
+    folder = train_images[0][:-1]
+    root = folder[:-1]
+    advice = "name the classes by --table FILE.csv"
+    if root and len(places) < len(images):
+        advice += f", or leave this set out by --exclude {suggest_exclusion(root)}"
+    raise InputError(
+        f"{source}: the {len(train_images)} images of {'/'.join(folder)!a} lie in no folder of a "
+        f"class, expected {EXPECTED_LAYOUT}; {advice}"
+    )
+
+
 def find_class_level(places: Iterable[Place]) -> int:
     """Return the level of the first folders that differ between the training images.
 
@@ -184,26 +205,24 @@ def leave_out_unlabelled_splits(
 ) -> tuple[dict[Parts, Place], list[str]]:
     """Return the places without those of a test or validation folder that has no classes; notes.
 
-    All images of such a folder lie in one folder, which is not named like a class of train.
+    All images of such a folder lie in one folder, above the level of classes or of a name that is
+    no class, such as test/images.
     """
-    train_keys = list_class_keys(places, "train", class_level)
     notes = []
     for split in ("test", "val"):
         folders = {place.folders for place in places.values() if place.split == split}
-        keys = list_class_keys(places, split, class_level)
-        if len(folders) == 1 and not keys & train_keys:
+        if len(folders) == 1 and is_unlabelled(min(folders), class_level):
             n_images = len(places)
             places = {parts: place for parts, place in places.items() if place.split != split}
             notes.append(f"{n_images - len(places)} images of {split} have no class: left out")
     return places, notes
 
 
-def list_class_keys(places: Mapping[Parts, Place], split: str, class_level: int) -> set[str]:
-    keys = set()
-    for place in places.values():
-        if place.split == split and len(place.folders) >= class_level:
-            keys.add(make_key(place.folders[class_level - 1]))
-    return keys
+def is_unlabelled(folders: Parts, class_level: int) -> bool:
+    """Return whether no class is named by the folders of an image below its split folder."""
+    if len(folders) < class_level:
+        return True
+    return folders[-1].lower() in SPLIT_NAMES.keys() | NAMES_WITHOUT_CLASS
 
 
 def make_key(name: str) -> str:
@@ -215,23 +234,36 @@ def make_key(name: str) -> str:
 
 
 def check_depth(
-    parts: Parts, place: Place, class_level: int, has_class_level: bool, source: Path
+    places: Mapping[Parts, Place], class_level: int, has_class_level: bool, source: Path
 ) -> None:
-    """Raise InputError if an image lies in no folder of a class."""
-    if len(place.folders) >= class_level:
+    """Raise InputError if images lie in no folder of a class."""
+    stray_images = [parts for parts, place in places.items() if len(place.folders) < class_level]
+    if not stray_images:
         return
-    name = "/".join(parts)
+    expected = EXPECTED_LAYOUT
     if has_class_level:
-        raise InputError(
-            f"{source}: {name!a} lies in {len(place.folders)} folders, expected {class_level} or "
-            f"more for --class-level {class_level}; leave it out by --exclude, or give another "
-            "level"
-        )
+        expected = f"{class_level} folders or more for --class-level {class_level}"
+    patterns = suggest_stray_exclusions(places, stray_images)
+    advice = "move them"
+    if len(patterns) <= MAX_LISTED_FOLDERS:
+        advice = f"leave them out by --exclude {' '.join(patterns)}"
     raise InputError(
-        f"{source}: {name!a} lies in no folder of a class, expected {EXPECTED_LAYOUT}; leave it "
-        f"out by --exclude {suggest_exclusion(parts, is_file=True)}, or name the classes by "
+        f"{source}: {len(stray_images)} of {len(places)} images lie in no folder of a class, such "
+        f"as {'/'.join(stray_images[0])!a}, expected {expected}; {advice}, or name the classes by "
         "--table FILE.csv"
     )
+
+
+def suggest_stray_exclusions(places: Iterable[Parts], stray_images: Collection[Parts]) -> list[str]:
+    """Return the patterns that exclude these images and no others: folders, or else files."""
+    used_folders: set[Parts] = set()
+    for parts in set(places) - set(stray_images):
+        used_folders.update(parts[:depth] for depth in range(len(parts)))
+    patterns = set()
+    for parts in stray_images:
+        is_file = parts[:-1] in used_folders
+        patterns.add(suggest_exclusion(parts if is_file else parts[:-1], is_file=is_file))
+    return sorted(patterns)
 
 
 def name_classes(
@@ -332,15 +364,20 @@ def describe_level(layout: Layout, level: int) -> str:
 
 def list_names(names: Iterable[str]) -> str:
     """Return the first names, with `...` if there are more."""
-    ordered = sorted(names)
+    ordered = [show_name(name) for name in sorted(names)]
     ellipsis = ", ..." if len(ordered) > MAX_LISTED_FOLDERS else ""
     return ", ".join(ordered[:MAX_LISTED_FOLDERS]) + ellipsis
 
 
-def describe_layout(layout: Layout, subject_level: int | None) -> list[str]:
+def show_name(name: str) -> str:
+    """Return a name as it is, or escaped where a terminal cannot show it on one line."""
+    return name if name.isprintable() else ascii(name)
+
+
+def describe_layout(layout: Layout, subjects: Mapping[Parts, str], subject_level: int) -> list[str]:
     """Return notes on what is taken as split, class and subject, and on the levels not used.
 
-    Levels of a single folder are not worth a note.
+    `subjects` is empty, and `subject_level` 0, where the folders give no subjects.
     """
     split_counts = Counter(place.split or "none" for place in layout.places.values())
     class_counts = Counter(layout.class_names.values())
@@ -349,18 +386,48 @@ def describe_layout(layout: Layout, subject_level: int | None) -> list[str]:
         f"class: the folders of level {layout.class_level} {layout.origin} "
         f"({list_counts(class_counts)})",
     ]
-    if subject_level:
-        notes.append(f"subject: {layout.origin}, {describe_level(layout, subject_level)}")
+    if subjects:
+        notes += describe_subjects(layout, subjects, subject_level)
 
     depth = max(len(place.folders) for place in layout.places.values())
     for level in range(1, depth + 1):
         is_used = level in (layout.class_level, subject_level)
-        if not is_used and len(list_level(layout, level)) > 1:
+        if not is_used and divides_classes(layout, level):
             notes.append(
                 f"not used: {describe_level(layout, level)}; --subject-level {level} takes them as "
                 f"subjects, --class-level {level} as classes"
             )
     return notes
+
+
+def describe_subjects(
+    layout: Layout, subjects: Mapping[Parts, str], subject_level: int
+) -> list[str]:
+    """Return notes on the subjects, and on those of several classes.
+
+    Where the numbers of subjects begin anew in each class, different subjects have the same id.
+    """
+    notes = [f"subject: the folders of {describe_level(layout, subject_level)} ({layout.origin})"]
+    classes_by_subject: dict[str, set[str]] = {}
+    for parts, subject in subjects.items():
+        classes_by_subject.setdefault(subject, set()).add(layout.class_names[parts])
+    shared_subjects = [name for name, classes in classes_by_subject.items() if len(classes) > 1]
+    if shared_subjects and subject_level > layout.class_level:
+        notes.append(
+            f"{len(shared_subjects)} subjects have images of two or more classes "
+            f"({list_names(shared_subjects)}): the same folder name is the same subject"
+        )
+    return notes
+
+
+def divides_classes(layout: Layout, level: int) -> bool:
+    """Return whether a class has images in two or more folders of a level within a split."""
+    names: dict[tuple[str, str], set[str]] = {}
+    for parts, place in layout.places.items():
+        if len(place.folders) >= level:
+            owner = (place.split, layout.class_names[parts])
+            names.setdefault(owner, set()).add(place.folders[level - 1])
+    return any(len(folders) > 1 for folders in names.values())
 
 
 def list_counts(counts: Mapping[str, int]) -> str:

@@ -19,6 +19,7 @@ from mri_stages.ingest.layout import (
     list_level,
     list_names,
     make_key,
+    read_split,
 )
 
 # The last word of a folder of masks, such as masks, lung_masks or Ground Truth.
@@ -178,7 +179,7 @@ def suggest_levels(layout: Layout, level: int) -> str:
     lower_classes = list_names(list_level(layout, level))
     advice = (
         f"if {lower_classes} are the classes, give --class-level {level}, and --subject-level "
-        f"{upper} if the upper folders are subjects; if not, give --class-level {upper}"
+        f"{upper} if the upper folders are subjects; if not, give --class-level {upper}, or --table"
     )
     if len(list_level(layout, upper)) > MAX_LISTED_FOLDERS:
         return advice
@@ -282,12 +283,27 @@ def check_classes(layout: Layout, source: Path) -> None:
     if len(classes) >= 2 and shared_classes == classes:
         return
 
-    levels = f"{layout.origin}, {describe_level(layout, layout.class_level)}"
-    lacking = "; ".join(describe_lacking(classes_by_split))
-    raise InputError(
-        f"{source}: {len(classes)} classes ({levels}), expected two or more, the same in train and "
-        f"test{'; ' + lacking if lacking else ''}; see --class-level, --exclude and --table"
-    )
+    problems = [
+        f"{len(classes)} classes ({layout.origin}, {describe_level(layout, layout.class_level)}), "
+        "expected two or more, the same in train and test",
+        *describe_lacking(classes_by_split),
+    ]
+    if len(classes_by_split) > 1 and not shared_classes:
+        problems.append(
+            f"if the images of test have no classes, --exclude {suggest_test_exclusion(layout)} "
+            "leaves them out"
+        )
+    raise InputError(f"{source}: {'; '.join(problems)}; see also --class-level and --table")
+
+
+def suggest_test_exclusion(layout: Layout) -> str:
+    """Return the quoted patterns that exclude the folders of the test images."""
+    patterns = set()
+    for parts, place in layout.places.items():
+        if place.split == "test":
+            depth = next(depth for depth in range(len(parts)) if read_split(parts, depth))
+            patterns.add(suggest_exclusion(parts[: depth + 1]))
+    return " ".join(sorted(patterns)[:MAX_LISTED_FOLDERS])
 
 
 def describe_lacking(classes_by_split: dict[str, set[str]]) -> Iterable[str]:

@@ -9,7 +9,8 @@ import pytest
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_file import PillowPicture
 from mri_stages.ingest.image_folder import list_images
-from mri_stages.ingest.image_set import ImageFile
+from mri_stages.ingest.image_set import ImageFile, ImageSet
+from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.subject_ids import (
     NoSubjectsError,
     assign_subjects,
@@ -112,22 +113,22 @@ def make_file(name: str, path: str, split: str, label: int) -> ImageFile:
 
 def test_assign_subjects_of_public_names_by_class() -> None:
     files = [*make_files(0, TRAIN, TEST), *make_files(1, TRAIN, TEST)]
-    subjects = assign_subjects(files, ["a", "b"], None, None)
+    subjects = assign_subjects(ImageSet(files, ["a", "b"], []), ImportOptions())
     train, test = find_class_subjects(TRAIN, TEST)
     first_class = np.array(train + test)
-    np.testing.assert_array_equal(subjects, [*first_class, *(first_class + 4)])
+    np.testing.assert_array_equal(subjects.numbers, [*first_class, *(first_class + 4)])
 
 
 def test_assign_subjects_names_the_class_without() -> None:
     files = [*make_files(0, TRAIN, TEST), *make_files(1, TRAIN, ["x.jpg"])]
     with pytest.raises(NoSubjectsError, match=r"^b: x\.jpg"):
-        assign_subjects(files, ["a", "b"], None, None)
+        assign_subjects(ImageSet(files, ["a", "b"], []), ImportOptions())
 
 
 def test_assign_subjects_needs_a_test_folder() -> None:
     files = [make_file(name, f"c/{name}", "", 0) for name in TRAIN]
     with pytest.raises(NoSubjectsError, match="no test folder"):
-        assign_subjects(files, ["c"], None, None)
+        assign_subjects(ImageSet(files, ["c"], []), ImportOptions())
 
 
 def test_number_ids_keeps_whole_numbers() -> None:
@@ -183,9 +184,10 @@ def test_match_subjects_by_a_wrong_pattern_names_it(pattern: str, text: str) -> 
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ("x,y\na/pat7_1.png,7\n", "columns file, subject"),
-        ("file,x\na/pat7_1.png,7\n", "columns file, subject"),
-        ("file,subject\na/pat7_1.png,7\nb/pat7_2.png\n", "2 of 3 files, such as b/pat7_2.png"),
+        ("x,y\na/pat7_1.png,7\n", "no column file"),
+        ("file,x\na/pat7_1.png,7\n", "no column subject"),
+        ("file,subject\na/pat7_1.png,7\nb/pat7_2.png\n", "line 3 has 1 cells"),
+        ("file,subject\na/pat7_1.png,7\nb/pat7_2.png,\n", "2 of 3 files, such as b/pat7_2.png"),
         ("file,subject\na/pat7_1.png,7\na/pat7_1.png,8\n", "1 files have two subjects"),
     ],
 )
@@ -197,7 +199,7 @@ def test_subject_table_that_is_wrong_is_named(tmp_path: Path, content: str, text
 
 def test_subjects_of_the_real_slices_are_200(shared_slices: Path) -> None:
     image_set = list_images(shared_slices)
-    subjects = assign_subjects(image_set.files, image_set.classes, None, None)
+    subjects = assign_subjects(image_set, ImportOptions()).numbers
     test_mask = np.array([file.split == "test" for file in image_set.files])
     assert np.bincount(subjects[~test_mask]).tolist() == [20] * 200
     assert test_mask.sum() == 1121

@@ -1,6 +1,7 @@
 """Make a raw folder of a set of images, from its zip or folder."""
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from mri_stages.ingest.conversion import (
 )
 from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.image_set import ImageSet
+from mri_stages.ingest.image_table import list_table_images
 from mri_stages.ingest.import_options import ImportOptions, add_pixel_arguments, collect_options
 from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
+
+MAX_LISTED_CLASSES = 20  # with their counts
 
 # Options that mean nothing without a table, or nothing with one.
 TABLE_OPTIONS = (
@@ -35,16 +39,18 @@ FOLDER_OPTIONS = ("class_level", "subject_level")
 def main(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv)
     source: Path = arguments.source
-    options = collect_options(ImportOptions, arguments)
     check_arguments(arguments)
+    options = collect_options(ImportOptions, arguments)
 
-    image_set = list_images(source, options)
+    image_set = list_image_set(source, options)
     for note in image_set.notes:
         print(f"note: {note}")
+    print(f"classes: {count_names(list_class_names(image_set), image_set.classes)}")
     subjects = find_subjects(image_set, options)
-
     test_mask = choose_test_files(image_set, subjects, source, options.test_share, options.seed)
     indices = order_rows(test_mask, options.seed)
+    print(f"split: {', '.join(f'{split} {len(rows)}' for split, rows in indices.items())}")
+
     note_counts = write_raw_folder(arguments.out, image_set, subjects, indices, source, options)
 
     for note, count in note_counts.items():
@@ -52,6 +58,25 @@ def main(argv: Sequence[str]) -> None:
     counts = ", ".join(f"{split} {len(rows)}" for split, rows in indices.items())
     classes = image_set.classes
     print(f"wrote {arguments.out}: {counts} images of {len(classes)} classes: {', '.join(classes)}")
+
+
+def list_image_set(source: Path, options: ImportOptions) -> ImageSet:
+    """Return the images of a source: by a table, or by its folders."""
+    if options.table is not None:
+        return list_table_images(source, options)
+    return list_images(source, options)
+
+
+def list_class_names(image_set: ImageSet) -> list[str]:
+    return [image_set.classes[file.label] for file in image_set.files]
+
+
+def count_names(names: Sequence[str], order: Sequence[str]) -> str:
+    """Return each name with its count, in this order; of very many the first."""
+    counts = Counter(names)
+    listed = ", ".join(f"{name} {counts[name]}" for name in order[:MAX_LISTED_CLASSES])
+    n_more = len(order) - MAX_LISTED_CLASSES
+    return f"{listed} and {n_more} more" if n_more > 0 else listed
 
 
 def parse_arguments(argv: Sequence[str]) -> Namespace:
@@ -73,7 +98,22 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
     add_table_arguments(parser)
     add_subject_arguments(parser)
     add_pixel_arguments(parser)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    take_single_class_column(arguments)
+    return arguments
+
+
+def take_single_class_column(arguments: Namespace) -> None:
+    """Replace the list of class columns by its one name; ArgumentError if there are several."""
+    if "class_column" not in arguments:
+        return
+    names = arguments.class_column
+    if len(names) > 1:
+        raise ArgumentError(
+            f"--class-column {' '.join(names)}: a column per label (one-hot, or several labels per "
+            "image), expected one column with the class of each image"
+        )
+    arguments.class_column = names[0]
 
 
 def add_folder_arguments(parser: ArgumentParser) -> None:
@@ -97,7 +137,7 @@ def add_table_arguments(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("classes by table", argument_default=SUPPRESS)
     group.add_argument("--table", type=Path, metavar="FILE.csv", help="a row for each image")
     group.add_argument("--file-column", metavar="NAME", help="of the files (file)")
-    group.add_argument("--class-column", metavar="NAME", help="of the classes (class)")
+    group.add_argument("--class-column", nargs="+", metavar="NAME", help="of the classes (class)")
     group.add_argument("--split-column", metavar="NAME", help="of train and test (split)")
     group.add_argument(
         "--test-values",
@@ -159,12 +199,9 @@ def check_arguments(arguments: Namespace) -> None:
 def find_subjects(image_set: ImageSet, options: ImportOptions) -> Subjects:
     """Return the subject of each file if known, and print how many there are, or why none."""
     try:
-        subjects = assign_subjects(
-            image_set.files, image_set.classes, options.subject_pattern, options.subjects
-        )
+        subjects = assign_subjects(image_set, options)
     except NoSubjectsError as reason:
         print(f"subjects: unknown ({reason}); --subject-pattern or --subjects names them")
         return None
-    source = options.subjects or "the names"
-    print(f"subjects: {len(np.unique(subjects))}, from {source}")
+    print(f"subjects: {len(np.unique(subjects.numbers))}, from {subjects.origin}")
     return subjects

@@ -19,6 +19,8 @@ from mri_stages.ingest.fitting import fit_image
 from mri_stages.ingest.image_set import ImageError, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions, write_import_options
 from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
+from mri_stages.ingest.subject_ids import SubjectIds
+from mri_stages.ingest.subject_table import list_detail_columns, make_subject_table
 from mri_stages.storage.arrays import FormatError, write_array
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.files import write_atomically, write_csv
@@ -26,24 +28,24 @@ from mri_stages.storage.files import write_atomically, write_csv
 N_CHANNELS = 3  # of the images in a raw folder; grey ones store a single channel
 MAX_LISTED_SIZES = 5  # in an error message
 
-Subjects = NDArray[np.int64] | None  # (N,) the subject of each file of a set, if known
+Subjects = SubjectIds | None  # the subject of each file of a set, if known
 
 
 def choose_test_files(
     image_set: ImageSet, subjects: Subjects, source: Path, share: float | None, seed: int
 ) -> NDArray[np.bool_]:
-    """Return which files (N,) are test: those in the test folder, or else a share of the set.
+    """Return which files (N,) are test: those that the set says, or else a share of it.
 
-    Raise InputError, which names `source`, if the set has a test folder and there is a share, or if
-    it has neither.
+    Raise InputError, which names `source`, if the set says train and test and there is a share, or
+    if there is neither.
     """
-    has_test_folder = bool(image_set.files[0].split)
-    if has_test_folder and share is not None:
-        raise InputError(f"{source}: has a test folder, expected none with --test-share")
-    if has_test_folder:
+    has_split = bool(image_set.files[0].split)
+    if has_split and share is not None:
+        raise InputError(f"{source}: is split into train and test, expected none with --test-share")
+    if has_split:
         return np.array([file.split == "test" for file in image_set.files])
     if share is None:
-        raise InputError(f"{source}: no train and test folders; '--test-share 0.2' splits the set")
+        raise InputError(f"{source}: not split into train and test; '--test-share 0.2' splits it")
 
     labels = list_labels(image_set)
     try:
@@ -67,7 +69,7 @@ def draw_test_share(
     It is stratified by the class of a subject's first file. A class of one subject is stratified
     with the largest class, since scikit-learn refuses classes of one.
     """
-    groups = np.arange(len(labels)) if subjects is None else subjects
+    groups = np.arange(len(labels)) if subjects is None else subjects.numbers
     units, first_files = np.unique(groups, return_index=True)
     unit_labels = labels[first_files]
     class_counts = np.bincount(unit_labels)
@@ -107,16 +109,21 @@ def write_raw_folder(
     split_labels = {split: labels[indices[split]] for split in SPLITS}
     split_subjects = {}
     if subjects is not None:
-        split_subjects = {split: subjects[indices[split]] for split in SPLITS}
+        split_subjects = {split: subjects.numbers[indices[split]] for split in SPLITS}
     split_files = {}
     for split in SPLITS:
         split_files[split] = [image_set.files[index] for index in indices[split]]
+
+    columns = list_detail_columns(image_set)
+    subject_table = make_subject_table(image_set, subjects, columns)
 
     with write_atomically(folder) as partial:
         partial.mkdir()
         notes = write_images(partial, split_files, source, options)
         save_labels(partial, image_set.classes, split_labels, split_subjects)
         write_file_table(partial / "files.csv", image_set, subjects, indices)
+        if subject_table is not None:
+            write_csv(partial / "subjects.csv", subject_table.header, subject_table.rows)
         write_import_options(partial, options)
     return notes
 
@@ -124,14 +131,19 @@ def write_raw_folder(
 def write_file_table(
     path: Path, image_set: ImageSet, subjects: Subjects, indices: SplitIntegers
 ) -> None:
-    """Write a CSV that says which file each row is, with its class, and its subject if known."""
+    """Write a CSV that says which file each row is, with its class, and its subject if known.
+
+    The kept columns of a table follow.
+    """
+    columns = list_detail_columns(image_set)
     table: list[tuple[object, ...]] = []
     for split in SPLITS:
         for row, index in enumerate(indices[split]):
             file = image_set.files[index]
-            subject = "" if subjects is None else subjects[index]
-            table.append((row, split, image_set.classes[file.label], subject, file.name))
-    write_csv(path, ("row", "split", "class", "subject", "file"), table)
+            subject = "" if subjects is None else subjects.numbers[index]
+            details = [file.details[column] for column in columns]
+            table.append((row, split, image_set.classes[file.label], subject, file.name, *details))
+    write_csv(path, ("row", "split", "class", "subject", "file", *columns), table)
 
 
 def write_images(

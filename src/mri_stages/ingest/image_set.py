@@ -73,3 +73,5 @@ class ImageSet(NamedTuple):
     files: list[ImageFile]
     classes: list[str]  # in label order
     notes: list[str]  # on what is left out or counted elsewhere
+    subject_origin: str = "the files"  # what gives the ids of `ImageFile.subject`
+    no_subjects_reason: str = ""  # why there are none; empty where file names may tell them

@@ -1,6 +1,5 @@
 """Tell the subject of each image: by a pattern, by a table, or by the public set's file names."""
 
-import csv
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_set import ImageFile
+from mri_stages.ingest.csv_table import check_columns, read_table
+from mri_stages.ingest.file_tree import normalise_text
+from mri_stages.ingest.image_set import ImageFile, ImageSet
+from mri_stages.ingest.import_options import ImportOptions
 
 # Names in the public set: mildDem12.jpg in train; 26 (10).jpg or 26.jpg in test.
 TRAIN_NAME = r"(?P<prefix>\D*)(?P<number>0|[1-9]\d{0,8})\.\w+"
@@ -31,27 +33,62 @@ class Position(NamedTuple):
     subject: int
 
 
-def assign_subjects(
-    files: Sequence[ImageFile], classes: Sequence[str], pattern: str | None, table: Path | None
-) -> NDArray[np.int64]:
-    """Return the subject of each file (N,), as a number.
+class SubjectIds(NamedTuple):
+    """The subject of each image of a set."""
 
-    The ids come from `table`, by `pattern`, or from the public set's names: NoSubjectsError if the
-    names are not such names. Ids that are whole numbers are kept. Others are numbered from 0 in the
-    order of their text.
+    numbers: NDArray[np.int64]  # (N,)
+    names: list[str]  # (N,) ids as text; empty where there is none, or it may be written nowhere
+    origin: str  # what gives the ids
+
+
+def assign_subjects(image_set: ImageSet, options: ImportOptions) -> SubjectIds:
+    """Return the subject of each image.
+
+    The ids come from `options.subjects`, by `options.subject_pattern`, from the source, or from the
+    public set's names: NoSubjectsError, which says why, if there are none. Ids that are whole
+    numbers are kept. Others are numbered from 0 in the order of their text.
     """
+    files = image_set.files
     names = [file.name for file in files]
-    if table:
-        return number_ids(read_subject_table(names, table))
-    if pattern:
-        return number_ids(match_subjects(names, pattern))
-    return read_public_subjects(files, classes)
+    if options.subjects:
+        ids = read_subject_table(names, options.subjects)
+        return SubjectIds(number_ids(ids), ids, str(options.subjects))
+    if options.subject_pattern:
+        ids = match_subjects(names, options.subject_pattern)
+        return SubjectIds(number_ids(ids), ids, "the names")
+    if any(file.subject for file in files):
+        return take_subjects(image_set)
+    if image_set.no_subjects_reason:
+        raise NoSubjectsError(image_set.no_subjects_reason)
+    numbers = read_public_subjects(files, image_set.classes)
+    return SubjectIds(numbers, [""] * len(files), "the names")
+
+
+def take_subjects(image_set: ImageSet) -> SubjectIds:
+    """Return the ids that the source gives; InputError if one is missing.
+
+    Ids that name a person are numbered, and have no text.
+    """
+    files = image_set.files
+    names = [file.name for file in files]
+    ids = [file.subject for file in files]
+    require_all_subjects(names, ids, image_set.subject_origin)
+
+    are_private = any(file.is_subject_private for file in files)
+    numbers = number_texts(ids) if are_private else number_ids(ids)
+    texts = ["" if file.is_subject_private else file.subject for file in files]
+    return SubjectIds(numbers, texts, image_set.subject_origin)
 
 
 def number_ids(ids: Sequence[str]) -> NDArray[np.int64]:
     """Return ids as numbers (N,): as they are if all are whole numbers, else by their order."""
     if all(re.fullmatch(WHOLE_NUMBER, subject) for subject in ids):
         return np.array(ids, np.int64)
+    return number_texts(ids)
+
+
+def number_texts(ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return the place of each id (N,) in the order of their text, from 0."""
     _, numbers = np.unique(ids, return_inverse=True)
     return numbers.astype(np.int64)
 
@@ -68,18 +105,21 @@ def match_subjects(names: Sequence[str], pattern: str) -> list[str]:
 
 
 def read_subject_table(names: Sequence[str], table: Path) -> list[str]:
-    """Return the subject of each name in `table`, a CSV of columns file, subject; or InputError."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as lines:  # Excel begins with a BOM
-            pairs = {(row["file"], row["subject"]) for row in csv.DictReader(lines)}
-    except (KeyError, ValueError, csv.Error) as error:
-        raise InputError(f"{table}: {error}, expected a CSV of columns file, subject") from None
+    """Return the subject of each name in `table`, a CSV of columns file, subject; or InputError.
+
+    A name is a path in the set, with slashes.
+    """
+    columns = ("file", "subject")
+    rows = read_table(table, str(table), columns)
+    check_columns(rows, columns)
+    pairs = set(zip(rows.list_cells("file"), rows.list_cells("subject"), strict=True))
 
     subjects = dict(pairs)
     n_ambiguous = len(pairs) - len(subjects)
     if n_ambiguous:
         raise InputError(f"{table}: {n_ambiguous} files have two subjects, expected one")
-    return require_all_subjects(names, [subjects.get(name) for name in names], str(table))
+    ids = [subjects.get(normalise_text(name)) for name in names]
+    return require_all_subjects(names, ids, str(table))
 
 
 def require_all_subjects(names: Sequence[str], ids: Sequence[str | None], source: str) -> list[str]:

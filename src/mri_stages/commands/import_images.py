@@ -1,7 +1,6 @@
 """Make a raw folder of a set of images, from its zip or folder."""
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.image_set import ImageSet
 from mri_stages.ingest.image_table import list_table_images
 from mri_stages.ingest.import_options import ImportOptions, add_pixel_arguments, collect_options
+from mri_stages.ingest.raw_folder import SplitIntegers
 from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
-
-MAX_LISTED_CLASSES = 20  # with their counts
 
 # Options that mean nothing without a table, or nothing with one.
 TABLE_OPTIONS = (
@@ -45,19 +43,21 @@ def main(argv: Sequence[str]) -> None:
     image_set = list_image_set(source, options)
     for note in image_set.notes:
         print(f"note: {note}")
-    print(f"classes: {count_names(list_class_names(image_set), image_set.classes)}")
     subjects = find_subjects(image_set, options)
     test_mask = choose_test_files(image_set, subjects, source, options.test_share, options.seed)
     indices = order_rows(test_mask, options.seed)
-    print(f"split: {', '.join(f'{split} {len(rows)}' for split, rows in indices.items())}")
+    if options.test_share is not None:
+        print(f"split: --test-share {options.test_share} ({count_rows(indices)})")
 
     note_counts = write_raw_folder(arguments.out, image_set, subjects, indices, source, options)
 
     for note, count in note_counts.items():
         print(f"note: {count} images {note}")
-    counts = ", ".join(f"{split} {len(rows)}" for split, rows in indices.items())
     classes = image_set.classes
-    print(f"wrote {arguments.out}: {counts} images of {len(classes)} classes: {', '.join(classes)}")
+    print(
+        f"wrote {arguments.out}: {count_rows(indices)} images of {len(classes)} classes: "
+        f"{', '.join(classes)}"
+    )
 
 
 def list_image_set(source: Path, options: ImportOptions) -> ImageSet:
@@ -67,16 +67,9 @@ def list_image_set(source: Path, options: ImportOptions) -> ImageSet:
     return list_images(source, options)
 
 
-def list_class_names(image_set: ImageSet) -> list[str]:
-    return [image_set.classes[file.label] for file in image_set.files]
-
-
-def count_names(names: Sequence[str], order: Sequence[str]) -> str:
-    """Return each name with its count, in this order; of very many the first."""
-    counts = Counter(names)
-    listed = ", ".join(f"{name} {counts[name]}" for name in order[:MAX_LISTED_CLASSES])
-    n_more = len(order) - MAX_LISTED_CLASSES
-    return f"{listed} and {n_more} more" if n_more > 0 else listed
+def count_rows(indices: SplitIntegers) -> str:
+    """Return the number of rows of train and of test."""
+    return ", ".join(f"{split} {len(rows)}" for split, rows in indices.items())
 
 
 def parse_arguments(argv: Sequence[str]) -> Namespace:

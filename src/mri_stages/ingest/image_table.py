@@ -3,6 +3,7 @@
 table_rows.py reads the rows, file_names.py finds the images that they name.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +13,11 @@ from mri_stages.errors import InputError
 from mri_stages.ingest.csv_table import read_table, show
 from mri_stages.ingest.file_names import FileNames, Match, leads_outside, split_name
 from mri_stages.ingest.file_tree import FileTree, Parts, exclude_files, list_files
-from mri_stages.ingest.formats import list_data_files, open_pictures, select_images
+from mri_stages.ingest.formats import open_pictures, select_images
+from mri_stages.ingest.image_folder import describe_other_files
 from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
+from mri_stages.ingest.layout import list_counts
 from mri_stages.ingest.table_rows import (
     SUBJECT_COLUMN,
     ImageRow,
@@ -58,24 +61,20 @@ def list_table_images(source: Path, options: ImportOptions) -> ImageSet:
     if not images:
         raise InputError(f"{source}: no image in {len(tree)} files, expected those of {place.name}")
     kept_tree, exclusion_notes = exclude_files(tree, options.exclude, source)
-    kept_images = [parts for parts in images if parts in kept_tree]
-    excluded_images = [parts for parts in images if parts not in kept_tree]
-    folders = find_parts(source)
-    matches = match_rows(place.name, rows, FileNames(kept_images, tree, folders))
-    matches = leave_out_excluded_rows(matches, FileNames(excluded_images, tree, folders))
-    image_rows, notes = select_complete_rows(place, source, kept_images, matches, options)
+    image_rows, gap_notes = find_images(place, source, rows, images, kept_tree, options)
 
     splits, split_notes = assign_splits(place.name, image_rows, columns, options)
-    classes = sorted({row.class_name for row in image_rows.values()})
+    class_counts = Counter(row.class_name for row in image_rows.values())
+    classes = sorted(class_counts)
     check_class_names(place.name, columns.class_name, image_rows, splits)
     files = open_images(tree, image_rows, splits, classes, options)
+
     notes = [
-        *columns.notes,
-        *split_notes,
-        *exclusion_notes,
-        *notes,
-        *describe_other_files(tree, images, place),
+        f"class: column {show(columns.class_name)} of {place.name} ({list_counts(class_counts)})"
     ]
+    notes += split_notes + columns.notes + exclusion_notes + gap_notes
+    kept_tree.pop(place.parts, None)
+    notes += describe_other_files(kept_tree, images)
     return ImageSet(
         files,
         classes,
@@ -83,6 +82,24 @@ def list_table_images(source: Path, options: ImportOptions) -> ImageSet:
         subject_origin=f"column {columns.subject}" if columns.subject else "the files",
         no_subjects_reason=f"{place.name} has no column {SUBJECT_COLUMN}, see --subject-column",
     )
+
+
+def find_images(
+    place: TablePlace,
+    source: Path,
+    rows: Sequence[ImageRow],
+    images: Sequence[Parts],
+    kept_tree: FileTree,
+    options: ImportOptions,
+) -> tuple[dict[Parts, ImageRow], list[str]]:
+    """Return the rows by the image in `kept_tree` that they name, with a class; and notes."""
+    kept_images = [parts for parts in images if parts in kept_tree]
+    excluded_images = [parts for parts in images if parts not in kept_tree]
+    folders = find_parts(source)
+    matches = match_rows(place.name, rows, FileNames(kept_images, kept_tree, folders))
+    excluded_names = FileNames(excluded_images, [], folders)
+    matches = leave_out_excluded_rows(matches, excluded_names)
+    return select_complete_rows(place, source, kept_images, matches, options)
 
 
 def find_parts(source: Path) -> Parts:
@@ -243,12 +260,3 @@ def open_images(
                 files.append(file)
             advance(1)
     return sorted(files, key=lambda file: file.label)
-
-
-def describe_other_files(tree: FileTree, images: Sequence[Parts], place: TablePlace) -> list[str]:
-    """Return a note on the files of the source that are no images, if there are any."""
-    used_files = {*images, *list_data_files(tree), place.parts}
-    unused = sorted(tree.keys() - used_files)
-    if not unused:
-        return []
-    return [f"{len(unused)} other files left out, such as {'/'.join(unused[0])!a}"]

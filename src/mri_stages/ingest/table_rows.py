@@ -10,8 +10,8 @@ from typing import NamedTuple
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.csv_table import Table, check_columns, list_columns, show
 from mri_stages.ingest.file_tree import Parts
-from mri_stages.ingest.image_folder import SPLIT_NAMES
 from mri_stages.ingest.import_options import ImportOptions
+from mri_stages.ingest.layout import SPLIT_NAMES, list_counts, make_key
 
 SUBJECT_COLUMN = "subject"  # the names of columns that a table may lack
 SPLIT_COLUMN = "split"
@@ -63,8 +63,7 @@ def choose_columns(table: Table, options: ImportOptions) -> Columns:
     check_columns(table, [column for column in (subject, split) if column])
     check_roles(options.file_column, options.class_column, subject, split)
 
-    notes = [f"class: column {show(options.class_column)} of {table.name}"]
-    notes += subject_notes + split_notes + note_label_columns(table, options.class_column)
+    notes = subject_notes + split_notes + note_label_columns(table, options.class_column)
     return Columns(options.file_column, options.class_column, subject, split, details, notes)
 
 
@@ -124,7 +123,7 @@ def choose_split_column(table: Table, options: ImportOptions) -> tuple[str, list
             return "", [f"column {SPLIT_COLUMN} is not used: --test-share is given"]
         column = SPLIT_COLUMN
     if column is not None:
-        return column, [f"split: column {show(column)}"]
+        return column, []
     if options.test_values:
         raise ArgumentError(
             f"--test-values: {table.name} has no column {SPLIT_COLUMN}; name it by --split-column"
@@ -236,10 +235,13 @@ def assign_splits(
         target = "train" if "test" in splits.values() else "test"
         splits = {image: target if split == "val" else split for image, split in splits.items()}
         notes.append(f"the {n_validation} images for validation are in {target}")
-    if set(splits.values()) == {"train"}:
-        return dict.fromkeys(rows, ""), [f"column {show(columns.split)} says train for all images"]
     if "train" not in splits.values():
         raise InputError(f"{table}: no row of column {show(columns.split)} is train")
+    notes.insert(
+        0, f"split: column {show(columns.split)} ({list_counts(Counter(splits.values()))})"
+    )
+    if "test" not in splits.values():
+        return dict.fromkeys(rows, ""), notes
     return splits, notes
 
 
@@ -292,11 +294,11 @@ def check_class_names(
     for name in sorted(classes):
         if not name.isprintable():
             raise InputError(f"{table}: class {show(name)} has letters that cannot be printed")
-        other_name = spellings.setdefault(name.casefold(), name)
+        other_name = spellings.setdefault(make_key(name), name)
         if other_name != name:
             raise InputError(
-                f"{table}: the classes {show(other_name)} and {show(name)} differ only in "
-                "capitals, expected one spelling"
+                f"{table}: the classes {show(other_name)} and {show(name)} are two "
+                "spellings of one name, expected one of them"
             )
 
     lacking = sorted(classes - classes.intersection(*class_sets))

@@ -48,3 +48,31 @@ def test_load_weights_of_another_file_names_it(tmp_path: Path, data: bytes | Non
         (tmp_path / "w.safetensors").write_bytes(data)
     with pytest.raises(InputError, match=r"w\.safetensors: "):
         load_weights(tmp_path / "w.safetensors", nn.Linear(3, 2))
+
+
+class Stated(nn.Module):
+    """A module whose extra state is given."""
+
+    def __init__(self, state: object) -> None:
+        super().__init__()
+        self.state = state
+
+    def get_extra_state(self) -> object:
+        return self.state
+
+    def set_extra_state(self, state: object) -> None:
+        self.state = state
+
+
+@pytest.mark.parametrize("state", [None, torch.ones(2)])
+def test_load_weights_restores_extra_state(tmp_path: Path, state: object) -> None:
+    save_weights(tmp_path / "w.safetensors", Stated(state))
+    network = Stated(None if state is None else torch.zeros(2))
+    load_weights(tmp_path / "w.safetensors", network)
+    assert repr(network.state) == repr(state)
+
+
+def test_save_weights_refuses_other_extra_state(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="get_extra_state returns dict"):
+        save_weights(tmp_path / "w.safetensors", Stated({}))
+    assert not list(tmp_path.iterdir())

@@ -4,14 +4,16 @@
 logits (N, K), without softmax. It may be any nn.Module.
 """
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from mri_stages.errors import InputError
+from mri_stages.errors import InputError, is_out_of_memory
 from mri_stages.models.layers import Shape
 
 MakeNetwork = Callable[[Shape, int], nn.Module]
@@ -20,13 +22,14 @@ MakeNetwork = Callable[[Shape, int], nn.Module]
 def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn.Module:
     """Return a fresh network; `seed` alone decides its initial weights, not the model's name.
 
-    image_shape: (C, H, W). InputError if the file has no `make_network`, or if the network does
-    not return K logits for an image.
+    image_shape: (C, H, W). InputError if the file has no `make_network`, or if the network fails or
+    does not return K logits for an image.
     """
     make = import_architecture(arch)
     torch.manual_seed(seed)
-    network = make(image_shape, n_classes)
-    check_logits(network, arch, image_shape, n_classes)
+    with explain_network_errors(arch, image_shape):
+        network = make(image_shape, n_classes)
+        check_logits(network, arch, image_shape, n_classes)
     return network
 
 
@@ -39,6 +42,42 @@ def import_architecture(arch: str) -> MakeNetwork:
             f"src/mri_stages/models/{arch}.py: no function make_network(image_shape, n_classes)"
         )
     return make
+
+
+def describe_network(arch: str, image_shape: Shape) -> str:
+    """Return the beginning of a message on a network: its file, and the images that it takes."""
+    return f"src/mri_stages/models/{arch}.py: images of (C, H, W) {tuple(image_shape)}"
+
+
+@contextmanager
+def explain_network_errors(arch: str, image_shape: Shape) -> Iterator[None]:
+    """Turn any error of a user's network into one InputError that names its file and its line.
+
+    Errors that say that memory is full pass unchanged.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # the file is the user's, and may raise any kind
+        if is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"{describe_network(arch, image_shape)}: {describe_error(error, arch)}; expected a "
+            "network that takes such images"
+        ) from error
+
+
+def describe_error(error: Exception, arch: str) -> str:
+    """Return kind and text of an error in one line, and the last line of the file that it passed.
+
+    arch: names the file.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).name == f"{arch}.py"]
+    place = f"line {lines[-1]}: " if lines else ""
+    text = " ".join(str(error).split())
+    return f"{place}{type(error).__name__}: {text}"
 
 
 @contextmanager
@@ -58,10 +97,15 @@ def check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: i
     with torch.random.fork_rng(devices=[]), torch.no_grad(), eval_mode(network):
         output = network(torch.zeros(1, *image_shape))
 
-    is_tensor = isinstance(output, torch.Tensor)
-    description = tuple(output.shape) if is_tensor else type(output).__name__
-    if description != (1, n_classes):
+    if not isinstance(output, torch.Tensor) or output.shape != (1, n_classes):
         raise InputError(
-            f"src/mri_stages/models/{arch}.py: {description} for one image, expected logits "
-            f"(1, {n_classes})"
+            f"{describe_network(arch, image_shape)}: {describe_output(output)} for one image, "
+            f"expected logits (1, {n_classes})"
         )
+
+
+def describe_output(output: object) -> str:
+    """Return the shape of a tensor as text, or the name of another output's type."""
+    if isinstance(output, torch.Tensor):
+        return str(tuple(output.shape))
+    return type(output).__name__

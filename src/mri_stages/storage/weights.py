@@ -1,5 +1,6 @@
 """Weights on disk: safetensors, which holds data and never code."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ def save_weights(path: Path, network: nn.Module) -> None:
     state: dict[str, torch.Tensor] = {}
     addresses: set[int] = set()
 
-    for name, value in network.state_dict().items():
+    for name, value in collect_tensors(network).items():
         tensor = value.cpu().contiguous()
         # safetensors refuses tensors that share memory, such as tied weights.
         if tensor.data_ptr() in addresses:
@@ -28,10 +29,33 @@ def save_weights(path: Path, network: nn.Module) -> None:
     write_bytes(path, save(state))  # `save_file` hides a full disk in an error of its own
 
 
+def collect_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return all that is saved of a network: parameters, persistent buffers, extra state.
+
+    InputError if a module's `get_extra_state` returns anything but a tensor or None.
+    """
+    tensors = {}
+    for name, value in network.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            tensors[name] = value
+        elif value is not None:
+            raise InputError(
+                f"{name}: get_extra_state returns {type(value).__name__}, which is not saved; "
+                "expected a tensor, or register a buffer"
+            )
+    return tensors
+
+
+def fill_network(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Fill a network with what `collect_tensors` returned; RuntimeError if they do not fit."""
+    empty_state = {name: None for name, value in network.state_dict().items() if value is None}
+    network.load_state_dict({**empty_state, **tensors})
+
+
 def load_weights(path: Path, network: nn.Module) -> None:
     """Fill `network` from `path`; InputError unless names and shapes are those of the network."""
     try:
         with explain_read_errors(path):
-            network.load_state_dict(load_file(path))
+            fill_network(network, load_file(path))
     except (SafetensorError, RuntimeError) as error:
         raise InputError(f"{path}: not weights of this network: {error}; {REMAKE}") from None

@@ -1,5 +1,6 @@
 """The one door to training: build a fresh network, choose its validation rows, train it."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from mri_stages.storage.history import Epoch
 from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.loop import train
+from mri_stages.training.network_checks import NetworkChecks
 from mri_stages.training.validation import choose_validation_rows
 
 
@@ -40,20 +42,33 @@ def fit(
 ) -> FitResult:
     """Train a fresh network on `data` as the recipe of `model` says; return it with its history.
 
+    InputError if the network cannot be trained, predicted with and saved, see network_checks.py.
+
     checkpoint: where a killed run of the same training left one, the training resumes from it.
     quiet: print no line per epoch.
     """
     validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)
     device = set_up_device(model.threads)
+    images = torch.from_numpy(data.images)
+    checks = NetworkChecks(
+        model.arch,
+        info.image_shape,
+        info.n_classes,
+        images,
+        device,
+        partial(build_network, model, info),
+    )
+    checks.check_fresh_network()
     network = build_network(model, info).to(device)
 
     history = train(
         network,
-        torch.from_numpy(data.images),
+        images,
         torch.from_numpy(data.labels),
         model,
         validation_mask=None if validation_mask is None else torch.from_numpy(validation_mask),
         checkpoint=checkpoint,
         quiet=quiet,
     )
+    checks.check_trained_network(network)
     return FitResult(network, history)

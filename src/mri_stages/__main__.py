@@ -26,7 +26,7 @@ SUBCOMMANDS = {
     "results": Subcommand("results", "print the scores of all models in two tables"),
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
-    "models": Subcommand("models", "bring params.yaml up to this version"),
+    "models": Subcommand("models", "list the models, add or remove some"),
     "parameters": Subcommand("parameters", "write the table of docs/parameters.md"),
 }
 

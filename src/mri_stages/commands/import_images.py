@@ -20,6 +20,7 @@ from mri_stages.ingest.image_table import list_table_images
 from mri_stages.ingest.import_options import ImportOptions, add_pixel_arguments, collect_options
 from mri_stages.ingest.raw_folder import SplitIntegers
 from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
+from mri_stages.orchestration.data_checks import list_import_warnings
 
 # Options that mean nothing without a table, or nothing with one.
 TABLE_OPTIONS = (
@@ -58,6 +59,8 @@ def main(argv: Sequence[str]) -> None:
         f"wrote {arguments.out}: {count_rows(indices)} images of {len(classes)} classes: "
         f"{', '.join(classes)}"
     )
+    for warning in list_import_warnings(arguments.out):
+        print(f"warning: {warning}")
 
 
 def list_image_set(source: Path, options: ImportOptions) -> ImageSet:

@@ -1,36 +1,100 @@
-"""Add the keys that params.yaml lacks: `mri-stages models upgrade-params`."""
+"""List the models of params.yaml, add and remove them, bring the file up to this version."""
 
+import asyncio
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from mri_stages import paths
-from mri_stages.config.loading import read_params
+from mri_stages.config.loading import check_params, read_params, read_text
+from mri_stages.config.model_edits import add_model, remove_models
 from mri_stages.config.upgrade import upgrade_text
 from mri_stages.console import OneLineParser
-from mri_stages.errors import InputError
 from mri_stages.storage.files import write_bytes
 
 
 def main(argv: Sequence[str]) -> None:
-    parser = OneLineParser(prog="mri-stages models", description=__doc__)
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    arguments = parse_arguments(argv)
+    match arguments.action:
+        case "add":
+            add(arguments)
+        case "remove":
+            asyncio.run(remove(arguments.name, arguments.use))
+        case "upgrade-params":
+            upgrade_params()
+        case _:
+            # It takes seconds to import PyTorch.
+            from mri_stages.commands.list_models import print_models
+
+            asyncio.run(print_models())
+
+
+def parse_arguments(argv: Sequence[str]) -> Namespace:
+    parser = OneLineParser(
+        prog="mri-stages models", description=__doc__, epilog="Without ACTION: list the models."
+    )
+    actions = parser.add_subparsers(metavar="ACTION", dest="action")
+
+    add_parser = actions.add_parser(
+        "add", help="add a model", description="Add a model to params.yaml."
+    )
+    add_parser.add_argument("name", metavar="NAME", help="of the new model")
+    add_parser.add_argument("arch", metavar="ARCH", help="a file src/mri_stages/models/ARCH.py")
+    add_parser.add_argument(
+        "settings", nargs="*", metavar="KEY=VALUE", help="lr, batch_size, or any key of train"
+    )
+    add_parser.add_argument(
+        "--cross-validate", action="store_true", help="put it under cross_validation.models too"
+    )
+
+    removal = "Remove models from params.yaml, with their results and what dvc.lock says of them."
+    remove_parser = actions.add_parser(
+        "remove", help="remove models and their results", description=removal
+    )
+    remove_parser.add_argument("name", nargs="+", metavar="NAME", help="of a model")
+    remove_parser.add_argument(
+        "--use", metavar="OTHER", help="the model that `export` and studies take instead"
+    )
+
     actions.add_parser(
         "upgrade-params",
         help="write the keys that params.yaml lacks, so that results stay as they are",
         description="Write the keys that params.yaml lacks. Results stay as they are.",
     )
-    parser.parse_args(argv)
-    upgrade_params()
+    return parser.parse_args(argv)
+
+
+def add(arguments: Namespace) -> None:
+    """Write params.yaml with another model."""
+    text = add_model(
+        read_text(), arguments.name, arguments.arch, arguments.settings, arguments.cross_validate
+    )
+    write_bytes(paths.PARAMS, text.encode())
+    print(f"wrote models.{arguments.name} to {paths.PARAMS}; 'mri-stages repro' trains it")
+
+
+async def remove(names: Sequence[str], substitute: str | None) -> None:
+    """Remove models with their results; InputError, and nothing is changed, where one is needed.
+
+    params.yaml is written last, so that a removal that was killed can be repeated.
+    """
+    # DVC starts with an import of seconds, which an error in the arguments does not need.
+    from mri_stages.orchestration.model_results import remove_results
+
+    distinct_names = list(dict.fromkeys(names))
+    text = remove_models(read_text(), distinct_names, substitute)
+    outs = await remove_results(distinct_names)
+    write_bytes(paths.PARAMS, text.encode())
+
+    print(f"removed {', '.join(distinct_names)} from {paths.PARAMS}, and {len(outs)} files:")
+    for out in outs:
+        print(f"  {out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out}")
+    print(f"left: {', '.join(check_params(text).models)}; 'mri-stages repro' renews the comparison")
 
 
 def upgrade_params() -> None:
     """Upgrade params.yaml in place, and check it; InputError if a key is still missing or wrong."""
-    try:
-        text = paths.PARAMS.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{paths.PARAMS}: no such file; run in the folder that holds it") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{paths.PARAMS}: not readable as YAML: {error}") from None
-
+    text = read_text()
     upgraded_text = upgrade_text(text)
     if upgraded_text != text:
         write_bytes(paths.PARAMS, upgraded_text.encode())

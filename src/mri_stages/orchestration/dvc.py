@@ -252,6 +252,12 @@ async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
     return await _ask_repo_patiently(lambda repo: _list_hits(repo, names), names[-1])
 
 
+async def remove_lock_entries(stages: Iterable[str]) -> None:
+    """Remove what dvc.lock, beside the dvc.yaml of each stage, says of these stages."""
+    names = list(stages)
+    await _ask_repo_patiently(lambda repo: _remove_lock_entries(repo, names), "dvc.lock")
+
+
 async def read_relative_remotes() -> dict[str, str]:
     """Return the remotes whose folder is written relative to the project, with absolute paths."""
     return await _ask_repo_patiently(_list_relative_remotes, "the remotes")
@@ -339,6 +345,27 @@ def _is_hit(repo: "Repo", name: str) -> bool:
         return False
     stage_of_run = repo.stage_cache._create_stage(run, wdir=stage.wdir)
     return bool(stage_of_run.outs_cached())
+
+
+def _remove_lock_entries(repo: "Repo", names: Sequence[str]) -> None:
+    from dvc.utils.serialize import dumps_yaml, loads_yaml
+
+    names_by_file: dict[Path, list[str]] = {}
+    with repo.lock:
+        for name in names:
+            stage = repo.stage.collect(name)[0]
+            lock_file = Path(stage.path).with_name("dvc.lock")
+            names_by_file.setdefault(lock_file, []).append(stage.name)
+
+        for lock_file, stage_names in names_by_file.items():
+            if not lock_file.exists():
+                continue
+            content = loads_yaml(lock_file.read_text(encoding="utf-8"), typ="rt")
+            locked_names = [name for name in stage_names if name in content["stages"]]
+            for name in locked_names:
+                del content["stages"][name]
+            if locked_names:
+                write_bytes(lock_file, dumps_yaml(content).encode())
 
 
 def _list_relative_remotes(repo: "Repo") -> dict[str, str]:

@@ -1,0 +1,116 @@
+"""The table of `mri-stages models`."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mri_stages import paths
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Params
+from mri_stages.errors import InputError
+from mri_stages.orchestration.data_checks import describe_refusals
+from mri_stages.orchestration.data_facts import DataFacts, predict_sample, read_data_facts
+from mri_stages.orchestration.image_sizes import (
+    build_for_shapes,
+    find_refusals,
+    find_smallest_side,
+)
+from mri_stages.orchestration.model_results import ResultState, find_result_states
+
+ROW_FORMAT = "{:32.32} {:24.24} {:>14} {:>14}  {}"  # a longer name is cut
+# Where the images are not known: those of most architectures' first layer.
+USUAL_CHANNELS = 3
+USUAL_CLASSES = 2
+
+
+class Architecture(NamedTuple):
+    """What an architecture needs, and how large it is at the shape of the images."""
+
+    smallest_image: str
+    n_parameters: str
+
+
+async def print_models() -> None:
+    """Print a row per model, and what the numbers of parameters are for."""
+    params = read_params()
+    facts_or_error = read_facts(params)
+    states, architectures = await asyncio.gather(
+        find_result_states(params.models),
+        asyncio.to_thread(measure_architectures, params, facts_or_error),
+    )
+    print_table(params, architectures, states)
+    print(f"\n{describe_images(params, facts_or_error)}")
+    if isinstance(facts_or_error, DataFacts):
+        shape = facts_or_error.image_shape
+        refusals = find_refusals(params.models, shape, len(facts_or_error.classes))
+        if refusals:
+            print(f"warning: {describe_refusals(refusals, params, facts_or_error)}")
+
+
+def read_facts(params: Params) -> DataFacts | InputError:
+    """Return the shape and the classes of the images, or why they are not known."""
+    folder = Path(params.data.raw)
+    if folder == paths.SAMPLE:
+        return predict_sample(params.sample)
+    try:
+        return read_data_facts(folder)
+    except InputError as error:
+        return error
+
+
+def describe_images(params: Params, facts: DataFacts | InputError) -> str:
+    """Return which images the numbers of parameters are for."""
+    if isinstance(facts, InputError):
+        return f"The images are not known, so no parameters are counted: {facts}"
+    shape = " x ".join(map(str, facts.image_shape))
+    return (
+        f"Parameters for the images in {params.data.raw}: {shape} (channels, height, width), "
+        f"{len(facts.classes)} classes."
+    )
+
+
+def measure_architectures(params: Params, facts: DataFacts | InputError) -> dict[str, Architecture]:
+    """Return the smallest square image and the number of parameters of each architecture."""
+    channels = USUAL_CHANNELS
+    n_classes = USUAL_CLASSES
+    if isinstance(facts, DataFacts):
+        channels = facts.image_shape[0]
+        n_classes = len(facts.classes)
+
+    architectures = {}
+    for arch in dict.fromkeys(model.arch for model in params.models.values()):
+        side = find_smallest_side(arch, channels, n_classes)
+        smallest_image = "unknown" if side is None else f"{side} x {side}"
+        architectures[arch] = Architecture(smallest_image, count_parameters(arch, facts))
+    return architectures
+
+
+def count_parameters(arch: str, facts: DataFacts | InputError) -> str:
+    """Return the number of parameters at the shape of the images; "-" where they do not fit."""
+    if isinstance(facts, InputError):
+        return "-"
+    try:
+        network = build_for_shapes(arch, facts.image_shape, len(facts.classes))
+    except Exception:  # A user's network raises errors of any kind; the warning says which.
+        return "-"
+    return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
+
+
+def print_table(
+    params: Params,
+    architectures: Mapping[str, Architecture],
+    states: Mapping[str, ResultState],
+) -> None:
+    print(ROW_FORMAT.format("model", "architecture", "smallest image", "parameters", "results"))
+    for name, model in params.models.items():
+        architecture = architectures[model.arch]
+        print(
+            ROW_FORMAT.format(
+                name,
+                model.arch,
+                architecture.smallest_image,
+                architecture.n_parameters,
+                states[name].value,
+            )
+        )

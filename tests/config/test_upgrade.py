@@ -9,7 +9,7 @@ from mri_stages.commands import models
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.config.upgrade import UPGRADE_VALUES, can_write_key, upgrade_text
-from mri_stages.errors import ArgumentError, InputError
+from mri_stages.errors import InputError
 from tests.helpers.params import REMOVED, default_params, load_params, write_params
 
 OLD_TEXT = """\
@@ -109,8 +109,3 @@ def test_upgrade_params_of_no_file_names_it(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"params\.yaml: no such file"):
         models.main(["upgrade-params"])
-
-
-def test_models_without_an_action_fails() -> None:
-    with pytest.raises(ArgumentError, match="ACTION"):
-        models.main([])

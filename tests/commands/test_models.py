@@ -1,0 +1,115 @@
+"""`mri-stages models`: the list, and what a removal changes in a small DVC project."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mri_stages.commands import models
+from mri_stages.config.loading import read_params
+from mri_stages.errors import InputError
+from mri_stages.orchestration.model_results import ResultState, find_result_states
+from tests.helpers.dvc_projects import DVC, shell_stage, start_command, write_project
+from tests.helpers.params import REMOVED, change_params, load_params
+from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import list_files
+
+# DVC's own code uses it.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+
+MAX_COLUMNS = 100
+
+
+@pytest.fixture
+def project(workspace: Path) -> Path:
+    """Return the workspace as a project in which two of its models were trained and evaluated."""
+    training: dict[str, Any] = shell_stage("cat data > ${key}.w", "${key}.w", "data")
+    evaluation: dict[str, Any] = shell_stage("cat ${key}.w > ${key}.m", "${key}.m", "${key}.w")
+    exported: dict[str, Any] = shell_stage("echo > exported", "exported", "${export.model}.w")
+    exported["meta"] = {"model": "${export.model}"}
+    for stage in (training, evaluation):
+        stage["meta"] = {"model": "${key}"}
+    Path("data").write_text("1")
+    change_params(workspace, {"models.conv_again": REMOVED, "models.conv_hot": REMOVED})
+    write_project(
+        train={"foreach": "${models}", "do": training},
+        evaluate={"foreach": "${models}", "do": evaluation},
+        export=exported,
+    )
+    process = start_command(*DVC, "repro", "--quiet")
+    output, _ = process.communicate()
+    assert process.returncode == 0, output
+    return workspace
+
+
+def read_locked_stages() -> set[str]:
+    locked: dict[str, Any] = yaml.safe_load(Path("dvc.lock").read_text())["stages"]
+    return set(locked)
+
+
+def test_remove_takes_the_results_of_the_model_and_nothing_else(project: Path) -> None:
+    names = {path.name for path in list_files(project)}
+    locked_stages = read_locked_stages()
+    models.main(["remove", "small", "small", "--use", "conv"])
+
+    gone = names - {path.name for path in list_files(project)}
+    assert {name for name in gone if name.startswith("small")} == {"small.w", "small.m"}
+    assert {"conv.w", "conv.m", "exported", "data", "dvc.yaml"}.isdisjoint(gone)
+    assert locked_stages - read_locked_stages() == {"train@small", "evaluate@small"}
+    assert list(read_params().models) == ["conv"]
+    assert asyncio.run(find_result_states(["conv"])) == {"conv": ResultState.UP_TO_DATE}
+
+
+def test_remove_again_after_a_kill_half_way(project: Path) -> None:
+    Path("conv.w").unlink()  # The outs go before the locks, and params.yaml comes last.
+    models.main(["remove", "conv", "--use", "small"])
+    assert not Path("conv.m").exists()
+    assert read_locked_stages() == {"train@small", "evaluate@small", "export"}
+    assert list(load_params(project)["models"]) == ["small"]
+
+
+def test_remove_of_a_model_that_is_named_changes_nothing(workspace: Path) -> None:
+    files = {path: path.read_bytes() for path in list_files(workspace)}
+    with pytest.raises(InputError, match=r"export\.model"):
+        models.main(["remove", "small"])
+    assert {path: path.read_bytes() for path in list_files(workspace)} == files
+
+
+def test_add_writes_the_model(workspace: Path) -> None:
+    models.main(["add", "mine", "resnet", "lr=1e-3", "batch_size=4", "epochs=3"])
+    assert read_params().models["mine"].arch == "resnet"
+    assert load_params(workspace)["models"]["mine"]["lr"] == 0.001
+    assert "mine" not in read_params().cross_validation.models
+
+
+def test_add_to_the_cross_validation(workspace: Path) -> None:
+    models.main(["add", "mine", "resnet", "lr=1e-3", "batch_size=4", "--cross-validate"])
+    assert read_params().cross_validation.models["mine"] == "resnet"
+
+
+def test_add_of_a_wrong_value_changes_nothing(workspace: Path) -> None:
+    text = Path("params.yaml").read_bytes()
+    with pytest.raises(InputError, match="batch_size is 0"):
+        models.main(["add", "mine", "resnet", "lr=0.1", "batch_size=0"])
+    assert Path("params.yaml").read_bytes() == text
+
+
+def test_models_lists_all_in_a_table(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_raw(workspace / "data/raw", shape=(1, 9, 8))
+    write_project(load=shell_stage("echo > x", "x"))
+    name = "a" * 99
+    arch = {"arch": "small_cnn", "lr": 0.1, "batch_size": 2}
+    change_params(workspace, {f"models.{name}": arch, "models.second": arch})
+    models.main([])
+
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines if line}
+    # 3 x 3 convolutions to 32 and 64 channels, then linear layers: 64 x 2 x 2 to 128 to 3.
+    n_parameters = (9 * 32 + 32) + (9 * 32 * 64 + 64) + (256 * 128 + 128) + (128 * 3 + 3)
+    assert rows["second"][1:] == ["small_cnn", "8", "x", "8", f"{n_parameters:,}", "none"]
+    assert rows["conv"][1:] == ["conv_nn2", "36", "x", "36", "-", "none"]
+    table = lines[: lines.index("")]
+    assert len(table) == 1 + len(read_params().models)
+    assert max(len(line) for line in table) <= MAX_COLUMNS

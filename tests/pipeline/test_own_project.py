@@ -3,7 +3,6 @@
 import re
 
 import pytest
-import yaml
 
 from tests.helpers.clones import Clone, new_clone
 from tests.helpers.project import REPO
@@ -21,7 +20,7 @@ def make_network(image_shape, n_classes):
 """
 README_LEARNING_RATE = r"sed -i.bak '/^  conv_nn2:/,/lr:/s/lr: 0.01/lr: 0.001/' params.yaml"
 README_RAW_FOLDER = "sed -i.bak 's#raw: data/sample#raw: data/raw#' params.yaml"
-README_MODEL = re.compile(r"^## Add a model\n.*?```yaml\n(.*?)```", re.DOTALL | re.MULTILINE)
+README_MODEL = re.compile(r"^\$ (mri-stages models add .*)$", re.MULTILINE)
 # The tests that could look at params.yaml, the architectures, or the results. Those of the other
 # packages have inputs of their own and take minutes: they are collected, but not run.
 TESTS = (
@@ -39,13 +38,12 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     write_raw(clone.folder / "data/raw")
 
     readme = (REPO / "README.md").read_text(encoding="utf-8")
-    (model,) = README_MODEL.findall(readme)
-    for name, values in yaml.safe_load(model).items():
-        clone.change_params({f"models.{name}": values})
+    (command,) = README_MODEL.findall(readme)
+    clone.shell(command)
 
     (clone.folder / "src/mri_stages/models/my_net.py").write_text(ARCHITECTURE)
-    clone.change_params({"models.mine": {"arch": "my_net", "lr": 0.1, "batch_size": 5}})
-    clone.change_params({"cross_validation.models.mine": "my_net"})
+    clone.shell("mri-stages models add mine my_net lr=0.1 batch_size=5 --cross-validate")
+    clone.shell("mri-stages models remove conv_nn3 conv_nn4")
     clone.commit("our project")
     return clone
 

@@ -361,9 +361,10 @@ def _remove_lock_entries(repo: "Repo", names: Sequence[str]) -> None:
             if not lock_file.exists():
                 continue
             content = loads_yaml(lock_file.read_text(encoding="utf-8"), typ="rt")
-            locked_names = [name for name in stage_names if name in content["stages"]]
+            locked_stages = content.get("stages", {})
+            locked_names = [name for name in stage_names if name in locked_stages]
             for name in locked_names:
-                del content["stages"][name]
+                del locked_stages[name]
             if locked_names:
                 write_bytes(lock_file, dumps_yaml(content).encode())
 

@@ -12,12 +12,13 @@ from mri_stages.baselines.majority import predict_majority
 from mri_stages.baselines.nearest_neighbours import sample_rows
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import BASELINES
 from mri_stages.evaluation.metrics import (
     compute_metrics,
     compute_new_subject_metrics,
     find_negative_label,
 )
-from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.preprocessing.folds import assign_folds_of_rows
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
@@ -36,17 +37,19 @@ Folds = NDArray[np.int64]  # (N,)
 
 def main() -> None:
     params = read_params()
-    classes = read_info().classes
+    info = read_info()
+    classes = info.classes
     negative_label = find_negative_label(params.evaluation.negative_class, classes)
-    rows = load_all_rows(read_info())
+    rows = load_all_rows(info)
     table = read_neighbours(paths.NEIGHBOURS, len(rows.labels))
     options = params.cross_validation
-    folds = assign_folds(rows.labels, rows.subjects, options.folds, options.seed)
+    folds = assign_folds_of_rows(rows, info.image_shape, options.folds, options.seed)
 
     score_given_split(predict_given_split(rows, table, len(classes)), classes, negative_label)
-    score_new_subjects(
-        predict_new_subjects(rows, table, folds, len(classes)), classes, negative_label
-    )
+    new_subjects = predict_nothing(rows, len(classes))
+    if folds is not None:
+        new_subjects = predict_new_subjects(rows, table, folds, len(classes))
+    score_new_subjects(new_subjects, classes, negative_label)
 
 
 def predict_given_split(
@@ -76,6 +79,14 @@ def predict_new_subjects(
         "nearest_neighbour": build_predictions(rows, table.compared, nearest, folds),
         "linear": predict_linear_baseline(rows, folds, n_classes),
     }
+
+
+def predict_nothing(rows: AllRows, n_classes: int) -> dict[str, Predictions]:
+    """Return predictions of no row, by baseline, where no folds are possible."""
+    no_rows = np.arange(0)
+    folds = np.zeros(len(rows.labels), np.int64)
+    nothing = build_predictions(rows, no_rows, np.empty((0, n_classes)), folds)
+    return dict.fromkeys(BASELINES, nothing)
 
 
 def predict_nearest(

@@ -13,7 +13,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CrossValidation, Model
 from mri_stages.console import parse_model_argument
-from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.preprocessing.folds import assign_folds_of_rows
 from mri_stages.storage.arrays import read_array, write_array
 from mri_stages.storage.dataset import (
     SPLITS,
@@ -38,7 +38,11 @@ def main() -> None:
     rows = load_all_rows(info)
     n_folds = params.cross_validation.folds
     seed = params.cross_validation.seed
-    folds = assign_folds(rows.labels, rows.subjects, n_folds, seed)
+    folds = assign_folds_of_rows(rows, info.image_shape, n_folds, seed)
+    if folds is None:
+        write_predictions(paths.folds(name), predict_nothing(len(info.classes)), info.classes)
+        remove_checkpoints(name)
+        return
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
@@ -57,6 +61,12 @@ def main() -> None:
     predictions = Predictions(row_indices, rows.subjects, rows.labels, probabilities, folds)
     write_predictions(paths.folds(name), predictions, info.classes)
     remove_checkpoints(name)
+
+
+def predict_nothing(n_classes: int) -> Predictions:
+    """Return predictions of no row, where no folds are possible."""
+    no_rows = np.arange(0)
+    return Predictions(no_rows, None, no_rows, np.empty((0, n_classes), np.float32), no_rows)
 
 
 def compute_key(model: Model, cross_validation: CrossValidation) -> str:

@@ -1,14 +1,16 @@
 """Find the nearest neighbour of each row: data/neighbours.npz. This takes minutes of distances."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mri_stages import paths
 from mri_stages.baselines.nearest_neighbours import find_nearest_neighbours, sample_rows
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.arrays import select_rows
-from mri_stages.storage.dataset import load_all_rows, read_info
+from mri_stages.config.schema import CrossValidation
+from mri_stages.preprocessing.folds import assign_folds_of_rows
+from mri_stages.storage.arrays import Shape, select_rows
+from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
     RANDOM_FOLDS,
@@ -22,12 +24,12 @@ from mri_stages.storage.neighbours import (
 
 def main() -> None:
     options = read_params().cross_validation
-    rows = load_all_rows(read_info())
+    info = read_info()
+    rows = load_all_rows(info)
     n_rows = len(rows.labels)
     groupings = {
         GIVEN_SPLIT: rows.test_mask.astype(np.int64),
-        RANDOM_FOLDS: assign_folds(rows.labels, None, options.folds, options.seed),
-        SUBJECT_FOLDS: assign_folds(rows.labels, rows.subjects, options.folds, options.seed),
+        **list_fold_groupings(rows, info.image_shape, options),
         SINGLE_ROWS: np.arange(n_rows),
     }
 
@@ -47,6 +49,20 @@ def main() -> None:
         for name, part in neighbours.items()
     }
     write_neighbours(paths.NEIGHBOURS, NeighbourTable(compared, by_grouping))
+
+
+def list_fold_groupings(
+    rows: AllRows, image_shape: Shape, options: CrossValidation
+) -> dict[str, NDArray[np.int64]]:
+    """Return the folds (N,) by row and by subject, without those that are not possible."""
+    rows_without_ids = rows._replace(subjects=None)
+    random_folds = assign_folds_of_rows(rows_without_ids, image_shape, options.folds, options.seed)
+    subject_folds = random_folds
+    if rows.subjects is not None:
+        subject_folds = assign_folds_of_rows(rows, image_shape, options.folds, options.seed)
+
+    groupings = {RANDOM_FOLDS: random_folds, SUBJECT_FOLDS: subject_folds}
+    return {name: folds for name, folds in groupings.items() if folds is not None}
 
 
 if __name__ == "__main__":

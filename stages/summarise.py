@@ -8,7 +8,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_new_subject_metrics, find_negative_label
 from mri_stages.storage.dataset import read_info
-from mri_stages.storage.predictions import read_predictions
+from mri_stages.storage.predictions import has_predictions, read_predictions
 from mri_stages.storage.records import write_metrics
 
 
@@ -18,6 +18,10 @@ def main() -> None:
     name = parse_model_argument("summarise", params.cross_validation.models)
     negative_label = find_negative_label(params.evaluation.negative_class, classes)
 
+    if not has_predictions(paths.folds(name)):
+        write_metrics(paths.new_subject_metrics(name), None)
+        print(f"note: {name} has no score on new subjects, since no folds are possible")
+        return
     predictions = read_predictions(paths.folds(name), classes)
     has_diverged = bool(np.isnan(predictions.probabilities).any())
     metrics = compute_new_subject_metrics(predictions, classes, negative_label).model_copy(

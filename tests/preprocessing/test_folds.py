@@ -5,7 +5,14 @@ import pytest
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mri_stages.errors import InputError
-from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.preprocessing.folds import (
+    CONFIG_KEY,
+    NoFoldsError,
+    assign_folds,
+    assign_folds_of_rows,
+    check_folds,
+)
+from mri_stages.storage.dataset import AllRows
 
 # 30 subjects of 4 rows: 20 of class 0, 9 of class 1, a single one of class 2.
 SUBJECTS = np.repeat(np.arange(30), 4)
@@ -74,12 +81,70 @@ def test_folds_without_rows_are_an_error() -> None:
         assign_folds(y, subjects, 4, seed=0)
 
 
-def test_folds_that_train_on_one_class_are_an_error() -> None:
-    with pytest.raises(InputError, match=r"cross_validation\.folds.*one class"):
-        assign_folds(np.array([0, 0, 0, 0, 1]), np.arange(5), 2, seed=0)
+@pytest.mark.parametrize(("n_folds", "advice"), [(2, "more folds"), (3, "fewer folds")])
+def test_folds_that_train_on_one_class_are_an_error(n_folds: int, advice: str) -> None:
+    labels = np.array([0, 0, 1, 1])
+    folds = np.array([0, 0, n_folds - 1, n_folds - 1])
+    with pytest.raises(InputError, match=rf"cross_validation\.folds.*one class.*{advice}"):
+        check_folds(labels, folds, n_folds, CONFIG_KEY)
 
 
-def test_folds_without_a_class_in_two_name_their_source() -> None:
-    y = np.repeat([0, 1, 2, 3], 3)  # each class is one subject
-    with pytest.raises(InputError, match="a study"):
-        assign_folds(y, y, 2, 0, "a study")
+# One subject; each class is of one subject; without subject 1, one class is left.
+@pytest.mark.parametrize(
+    ("labels", "subjects", "reason"),
+    [
+        ([0, 0, 1, 1], [5, 5, 5, 5], "all rows are of one subject"),
+        ([0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2], "no class has rows of two subjects"),
+        ([0, 0, 0, 0, 1], [0, 1, 2, 3, 4], "without one subject"),
+        ([0, 0, 1, 1, 0], [0, 1, 1, 1, 2], "without one subject"),
+        ([0, 0, 0, 0, 1], None, "without one image"),
+    ],
+)
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_folds_of_no_number_say_why(
+    labels: list[int], subjects: list[int] | None, reason: str, n_folds: int
+) -> None:
+    ids = None if subjects is None else np.array(subjects)
+    with pytest.raises(NoFoldsError, match=rf"a study: .*{reason}"):
+        assign_folds(np.array(labels), ids, n_folds, 0, "a study")
+
+
+def test_folds_of_few_subjects_are_possible() -> None:
+    """A fold per subject works wherever no NoFoldsError is raised."""
+    labels = np.array([0, 1, 1, 0, 2])
+    subjects = np.array([0, 0, 1, 1, 2])
+    assert sorted(assign_folds(labels, subjects, 2, seed=0)) != [0, 0, 0, 0, 0]
+
+
+def make_rows(copied_from: list[int]) -> AllRows:
+    """Return a row for each index of a random image; the first 8 are train."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 6), np.uint8)
+    pixels = images[copied_from]
+    return AllRows([pixels[:8], pixels[8:]], np.arange(len(pixels)) % 2, None)
+
+
+SHAPE = (1, 2, 3)
+
+
+def test_folds_by_row_keep_copies_together() -> None:
+    rows = make_rows([*range(12), *range(8)])
+    folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
+    assert folds is not None
+    np.testing.assert_array_equal(folds[12:], folds[:8])
+
+
+def test_folds_by_row_without_copies_do_not_compare_rows() -> None:
+    rows = make_rows([*range(20)])
+    folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
+    np.testing.assert_array_equal(folds, assign_folds(rows.labels, None, 3, seed=0))
+
+
+def test_folds_by_subject_do_not_compare_rows() -> None:
+    rows = make_rows([0] * 20)._replace(subjects=np.arange(20))
+    folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
+    np.testing.assert_array_equal(folds, assign_folds(rows.labels, rows.subjects, 3, seed=0))
+
+
+def test_folds_of_copies_of_one_image_are_impossible(capsys: pytest.CaptureFixture[str]) -> None:
+    assert assign_folds_of_rows(make_rows([0] * 20), SHAPE, 3, seed=0) is None
+    assert "all rows are of one image" in capsys.readouterr().out

@@ -135,6 +135,17 @@ def test_baselines_without_ids_count_rows(workspace: Path) -> None:
     assert read(paths.new_subject_metrics("nearest_neighbour"))["by"] == "row"
 
 
+def test_baselines_without_folds_score_the_given_split(workspace: Path) -> None:
+    for split, n_rows in (("train", N_TRAIN), ("test", 60 - N_TRAIN)):
+        np.save(workspace / f"data/flat/subjects_{split}.npy", np.zeros(n_rows, np.int64))
+    neighbours.main()
+    baselines.main()
+    assert read(paths.metrics("nearest_neighbour"))["accuracy"] == 1.0
+    for name in BASELINES:
+        assert read(paths.new_subject_metrics(name)) == {}
+        assert len(paths.folds(name).read_text().splitlines()) == 1  # the header
+
+
 def test_nearest_neighbour_of_many_rows_scores_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest_neighbours, "MAX_PRODUCTS", 40**2 * 520)
     neighbours.main()

@@ -170,6 +170,16 @@ def test_cross_validate_names_too_many_folds(flat: Path, stage_error: Callable[.
     assert "cross_validation.folds" in stage_error("cross_validate", "small")
 
 
+def test_cross_validate_without_folds_writes_a_header(flat: Path) -> None:
+    for split, n_rows in (("train", N_TRAIN), ("test", 90 - N_TRAIN)):
+        np.save(flat / f"data/flat/subjects_{split}.npy", np.zeros(n_rows, np.int64))
+    call_stage(flat, "cross_validate", "small")
+    call_stage(flat, "summarise", "small")
+    header = (flat / paths.folds("small")).read_text()
+    assert header == "row,subject,actual,p_Ill,p_Sane,fold\n"
+    assert (flat / paths.new_subject_metrics("small")).read_text() == "{}\n"
+
+
 @pytest.mark.parametrize(
     ("negative_class", "named"), [("Unsure", "negative_class"), (None, "data/folds/small.csv")]
 )
@@ -178,5 +188,5 @@ def test_summarise_names_what_is_wrong(
 ) -> None:
     change_params(flat, {"evaluation.negative_class": negative_class})
     (flat / "data/folds").mkdir()
-    (flat / "data/folds/small.csv").write_text("row,subject,actual,p_Ill,p_Sane,fold\n")
+    (flat / "data/folds/small.csv").write_text("row,subject,actual,p_Ill,fold\n0,0,Ill,1,0\n")
     assert named in stage_error("summarise", "small")

@@ -6,6 +6,7 @@ import pytest
 from mri_stages.errors import InputError
 from mri_stages.storage.neighbours import (
     GROUPINGS,
+    RANDOM_FOLDS,
     Neighbours,
     NeighbourTable,
     read_neighbours,
@@ -31,6 +32,14 @@ def test_neighbours_are_read_as_written(tmp_path: Path) -> None:
             table.by_grouping[name], make_table().by_grouping[name], strict=True
         ):
             np.testing.assert_array_equal(actual, expected)
+
+
+def test_neighbours_may_lack_folds(tmp_path: Path) -> None:
+    path = tmp_path / "neighbours.npz"
+    by_grouping = make_table().by_grouping
+    del by_grouping[RANDOM_FOLDS]
+    write_neighbours(path, make_table()._replace(by_grouping=by_grouping))
+    assert RANDOM_FOLDS not in read_neighbours(path, n_rows=5).by_grouping
 
 
 def test_neighbours_of_other_rows_are_an_error(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def main(argv: Sequence[str]) -> None:
         print("\nNothing is known of new subjects: no folds are possible")
     missing_models = list_missing_models(params.models, given_metrics)
     print_table("Given split: test rows", given_metrics, missing_models)
+    if leakage.warning:
+        print(f"\n{textwrap.fill(f'warning: {leakage.warning}', LINE_WIDTH)}")
     print(f"\n{textwrap.fill(leakage.sentence, LINE_WIDTH)}")
     if has_old_results():
         print("warning: some of these results are old; mri-stages repro renews them")

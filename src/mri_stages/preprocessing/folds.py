@@ -7,44 +7,137 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mri_stages.errors import InputError
+from mri_stages.storage.arrays import Shape
+from mri_stages.storage.copies import Copies, find_copies
+from mri_stages.storage.dataset import AllRows
+
+Integers = NDArray[np.int64]  # (N,)
+
+CONFIG_KEY = "params.yaml: cross_validation.folds"
+
+
+class NoFoldsError(InputError):
+    """No number of folds is possible with these rows."""
+
+
+def assign_folds_of_rows(
+    rows: AllRows, image_shape: Shape, n_folds: int, seed: int
+) -> Integers | None:
+    """Return the fold (N,) of each row; None, with a note that says why, if none are possible.
+
+    Without subject ids, rows of the same bytes are in one fold.
+    """
+    copies = None
+    if rows.subjects is None:
+        copies = find_copies(rows.parts, image_shape)
+        n_copies = int(copies.copy_mask.sum())
+        if n_copies:
+            print(f"note: {n_copies:,} rows are exact copies of another row: they share its fold")
+    try:
+        return assign_folds(rows.labels, rows.subjects, n_folds, seed, copies=copies)
+    except NoFoldsError as error:
+        print(f"note: {error}")
+        return None
 
 
 def assign_folds(
-    labels: NDArray[np.int64],
-    subjects: NDArray[np.int64] | None,
+    labels: Integers,
+    subjects: Integers | None,
     n_folds: int,
     seed: int,
-    source: str = "params.yaml: cross_validation.folds",
-) -> NDArray[np.int64]:
+    source: str = CONFIG_KEY,
+    copies: Copies | None = None,
+) -> Integers:
     """Return the fold (N,) in which each row is test, from labels (N,) and subject ids (N,).
 
-    With ids, all rows of a subject are in one fold. Raise InputError, which starts with `source`,
-    if rows or subjects fill fewer folds, or one class is all that is left to train on or to score.
+    With ids, all rows of a subject are in one fold; without, all rows of the same bytes, if
+    `copies` are known. Raise NoFoldsError if no number of folds is possible. Raise InputError,
+    which starts with `source`, if rows or subjects fill fewer folds, or one class is all that is
+    left to train on or to score.
     """
-    check_fold_count(labels, subjects, n_folds, source)
+    first_rows = np.arange(len(labels)) if copies is None else copies.first_rows
     if subjects is None:
-        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        check_folds_are_possible(labels, first_rows, source, "image")
+        check_fold_count(labels[np.unique(first_rows)], None, n_folds, source)
+        folds = split_images(labels, first_rows, n_folds, seed)
     else:
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-
-    folds = np.empty(len(labels), np.int64)
-    # scikit-learn warns of classes with fewer rows than folds, which are allowed here.
-    with warnings.catch_warnings(action="ignore", category=UserWarning):
-        for fold, (train, test) in enumerate(splitter.split(labels, labels, subjects)):
-            if not len(test) or len(np.unique(labels[train])) < 2:
-                raise InputError(
-                    f"{source}: {n_folds} folds, but one fold has no rows, or leaves only one "
-                    "class to train on; use fewer folds"
-                )
-            folds[test] = fold
-
-    if not has_class_in_two_folds(labels, folds):
-        raise InputError(f"{source}: no class has rows in two folds, use more subjects")
+        check_folds_are_possible(labels, subjects, source, "subject")
+        check_fold_count(labels, subjects, n_folds, source)
+        folds = split_subjects(labels, subjects, n_folds, seed)
+    check_folds(labels, folds, n_folds, source)
     return folds
 
 
+def split_subjects(labels: Integers, subjects: Integers, n_folds: int, seed: int) -> Integers:
+    """Return the fold (N,) of each row, stratified, with all rows of a subject in one fold."""
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    folds = np.empty(len(labels), np.int64)
+    with ignore_rare_classes():
+        for fold, (_, test) in enumerate(splitter.split(labels, labels, subjects)):
+            folds[test] = fold
+    return folds
+
+
+def split_images(labels: Integers, first_rows: Integers, n_folds: int, seed: int) -> Integers:
+    """Return the fold (N,) of each row, stratified; copies (N,) have the fold of their first row.
+
+    StratifiedGroupKFold would take a minute for 24,000 images.
+    """
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+    images = np.unique(first_rows)
+    folds = np.empty(len(labels), np.int64)
+    with ignore_rare_classes():
+        for fold, (_, test) in enumerate(splitter.split(images, labels[images])):
+            folds[images[test]] = fold
+    return folds[first_rows]
+
+
+def ignore_rare_classes() -> warnings.catch_warnings:
+    """Ignore that scikit-learn warns of classes with fewer rows than folds, which are allowed."""
+    return warnings.catch_warnings(action="ignore", category=UserWarning)
+
+
+def check_folds(labels: Integers, folds: Integers, n_folds: int, source: str) -> None:
+    """Raise InputError if a fold (N,) is empty, or one class is all that is left to train on."""
+    for fold in range(n_folds):
+        test_mask = folds == fold
+        if not test_mask.any() or len(np.unique(labels[~test_mask])) < 2:
+            change = "fewer folds" if n_folds > 2 else "more folds"
+            raise InputError(
+                f"{source}: {n_folds} folds, but one fold has no rows, or leaves only one "
+                f"class to train on; use {change} or another seed"
+            )
+    if not has_class_in_two_folds(labels, folds):
+        raise InputError(f"{source}: no class has rows in two folds, use another seed")
+
+
+def check_folds_are_possible(labels: Integers, groups: Integers, source: str, unit: str) -> None:
+    """Raise NoFoldsError, which says why, if no number of folds is possible.
+
+    groups: (N,) rows that stay together, called a `unit`. If folds of a single group each are
+    impossible, then so are folds of several groups, which leave less to train on.
+    """
+    prefix = f"{source}: no folds are possible, so nothing is known of new {unit}s"
+    if len(np.unique(groups)) == 1:
+        raise NoFoldsError(f"{prefix}: all rows are of one {unit}")
+
+    # A pair is a class and a group that has rows of it.
+    pair_labels, pair_groups = np.unique(np.stack([labels, groups]), axis=1)
+    classes, group_counts = np.unique(pair_labels, return_counts=True)
+    if group_counts.max() < 2:
+        raise NoFoldsError(f"{prefix}: no class has rows of two {unit}s")
+
+    # Without a group, the classes are missing that no other group has.
+    lonely_mask = np.isin(pair_labels, classes[group_counts == 1])
+    _, lost_counts = np.unique(pair_groups[lonely_mask], return_counts=True)
+    if len(classes) - lost_counts.max(initial=0) < 2:
+        raise NoFoldsError(
+            f"{prefix}: without one {unit}, fewer than two classes are left to train on"
+        )
+
+
 def check_fold_count(
-    labels: NDArray[np.int64], subjects: NDArray[np.int64] | None, n_folds: int, source: str
+    labels: Integers, subjects: Integers | None, n_folds: int, source: str
 ) -> None:
     """Raise InputError if there are more folds than rows of the largest class, or than subjects."""
     largest_class = int(np.bincount(labels).max())
@@ -58,5 +151,5 @@ def check_fold_count(
         )
 
 
-def has_class_in_two_folds(labels: NDArray[np.int64], folds: NDArray[np.int64]) -> bool:
+def has_class_in_two_folds(labels: Integers, folds: Integers) -> bool:
     return any(len(np.unique(folds[labels == label])) > 1 for label in np.unique(labels))

@@ -17,6 +17,7 @@ RANDOM_FOLDS = "random_folds"  # folds of rows, whatever their subject
 SUBJECT_FOLDS = "subject_folds"  # the folds of cross-validation
 SINGLE_ROWS = "single_rows"  # each row is a group
 GROUPINGS = (GIVEN_SPLIT, RANDOM_FOLDS, SUBJECT_FOLDS, SINGLE_ROWS)
+FOLD_GROUPINGS = (RANDOM_FOLDS, SUBJECT_FOLDS)  # a table lacks them where no folds are possible
 
 Indices = NDArray[np.int64]
 
@@ -58,6 +59,8 @@ def read_neighbours(path: Path, n_rows: int) -> NeighbourTable:
         with explain_read_errors(path), np.load(path, allow_pickle=False) as arrays:
             compared = arrays["compared"]
             for grouping in GROUPINGS:
+                if grouping in FOLD_GROUPINGS and f"{grouping}_nearest" not in arrays:
+                    continue
                 nearest = arrays[f"{grouping}_nearest"]
                 closeness = arrays[f"{grouping}_closeness"]
                 by_grouping[grouping] = Neighbours(nearest, closeness)

@@ -78,6 +78,11 @@ def write_predictions(path: Path, predictions: Predictions, classes: Sequence[st
     write_csv(path, [*columns], zip(*columns.values(), strict=True))
 
 
+def has_predictions(path: Path) -> bool:
+    """Return whether the file has rows; it has none where no folds are possible."""
+    return bool(read_csv(path, dict[str, str | None], least=0))
+
+
 def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
     """Return what `write_predictions` wrote; InputError if it is of other classes."""
     rows = read_csv(path, dict[str, str | None])

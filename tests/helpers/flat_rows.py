@@ -23,6 +23,8 @@ def write_flat_rows(folder: Path) -> None:
         np.save(flat / f"subjects_{split}.npy", SUBJECTS[part])
     info = {"image_shape": [3, 5, 4], "classes": CLASSES, "counts": {}}
     (flat / "info.json").write_text(json.dumps(info))
+    (folder / "data/details").mkdir()
+    (folder / "data/details/files.csv").write_text("row,split,class,subject,file\n")
 
 
 def remove_subject_ids(folder: Path) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.import_options import FILE_NAME as IMPORT_OPTIONS_FILE
+from mri_stages.ingest.import_options import read_import_options
 from mri_stages.ingest.raw_folder import Raw
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.details import FILE_COLUMNS, SUBJECT_COLUMNS
@@ -23,7 +24,6 @@ from mri_stages.storage.files import write_csv, write_json
 
 WHOLE_NUMBER = r"0|-?[1-9]\d{0,18}"
 
-IMPORT_OPTIONS_FILE = "import.json"
 FILE_TABLE_FILE = "files.csv"
 SUBJECT_TABLE_FILE = "subjects.csv"
 
@@ -54,7 +54,7 @@ def read_details(folder: Path, raw: Raw) -> Details:
 
     order = {split: place for place, split in enumerate(SPLITS)}
     files.rows.sort(key=lambda row: (order[row["split"]], int(row["row"])))
-    return Details(read_import_options(folder / IMPORT_OPTIONS_FILE), files, subjects)
+    return Details(read_options_if_any(folder), files, subjects)
 
 
 def write_details(folder: Path, details: Details) -> None:
@@ -69,14 +69,11 @@ def write_table(path: Path, table: Table) -> None:
     write_csv(path, table.columns, [list(row.values()) for row in table.rows])
 
 
-def read_import_options(path: Path) -> dict[str, Any]:
-    """Return the JSON object at `path`; an empty one if there is no such file."""
-    if not os.path.lexists(path):
+def read_options_if_any(folder: Path) -> dict[str, Any]:
+    """Return the options in import.json; none where the folder was made without the import."""
+    if not os.path.lexists(folder / IMPORT_OPTIONS_FILE):
         return {}
-    try:
-        return TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
-    except ValueError:
-        raise InputError(f"{path}: expected a JSON object, as 'mri-stages import' writes") from None
+    return read_import_options(folder).model_dump(mode="json")
 
 
 def read_table(path: Path, expected_columns: Sequence[str]) -> Table:
@@ -189,4 +186,4 @@ def check_subject_table(folder: Path, subjects: Table, raw: Raw) -> None:
 def check_same_ids(path: Path, ids: Sequence[int], fault: str) -> None:
     """Raise InputError that says what is wrong with these ids, if there are any."""
     if ids:
-        raise InputError(f"{path}: {len(ids)} subjects {fault}, such as {ids[0]}")
+        raise InputError(f"{path}: subjects {fault}: {len(ids)}, such as {ids[0]}")

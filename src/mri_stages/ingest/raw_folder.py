@@ -114,8 +114,15 @@ def read_subjects(folder: Path, images: dict[str, torch.Tensor]) -> SplitInteger
     """Return the subject ids by split, or nothing if no split has any."""
     paths = {split: folder / f"{split}_subjects.pt" for split in SPLITS}
     # A broken link is meant to be something, so it counts as a file and is an error.
-    if not any(os.path.lexists(path) for path in paths.values()):
+    existing_paths = [path for path in paths.values() if os.path.lexists(path)]
+    if not existing_paths:
         return {}
+    for path in paths.values():
+        if path not in existing_paths:
+            raise InputError(
+                f"{path}: no such file, but {existing_paths[0].name} is there; expected subject "
+                "ids of both splits, or of neither"
+            )
     return {
         split: to_row_integers(path, read_tensor(path), len(images[split]))
         for split, path in paths.items()

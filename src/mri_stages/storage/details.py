@@ -1,26 +1,20 @@
 """Read data/details: what no training reads of a raw folder.
 
 It says where the rows come from, and what else is known of the subjects. The stage `load` always
-writes its three files; they are empty where the raw folder has none.
+writes its three files, which are empty where the raw folder has none. ingest/import_options.py
+reads the options of the import.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from mri_stages import paths
-from mri_stages.storage.files import read_csv, read_json
+from mri_stages.storage.files import read_csv
 
 FILE_COLUMNS = ("row", "split", "class", "subject", "file")  # further ones are of a user's table
 SUBJECT_COLUMNS = ("subject",)  # likewise
 
 TableRow = Mapping[str, str | None]  # by column; None is an empty field
 FileNames = Mapping[tuple[str, int], str]  # by split and row within it
-
-
-def read_import_options() -> dict[str, Any]:
-    """Return the options of the import; none of a raw folder that was made by hand."""
-    options: dict[str, Any] = read_json(paths.IMPORT_OPTIONS, dict)
-    return options
 
 
 def read_file_table() -> list[dict[str, str | None]]:

@@ -39,7 +39,8 @@ def write_description(folder: Path, name: str, params: Params, info: Info) -> No
     write_json(folder / DESCRIPTION_FILE, description)
 
     leakage = read_leakage()
-    write_bytes(folder / CARD_FILE, render_card(description, leakage.sentence))
+    card = render_card(description, leakage.sentence, leakage.warning or "")
+    write_bytes(folder / CARD_FILE, card)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,14 @@ import numpy as np
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
+from mri_stages.evaluation.copies import find_equal_rows, list_notes, list_warnings
+from mri_stages.ingest.details import read_details, write_details
 from mri_stages.ingest.flatten import write_smallest_format
 from mri_stages.ingest.raw_folder import Raw, read_raw
-from mri_stages.storage.arrays import write_array
+from mri_stages.storage.arrays import Shape, write_array
+from mri_stages.storage.copies import find_copies
+from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
+from mri_stages.storage.details import read_file_names
 from mri_stages.storage.files import write_atomically, write_json
 
 
@@ -18,6 +23,7 @@ def main() -> None:
     raw = read_raw(source)
     for note in raw.notes:
         print(note)
+    details = read_details(source, raw)
     counts = count_classes(raw)
     print_missing_classes(raw.classes, counts["train"])
 
@@ -35,6 +41,9 @@ def main() -> None:
             "stored": storage_format._asdict(),
         }
         write_json(folder / paths.INFO.name, info)
+    with write_atomically(paths.DETAILS) as folder:
+        write_details(folder, details)
+    print_copies(load_all_rows(read_info()), read_info().image_shape)
 
 
 def count_classes(raw: Raw) -> dict[str, list[int]]:
@@ -50,6 +59,15 @@ def print_missing_classes(classes: list[str], train_counts: list[int]) -> None:
     for name, n_rows in zip(classes, train_counts, strict=True):
         if n_rows == 0:
             print(f"note: no training row is of class {name}; no model can learn it")
+
+
+def print_copies(rows: AllRows, image_shape: Shape) -> None:
+    """Print what equal rows mean: leakage, wrong labels, wrong subject ids."""
+    copies = find_copies(rows.parts, image_shape)
+    for warning in list_warnings(find_equal_rows(rows, copies), rows, read_file_names()):
+        print(f"warning: {warning}")
+    for note in list_notes(rows, copies):
+        print(f"note: {note}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from mri_stages.reporting.report import (
     build_confusion_table,
     build_results,
     describe_auc,
+    list_conflict_rows,
+    list_copy_rows,
     list_leakage_rows,
     render_report,
 )
@@ -57,8 +59,11 @@ def build_page(params: Params) -> ReportPage:
         auc_label=describe_auc(params.evaluation.negative_class),
         new=new,
         given=given,
+        leakage_warning=leakage.warning or "",
         leakage_sentence=leakage.sentence,
-        leakage_rows=list_leakage_rows(leakage),
+        leakage_rows=list_leakage_rows(leakage, sum(test_counts)),
+        copy_rows=list_copy_rows(leakage),
+        conflict_rows=list_conflict_rows(leakage),
         has_learning_rates=bool(params.group_models_by_lr(models)),
         confusion={
             name: build_confusion_table(read_confusion(name), info.classes) for name in models

@@ -75,6 +75,32 @@ def test_leakage_of_a_sample_says_so(has_ids: bool) -> None:
     assert "a sample of 6 rows" in leakage.sentence
 
 
+def measure_copies(n_copies: int, subjects: np.ndarray | None = None) -> str:
+    return measure_leakage(AllRows([PART, PART], LABELS, subjects), make_table(), n_copies).sentence
+
+
+def test_leakage_of_copies_needs_no_ids() -> None:
+    assert measure_copies(2).startswith("Leakage: 2 of 3 test rows ")
+    assert "whether the other test rows" in measure_copies(2)
+
+
+def test_leakage_of_copies_alone_leaves_nothing_unknown() -> None:
+    assert measure_copies(3).startswith("Leakage: all 3 test rows ")
+    assert "unknown" not in measure_copies(3)
+
+
+def test_leakage_of_copies_is_not_denied_by_ids() -> None:
+    assert "No leakage" not in measure_copies(1, np.array([1, 1, 2, 3, 3, 3]))
+
+
+def test_leakage_without_folds_has_no_accuracy_on_them() -> None:
+    table = make_table()
+    del table.by_grouping[RANDOM_FOLDS]
+    leakage = measure_leakage(AllRows([PART, PART], LABELS, None), table)
+    assert leakage.nearest_neighbour_random is None
+    assert "folds" not in leakage.sentence
+
+
 def test_leakage_counts_rows_of_shared_subjects() -> None:
     leakage = measure(SUBJECTS)
     assert leakage.shared_subjects == 2 / 3

@@ -35,3 +35,9 @@ def test_leakage_shows_at_least_the_range_to_one() -> None:
 
 def test_leakage_names_the_data() -> None:
     assert "Digits" in draw_leakage(CLOSENESS, None, "Digits").axes[0].get_title()
+
+
+def test_leakage_marks_copies() -> None:
+    axes: Any = draw_leakage(CLOSENESS, None, "Digits", n_copies=3).axes[0]
+    assert any("3" in text.get_text() for text in axes.get_legend().get_texts())
+    assert axes.lines[0].get_xdata()[0] == 0

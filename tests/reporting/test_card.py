@@ -30,6 +30,11 @@ def test_card_names_the_leakage() -> None:
     assert "\nThey leak.\n" in render_card(DESCRIPTION, "They leak.").decode()
 
 
+def test_card_warns_before_the_leakage() -> None:
+    card = render_card(DESCRIPTION, "They leak.", "Two copies.").decode()
+    assert "\n**Two copies.**\n\nThey leak.\n" in card
+
+
 def test_card_says_that_a_model_was_not_cross_validated() -> None:
     metrics = {"metrics": {"given_split": {"accuracy": 0.5}}}
     says = [

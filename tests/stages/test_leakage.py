@@ -55,6 +55,68 @@ def test_leakage_without_ids_has_a_picture_of_its_own(workspace: Path) -> None:
     assert paths.LEAKAGE_FIGURE.read_bytes() != before
 
 
+def copy_rows() -> None:
+    """Make test rows 3 and 4 equal to training row 0, and name that row's file."""
+    test = np.load("data/flat/x_test.npy")
+    test[3:5] = np.load("data/flat/x_train.npy")[0]
+    np.save("data/flat/x_test.npy", test)
+    for name in ("y", "subjects"):
+        values = np.load(f"data/flat/{name}_test.npy")
+        values[3:5] = np.load(f"data/flat/{name}_train.npy")[0]
+        np.save(f"data/flat/{name}_test.npy", values)
+    paths.FILE_TABLE.write_text("row,split,class,subject,file\n0,train,Ill,0,a.png\n")
+
+
+def test_leakage_names_copies_by_file() -> None:
+    copy_rows()
+    figures = measure_leakage()
+    assert figures["copied_test_rows"] == 2
+    assert figures["copies"] == [
+        {"test": "test row 3", "train": "a.png"},
+        {"test": "test row 4", "train": "a.png"},
+    ]
+
+
+def test_leakage_of_copies_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    copy_rows()
+    warning = measure_leakage()["warning"]
+    assert "2 of 20 test rows" in warning
+    assert f"warning: {warning}" in capsys.readouterr().out
+
+
+def test_leakage_names_an_image_of_two_classes() -> None:
+    copy_rows()
+    labels = np.load("data/flat/y_test.npy")
+    labels[4] = 2
+    np.save("data/flat/y_test.npy", labels)
+    figures = measure_leakage()
+    assert figures["images_of_two_classes"] == 1
+    first, second = ("Ill", "Unsure")
+    assert figures["class_conflicts"] == [
+        {"first": "a.png", "second": "test row 4", "first_value": first, "second_value": second}
+    ]
+
+
+def test_leakage_names_an_image_of_two_subjects() -> None:
+    copy_rows()
+    subjects = np.load("data/flat/subjects_test.npy")
+    subjects[4] = 77
+    np.save("data/flat/subjects_test.npy", subjects)
+    figures = measure_leakage()
+    assert figures["images_of_two_subjects"] == 1
+    assert figures["subject_conflicts"][0]["second_value"] == "77"
+
+
+def test_leakage_does_not_count_constant_rows_as_copies() -> None:
+    for split in ("train", "test"):
+        rows = np.load(f"data/flat/x_{split}.npy")
+        rows[:2] = 7
+        np.save(f"data/flat/x_{split}.npy", rows)
+    figures = measure_leakage()
+    assert figures["constant_rows"] == 4
+    assert "copies" not in figures
+
+
 @pytest.mark.parametrize("n_shared", [0, 1])
 def test_leakage_of_a_sample_counts_all_subjects(
     n_shared: int, monkeypatch: pytest.MonkeyPatch

@@ -110,3 +110,41 @@ def test_load_with_unseen_classes_says_so_in_an_ascii_terminal_too(
         False,
     ]
     assert read_info().counts == {"train": [0, 0, 23], "test": [7, 7, 0]}
+
+
+def test_load_writes_details_apart_from_the_rows(raw: Path) -> None:
+    load.main()
+    names = {path.name for path in Path("data/details").iterdir()}
+    assert names == {"import.json", "files.csv", "subjects.csv"}
+
+
+def test_load_with_wrong_details_writes_nothing(raw: Path) -> None:
+    (raw / "subjects.csv").write_text("subject,age\n")
+    (raw / "files.csv").write_text("row,split,class,subject,file\n0,train,Ill,0,a.png\n")
+    with pytest.raises(InputError, match=r"files\.csv"):
+        load.main()
+    assert not Path("data").joinpath("flat").exists()
+
+
+def test_load_names_copies_over_train_and_test(
+    raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = torch.load(raw / "test_data.pt")
+    images[5] = torch.load(raw / "train_data.pt")[9]
+    torch.save(images, raw / "test_data.pt")
+    load.main()
+    output = capsys.readouterr().out
+    assert "1 of 14 test rows" in output
+    assert "train row 9 and test row 5" in output
+
+
+def test_load_without_copies_says_nothing(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load.main()
+    assert "copies" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("split", N_ROWS)
+def test_load_names_the_missing_file_of_ids(raw: Path, split: str) -> None:
+    (raw / f"{split}_subjects.pt").unlink()
+    with pytest.raises(InputError, match=rf"{split}_subjects\.pt: no such file, but"):
+        load.main()

@@ -16,6 +16,8 @@ from mri_stages.storage.records import (
     Leakage,
     Metrics,
     Pair,
+    RowCopy,
+    read_leakage,
     write_confusion,
     write_leakage,
     write_metrics,
@@ -111,6 +113,25 @@ def test_report_leads_with_the_best_model_on_the_given_split(page: str) -> None:
 def test_report_leads_with_the_leakage_in_escaped_text(page: str) -> None:
     _, given = list_leads(page)
     assert given.endswith("&lt;They leak.&gt;")
+
+
+def test_report_without_copies_has_no_warning(page: str) -> None:
+    assert '<p class="warning">' not in page
+
+
+def test_report_warns_of_copies_above_its_first_sentence(workspace: Path) -> None:
+    write_report_inputs()
+    copies = [RowCopy(test="<b>.png", train="a.png")]
+    update = {"warning": "<2 copies>", "copied_test_rows": 1, "copies": copies}
+    write_leakage(read_leakage().model_copy(update=update))
+    report.main()
+    page = paths.REPORT.read_text()
+    warning = page.index('<p class="warning">Warning: &lt;2 copies&gt;')
+    assert warning < page.index('<p class="lead">')
+    assert table(page, "Exact copies")["<b>.png"] == ["a.png"]
+    assert table(page, "Similarity")["test rows that are exact copies of a training row"] == [
+        "0.2500"
+    ]
 
 
 def test_report_counts_the_rows(page: str) -> None:

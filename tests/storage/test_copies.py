@@ -30,7 +30,7 @@ def test_copies_are_rows_after_an_equal_one() -> None:
 
 
 def test_copies_of_floats_are_byte_equal() -> None:
-    rows = np.float32([[0, 1, 2, 3, 4, 5], [-0.0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5]])
+    rows = np.array([[0, 1, 2, 3, 4, 5], [-0.0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5]], np.float32)
     assert find_copies([rows, rows[:1]], SHAPE).first_rows.tolist() == [0, 1, 0, 0]
 
 
@@ -43,7 +43,7 @@ def test_copies_of_equal_hashes_are_compared_byte_by_byte(monkeypatch: pytest.Mo
 def test_rows_of_one_value_per_channel_are_no_copies(
     shape: tuple[int, int, int], is_constant: bool
 ) -> None:
-    rows = np.uint8([[7, 7, 7, 9, 9, 9]] * 2)
+    rows = np.array([[7, 7, 7, 9, 9, 9]] * 2, np.uint8)
     found = find_copies([rows, rows], shape)
     assert found.constant_mask.tolist() == [is_constant] * 4
     assert found.copy_mask.any() == (not is_constant)

@@ -6,17 +6,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from mri_stages.plotting.style import BLUE, ORANGE
+from mri_stages.plotting.style import BLUE, ORANGE, VERMILION
 
 N_BINS = 40
 
 
 def draw_leakage(
-    closeness: NDArray[np.float64], same_mask: NDArray[np.bool_] | None, title: str
+    closeness: NDArray[np.float64],
+    same_mask: NDArray[np.bool_] | None,
+    title: str,
+    n_copies: int = 0,
 ) -> Figure:
     """Return the histogram of `closeness` (n,) of the test rows; values of NaN are left out.
 
     same_mask: (n,), whether the nearest training row is of the same subject, shown as two colours.
+    n_copies: the test rows that are equal to a training row, at distance 0.
     """
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -30,6 +34,8 @@ def draw_leakage(
 
     axes.set_title(f"{title}: how similar is each test row to a training row?", parse_math=False)
     axes.set_xlabel("distance to the nearest training row / median distance to the other test rows")
+    if n_copies:
+        axes.axvline(0, color=VERMILION, linewidth=4, label=f"exact copies (at 0): {n_copies:,}")
     axes.set(ylabel="test rows", xlim=(0, 1.02 * right_edge))
     axes.margins(y=0.35)  # room for the legend
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))

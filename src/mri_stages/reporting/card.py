@@ -8,13 +8,16 @@ from mri_stages.reporting.page import render_page
 MetricValues = Mapping[str, Any]  # by the name of the metric
 
 
-def render_card(description: Mapping[str, Any], leakage_sentence: str) -> bytes:
+def render_card(
+    description: Mapping[str, Any], leakage_sentence: str, leakage_warning: str = ""
+) -> bytes:
     """Return card.md of a model with this description, the content of model.json."""
     metrics: dict[str, MetricValues] = description["metrics"]
     return render_page(
         "card.md.jinja",
         **description,
         leakage=leakage_sentence,
+        warning=leakage_warning,
         splits=list(metrics),
         metric_rows=list_metric_rows(metrics),
         is_cross_validated="new_subjects" in metrics,

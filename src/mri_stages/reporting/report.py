@@ -9,6 +9,7 @@ from mri_stages.reporting.page import render_page
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.records import NO_RESULT, ConfusionRow, Leakage, Metrics, Pair
 
+MAX_SHOWN_COPIES = 20  # rows of each table of equal rows
 HIDDEN_METRICS = {"unscored_classes", "by"}  # the page says them in sentences
 
 
@@ -58,8 +59,11 @@ class ReportPage:
     auc_label: str
     new: Results | None  # None where no folds are possible
     given: Results
+    leakage_warning: str  # empty without exact copies
     leakage_sentence: str
     leakage_rows: list[tuple[str, float]]
+    copy_rows: list[tuple[Cell, ...]]  # a test row, and the training row that it is equal to
+    conflict_rows: list[tuple[Cell, ...]]  # two equal rows, each with its class or subject
     has_learning_rates: bool  # whether some models differ in nothing else
     confusion: dict[str, Table]  # by model
     raw_folder: str
@@ -115,9 +119,13 @@ def build_confusion_table(predictions: Sequence[ConfusionRow], classes: Sequence
     return Table(["", *classes, "recall"], rows)
 
 
-def list_leakage_rows(leakage: Leakage) -> list[tuple[str, float]]:
+def list_leakage_rows(leakage: Leakage, n_test_rows: int) -> list[tuple[str, float]]:
     """Return the shares of plots/leakage.json that are known, each with what it counts."""
+    copied_share = None
+    if leakage.copied_test_rows is not None:
+        copied_share = leakage.copied_test_rows / n_test_rows
     labelled_shares: list[tuple[str, Any]] = [
+        ("test rows that are exact copies of a training row", copied_share),
         ("test rows whose subject also has training rows", leakage.shared_subjects),
         (
             "test rows whose nearest training row is of the same subject",
@@ -138,6 +146,22 @@ def list_leakage_rows(leakage: Leakage) -> list[tuple[str, float]]:
         ),
     ]
     return [(label, share) for label, share in labelled_shares if share is not None]
+
+
+def list_copy_rows(leakage: Leakage) -> list[tuple[Cell, ...]]:
+    """Return the first test rows that are equal to a training row, with that row."""
+    return [(copy.test, copy.train) for copy in (leakage.copies or [])[:MAX_SHOWN_COPIES]]
+
+
+def list_conflict_rows(leakage: Leakage) -> list[tuple[Cell, ...]]:
+    """Return the first equal rows of two classes, then of two subjects."""
+    rows: list[tuple[Cell, ...]] = []
+    for conflicts in (leakage.class_conflicts, leakage.subject_conflicts):
+        for conflict in (conflicts or [])[:MAX_SHOWN_COPIES]:
+            rows.append(
+                (conflict.first, conflict.first_value, conflict.second, conflict.second_value)
+            )
+    return rows
 
 
 def describe_auc(negative_class: str | None) -> str:

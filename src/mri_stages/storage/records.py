@@ -81,18 +81,43 @@ class Metrics(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
+class RowCopy(BaseModel):
+    """A test row that is equal to a training row, each by its file or its number."""
+
+    test: str
+    train: str
+
+
+class RowConflict(BaseModel):
+    """Two equal rows with their classes or subjects, which differ."""
+
+    first: str  # file or number of the row
+    second: str
+    first_value: str  # name of the class, or id of the subject
+    second_value: str
+
+
 class Leakage(BaseModel):
     """The content of plots/leakage.json. None is left out of the file."""
 
     sentence: str
     nearest_neighbour_given: float  # accuracy of the nearest neighbour on the given split
-    nearest_neighbour_random: float  # its accuracy on random folds of all rows
+    nearest_neighbour_random: float | None = None
+    """its accuracy on random folds of all rows; None where no folds are possible"""
     sampled_rows: int | None = None  # number of rows compared; None if all were
     shared_subjects: float | None = None  # share of test rows whose subject has training rows
     same_subject_neighbour: float | None = None
     """share of test rows whose nearest training row is of the same subject"""
     nearest_row_of_same_subject: float | None = None
     """share of rows whose nearest row is of the same subject, if the subject has several rows"""
+    warning: str | None = None  # what the copies below mean
+    copied_test_rows: int | None = None  # rows that are equal to a training row; None for 0
+    copies: list[RowCopy] | None = None  # the first ones of them
+    images_of_two_classes: int | None = None  # different images in rows of two classes
+    class_conflicts: list[RowConflict] | None = None  # the first ones of their rows
+    images_of_two_subjects: int | None = None
+    subject_conflicts: list[RowConflict] | None = None
+    constant_rows: int | None = None  # rows of one grey level, which do not count as copies
 
 
 def write_metrics(path: Path, metrics: Metrics | None) -> None:

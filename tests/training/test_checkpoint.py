@@ -1,12 +1,15 @@
 """A checkpoint holds all that the next step depends on, and a damaged one is not used."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
+from mri_stages.errors import InputError
+from mri_stages.models import eval_mode
 from mri_stages.training import checkpoint
 from mri_stages.training.checkpoint import Checkpoint, Weights, compute_fingerprint
 from mri_stages.training.loop import train
@@ -41,6 +44,17 @@ class State:
     def parts(self) -> list[checkpoint.Stateful]:
         return [self.module, self.optimizer, self.schedule]
 
+    def compute_outputs(self) -> torch.Tensor:
+        with eval_mode(self.module), torch.no_grad():
+            outputs: torch.Tensor = self.module(make_rows()[0][:4])
+        return outputs
+
+    def is_same_network(self, outputs: torch.Tensor) -> bool:
+        return torch.equal(outputs, self.compute_outputs())
+
+    def restore(self, path: Path) -> tuple[list[list[Any]], Weights | None]:
+        return Checkpoint(path).restore(self.parts, self.generator, self.is_same_network)
+
     def take_step(self) -> None:
         self.module(make_rows()[0]).sum().backward()
         self.optimizer.step()
@@ -56,20 +70,20 @@ def saved(tmp_path: Path) -> State:
     history = [(0, 0.5, float("inf"), None)]
     best_weights = {"w": torch.ones(2)}
     Checkpoint(tmp_path / "state", seconds=0).save(
-        state.parts, state.generator, history, best_weights
+        state.parts, state.generator, history, best_weights, state.compute_outputs
     )
     return state
 
 
 def test_restore_puts_back_module_and_buffers(saved: State, tmp_path: Path) -> None:
     state = State()
-    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    state.restore(tmp_path / "state")
     assert is_same(state.module.state_dict(), saved.module.state_dict())
 
 
 def test_restore_puts_back_the_optimizer(saved: State, tmp_path: Path) -> None:
     state = State()
-    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    state.restore(tmp_path / "state")
     expected = saved.optimizer.state_dict()
     restored = state.optimizer.state_dict()
     assert restored["param_groups"] == expected["param_groups"]
@@ -80,30 +94,38 @@ def test_restore_puts_back_the_optimizer(saved: State, tmp_path: Path) -> None:
 def test_restore_puts_back_the_schedule(saved: State, tmp_path: Path) -> None:
     state = State()
     first_rate = state.schedule.get_last_lr()
-    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    state.restore(tmp_path / "state")
     assert state.schedule.get_last_lr() == saved.schedule.get_last_lr() != first_rate
 
 
 def test_restore_puts_back_both_random_states(saved: State, tmp_path: Path) -> None:
     expected = torch.rand(3), torch.rand(3, generator=saved.generator)
     state = State()
-    Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    state.restore(tmp_path / "state")
     assert torch.equal(torch.rand(3), expected[0])
     assert torch.equal(torch.rand(3, generator=state.generator), expected[1])
 
 
 def test_restore_returns_history_and_best_weights(saved: State, tmp_path: Path) -> None:
     state = State()
-    history, best_weights = Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    history, best_weights = state.restore(tmp_path / "state")
     assert history == [[0, 0.5, float("inf"), None]]
     assert best_weights is not None
     assert is_same(best_weights, {"w": torch.ones(2)})
 
 
+def test_restore_refuses_a_network_of_other_outputs(saved: State, tmp_path: Path) -> None:
+    state = State()
+    with pytest.raises(InputError, match="state"):
+        Checkpoint(tmp_path / "state").restore(
+            state.parts, state.generator, lambda outputs: torch.equal(outputs, outputs + 1)
+        )
+
+
 def test_restore_without_a_file_changes_nothing(tmp_path: Path) -> None:
     state = State()
     before = state.generator.get_state()
-    restored = Checkpoint(tmp_path / "state").restore(state.parts, state.generator)
+    restored = state.restore(tmp_path / "state")
     assert restored == ([], None)
     assert torch.equal(state.generator.get_state(), before)
 
@@ -119,9 +141,9 @@ def test_save_waits_again_after_a_save(tmp_path: Path) -> None:
     path = tmp_path / "state"
     to = Checkpoint(path, seconds=3600)
     to.last_save -= 3601
-    to.save(state.parts, state.generator, [], None)
+    to.save(state.parts, state.generator, [], None, state.compute_outputs)
     path.unlink()
-    to.save(state.parts, state.generator, [], None)
+    to.save(state.parts, state.generator, [], None, state.compute_outputs)
     assert not path.exists()
 
 
@@ -141,7 +163,7 @@ def test_restore_names_a_damaged_file(tmp_path: Path, capsys: pytest.CaptureFixt
     train_network(3, Checkpoint(path, seconds=0))
     for content in damage(path.read_bytes()):
         path.write_bytes(content)
-        assert Checkpoint(path).restore([], torch.Generator()) == ([], None)
+        assert State().restore(path) == ([], None)
         assert str(path) in capsys.readouterr().out
 
 

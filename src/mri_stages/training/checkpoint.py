@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -40,8 +40,12 @@ class Checkpoint:
         generator: torch.Generator,
         history: Sequence[Sequence[Any]],
         best_weights: Mapping[str, torch.Tensor] | None,
+        compute_outputs: Callable[[], torch.Tensor],
     ) -> None:
-        """Write the state, unless the last save is less than `seconds` ago."""
+        """Write the state, unless the last save is less than `seconds` ago.
+
+        compute_outputs: returns outputs of the network, which `restore` compares.
+        """
         if time.monotonic() - self.last_save < self.seconds:
             return
 
@@ -52,6 +56,7 @@ class Checkpoint:
             "random_gpus": torch.cuda.get_rng_state_all()[:1],  # of cuda:0; empty without a GPU
             "history": [list(row) for row in history],
             "best": best_weights,
+            "outputs": compute_outputs(),
         }
         try:
             n_bytes = count_bytes(state)
@@ -62,11 +67,16 @@ class Checkpoint:
         self.last_save = time.monotonic()
 
     def restore(
-        self, parts: Sequence[Stateful], generator: torch.Generator
+        self,
+        parts: Sequence[Stateful],
+        generator: torch.Generator,
+        is_same_network: Callable[[torch.Tensor], bool],
     ) -> tuple[list[list[Any]], Weights | None]:
         """Put the state back; return history and best weights.
 
         Without a file, or with a damaged one, change nothing and return [] and None.
+        is_same_network: tells whether the network, with its state put back, gives these outputs.
+        InputError if it does not: a part of its state is in none of `parts`.
         """
         if not self.path.exists():
             return [], None
@@ -79,6 +89,11 @@ class Checkpoint:
 
         for part, part_state in zip(parts, state["parts"], strict=True):
             part.load_state_dict(part_state)
+        if not is_same_network(state["outputs"]):
+            raise InputError(
+                f"{self.path}: the network gives other outputs than before it was saved, so a part "
+                "of its state is not in state_dict(); register it as a buffer, and remove this file"
+            )
         generator.set_state(state["order"])
         torch.set_rng_state(state["random"])
         torch.cuda.set_rng_state_all(state["random_gpus"])

@@ -15,12 +15,14 @@ from mri_stages.training.checks import check_recipe
 from mri_stages.training.condensed import condense
 from mri_stages.training.cuda_graphs import Step, StepResult, capture_step
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
+from mri_stages.training.network_checks import N_PROBED_ROWS, keep_buffers, outputs_differ
 from mri_stages.training.optimization import (
     compute_class_weights,
     compute_weighted_cross_entropy,
     make_optimizer,
     make_schedule,
 )
+from mri_stages.training.predict import predict_logits
 from mri_stages.training.validation import (
     count_epochs_since_best,
     find_best_epoch,
@@ -122,7 +124,9 @@ class TrainingRun:
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Continue after the last epoch of the checkpoint, if there is one."""
-        rows, self.best_weights = checkpoint.restore(self.list_parts(), self.generator)
+        rows, self.best_weights = checkpoint.restore(
+            self.list_parts(), self.generator, self.is_same_network
+        )
         self.history = [Epoch(*row) for row in rows]
 
     def make_bar(self) -> "tqdm[None]":
@@ -198,7 +202,22 @@ class TrainingRun:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Save the state for `resume`, unless the last save is under `checkpoint.seconds` ago."""
-        checkpoint.save(self.list_parts(), self.generator, self.history, self.best_weights)
+        checkpoint.save(
+            self.list_parts(),
+            self.generator,
+            self.history,
+            self.best_weights,
+            self.compute_probed_outputs,
+        )
+
+    def compute_probed_outputs(self) -> torch.Tensor:
+        """Return the outputs (n, K) for a few training rows; leave the network as it is."""
+        with keep_buffers(self.module):
+            return predict_logits(self.module, self.images, self.train_indices[:N_PROBED_ROWS])
+
+    def is_same_network(self, outputs: torch.Tensor) -> bool:
+        """Return whether the network gives these outputs for the same training rows."""
+        return not outputs_differ(self.module, self.compute_probed_outputs(), outputs)
 
     def list_parts(self) -> list[Stateful]:
         """Return what a checkpoint holds the state of."""

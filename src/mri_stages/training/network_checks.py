@@ -123,7 +123,7 @@ class NetworkChecks:
         random_state = torch.get_rng_state()
         logits = self.predict(network, self.rows)
         is_random = not torch.equal(torch.get_rng_state(), random_state)
-        if not self.differ(network, self.predict(network, self.rows), logits):
+        if not outputs_differ(network, self.predict(network, self.rows), logits):
             return True
         if is_random or self.device.type == "cuda":
             raise InputError(
@@ -144,12 +144,12 @@ class NetworkChecks:
         logits = self.predict(network, self.rows)[:1]
         other_batch = self.rows.clone()
         other_batch[1:] *= OTHER_BATCH_FACTOR
-        if self.differ(network, self.predict(network, other_batch)[:1], logits):
+        if outputs_differ(network, self.predict(network, other_batch)[:1], logits):
             raise InputError(
                 f"{self.name}: in eval mode the outputs for an image depend on the other images "
                 "of its batch, expected none; use no statistics over the batch (dimension 0)"
             )
-        if self.differ(network, self.predict(network, self.rows[:1]), logits):
+        if outputs_differ(network, self.predict(network, self.rows[:1]), logits):
             print_once(
                 f"warning: {self.name}: an image alone and the same image in a batch have other "
                 "outputs; is there a branch on the whole batch, such as `if x.sum() > 0`?"
@@ -169,7 +169,7 @@ class NetworkChecks:
         fill_network(fresh_network, collect_tensors(network))
 
         expected = self.predict(network, self.rows)
-        if self.differ(network, self.predict(fresh_network, self.rows), expected):
+        if outputs_differ(network, self.predict(fresh_network, self.rows), expected):
             changed = list_changed_names(unsaved_before, list_unsaved_values(network))
             names = ", ".join(changed[:MAX_LISTED_NAMES]) or "a part of its state"
             raise InputError(
@@ -177,14 +177,6 @@ class NetworkChecks:
                 f"because {names} is not saved; register it as a buffer "
                 "(self.register_buffer, without persistent=False)"
             )
-
-    def differ(self, network: nn.Module, outputs: torch.Tensor, expected: torch.Tensor) -> bool:
-        """Return whether outputs (n, K) differ by more than rounding; NaN equals NaN."""
-        tolerance = max(MAX_DIFFERENCE, N_ROUNDING_STEPS * find_rounding_step(network))
-        outputs = outputs.double()
-        expected = expected.double()
-        scale = float(expected.nan_to_num(0, 0, 0).abs().max())
-        return not torch.allclose(outputs, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
 @contextmanager
@@ -203,6 +195,15 @@ def keep_buffers(network: nn.Module) -> Iterator[None]:
     with torch.no_grad():
         for buffer, value in values:
             buffer.copy_(value)
+
+
+def outputs_differ(network: nn.Module, outputs: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Return whether outputs (n, K) of a network differ by more than rounding; NaN equals NaN."""
+    tolerance = max(MAX_DIFFERENCE, N_ROUNDING_STEPS * find_rounding_step(network))
+    outputs = outputs.double()
+    expected = expected.double()
+    scale = float(expected.nan_to_num(0, 0, 0).abs().max())
+    return not torch.allclose(outputs, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
 def find_rounding_step(network: nn.Module) -> float:

@@ -102,7 +102,7 @@ def train_plainly(
             optimizer.step()
             total_loss += loss.item() * len(batch)
             n_correct += int((outputs.argmax(1) == labels[batch]).sum())
-        row = Epoch(epoch, total_loss / len(order), loss.item(), n_correct / len(order))
+        row = Epoch(epoch + 1, total_loss / len(order), loss.item(), n_correct / len(order))
 
         if validation_mask is not None:
             with torch.no_grad():

@@ -32,9 +32,9 @@ METRICS = {
 }
 GIVEN = {"good": make_metrics(0.95, 0.9, 1.0)}
 
-GOOD = [Epoch(0, 1.2, 1, 0.5, 1.1, 0.4), Epoch(1, 0.3, 1, 0.6, 0.9, 0.7)]
-HOT = [Epoch(0, 1e29, 1, 0.5), Epoch(1, math.nan, 1, 0.4)]
-PLAIN = [Epoch(0, 3.0, 1, 0.5), Epoch(1, 0.2, 1, 0.5)]
+GOOD = [Epoch(1, 1.2, 1, 0.5, 1.1, 0.4), Epoch(2, 0.3, 1, 0.6, 0.9, 0.7)]
+HOT = [Epoch(1, 1e29, 1, 0.5), Epoch(2, math.nan, 1, 0.4)]
+PLAIN = [Epoch(1, 3.0, 1, 0.5), Epoch(2, 0.2, 1, 0.5)]
 
 
 def list_points(axes: Any) -> list[tuple[float, ...]]:
@@ -187,7 +187,7 @@ def test_histories_cut_a_huge_loss_off() -> None:
 
 
 def draw_two_learning_rates() -> Any:
-    histories = {"good": PLAIN, "hot": [Epoch(0, math.nan, 1, 0.5)]}
+    histories = {"good": PLAIN, "hot": [Epoch(1, math.nan, 1, 0.5)]}
     groups = [{"good": 1e-8, "hot": 10.0}]
     return draw_learning_rates(groups, METRICS, histories, "Digits")
 
@@ -224,7 +224,7 @@ def test_learning_rates_without_a_group_are_a_sentence() -> None:
 
 @pytest.mark.parametrize("losses", [[math.nan], [0.5, 0.0], [math.inf, 1.0]])
 def test_save_png_of_extreme_losses_repeats(tmp_path: Path, losses: list[float]) -> None:
-    histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses)]}
+    histories = {"hot": [Epoch(epoch, loss, 1, 0.5) for epoch, loss in enumerate(losses, start=1)]}
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
         save_png(path, draw_histories(histories, METRICS, "Digits"))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

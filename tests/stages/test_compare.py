@@ -43,7 +43,7 @@ def results(workspace: Path) -> Path:
     for place, name in enumerate(names):
         write_json(paths.metrics(name), METRICS)
         write_json(paths.new_subject_metrics(name), METRICS | {"by": "subject"})
-        write_csv(paths.history(name), Epoch._fields, [Epoch(0, place, 1.5, 0.5)])
+        write_csv(paths.history(name), Epoch._fields, [Epoch(1, place, 1.5, 0.5)])
         write_csv(paths.roc(name), RocPoint._fields, [RocPoint("b", 0.5, 0.5)])
         write_predictions(paths.predictions(name), predictions(5 + place, 14), CLASSES)
         folds = predictions(3 + place, 20, folds=True)

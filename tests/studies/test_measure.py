@@ -57,7 +57,7 @@ def make_training(bias: float) -> Training:
         train_rows=make_zero_images([0, 0, 0, 1]),
         network_before=make_bias_network(0),
         network_after=make_bias_network(bias),
-        history=[Epoch(0, 0.7, 0.7, 0.9)],
+        history=[Epoch(1, 0.7, 0.7, 0.9)],
     )
 
 
@@ -160,7 +160,7 @@ def make_grey_images(n_rows: int) -> LabelledImages:
 def test_measures_are_taken_in_eval_mode() -> None:
     before, after = Probe().train(), Probe().train()
     rows = make_grey_images(8)
-    training = Training(MODEL, rows, before, after, [Epoch(0, 0.7, 0.7, 0.9)])
+    training = Training(MODEL, rows, before, after, [Epoch(1, 0.7, 0.7, 0.9)])
     add_curvature(measure_run("net", training, rows), training)
     assert before.modes == after.modes == {False}
 
@@ -168,7 +168,7 @@ def test_measures_are_taken_in_eval_mode() -> None:
 def test_add_curvature_takes_a_sample_of_rows() -> None:
     network = Probe()
     rows = make_grey_images(NOISE_ROWS + 40)
-    training = Training(MODEL, rows, network, network, [Epoch(0, 0.7, 0.7, 0.9)])
+    training = Training(MODEL, rows, network, network, [Epoch(1, 0.7, 0.7, 0.9)])
     run = measure_run("net", training, rows)
     network.batch_sizes.clear()
     add_curvature(run.model_copy(update={"diverged": True}), training)

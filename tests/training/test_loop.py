@@ -267,6 +267,15 @@ def test_train_frees_the_gradients() -> None:
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
+def test_train_prints_the_epoch_that_it_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    network = make_zoo_network("resnet")
+    recipe = make_recipe(lr=0.5, epochs=6, validation=0.3)
+    history = train(network, *make_rows(), recipe, validation_mask=VALIDATION_MASK)
+    losses: list[Any] = [row.validation_loss for row in history]
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert f"epoch {int(np.argmin(losses)) + 1} of 6" in last_line
+
+
 @pytest.mark.parametrize("patience", [1, 2])
 def test_train_stops_after_epochs_of_patience(patience: int) -> None:
     images, labels = make_rows()
@@ -290,11 +299,11 @@ def test_train_keeps_the_weights_of_the_best_epoch() -> None:
     network = make_zoo_network("resnet")
     history = train(network, images, labels, recipe, validation_mask=mask)
     losses: list[Any] = [row.validation_loss for row in history]
-    best_epoch = int(np.argmin(losses))
-    assert 0 < best_epoch < 5  # else the seeds prove nothing
+    best_epoch = int(np.argmin(losses)) + 1
+    assert 1 < best_epoch < 6  # else the seeds prove nothing
 
     expected = make_zoo_network("resnet")
-    shorter = recipe.model_copy(update={"epochs": best_epoch + 1})
+    shorter = recipe.model_copy(update={"epochs": best_epoch})
     train(expected, images, labels, shorter, validation_mask=mask)
     assert_same_state(network, expected, rtol=0, atol=0)
 
@@ -323,7 +332,7 @@ def test_train_balances_classes_of_which_one_is_only_in_validation() -> None:
 
 def test_training_run_starts_its_bar_after_the_resumed_epochs() -> None:
     run = TrainingRun(make_zoo_network("no_bias"), *make_rows(), make_recipe(epochs=3))
-    run.history = [Epoch(0, 1.0, 1.0, 0.5)]
+    run.history = [Epoch(1, 1.0, 1.0, 0.5)]
     with run.make_bar() as bar:
         assert (bar.n, bar.total) == (5, 15)
 

@@ -99,14 +99,14 @@ def test_score_validation_rows_scores_only_them() -> None:
 
 
 def make_history(*losses: float | None) -> list[Epoch]:
-    return [Epoch(i, 0.0, 0.0, 0.0, loss, 0.5) for i, loss in enumerate(losses)]
+    return [Epoch(i, 0.0, 0.0, 0.0, loss, 0.5) for i, loss in enumerate(losses, start=1)]
 
 
 HISTORIES = [
-    (make_history(3.0, 1.0, 2.0), 1, 1),
-    (make_history(1.0, 1.0), 0, 1),  # the first of equal losses
-    (make_history(math.nan, 5.0, math.inf), 1, 1),
-    (make_history(2.0, 1.0), 1, 0),
+    (make_history(3.0, 1.0, 2.0), 2, 1),
+    (make_history(1.0, 1.0), 1, 1),  # the first of equal losses
+    (make_history(math.nan, 5.0, math.inf), 2, 1),
+    (make_history(2.0, 1.0), 2, 0),
     (make_history(math.nan, math.inf), None, 2),
     (make_history(None, None), None, 2),
 ]

@@ -208,7 +208,7 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
 
 def _list_epoch_numbers(history: Sequence[Epoch]) -> list[int]:
     """Return the epochs as people count them, from 1."""
-    return [epoch.epoch + 1 for epoch in history]
+    return [epoch.epoch for epoch in history]
 
 
 def _draw_training(
@@ -249,7 +249,7 @@ def _draw_crosses(
 ) -> None:
     """Mark the end of a training without a loss: above the losses, and at its accuracy."""
     cross: dict[str, Any] = {"color": DIVERGED_COLOUR, "mec": edge_colour, "markersize": 9}
-    number = last_epoch.epoch + 1
+    number = last_epoch.epoch
     panel_heights = loss_axes.get_xaxis_transform()
     loss_axes.plot(number, height, "X", **cross, transform=panel_heights, clip_on=False)
     accuracy_axes.plot(number, last_epoch.train_accuracy, "X", **cross, label=label)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 class Epoch(NamedTuple):
     """A row of plots/history/M.csv; train_* are of each batch before its own step."""
 
-    epoch: int
+    epoch: int  # from 1
     train_loss: float  # mean over the training rows
     last_batch_loss: float  # what the notebook prints
     train_accuracy: float  # NaN logits count as class 0, which is what argmax makes of them

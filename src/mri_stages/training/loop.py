@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -55,7 +56,7 @@ def train(
         run.resume(checkpoint)
 
     with use_precision(recipe.precision), run.make_bar() as bar:
-        for epoch in range(len(run.history), recipe.epochs):
+        for epoch in range(len(run.history) + 1, recipe.epochs + 1):
             row = run.train_epoch(epoch, bar)
             row = run.validate(row)
             run.history.append(row)
@@ -64,11 +65,13 @@ def train(
 
             if run.should_stop():
                 break
-            is_last = epoch + 1 == recipe.epochs
+            is_last = epoch == recipe.epochs
             if checkpoint is not None and not is_last:
                 run.save(checkpoint)
 
     run.finish()
+    if validation_mask is not None and not quiet:
+        report_kept_epoch(run.history, recipe.epochs)
     return run.history
 
 
@@ -136,7 +139,10 @@ class TrainingRun:
         return tqdm(total=n_steps, initial=first_step, disable=None)
 
     def train_epoch(self, epoch: int, bar: "tqdm[None]") -> Epoch:
-        """Take a step with each batch; return the epoch's row of the history."""
+        """Take a step with each batch; return the epoch's row of the history.
+
+        epoch: from 1.
+        """
         batch_size = self.recipe.batch_size
         indices = self.order_train_indices()
         labels = self.labels[indices.to(self.device)]
@@ -267,7 +273,17 @@ def report_epoch(row: Epoch, n_epochs: int, bar: "tqdm[None]", quiet: bool) -> N
     """Show the epoch beside the progress bar; in a log, where there is no bar, print a line."""
     bar.set_postfix(epoch=row.epoch, loss=f"{row.train_loss:.4g}")
     if bar.disable and not quiet:
-        print(f"epoch {row.epoch + 1}/{n_epochs}: {row.describe()}", flush=True)
+        print(f"epoch {row.epoch}/{n_epochs}: {row.describe()}", flush=True)
+
+
+def report_kept_epoch(history: Sequence[Epoch], n_epochs: int) -> None:
+    """Print the epoch whose weights are kept: the one of the lowest validation loss."""
+    best_epoch = find_best_epoch(history)
+    if best_epoch is None:
+        print("kept the last epoch: no validation loss is a number", flush=True)
+        return
+    loss = history[best_epoch - 1].validation_loss
+    print(f"kept epoch {best_epoch} of {n_epochs} (validation loss {loss:.4g})", flush=True)
 
 
 def has_finite_parameters(network: nn.Module) -> bool:

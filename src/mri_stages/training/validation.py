@@ -93,4 +93,4 @@ def count_epochs_since_best(history: Sequence[Epoch]) -> int:
     best_epoch = find_best_epoch(history)
     if best_epoch is None:
         return len(history)
-    return len(history) - 1 - best_epoch
+    return len(history) - best_epoch

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.clones import Clone, new_clone
+from tests.helpers.clones import Clone, new_clone, share_clone
 from tests.helpers.pipeline_params import TWO_MODEL_PARAMS
 
 # SIGINT is ignored in a background job, and would be in all that the tests start.
@@ -15,7 +15,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return two models after an undisturbed `dvc repro`; tests that change it take a copy."""
-    clone = new_clone(tmp_path_factory.mktemp("finished") / "clone", TWO_MODEL_PARAMS)
+    return share_clone(tmp_path_factory, "two_models", finish_two_models)
+
+
+def finish_two_models(folder: Path) -> Clone:
+    clone = new_clone(folder, TWO_MODEL_PARAMS)
     clone.repro()
     clone.commit("results")
     return clone

@@ -52,12 +52,12 @@ def edit_in_place(path: Path) -> None:
         file.write(content)
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, FLAT])
 @pytest.mark.parametrize("damage", [Path.unlink, delete_both, replace_file, edit_in_place])
-def test_repro_repairs_a_damaged_out(
-    finished: Clone, linked: Clone, damage: Callable[[Path], None], name: str
+def test_repro_repairs_a_damaged_file_and_folder(
+    finished: Clone, linked: Clone, damage: Callable[[Path], None]
 ) -> None:
-    damage(linked.folder / name)
+    damage(linked.folder / WEIGHTS)
+    damage(linked.folder / FLAT)
     linked.repro()
     assert linked.read_outs() == finished.read_outs()
     assert list_damaged_objects(linked) == []

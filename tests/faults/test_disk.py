@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -72,18 +73,28 @@ def write_inputs(folder: Path) -> None:
         Image.effect_noise((64, 64), 50).save(image)
 
 
-def run_undisturbed(folder: Path, command: str, copy: Path) -> tuple[Files, int, int]:
-    """Run the command in a copy of the folder.
+class Undisturbed(NamedTuple):
+    """What a command writes that nothing disturbs."""
 
-    Return all files after it, and the sizes of the smallest and of the largest new one.
-    """
-    names_before = read_files(folder).keys()
-    shutil.copytree(folder, copy, dirs_exist_ok=True)
-    assert run_command(copy, command).returncode == 0
+    files: Files  # all files after it
+    smallest_size: int  # of its new files
+    largest_size: int
 
-    files = read_files(copy)
-    sizes = [len(content) for name, content in files.items() if name not in names_before]
-    return files, min(sizes), max(sizes)
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Undisturbed]:
+    """Run all commands; return what each of them wrote."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_inputs(folder)
+    results = {}
+    files_before = read_files(folder)
+    for command in COMMANDS:
+        assert run_command(folder, command).returncode == 0
+        files = read_files(folder)
+        sizes = [len(content) for name, content in files.items() if name not in files_before]
+        results[command] = Undisturbed(files, min(sizes), max(sizes))
+        files_before = files
+    return results
 
 
 def assert_no_room(process: Completed, expected: Files) -> str:
@@ -118,13 +129,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_commands_on_a_full_disk_name_the_file(
-    small_disk: Path, tmp_path_factory: pytest.TempPathFactory
+    small_disk: Path, undisturbed: dict[str, Undisturbed]
 ) -> None:
     write_inputs(small_disk)
-    for command in COMMANDS:
+    for command, (expected, _, largest_size) in undisturbed.items():
         before = read_files(small_disk)
-        copy = tmp_path_factory.mktemp("undisturbed")
-        expected, _, largest_size = run_undisturbed(small_disk, command, copy)
 
         # A stage of cross-validation leaves its finished folds, so that it can resume.
         if "cross_validate" not in command:
@@ -142,17 +151,15 @@ def test_commands_on_a_full_disk_name_the_file(
 
 
 def test_commands_beyond_the_file_limit_name_the_file(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path, undisturbed: dict[str, Undisturbed]
 ) -> None:
     write_inputs(tmp_path)
-    for command in COMMANDS:
+    for command, (expected, smallest_size, largest_size) in undisturbed.items():
         before = read_files(tmp_path)
-        copy = tmp_path_factory.mktemp("undisturbed")
-        expected, smallest_size, largest_size = run_undisturbed(tmp_path, command, copy)
 
         if "cross_validate" not in command:
             # No room for any file, or for the largest one.
-            for max_file_bytes in (smallest_size - 1, largest_size - 1):
+            for max_file_bytes in sorted({smallest_size - 1, largest_size - 1}):
                 process = run_command(tmp_path, command, max_file_bytes)
                 assert_no_room(process, expected)
                 assert_nothing_half_written(tmp_path, before, expected)

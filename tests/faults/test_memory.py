@@ -18,6 +18,11 @@ pytestmark = [
 
 resource = pytest.importorskip("resource", reason="no limits on Windows")
 
+# Beside those of PIPELINE_PARAMS: the ones that need the most memory.
+LARGE_MODELS = {
+    f"models.{name}": {"arch": name, "lr": 0.01, "batch_size": 100}
+    for name in ("simple_nn1", "conv_nn1")
+}
 GB = 2**30
 DATA_LIMIT = 2 * GB
 
@@ -49,7 +54,8 @@ def run_with_limit(folder: Path, command: list[str], limit: int = DATA_LIMIT) ->
 
 def test_stages_on_real_slices_take_little_memory(tmp_path: Path, shared_slices: Path) -> None:
     copy_environment(tmp_path)
-    write_params(tmp_path, {"data.raw": "data/raw", "cross_validation.folds": 5}, PIPELINE_PARAMS)
+    changes = {"data.raw": "data/raw", "cross_validation.folds": 5, **LARGE_MODELS}
+    write_params(tmp_path, changes, PIPELINE_PARAMS)
     for command, mapped_files, limit in COMMANDS:
         if command == ["mri_stages", "import"]:
             command = [*command, str(shared_slices)]
@@ -75,7 +81,7 @@ def test_sample_without_memory_ends_with_one_line(tmp_path: Path) -> None:
 def test_train_without_memory_ends_with_one_line(tmp_path: Path) -> None:
     write_raw(tmp_path / "data/raw", n_train=5, n_test=5, shape=(1, 1024, 1024))
     copy_environment(tmp_path)
-    write_params(tmp_path, {"data.raw": "data/raw"}, PIPELINE_PARAMS)
+    write_params(tmp_path, {"data.raw": "data/raw", **LARGE_MODELS}, PIPELINE_PARAMS)
     for stage in ("stages.load", "stages.scale"):
         assert run_with_limit(tmp_path, [stage]).returncode == 0
     # 4 GB of weights: the error is PyTorch's.

@@ -1,14 +1,18 @@
 """Copies of this checkout under Git, in which the real commands run."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
+from filelock import FileLock
 
 from tests.helpers.params import Params, change_params, save_params
 from tests.helpers.pipeline_params import PIPELINE_PARAMS
@@ -107,6 +111,25 @@ def new_clone(folder: Path, params: Params = PIPELINE_PARAMS) -> Clone:
     clone = Clone(folder)
     clone.run("git", "init", "--quiet")
     clone.commit("code")
+    return clone
+
+
+def share_clone(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Clone]
+) -> Clone:
+    """Return a copy of a clone that the first of the test processes made for all of them."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    original = folder / f"shared_{name}"
+    stages_file = folder / f"shared_{name}.json"
+    with FileLock(folder / f"shared_{name}.lock"):
+        if not stages_file.exists():
+            shutil.rmtree(original, ignore_errors=True)  # of a process that failed
+            stages_file.write_text(json.dumps(make(original).cold_run))
+
+    clone = Clone(original).copy(tmp_path_factory.mktemp(name) / "clone")
+    clone.cold_run = json.loads(stages_file.read_text())
     return clone
 
 

@@ -259,7 +259,7 @@ def test_workers_do_not_get_what_the_head_has(cluster: Cluster, small_head: Clon
     assert read_table(output)["train@simple_nn2"] == "this"  # machine
 
 
-def test_workers_of_a_folder_of_a_repository(
+def test_workers_of_a_repositorys_folder_reach_a_relative_remote(
     cluster: Cluster, scaled: Clone, tmp_path: Path
 ) -> None:
     head = scaled.copy(tmp_path / "repository/ml/mri")
@@ -271,22 +271,23 @@ def test_workers_of_a_folder_of_a_repository(
     assert list_trained(repro(head, "train@simple_nn2")) == {"train@simple_nn2"}
 
 
-def test_workers_reach_a_relative_remote(cluster: Cluster, scaled: Clone, tmp_path: Path) -> None:
-    head = scaled.copy(tmp_path / "head")
-    add_remote(head, "../remote")
-    cluster.add_worker("only")
-    assert list_trained(repro(head, "train@simple_nn2")) == {"train@simple_nn2"}
-
-
 def test_workers_start_when_a_stage_waits(adaptive_address: str, small_head: Clone) -> None:
     assert list_trained(repro(small_head, "train@simple_nn2")) == {"train@simple_nn2"}
 
 
 def test_workers_show_why_a_stage_failed(cluster: Cluster, small_head: Clone) -> None:
+    """The head removes the later outs of the model, and goes on with the others."""
     cluster.add_worker("only")
     small_head.change_params({"models.simple_nn2.augment": {"shift": 99, "flip": True}})
-    output = fail_repro(small_head, "train@simple_nn2", "train@conv_nn2")
+    old_metrics = small_head.folder / "metrics/simple_nn2.json"
+    old_metrics.parent.mkdir(exist_ok=True)
+    old_metrics.write_text("{}")
+
+    output = fail_repro(small_head, "evaluate@simple_nn2", "train@conv_nn2")
     assert re.search(r"^train@simple_nn2: error: params.yaml: augment.shift", output, re.MULTILINE)
+    (reason,) = re.findall(r"^train@simple_nn2 +failed +(.*)", output, re.MULTILINE)
+    assert reason.startswith("params.yaml: augment.shift")
+    assert not old_metrics.exists()
     assert (small_head.folder / "models/conv_nn2.safetensors").exists()
 
 

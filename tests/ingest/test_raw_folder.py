@@ -183,6 +183,31 @@ def test_read_raw_of_one_hot_labels(folder: Path, dtype: torch.dtype) -> None:
     assert re.search(r"test_labels\.pt.*argmax\(1\)", refusal(folder))
 
 
+@pytest.mark.parametrize(
+    "row", [[1, 1, 0], [0, 0, 0], [1, float("nan"), 0], [-1, 1, 1], [True, True, False]]
+)
+def test_read_raw_of_several_labels_per_image_says_so(
+    folder: Path, row: list[float] | list[bool]
+) -> None:
+    torch.save(torch.tensor([row] * 23), folder / "train_labels.pt")
+    assert re.search(r"train_labels\.pt.*\(23, 3\).*several labels per image", refusal(folder))
+
+
+@pytest.mark.parametrize("shape", [(14, 36, 40), (14, 1, 36, 40)])
+def test_read_raw_of_segmentation_masks_says_so(folder: Path, shape: tuple[int, ...]) -> None:
+    torch.save(torch.zeros(shape, dtype=torch.uint8), folder / "test_labels.pt")
+    assert re.search(r"test_labels\.pt.*segmentation masks", refusal(folder))
+
+
+@pytest.mark.parametrize(("n_channels", "is_noted"), [(4, False), (5, True)])
+def test_read_raw_of_many_channels_asks_for_volumes(
+    tmp_path: Path, n_channels: int, is_noted: bool
+) -> None:
+    write_raw(tmp_path / "deep", shape=(n_channels, 6, 7))
+    notes = [note for note in read_raw(tmp_path / "deep").notes if "volumes" in note]
+    assert [f"images of {n_channels} channels" in note for note in notes] == [True] * is_noted
+
+
 def test_read_raw_of_float_labels_takes_whole_numbers_alone(folder: Path) -> None:
     change(folder, torch.Tensor.half, "labels", ["test"])
     raw = read_raw(folder)

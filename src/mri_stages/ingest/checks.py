@@ -17,6 +17,7 @@ from mri_stages.errors import InputError
 MAX_RANGE_RATIO = 100
 MAX_SAMPLED_ROWS = 50  # of each set, to estimate its typical range
 MAX_CHANNELS_LAST = 4  # a last axis of up to 4 values may be channels
+MAX_USUAL_CHANNELS = 4  # more are as likely the slices of a volume
 SORTED_SHARE = 1 / 5  # of the changes of class in random order; fewer mean that rows are sorted
 
 
@@ -28,6 +29,19 @@ def check_axes(path: Path, images: torch.Tensor) -> None:
             f"{path}: shape {tuple(images.shape)} is N x H x W x C, expected N x C x H x W; save "
             "x.permute(0, 3, 1, 2)"
         )
+
+
+def list_channel_notes(path: Path, images: torch.Tensor) -> list[str]:
+    """Return a note if the channels of `images` (N, C, H, W) may be the slices of volumes."""
+    n_channels = images.shape[1]
+    if n_channels <= MAX_USUAL_CHANNELS:
+        return []
+    return [
+        f"note: {path}: shape {tuple(images.shape)} is read as {len(images)} images of "
+        f"{n_channels} channels; if they are volumes of {n_channels} slices, save each slice as an "
+        f"image, x.flatten(0, 1), with labels y.repeat_interleave({n_channels}), and the volume "
+        f"of each as subject id, torch.arange({len(images)}).repeat_interleave({n_channels})"
+    ]
 
 
 def check_shapes(folder: Path, train: torch.Tensor, test: torch.Tensor) -> None:
@@ -91,6 +105,27 @@ def check_not_one_hot(path: Path, labels: torch.Tensor) -> None:
         raise InputError(
             f"{path}: {labels.dtype} of shape {tuple(labels.shape)} is one-hot, expected the "
             "class numbers; save x.float().argmax(1)"
+        )
+
+
+def check_one_label_per_image(path: Path, labels: torch.Tensor, images: torch.Tensor) -> None:
+    """Raise InputError that says what `labels` are if they hold several values per image."""
+    found = f"{path}: {labels.dtype} of shape {tuple(labels.shape)}"
+    if labels.ndim > 2 and labels.shape[-2:] == images.shape[-2:]:
+        raise InputError(
+            f"{found} holds a label per pixel (segmentation masks), expected one class number per "
+            "image; segmentation is not what these models do"
+        )
+    if labels.ndim != 2 or labels.shape[1] <= 1:
+        return
+
+    values = labels.double()
+    flag_mask = (values == 0) | (values == 1) | (values == -1) | values.isnan()
+    if flag_mask.all():
+        raise InputError(
+            f"{found} holds several labels per image (a column of 0 and 1 per label), expected one "
+            "class number per image; save one column, such as y[:, 0].long(), and train a model "
+            "for each label"
         )
 
 

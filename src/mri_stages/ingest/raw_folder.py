@@ -55,6 +55,7 @@ def read_raw(folder: Path) -> Raw:
     classes = read_classes(folder, labels["train"])
 
     checks.check_shapes(folder, images["train"], images["test"])
+    notes += checks.list_channel_notes(folder / "train_data.pt", images["train"])
     for split in SPLITS:
         checks.check_label_range(folder / f"{split}_labels.pt", labels[split], len(classes))
     checks.check_scales(folder / "test_data.pt", images["train"], images["test"])
@@ -98,6 +99,7 @@ def read_labels(folder: Path, images: dict[str, torch.Tensor], notes: list[str])
         tensor = read_tensor(path)
         if tensor.dtype in (*PIXEL_TYPES, torch.bool):
             checks.check_not_one_hot(path, tensor)
+            checks.check_one_label_per_image(path, tensor, images[split])
             if is_whole(tensor):
                 notes.append(f"note: {path}: labels of {tensor.dtype} are read as whole numbers")
                 tensor = tensor.to(torch.int64)

@@ -3,8 +3,9 @@
 import glob
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 from zipfile import Path as ZipMember
@@ -12,6 +13,7 @@ from zipfile import Path as ZipMember
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_set import FilePath
 
+MAX_LISTED_NAMES = 5  # in a message
 HIDDEN_FOLDERS = ("__MACOSX",)  # in zips of macOS, beside names that begin with a dot
 
 Parts = tuple[str, ...]  # the folders and the name of a file, seen from the top of the source
@@ -109,3 +111,21 @@ def suggest_exclusion(parts: Parts, *, is_file: bool = False) -> str:
 def quote_text(text: str) -> str:
     """Return a text in the quotes of a shell, also where it needs none."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def count_shared_folders(paths: Iterable[Parts]) -> int:
+    """Return how many folders from the top all paths have in common."""
+    levels = zip(*paths, strict=False)
+    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Return the first names, with `...` if there are more."""
+    ordered = [show_name(name) for name in sorted(names)]
+    ellipsis = ", ..." if len(ordered) > MAX_LISTED_NAMES else ""
+    return ", ".join(ordered[:MAX_LISTED_NAMES]) + ellipsis
+
+
+def show_name(name: str) -> str:
+    """Return a name as it is, or escaped where a terminal cannot show it on one line."""
+    return name if name.isprintable() else ascii(name)

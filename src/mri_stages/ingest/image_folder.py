@@ -1,7 +1,8 @@
 """List the images of a set with a folder per class, in a folder or in a zip (not unpacked).
 
 A set is laid out as {train,test}/CLASS/IMAGE or as CLASS/IMAGE, perhaps inside further folders.
-layout.py reads the folders, layout_checks.py refuses what could mean two things.
+split_folders.py and layout.py read the folders, layout_checks.py refuses what could mean two
+things, layout_notes.py says what is taken.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -12,14 +13,10 @@ from mri_stages.ingest.file_tree import FileTree, Parts, exclude_files, list_fil
 from mri_stages.ingest.formats import list_data_files, open_pictures, select_images
 from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
-from mri_stages.ingest.layout import (
-    EXPECTED_LAYOUT,
-    Layout,
-    describe_layout,
-    find_layout,
-    name_subjects,
-)
+from mri_stages.ingest.layout import Layout, find_layout, name_subjects
 from mri_stages.ingest.layout_checks import check_classes, check_layout
+from mri_stages.ingest.layout_notes import describe_layout
+from mri_stages.ingest.split_folders import EXPECTED_LAYOUT
 
 DEFAULT_OPTIONS = ImportOptions()
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -47,7 +44,8 @@ def list_images(source: Path, options: ImportOptions = DEFAULT_OPTIONS) -> Image
     notes += describe_layout(layout, subjects, subject_level)
     notes += layout.notes + mask_notes
     notes += describe_other_files(tree, images)
-    return ImageSet(files, classes, notes)
+    origin = f"--subject-level {subject_level}" if subject_level else "the files"
+    return ImageSet(files, classes, notes, subject_origin=origin)
 
 
 def check_several_folders(images: Collection[Parts], tree: Iterable[Parts], source: Path) -> None:

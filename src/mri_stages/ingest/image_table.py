@@ -17,7 +17,7 @@ from mri_stages.ingest.formats import open_pictures, select_images
 from mri_stages.ingest.image_folder import describe_other_files
 from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
-from mri_stages.ingest.layout import list_counts
+from mri_stages.ingest.layout_notes import list_counts
 from mri_stages.ingest.table_rows import (
     SUBJECT_COLUMN,
     ImageRow,

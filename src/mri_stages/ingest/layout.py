@@ -1,51 +1,34 @@
-"""Tell from the folders of a set which split and which class each image belongs to.
+"""Tell by its folders how a set of images is laid out: the split and the class of each image.
 
-The folders of an image are counted by levels, from 1: those below its split folder, or below the
-source where there is no split. A set of CLASS/{train,test}/IMAGE counts those below the source
-without the split folder. layout_checks.py refuses what could mean two things.
+split_folders.py says which folders are counted. layout_checks.py refuses what could mean two
+things.
 """
 
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from enum import StrEnum
-from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from mri_stages.errors import ArgumentError, InputError
-from mri_stages.ingest.file_tree import Parts, normalise_text, suggest_exclusion
+from mri_stages.ingest.file_tree import (
+    MAX_LISTED_NAMES,
+    Parts,
+    count_shared_folders,
+    list_names,
+    normalise_text,
+    suggest_exclusion,
+)
 from mri_stages.ingest.import_options import ImportOptions
-
-EXPECTED_LAYOUT = "{train,test}/CLASS/IMAGE or CLASS/IMAGE"
-# What the folder of a split may be called, in lower case.
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-}
-# Of a folder in a test folder whose images have no classes.
-NAMES_WITHOUT_CLASS = {"image", "images", "img", "imgs", "unknown", "unlabeled", "unlabelled"}
-MAX_LISTED_FOLDERS = 5  # in a message
-
-
-class Place(NamedTuple):
-    """Where an image lies."""
-
-    split: str  # train, test or val; empty in a set without a split
-    folders: Parts  # those that levels count
-
-
-class Origin(StrEnum):
-    """Where the levels of the folders begin, as messages say it."""
-
-    SOURCE = "below SOURCE"
-    SPLIT = "below the split folder"
-    SOURCE_WITHOUT_SPLIT = "below SOURCE, without the split folder"
+from mri_stages.ingest.split_folders import (
+    EXPECTED_LAYOUT,
+    Origin,
+    Place,
+    assign_splits,
+    check_train_folder,
+    describe_outside_images,
+    leave_out_unlabelled_splits,
+    place_images,
+)
 
 
 class Layout(NamedTuple):
@@ -80,108 +63,6 @@ def find_layout(images: Sequence[Parts], options: ImportOptions, source: Path) -
     return Layout(places, origin, class_level, class_names, notes)
 
 
-def place_images(
-    images: Sequence[Parts], has_class_level: bool, source: Path
-) -> tuple[Origin, dict[Parts, Place]]:
-    """Return the place of each image that lies in the folder of a split, or else of all."""
-    roots = find_split_roots(images)
-    if not roots:
-        if not has_class_level:
-            check_lone_splits(images, source)
-        return Origin.SOURCE, {parts: Place("", parts[:-1]) for parts in images}
-
-    depth = len(roots[0])
-    if len(roots) > 1 and not has_class_level:
-        check_split_roots(images, roots, source)
-    origin = Origin.SPLIT if len(roots) == 1 else Origin.SOURCE_WITHOUT_SPLIT
-
-    places = {}
-    for parts in images:
-        split = read_split(parts, depth)
-        if split and parts[:depth] in roots:
-            folders_above = () if origin == Origin.SPLIT else parts[:depth]
-            places[parts] = Place(split, folders_above + parts[depth + 1 : -1])
-    return origin, places
-
-
-def describe_outside_images(images: Iterable[Parts], places: Collection[Parts]) -> list[str]:
-    """Return a note on the images that lie outside the folders of splits, if there are any."""
-    outside_images = sorted(set(images) - set(places))
-    if not outside_images:
-        return []
-    name = "/".join(outside_images[0])
-    return [f"{len(outside_images)} images beside the split folders left out, such as {name!a}"]
-
-
-def find_split_roots(images: Iterable[Parts]) -> list[Parts]:
-    """Return the folders that hold a train folder, those nearest to the top; perhaps none."""
-    roots: set[Parts] = set()
-    for parts in images:
-        for depth in range(len(parts) - 1):
-            if read_split(parts, depth) == "train":
-                roots.add(parts[:depth])
-    smallest_depth = min(map(len, roots), default=0)
-    return sorted(root for root in roots if len(root) == smallest_depth)
-
-
-def read_split(parts: Parts, depth: int) -> str:
-    """Return the split (train, test, val) that the folder at `depth` is named after, or ""."""
-    if depth >= len(parts) - 1:
-        return ""
-    return SPLIT_NAMES.get(parts[depth].lower(), "")
-
-
-def check_lone_splits(images: Iterable[Parts], source: Path) -> None:
-    """Raise InputError if a folder beside others is called test or val, but none is train."""
-    depth = count_shared_folders([parts[:-1] for parts in images])
-    names = sorted({parts[depth] for parts in images if read_split(parts, depth)})
-    if names:
-        raise InputError(
-            f"{source}: a folder {names[0]!a} but none named train, expected {EXPECTED_LAYOUT}; "
-            f"rename the folder of the training images to train, or give --class-level {depth + 1} "
-            f"if {names[0]} is a class"
-        )
-
-
-def check_split_roots(images: Iterable[Parts], roots: Collection[Parts], source: Path) -> None:
-    """Raise InputError if train folders lie in several sets, and not in the folders of classes.
-
-    They lie in the folders of classes if they hold images only.
-    """
-    depth = len(next(iter(roots)))
-    has_folders = any(
-        len(parts) > depth + 2
-        for parts in images
-        if read_split(parts, depth) and parts[:depth] in roots
-    )
-    if has_folders:
-        names = list_names("/".join(root) for root in roots)
-        exclusions = [suggest_exclusion(root) for root in sorted(roots)[1:]]
-        raise InputError(
-            f"{source}: {len(roots)} folders hold a train folder ({names}), expected one; choose "
-            f"one set, such as by --exclude {' '.join(exclusions[:MAX_LISTED_FOLDERS])}, or give "
-            "--class-level and --subject-level, which count the folders without that of the split"
-        )
-
-
-def check_train_folder(
-    images: Sequence[Parts], places: Mapping[Parts, Place], source: Path
-) -> None:
-    """Raise InputError if the train folder holds images only: a set for another task, perhaps."""
-    train_images = [parts for parts, place in places.items() if place.split == "train"]
-    if any(places[parts].folders for parts in train_images):
-        return
-    folder = train_images[0][:-1]
-    root = folder[:-1]
-    advice = "name the classes by --table FILE.csv"
-    if root and len(places) < len(images):
-        advice += f", or leave this set out by --exclude {suggest_exclusion(root)}"
-    raise InputError(
-        f"{source}: the {len(train_images)} images of {'/'.join(folder)!a} lie in no folder of a "
-        f"class, expected {EXPECTED_LAYOUT}; {advice}"
-    )
-
-
 def find_class_level(places: Iterable[Place]) -> int:
     """Return the level of the first folders that differ between the training images.
 
@@ -192,37 +73,6 @@ def find_class_level(places: Iterable[Place]) -> int:
     if len(set(folders)) == 1:
         return max(n_shared_folders, 1)
     return n_shared_folders + 1
-
-
-def count_shared_folders(paths: Iterable[Parts]) -> int:
-    """Return how many folders from the top all paths have in common."""
-    levels = zip(*paths, strict=False)
-    return sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, levels))
-
-
-def leave_out_unlabelled_splits(
-    places: dict[Parts, Place], class_level: int
-) -> tuple[dict[Parts, Place], list[str]]:
-    """Return the places without those of a test or validation folder that has no classes; notes.
-
-    All images of such a folder lie in one folder, above the level of classes or of a name that is
-    no class, such as test/images.
-    """
-    notes = []
-    for split in ("test", "val"):
-        folders = {place.folders for place in places.values() if place.split == split}
-        if len(folders) == 1 and is_unlabelled(min(folders), class_level):
-            n_images = len(places)
-            places = {parts: place for parts, place in places.items() if place.split != split}
-            notes.append(f"{n_images - len(places)} images of {split} have no class: left out")
-    return places, notes
-
-
-def is_unlabelled(folders: Parts, class_level: int) -> bool:
-    """Return whether no class is named by the folders of an image below its split folder."""
-    if len(folders) < class_level:
-        return True
-    return folders[-1].lower() in SPLIT_NAMES.keys() | NAMES_WITHOUT_CLASS
 
 
 def make_key(name: str) -> str:
@@ -245,7 +95,7 @@ def check_depth(
         expected = f"{class_level} folders or more for --class-level {class_level}"
     patterns = suggest_stray_exclusions(places, stray_images)
     advice = "move them"
-    if len(patterns) <= MAX_LISTED_FOLDERS:
+    if len(patterns) <= MAX_LISTED_NAMES:
         advice = f"leave them out by --exclude {' '.join(patterns)}"
     raise InputError(
         f"{source}: {len(stray_images)} of {len(places)} images lie in no folder of a class, such "
@@ -307,25 +157,6 @@ def check_one_spelling(split: str, names: Collection[str], source: Path) -> None
         )
 
 
-def assign_splits(places: Mapping[Parts, Place]) -> tuple[dict[Parts, Place], list[str]]:
-    """Return the places with validation images in train, or in test if there is none; notes.
-
-    A set of train images only has no split.
-    """
-    names = [place.split for place in places.values()]
-    if set(names) == {"train"}:
-        return {parts: place._replace(split="") for parts, place in places.items()}, []
-    n_validation = names.count("val")
-    if not n_validation:
-        return dict(places), []
-
-    target = "train" if "test" in names else "test"
-    assigned = {}
-    for parts, place in places.items():
-        assigned[parts] = place._replace(split=target) if place.split == "val" else place
-    return assigned, [f"the {n_validation} images for validation are in {target}"]
-
-
 def name_subjects(layout: Layout, level: int, source: Path) -> dict[Parts, str]:
     """Return the folder of this level of each image: the id of its subject.
 
@@ -344,92 +175,3 @@ def name_subjects(layout: Layout, level: int, source: Path) -> dict[Parts, str]:
             )
         subjects[parts] = normalise_text(place.folders[level - 1])
     return subjects
-
-
-def list_level(layout: Layout, level: int) -> list[str]:
-    """Return the names of the folders of a level, sorted."""
-    names = set()
-    for place in layout.places.values():
-        if len(place.folders) >= level:
-            names.add(normalise_text(place.folders[level - 1]))
-    return sorted(names)
-
-
-def describe_level(layout: Layout, level: int) -> str:
-    """Return a level with the number of its folders and the first names."""
-    names = list_level(layout, level)
-    noun = "folder" if len(names) == 1 else "folders"
-    return f"level {level}: {len(names)} {noun} {list_names(names)}"
-
-
-def list_names(names: Iterable[str]) -> str:
-    """Return the first names, with `...` if there are more."""
-    ordered = [show_name(name) for name in sorted(names)]
-    ellipsis = ", ..." if len(ordered) > MAX_LISTED_FOLDERS else ""
-    return ", ".join(ordered[:MAX_LISTED_FOLDERS]) + ellipsis
-
-
-def show_name(name: str) -> str:
-    """Return a name as it is, or escaped where a terminal cannot show it on one line."""
-    return name if name.isprintable() else ascii(name)
-
-
-def describe_layout(layout: Layout, subjects: Mapping[Parts, str], subject_level: int) -> list[str]:
-    """Return notes on what is taken as split, class and subject, and on the levels not used.
-
-    `subjects` is empty, and `subject_level` 0, where the folders give no subjects.
-    """
-    split_counts = Counter(place.split or "none" for place in layout.places.values())
-    class_counts = Counter(layout.class_names.values())
-    notes = [
-        f"split: {list_counts(split_counts)}",
-        f"class: the folders of level {layout.class_level} {layout.origin} "
-        f"({list_counts(class_counts)})",
-    ]
-    if subjects:
-        notes += describe_subjects(layout, subjects, subject_level)
-
-    depth = max(len(place.folders) for place in layout.places.values())
-    for level in range(1, depth + 1):
-        is_used = level in (layout.class_level, subject_level)
-        if not is_used and divides_classes(layout, level):
-            notes.append(
-                f"not used: {describe_level(layout, level)}; --subject-level {level} takes them as "
-                f"subjects, --class-level {level} as classes"
-            )
-    return notes
-
-
-def describe_subjects(
-    layout: Layout, subjects: Mapping[Parts, str], subject_level: int
-) -> list[str]:
-    """Return notes on the subjects, and on those of several classes.
-
-    Where the numbers of subjects begin anew in each class, different subjects have the same id.
-    """
-    notes = [f"subject: the folders of {describe_level(layout, subject_level)} ({layout.origin})"]
-    classes_by_subject: dict[str, set[str]] = {}
-    for parts, subject in subjects.items():
-        classes_by_subject.setdefault(subject, set()).add(layout.class_names[parts])
-    shared_subjects = [name for name, classes in classes_by_subject.items() if len(classes) > 1]
-    if shared_subjects and subject_level > layout.class_level:
-        notes.append(
-            f"{len(shared_subjects)} subjects have images of two or more classes "
-            f"({list_names(shared_subjects)}): the same folder name is the same subject"
-        )
-    return notes
-
-
-def divides_classes(layout: Layout, level: int) -> bool:
-    """Return whether a class has images in two or more folders of a level within a split."""
-    names: dict[tuple[str, str], set[str]] = {}
-    for parts, place in layout.places.items():
-        if len(place.folders) >= level:
-            owner = (place.split, layout.class_names[parts])
-            names.setdefault(owner, set()).add(place.folders[level - 1])
-    return any(len(folders) > 1 for folders in names.values())
-
-
-def list_counts(counts: Mapping[str, int]) -> str:
-    """Return the first names in order, with their counts."""
-    return list_names(f"{name} {count}" for name, count in counts.items())

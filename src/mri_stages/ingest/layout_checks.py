@@ -9,18 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.file_tree import Parts, quote_text, suggest_exclusion
-from mri_stages.ingest.layout import (
-    MAX_LISTED_FOLDERS,
-    SPLIT_NAMES,
-    Layout,
-    Origin,
-    describe_level,
-    list_level,
+from mri_stages.ingest.file_tree import (
+    MAX_LISTED_NAMES,
+    Parts,
     list_names,
-    make_key,
-    read_split,
+    quote_text,
+    suggest_exclusion,
 )
+from mri_stages.ingest.layout import Layout, make_key
+from mri_stages.ingest.layout_notes import describe_level, list_level
+from mri_stages.ingest.split_folders import SPLIT_NAMES, Origin, read_split
 
 # The last word of a folder of masks, such as masks, lung_masks or Ground Truth.
 MASK_WORDS = {
@@ -181,7 +179,7 @@ def suggest_levels(layout: Layout, level: int) -> str:
         f"if {lower_classes} are the classes, give --class-level {level}, and --subject-level "
         f"{upper} if the upper folders are subjects; if not, give --class-level {upper}, or --table"
     )
-    if len(list_level(layout, upper)) > MAX_LISTED_FOLDERS:
+    if len(list_level(layout, upper)) > MAX_LISTED_NAMES:
         return advice
     pattern = suggest_level_exclusion(layout, min(layout.places), upper)
     return (
@@ -231,7 +229,7 @@ def check_nested_copies(layout: Layout, source: Path) -> None:
         return
     folders = find_exclusions(layout, copies)
     names = {parts[-1] for parts in copies.values()}
-    patterns = [suggest_exclusion(folder) for folder in folders[:MAX_LISTED_FOLDERS]]
+    patterns = [suggest_exclusion(folder) for folder in folders[:MAX_LISTED_NAMES]]
     holders = {layout.class_names[parts] for parts in copies}
     raise InputError(
         f"{source}: a class holds folders that are named like classes, perhaps a copy "
@@ -303,7 +301,7 @@ def suggest_test_exclusion(layout: Layout) -> str:
         if place.split == "test":
             depth = next(depth for depth in range(len(parts)) if read_split(parts, depth))
             patterns.add(suggest_exclusion(parts[: depth + 1]))
-    return " ".join(sorted(patterns)[:MAX_LISTED_FOLDERS])
+    return " ".join(sorted(patterns)[:MAX_LISTED_NAMES])
 
 
 def describe_lacking(classes_by_split: dict[str, set[str]]) -> Iterable[str]:

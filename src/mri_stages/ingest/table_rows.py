@@ -11,7 +11,9 @@ from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.csv_table import Table, check_columns, list_columns, show
 from mri_stages.ingest.file_tree import Parts
 from mri_stages.ingest.import_options import ImportOptions
-from mri_stages.ingest.layout import SPLIT_NAMES, list_counts, make_key
+from mri_stages.ingest.layout import make_key
+from mri_stages.ingest.layout_notes import list_counts
+from mri_stages.ingest.split_folders import SPLIT_NAMES
 
 SUBJECT_COLUMN = "subject"  # the names of columns that a table may lack
 SPLIT_COLUMN = "split"

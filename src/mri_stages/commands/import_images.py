@@ -8,6 +8,7 @@ import numpy as np
 
 from mri_stages.console import OneLineParser
 from mri_stages.errors import ArgumentError, InputError
+from mri_stages.ingest import npz_file
 from mri_stages.ingest.conversion import (
     Subjects,
     choose_test_files,
@@ -64,7 +65,9 @@ def main(argv: Sequence[str]) -> None:
 
 
 def list_image_set(source: Path, options: ImportOptions) -> ImageSet:
-    """Return the images of a source: by a table, or by its folders."""
+    """Return the images of a source: of an .npz file, by a table, or by its folders."""
+    if source.is_file() and source.suffix.lower() == npz_file.SUFFIX:
+        return npz_file.list_npz_images(source, options)
     if options.table is not None:
         return list_table_images(source, options)
     return list_images(source, options)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
-from mri_stages.ingest.layout import list_counts
+from mri_stages.ingest.layout_notes import list_counts
 
 SUFFIX = ".npz"
 EXPECTED = "expected {train,val,test}_images and _labels as MedMNIST writes them"

@@ -19,6 +19,7 @@ from mri_stages.plotting.results import (
     draw_roc_curves,
 )
 from mri_stages.plotting.style import draw_sentence, save_png
+from mri_stages.plotting.text import print_missing_letters
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv, write_csv
 from mri_stages.storage.history import Epoch
@@ -39,6 +40,7 @@ NO_FOLDS = "No folds are possible, so nothing is known of new subjects"
 def main() -> None:
     params = read_params()
     info = read_info()
+    print_missing_letters(params.data.title, info.classes)
     given_metrics = read_given_metrics(params)
     new_metrics = read_new_subject_metrics(params)
     print_missing_models("the given split", params.models, given_metrics)
@@ -102,7 +104,8 @@ def compare_on_given_split(params: Params, info: Info, metrics: Mapping[str, Met
     curves = {name: read_roc_points(name) for name in models}
     figure = draw_sentence(NO_MODEL)
     if curves:
-        figure = draw_roc_curves(curves, metrics, f"{title}: ROC on the given split")
+        roc_title = f"{title}: ROC on the given split"
+        figure = draw_roc_curves(curves, metrics, info.classes, roc_title)
     save_png(paths.ROC_FIGURE, figure)
 
 

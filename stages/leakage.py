@@ -6,6 +6,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.evaluation.leakage import add_copies, mark_same_subject, measure_leakage
 from mri_stages.plotting.leakage import draw_leakage
 from mri_stages.plotting.style import save_png
+from mri_stages.plotting.text import print_missing_letters
 from mri_stages.storage.copies import find_copies, list_test_copies
 from mri_stages.storage.dataset import load_all_rows, read_info
 from mri_stages.storage.details import read_file_names
@@ -29,6 +30,7 @@ def main() -> None:
     same_mask = None
     if rows.subjects is not None:
         same_mask = mark_same_subject(rows.subjects, table, GIVEN_SPLIT)[test_mask]
+    print_missing_letters(title)
     save_png(paths.LEAKAGE_FIGURE, draw_leakage(closeness, same_mask, title, n_copies))
     if leakage.warning:
         print(f"warning: {leakage.warning}")

@@ -6,6 +6,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.plotting.studies import draw_leakage_dose, draw_value_figure
 from mri_stages.plotting.style import save_png
+from mri_stages.plotting.text import print_missing_letters
 from mri_stages.storage.files import read_csv, write_json
 from mri_stages.studies.claims import judge_claims
 from mri_stages.studies.leakage_dose import list_doses
@@ -19,6 +20,7 @@ def main() -> None:
     runs = read_study_runs(params)
     write_records(paths.STUDY_SUMMARY, Summary, summarise_studies(runs))
     write_claims(runs)
+    print_missing_letters(params.data.title)
     draw_leakage(params)
     draw_learning_rates(params, runs)
     draw_batch_sizes(params, runs)

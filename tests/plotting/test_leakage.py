@@ -3,6 +3,7 @@ from typing import Any
 import numpy as np
 
 from mri_stages.plotting.leakage import draw_leakage
+from tests.helpers.pictures import LONG_TITLE, list_layout_faults
 
 CLOSENESS = np.array([0.1, 0.1, 0.9, np.nan])
 
@@ -41,3 +42,7 @@ def test_leakage_marks_copies() -> None:
     axes: Any = draw_leakage(CLOSENESS, None, "Digits", n_copies=3).axes[0]
     assert any("3" in text.get_text() for text in axes.get_legend().get_texts())
     assert axes.lines[0].get_xdata()[0] == 0
+
+
+def test_leakage_with_a_long_title_fits() -> None:
+    assert list_layout_faults(draw_leakage(CLOSENESS, None, LONG_TITLE)) == []

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from mri_stages.plotting.results import (
     ACCURACY,
     AUC,
     LINE_STYLES,
+    MAX_MARKERS,
+    Score,
     draw_histories,
     draw_intervals,
     draw_learning_rates,
@@ -17,6 +20,7 @@ from mri_stages.plotting.results import (
 from mri_stages.plotting.style import BLUE, DIVERGED_COLOUR, REFERENCE_COLOUR, save_png
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.records import Metrics, RocPoint
+from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
 
 
 def make_metrics(accuracy: float, low: float, high: float, **others: Any) -> Metrics:
@@ -101,36 +105,83 @@ def test_intervals_tell_models_baselines_and_divergence_apart() -> None:
     assert styles[2] == ("s", REFERENCE_COLOUR)
 
 
+@pytest.mark.parametrize("scores", [[ACCURACY], [ACCURACY, AUC]])
+def test_intervals_of_long_names_fit(scores: list[Score]) -> None:
+    metrics = {name: METRICS["hot"] for name in LONG_NAMES} | METRICS
+    assert list_layout_faults(draw_intervals(metrics, scores, LONG_TITLE, "by row", GIVEN)) == []
+
+
 CURVE = [RocPoint(name, *xy) for name in "ab" for xy in ((0.0, 0.0), (0.2, 0.7), (1.0, 1.0))]
 CURVES: dict[str, list[RocPoint]] = {"good": CURVE, "hot": [], "majority": []}
 
 
 def test_roc_curves_show_each_class() -> None:
-    figure: Any = draw_roc_curves(CURVES, METRICS, "Digits: ROC")
+    figure: Any = draw_roc_curves(CURVES, METRICS, ["a", "b"], "Digits: ROC")
     _, *curves = list_points(figure.axes[0])
     assert curves == [(0.0, 0.2, 1.0, 0.0, 0.7, 1.0)] * 2
 
 
 def test_roc_curves_of_two_classes_differ_in_colour() -> None:
-    figure: Any = draw_roc_curves(CURVES, METRICS, "Digits: ROC")
+    figure: Any = draw_roc_curves(CURVES, METRICS, ["a", "b"], "Digits: ROC")
     colours = [line.get_color() for line in figure.axes[0].lines[1:]]
     assert colours == [LINE_STYLES[0][1], LINE_STYLES[1][1]]
 
 
 def test_roc_curves_name_divergence() -> None:
-    figure: Any = draw_roc_curves(CURVES, METRICS, "Digits: ROC")
+    figure: Any = draw_roc_curves(CURVES, METRICS, ["a", "b"], "Digits: ROC")
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["good", "hot: diverged", "majority: no curve"]
 
 
 def test_roc_curves_have_one_legend_of_the_classes() -> None:
-    assert list_labels(draw_roc_curves(CURVES, METRICS, "Digits: ROC")) == ["a", "b"]
+    assert list_labels(draw_roc_curves(CURVES, METRICS, ["a", "b"], "Digits: ROC")) == ["a", "b"]
+
+
+def draw_classes(classes: list[str], models: Sequence[str] = ("good",), title: str = "T") -> Any:
+    """Return the curves of models that are alike, with a curve for each class."""
+    points = [point._replace(name=name) for name in classes for point in CURVE[:3]]
+    metrics = dict.fromkeys(models, METRICS["good"])
+    return draw_roc_curves(dict.fromkeys(models, points), metrics, classes, title)
+
+
+@pytest.mark.parametrize("name", ["_a", "$x$", "$\\frac$"])
+def test_roc_legend_shows_a_name_as_it_is(tmp_path: Path, name: str) -> None:
+    figure = draw_classes([name, "b"])
+    save_png(tmp_path / "roc.png", figure)
+    assert list_labels(figure) == [name, "b"]
+
+
+def test_roc_legend_numbers_a_class_that_the_font_lacks(tmp_path: Path) -> None:
+    figure = draw_classes(["a", "轻度"], title="轻度: ROC")
+    save_png(tmp_path / "roc.png", figure)  # without a warning
+    assert list_labels(figure) == ["a", "class 2"]
+
+
+def test_roc_legend_names_any_class_against_the_negative_one() -> None:
+    points = [point._replace(name="not b") for point in CURVE[:3]]
+    figure = draw_roc_curves({"good": points}, METRICS, ["a", "b"], "T")
+    assert list_labels(figure) == ["not b"]
+
+
+def test_roc_curves_of_many_classes_share_one_style_beside_their_mean() -> None:
+    figure = draw_classes([f"class {place}" for place in range(22)])
+    _, _, *curves, mean_curve = figure.axes[0].lines
+    assert len(curves) == 22
+    assert len({curve.get_color() for curve in curves}) == 1
+    assert np.interp(0.2, mean_curve.get_xdata(), mean_curve.get_ydata()) == pytest.approx(0.7)
+    assert len(list_labels(figure)) == 2
+
+
+@pytest.mark.parametrize(("models", "n_classes"), [(("good",), 21), (LONG_NAMES, 2)])
+def test_roc_curves_of_long_names_fit(models: Sequence[str], n_classes: int) -> None:
+    classes = [f"{'x' * 150}{place}" for place in range(n_classes)]
+    assert list_layout_faults(draw_classes(classes, models, LONG_TITLE)) == []
 
 
 @pytest.mark.parametrize(("n_models", "n_panels"), [(3, 3), (4, 4), (5, 8)])
 def test_roc_curves_fill_rows_of_four_panels(n_models: int, n_panels: int) -> None:
     curves = {f"m{place}": CURVE for place in range(n_models)}
-    figure: Any = draw_roc_curves(curves, METRICS, "Digits: ROC")
+    figure: Any = draw_roc_curves(curves, METRICS, ["a", "b"], "Digits: ROC")
     assert len(figure.axes) == n_panels
     assert [axes.axison for axes in figure.axes].count(True) == n_models
 
@@ -181,6 +232,21 @@ def test_histories_mark_divergence_at_its_accuracy() -> None:
     assert [*np.asarray(cross.get_xdata()), *np.asarray(cross.get_ydata())] == [2, 0.4]
 
 
+@pytest.mark.parametrize("n_diverged", [1, 12])
+def test_histories_of_many_models_fit(n_diverged: int) -> None:
+    names = [*LONG_NAMES, *(f"m{place}" for place in range(10))]
+    histories = {name: HOT if place < n_diverged else GOOD for place, name in enumerate(names)}
+    metrics = dict.fromkeys(names, METRICS["hot"])
+    assert list_layout_faults(draw_histories(histories, metrics, LONG_TITLE)) == []
+
+
+def test_histories_of_many_epochs_have_few_markers() -> None:
+    history = [Epoch(epoch, 1.0, 1, 0.5) for epoch in range(500)]
+    loss, _ = draw_histories({"good": history}, METRICS, "Digits").axes
+    spacing: Any = loss.lines[0].get_markevery()
+    assert len(history) / spacing <= MAX_MARKERS
+
+
 def test_histories_cut_a_huge_loss_off() -> None:
     loss, _ = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits").axes
     assert 1.2 < loss.get_ylim()[1] < 1e5  # the loss of 1e29 does not flatten the others
@@ -214,6 +280,36 @@ def test_learning_rates_name_models_without_a_loss() -> None:
 def test_learning_rates_name_models_and_divergence() -> None:
     top, _ = draw_two_learning_rates().axes
     assert list_texts(top.texts) == ["good", "hot\ndiverged"]
+
+
+def draw_rates(learning_rates: Mapping[str, float], title: str = "Digits") -> Any:
+    """Return the picture of models that differ in the learning rate alone."""
+    histories = dict.fromkeys(learning_rates, PLAIN)
+    metrics = dict.fromkeys(learning_rates, METRICS["good"])
+    return draw_learning_rates([learning_rates], metrics, histories, title)
+
+
+def test_learning_rates_of_near_points_have_a_legend() -> None:
+    figure = draw_rates({"good": 0.1, "better": 0.101, "best": 1e-9})
+    assert list_texts(figure.axes[0].texts) == []
+    assert [label.split(",")[0] for label in list_labels(figure)] == ["good", "better", "best"]
+
+
+def test_learning_rates_of_near_points_differ_in_style() -> None:
+    top, _ = draw_rates({"good": 0.1, "better": 0.101, "best": 1e-9}).axes
+    points = [line for line in top.lines if len(line.get_xdata()) == 1]
+    assert len({(line.get_marker(), line.get_color()) for line in points}) == 3
+
+
+@pytest.mark.parametrize("ratio", [1.01, 1e6])
+def test_learning_rates_of_long_names_fit(ratio: float) -> None:
+    rates = {name: ratio**place for place, name in enumerate(LONG_NAMES)}
+    assert list_layout_faults(draw_rates(rates, LONG_TITLE)) == []
+
+
+def test_learning_rates_of_many_models_fit() -> None:
+    rates = {f"m{place}": 0.1 + place / 100 for place in range(25)}
+    assert list_layout_faults(draw_rates(rates)) == []
 
 
 def test_learning_rates_without_a_group_are_a_sentence() -> None:

@@ -3,7 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mri_stages.plotting.slices import MAX_IMAGES, draw_slices
+from mri_stages.plotting import slices
+from mri_stages.plotting.slices import draw_slices
+from tests.helpers.pictures import LONG_TITLE, list_layout_faults
 
 
 def draw_grey(n_rows: int, n_classes: int = 2) -> Any:
@@ -36,9 +38,38 @@ def test_slices_name_the_data() -> None:
     assert "Digits" in figure.get_suptitle()
 
 
-def test_slices_of_many_classes_are_few() -> None:
-    figure, _ = draw_grey(40, n_classes=20)
-    assert len(figure.axes) == MAX_IMAGES
+def test_slices_of_many_classes_show_each() -> None:
+    figure, _ = draw_grey(24, n_classes=12)
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert len(titles) == 13
+    assert {title.split("\n")[1] for title in titles} == {f"class {label}" for label in range(12)}
+
+
+def test_slices_say_how_many_classes_they_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "MAX_IMAGES", 4)
+    figure, _ = draw_grey(10, n_classes=5)
+    assert len(figure.axes) == 4
+    assert "the first 3 of 5 classes" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "is_named"), [(1, False), (2, True), (3, False), (20, True)]
+)
+def test_slices_say_that_they_show_one_of_many_channels(n_channels: int, is_named: bool) -> None:
+    images = np.zeros((3, n_channels, 4, 4), np.uint8)
+    figure: Any = draw_slices(images, np.arange(3) % 2, ["a", "b"], "T")
+    assert ("channels" in figure.get_suptitle()) is is_named
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "shape"),
+    [(1, (1, 8, 8)), (2, (3, 12, 16)), (1, (1, 2, 200)), (1, (1, 200, 2)), (11, (1, 8, 8))],
+)
+def test_slices_of_long_names_fit(n_classes: int, shape: tuple[int, ...]) -> None:
+    names = [f"{'x' * 150}{label}" for label in range(n_classes)]
+    labels = np.arange(n_classes)
+    figure = draw_slices(np.zeros((n_classes, *shape), np.uint8), labels, names, LONG_TITLE)
+    assert list_layout_faults(figure) == []
 
 
 def test_slices_show_bytes_of_three_channels_as_colours() -> None:

@@ -16,6 +16,7 @@ from mri_stages.plotting.studies import (
 from mri_stages.studies.points import StudyName
 from mri_stages.studies.records import LeakageRun, Run
 from mri_stages.studies.summary import group_by_rate, group_by_size
+from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
 from tests.helpers.study_runs import make_rate_runs, make_run
 
 
@@ -182,6 +183,18 @@ def test_leakage_dose_draws_the_largest_class_of_real_labels(leakage_axes: Axes)
 def test_leakage_dose_draws_the_interval_of_each_mean(leakage_axes: Axes) -> None:
     intervals = list_xs(leakage_axes, marker="_", linestyle="-")
     assert sorted(intervals) == [[0, 0], [50, 50], [100, 100]]
+
+
+def test_leakage_dose_of_long_names_fits() -> None:
+    figure = draw_leakage_dose(LEAKAGE_RUNS, f"{LONG_TITLE}, {LONG_NAMES[0]}")
+    assert list_layout_faults(figure) == []
+
+
+def test_value_figure_of_long_names_fits() -> None:
+    curves = {LONG_NAMES[0]: group_by_rate(make_rate_runs())}
+    label = f"learning rate of {LONG_NAMES[0]}"
+    figure = draw_value_figure(curves, StudyName.LEARNING_RATE, label, LONG_TITLE)
+    assert list_layout_faults(figure) == []
 
 
 HALF_WIDTH = 4.303 * 0.1 / 3**0.5  # Student's t of two degrees of freedom

@@ -7,8 +7,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from mri_stages.plotting.style import BLUE, ORANGE, VERMILION
+from mri_stages.plotting.text import measure_extra_height, wrap_text
 
 N_BINS = 40
+
+# Inches.
+WIDTH = 8
+HEIGHT = 3.6
 
 
 def draw_leakage(
@@ -22,7 +27,10 @@ def draw_leakage(
     same_mask: (n,), whether the nearest training row is of the same subject, shown as two colours.
     n_copies: the test rows that are equal to a training row, at distance 0.
     """
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    text = f"{title}: how similar is each test row to a training row?"
+    figure_title = wrap_text(text, WIDTH - 0.9)
+    height = HEIGHT + measure_extra_height(figure_title)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots()
     finite_mask = np.isfinite(closeness)
     right_edge = closeness[finite_mask].max(initial=1.0)
@@ -32,7 +40,7 @@ def draw_leakage(
     else:
         _draw_by_subject(axes, closeness, finite_mask, same_mask, bins)
 
-    axes.set_title(f"{title}: how similar is each test row to a training row?", parse_math=False)
+    axes.set_title(figure_title, parse_math=False)
     axes.set_xlabel("distance to the nearest training row / median distance to the other test rows")
     if n_copies:
         axes.axvline(0, color=VERMILION, linewidth=4, label=f"exact copies (at 0): {n_copies:,}")

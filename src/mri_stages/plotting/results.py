@@ -1,14 +1,17 @@
 """The pictures that set the models side by side. Mappings are by the model's name."""
 
 import math
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, product
+from itertools import combinations, cycle, product
 from typing import Any, NamedTuple
 
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.transforms import Bbox
 
 from mri_stages.config.schema import BASELINES
 from mri_stages.plotting.style import (
@@ -19,18 +22,43 @@ from mri_stages.plotting.style import (
     REFERENCE_COLOUR,
     draw_sentence,
 )
+from mri_stages.plotting.text import (
+    LABEL_SIZE,
+    SMALL_SIZE,
+    TITLE_SIZE,
+    label_names,
+    measure_extra_height,
+    measure_width,
+    wrap_text,
+)
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.records import Estimate, Metrics, RocPoint
 
 # Combined with the colours, so that there are more than the palette has.
 LINE_STYLES = tuple(product(("-", "-.", ":"), PALETTE))
-MARKER_STYLES = tuple(product("os^vD", PALETTE))
+MARKER_STYLES = tuple(product("os^vDP*<>", PALETTE))
 
 MAX_SHOWN_LOSS = 1e3  # a curve above it needs no number
+MAX_MARKERS = 25  # of a curve; more of them hide the line
 MAX_ROC_COLUMNS = 4
+MAX_NAMED_CURVES = len(LINE_STYLES)  # of a panel: more of them look alike
+N_MEAN_POINTS = 201
 GIVEN_SPLIT_OFFSET = 0.25  # rows below the interval of the same model
-CROSS_DISTANCE = 0.06  # of two crosses above the panel, in heights of the panel
-MAX_LINE_LENGTH = 100  # characters of a title
+
+# In heights of the panel of losses.
+CROSS_DISTANCE = 0.06  # of two crosses above the panel
+MAX_CROSS_HEIGHT = 0.48  # of all crosses; more than eight of them overlap
+
+# Inches.
+MAX_NAME_WIDTH = 2.2
+MAX_PANEL_NAME_WIDTH = 1.25  # leaves room for ": diverged"
+MAX_POINT_NAME_WIDTH = 0.8
+MIN_ROC_WIDTH = 6
+LR_TITLE_WIDTH = 7
+LEGEND_NAME_WIDTH = 1.5  # for which the sizes of the figures have room
+LEGEND_MARGIN = 0.75  # of a legend beside its names
+LEGEND_LINE_HEIGHT = 0.19
+PANEL_HEIGHT = 2.7  # of `draw_histories`
 
 DASHED: dict[str, Any] = {"color": REFERENCE_COLOUR, "linestyle": "--", "zorder": 0}
 TEXT: dict[str, Any] = {"fontsize": 9, "va": "center"}
@@ -62,8 +90,10 @@ def draw_intervals(
     The dashed line is the figure of `metrics["majority"]`. given: the metrics on the given split,
     which are shown beside those on new subjects.
     """
-    size = (4.6 * len(scores) + 3, 1.7 + 0.45 * len(metrics))
-    figure = Figure(figsize=size, layout="constrained")
+    width = 4.6 * len(scores) + 3
+    figure_title = wrap_text(title, width - 0.3)
+    height = 1.7 + 0.45 * len(metrics) + measure_extra_height(figure_title)
+    figure = Figure(figsize=(width, height), layout="constrained")
     panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
     for axes, score in zip(panels, scores, strict=True):
         for row, (name, model_metrics) in enumerate(metrics.items()):
@@ -76,8 +106,9 @@ def draw_intervals(
         axes.set(xlim=(0, 1), ylim=first_on_top, xlabel=score.label)
         axes.grid(axis="x", alpha=0.3)
 
-    panels[0].set_yticks(range(len(metrics)), list(metrics))
-    figure.suptitle(title, parse_math=False)
+    names = label_names(list(metrics), "model", MAX_NAME_WIDTH, LABEL_SIZE)
+    panels[0].set_yticks(range(len(metrics)), list(names.values()))
+    figure.suptitle(figure_title, parse_math=False)
     figure.supxlabel(f"{note}; dashed: a constant answer", fontsize=9)
     return figure
 
@@ -112,36 +143,92 @@ def _draw_interval(
 
 
 def draw_roc_curves(
-    curves: Mapping[str, Sequence[RocPoint]], metrics: MetricsByModel, title: str
+    curves: Mapping[str, Sequence[RocPoint]],
+    metrics: MetricsByModel,
+    classes: Sequence[str],
+    title: str,
 ) -> Figure:
-    """Return the ROC curves of each model, one small panel per model, one line per class."""
+    """Return the ROC curves of each model, one small panel per model, one line per class.
+
+    More classes than there are styles of lines share one style, beside the mean of their curves.
+    """
+    class_names = _list_class_names(curves)
+    has_named_curves = len(class_names) <= MAX_NAMED_CURVES
+    labels = _label_positive_classes(classes)
+    shown_labels = [labels[name] for name in class_names]
+    if not has_named_curves:
+        shown_labels = [f"each of {len(class_names)} classes", "their mean"]
+
+    figure = _make_roc_figure(len(curves), shown_labels, title)
     n_columns = min(MAX_ROC_COLUMNS, len(curves))
     n_rows = math.ceil(len(curves) / n_columns)
-    figure = Figure(figsize=(2.3 * n_columns + 1.6, 2.3 * n_rows + 1), layout="constrained")
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes in panels[len(curves) :]:
         axes.set_axis_off()
 
-    class_names = _list_class_names(curves)
+    model_names = label_names(list(curves), "model", MAX_PANEL_NAME_WIDTH)
+    handles: list[Artist] = []
     for axes, (model, points) in zip(panels, curves.items(), strict=False):
-        _draw_roc_panel(axes, points, class_names)
-        panel_title = model
+        draw_panel = _draw_roc_panel if has_named_curves else _draw_crowded_roc_panel
+        handles = draw_panel(axes, points, class_names)
+        panel_title = model_names[model]
         if not points:
             reason = "diverged" if metrics[model].diverged else "no curve"
-            panel_title = f"{model}: {reason}"
-        axes.set_title(panel_title, fontsize=9)
+            panel_title = f"{panel_title}: {reason}"
+        axes.set_title(panel_title, fontsize=SMALL_SIZE)
 
-    figure.legend(
-        *panels[0].get_legend_handles_labels(),
-        loc="outside right upper",
-        title="positive class",
-        fontsize=9,
-        title_fontsize=9,
-    )
-    figure.suptitle(title, parse_math=False)
-    figure.supxlabel("false positive rate", fontsize=9)
-    figure.supylabel("true positive rate", fontsize=9)
+    _add_legend(figure, handles, shown_labels, title="positive class", title_fontsize=SMALL_SIZE)
+    figure.supxlabel("false positive rate", fontsize=SMALL_SIZE)
+    figure.supylabel("true positive rate", fontsize=SMALL_SIZE)
     return figure
+
+
+def _make_roc_figure(n_models: int, legend_labels: Sequence[str], title: str) -> Figure:
+    """Return a figure with its title, large enough for the panels and the legend beside them."""
+    n_columns = min(MAX_ROC_COLUMNS, n_models)
+    n_rows = math.ceil(n_models / n_columns)
+    width = max(MIN_ROC_WIDTH, 2.3 * n_columns + 1.6 + _measure_extra_width(legend_labels))
+    height = max(2.3 * n_rows + 1, _measure_legend_height(len(legend_labels) + 1))
+
+    # The title stands in the middle of the figure, or of what the legend leaves.
+    legend_width = _measure_legend_width(legend_labels)
+    title_place = 0.5
+    title_width = width - 2 * legend_width
+    if measure_width(wrap_text(title, math.inf), TITLE_SIZE) > title_width:
+        title_width = width - legend_width
+        title_place = title_width / 2 / width
+    figure_title = wrap_text(title, title_width - 0.3)
+
+    height += measure_extra_height(figure_title)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(figure_title, x=title_place, parse_math=False)
+    return figure
+
+
+def _measure_legend_width(labels: Sequence[str]) -> float:
+    """Return the inches that a legend of these labels takes."""
+    widths = [measure_width(label, SMALL_SIZE) for label in labels]
+    return max(widths, default=0) + LEGEND_MARGIN
+
+
+def _measure_extra_width(labels: Sequence[str]) -> float:
+    """Return the inches by which a figure must be wider than for a legend of short labels."""
+    return max(0, _measure_legend_width(labels) - LEGEND_MARGIN - LEGEND_NAME_WIDTH)
+
+
+def _measure_legend_height(n_lines: int) -> float:
+    return LEGEND_LINE_HEIGHT * n_lines + 0.3
+
+
+def _add_legend(
+    figure: Figure, handles: Sequence[Artist], labels: Sequence[str], **options: Any
+) -> None:
+    """Add a legend beside the panels; in a label, `$` and a first `_` are letters."""
+    legend = figure.legend(
+        handles, labels, loc="outside right upper", fontsize=SMALL_SIZE, **options
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _list_class_names(curves: Mapping[str, Sequence[RocPoint]]) -> list[str]:
@@ -152,19 +239,55 @@ def _list_class_names(curves: Mapping[str, Sequence[RocPoint]]) -> list[str]:
     return list(names)
 
 
-def _draw_roc_panel(axes: Axes, points: Sequence[RocPoint], class_names: Sequence[str]) -> None:
-    """Draw the curve of each class; a class without points still has its line in the legend."""
-    axes.plot([0, 1], [0, 1], color=REFERENCE_COLOUR, linestyle=":")
+def _label_positive_classes(classes: Sequence[str]) -> dict[str, str]:
+    """Return what a legend shows for each class, and for any other class against it."""
+    labels = label_names(classes, "class", MAX_NAME_WIDTH)
+    others = {f"not {name}": f"not {label}" for name, label in labels.items()}
+    return others | labels
+
+
+def _draw_roc_panel(
+    axes: Axes, points: Sequence[RocPoint], class_names: Sequence[str]
+) -> list[Artist]:
+    """Draw the curve of each class and return the lines; without points a line is empty."""
+    _prepare_roc_axes(axes)
+    lines: list[Artist] = []
     for name, (line_style, colour) in zip(class_names, cycle(LINE_STYLES), strict=False):
         class_points = [point for point in points if point.name == name]
-        axes.plot(
+        lines += axes.plot(
             [point.false_positive_rate for point in class_points],
             [point.true_positive_rate for point in class_points],
             linestyle=line_style,
             color=colour,
-            label=name,
         )
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    return lines
+
+
+def _draw_crowded_roc_panel(
+    axes: Axes, points: Sequence[RocPoint], class_names: Sequence[str]
+) -> list[Artist]:
+    """Draw thin curves of all classes and their mean; return one of the curves and the mean."""
+    _prepare_roc_axes(axes)
+    false_positive_rates = np.linspace(0, 1, N_MEAN_POINTS)
+    true_positive_rates = []
+    (curve,) = axes.plot([], [], color=BLUE, linewidth=0.5)
+    for name in class_names:
+        class_points = [point for point in points if point.name == name]
+        xs = [point.false_positive_rate for point in class_points]
+        ys = [point.true_positive_rate for point in class_points]
+        axes.plot(xs, ys, color=BLUE, linewidth=0.5, alpha=0.3)
+        if class_points:
+            true_positive_rates.append(np.interp(false_positive_rates, xs, ys))
+
+    (mean_curve,) = axes.plot([], [], color=ORANGE, linewidth=2.5)
+    if true_positive_rates:
+        mean_curve.set_data(false_positive_rates, np.mean(true_positive_rates, axis=0))
+    return [curve, mean_curve]
+
+
+def _prepare_roc_axes(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color=REFERENCE_COLOUR, linestyle=":")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=(0, 0.5, 1), aspect="equal")
 
 
 def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) -> Figure:
@@ -174,36 +297,54 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True)
+    names = label_names(list(histories), "model", MAX_NAME_WIDTH)
+    n_without_loss = sum(math.isnan(history[-1].train_loss) for history in histories.values())
+    cross_distance = min(CROSS_DISTANCE, MAX_CROSS_HEIGHT / max(1, n_without_loss))
     n_crosses = 0
     for (name, history), (marker, colour) in zip(
         histories.items(), cycle(MARKER_STYLES), strict=False
     ):
-        line = {"color": colour, "marker": marker, "markersize": 4}
+        label = names[name]
+        spacing = math.ceil(len(history) / MAX_MARKERS)
+        line = {"color": colour, "marker": marker, "markersize": 4, "markevery": spacing}
         has_loss = not math.isnan(history[-1].train_loss)
-        _draw_training(loss_axes, accuracy_axes, history, line, name if has_loss else "")
+        _draw_training(loss_axes, accuracy_axes, history, line, label if has_loss else "")
         if history[0].validation_loss is not None:
-            _draw_validation(loss_axes, accuracy_axes, history, line, f"{name}, validation")
+            _draw_validation(loss_axes, accuracy_axes, history, line, f"{label}, validation")
         if not has_loss:
             n_crosses += 1
             end = "diverged" if metrics[name].diverged else "loss of NaN after the epoch kept"
-            cross_height = 1 + n_crosses * CROSS_DISTANCE
+            cross_height = 1 + n_crosses * cross_distance
             _draw_crosses(
-                loss_axes, accuracy_axes, history[-1], cross_height, colour, f"{name}, {end}"
+                loss_axes, accuracy_axes, history[-1], cross_height, colour, f"{label}, {end}"
             )
 
+    _limit_histories(loss_axes, accuracy_axes)
+    handles, labels = accuracy_axes.get_legend_handles_labels()
+    _add_legend(figure, handles, labels)
+    extra_width = _measure_extra_width(labels)
+    title_width = 8 + extra_width - _measure_legend_width(labels) - 0.9
+    axes_title = wrap_text(f"{title}: training of each model", title_width)
+    title_height = 1 + n_crosses * cross_distance + 0.03
+    loss_axes.set_title(axes_title, y=title_height, parse_math=False)
+
+    # The figure grows by what stands above the panels, or to the height of the legend.
+    height = 6.4 + measure_extra_height(axes_title)
+    height += max(0, n_crosses - 1) * cross_distance * PANEL_HEIGHT
+    figure.set_size_inches(8 + extra_width, max(height, _measure_legend_height(len(labels))))
+    return figure
+
+
+def _limit_histories(loss_axes: Axes, accuracy_axes: Axes) -> None:
     loss_axes.set(yscale="log", ylabel="loss (log scale)")
     loss_axes.margins(y=0.02)
     if loss_axes.get_ylim()[1] > MAX_SHOWN_LOSS:  # the first loss of a diverging run can be 1e29
         loss_axes.set_ylim(top=MAX_SHOWN_LOSS)
-    title_height = 1 + n_crosses * CROSS_DISTANCE + 0.03
-    loss_axes.set_title(f"{title}: training of each model", y=title_height, parse_math=False)
     accuracy_axes.set(ylim=(0, 1.02), ylabel="accuracy", xlabel="epoch")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
     accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     loss_axes.grid(alpha=0.3)
     accuracy_axes.grid(alpha=0.3)
-    figure.legend(loc="outside right upper", fontsize=9)
-    return figure
 
 
 def _list_epoch_numbers(history: Sequence[Epoch]) -> list[int]:
@@ -260,26 +401,122 @@ def draw_learning_rates(
 ) -> Figure:
     """Return accuracy and final training loss against the learning rate, one colour per group.
 
-    groups: names and learning rates of models that differ in nothing else.
+    groups: names and learning rates of models that differ in nothing else. The names stand beside
+    the points, or in a legend where they would cover each other or the points.
     """
     if not groups:  # the report leaves this picture out
         return draw_sentence("No two models differ only in the learning rate")
 
-    figure = Figure(figsize=(8, 6.4), layout="constrained")
-    accuracy_axes, loss_axes = figure.subplots(2, 1, sharex=True)
-    names_without_loss = []
+    figure = _draw_named_learning_rates(groups, metrics, histories, title)
+    if _has_covered_names(figure):
+        figure = _draw_listed_learning_rates(groups, metrics, histories, title)
+    return figure
+
+
+class LrPoint(NamedTuple):
+    """A model as `draw_learning_rates` shows it."""
+
+    name: str  # as the picture shows it
+    lr: float
+    metrics: Metrics
+    loss: float
+    marker: str
+    colour: str
+
+    @property
+    def text(self) -> str:
+        """Return what a legend shows."""
+        ending = ", diverged" if self.metrics.diverged else ""
+        return f"{self.name}, lr {self.lr:g}{ending}"
+
+
+def _list_points(
+    groups: Sequence[Mapping[str, float]],
+    metrics: MetricsByModel,
+    histories: Histories,
+    max_name_width: float,
+) -> list[LrPoint]:
+    """Return the models, each group in its own colour."""
+    model_names = [name for group in groups for name in group]
+    shown_names = label_names(model_names, "model", max_name_width)
+    points = []
     for group, colour in zip(groups, cycle(PALETTE), strict=False):
         for name, lr in group.items():
             loss = histories[name][-1].train_loss
-            _draw_learning_rate(accuracy_axes, loss_axes, name, lr, metrics[name], loss, colour)
-            if not math.isfinite(loss):
-                names_without_loss.append(f"{name} (lr {lr:g})")
+            points.append(LrPoint(shown_names[name], lr, metrics[name], loss, "o", colour))
+    return points
 
-    if names_without_loss:
-        text = f"without a finite loss: {', '.join(names_without_loss)}"
-        wrapped = textwrap.fill(text, MAX_LINE_LENGTH)
-        loss_axes.set_title(wrapped, fontsize=9, color=DIVERGED_COLOUR)
-    accuracy_axes.set_title(title, parse_math=False)
+
+def _draw_named_learning_rates(
+    groups: Sequence[Mapping[str, float]], metrics: MetricsByModel, histories: Histories, title: str
+) -> Figure:
+    """Return the picture with the name of each model beside its points."""
+    figure = _make_learning_rate_figure()
+    for point in _list_points(groups, metrics, histories, MAX_POINT_NAME_WIDTH):
+        text = point.name
+        if point.metrics.diverged:
+            text = f"{text}\ndiverged"
+            point = point._replace(marker="X", colour=DIVERGED_COLOUR)
+        _draw_point(figure, point)
+        for axes, value in zip(figure.axes, (point.metrics.accuracy, point.loss), strict=True):
+            axes.annotate(text, (point.lr, value), (8, 0), textcoords="offset points", **TEXT)
+
+    points = _list_points(groups, metrics, histories, MAX_NAME_WIDTH)
+    _finish_learning_rates(figure, points, title)
+    return figure
+
+
+def _draw_listed_learning_rates(
+    groups: Sequence[Mapping[str, float]], metrics: MetricsByModel, histories: Histories, title: str
+) -> Figure:
+    """Return the picture with the names in a legend, and a style for each model."""
+    figure = _make_learning_rate_figure()
+    points = _list_points(groups, metrics, histories, MAX_NAME_WIDTH)
+    for point, (marker, colour) in zip(points, cycle(MARKER_STYLES), strict=False):
+        _draw_point(figure, point._replace(marker=marker, colour=colour))
+    _finish_learning_rates(figure, points, title)
+
+    # The figure grows by the legend, so that the panels stay as they are.
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    _add_legend(figure, handles, labels)
+    height = max(figure.get_figheight(), _measure_legend_height(len(labels)))
+    figure.set_size_inches(figure.get_figwidth() + _measure_legend_width(labels), height)
+    return figure
+
+
+def _make_learning_rate_figure() -> Figure:
+    """Return a figure with a panel of accuracies above one of losses."""
+    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    figure.subplots(2, 1, sharex=True)
+    return figure
+
+
+def _draw_point(figure: Figure, point: LrPoint) -> None:
+    """Draw one model: its accuracy with the interval, and its loss."""
+    accuracy_axes, loss_axes = figure.axes
+    metrics = point.metrics
+    style: dict[str, Any] = {"markersize": 7, "color": point.colour, "marker": point.marker}
+    accuracy_axes.plot([point.lr] * 2, [metrics.ci_low, metrics.ci_high], color=point.colour)
+    accuracy_axes.plot(
+        point.lr, metrics.accuracy, **style, linestyle="", label=point.text, clip_on=False
+    )
+    loss_axes.plot(point.lr, point.loss, **style)
+
+
+def _finish_learning_rates(figure: Figure, points: Sequence[LrPoint], title: str) -> None:
+    """Set titles, limits and scales; above the losses name the models that have none."""
+    accuracy_axes, loss_axes = figure.axes
+    without_loss = [point for point in points if not math.isfinite(point.loss)]
+    loss_title = ""
+    if without_loss:
+        texts = [f"{point.name} (lr {point.lr:g})" for point in without_loss]
+        loss_title = wrap_text(
+            f"without a finite loss: {', '.join(texts)}", LR_TITLE_WIDTH, SMALL_SIZE
+        )
+        loss_axes.set_title(loss_title, fontsize=SMALL_SIZE, color=DIVERGED_COLOUR)
+
+    axes_title = wrap_text(title, LR_TITLE_WIDTH)
+    accuracy_axes.set_title(axes_title, parse_math=False)
     accuracy_axes.set(ylim=(0, 1), ylabel="test accuracy", xscale="log")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
     loss_axes.set(ylabel="training loss, last epoch", xlabel="learning rate (log scale)")
@@ -287,26 +524,27 @@ def draw_learning_rates(
     for axes in (accuracy_axes, loss_axes):
         axes.margins(x=0.18)  # room for the names
         axes.grid(alpha=0.3)
-    return figure
+
+    extra_height = measure_extra_height(axes_title) - measure_extra_height(title)
+    figure.set_figheight(6.4 + extra_height + measure_extra_height(loss_title))
 
 
-def _draw_learning_rate(
-    accuracy_axes: Axes,
-    loss_axes: Axes,
-    name: str,
-    lr: float,
-    metrics: Metrics,
-    loss: float,
-    colour: str,
-) -> None:
-    """Draw one model: its accuracy with the interval, and its loss."""
-    label = name
-    marker = "o"
-    if metrics.diverged:
-        label = f"{name}\ndiverged"
-        marker = "X"
-        colour = DIVERGED_COLOUR
-    accuracy_axes.plot([lr, lr], [metrics.ci_low, metrics.ci_high], color=colour)
-    for axes, value in ((accuracy_axes, metrics.accuracy), (loss_axes, loss)):
-        axes.plot(lr, value, markersize=7, color=colour, marker=marker)
-        axes.annotate(label, (lr, value), (8, 0), textcoords="offset points", **TEXT)
+def _has_covered_names(figure: Figure) -> bool:
+    """Return whether a name beside a point covers another name or point, or leaves its panel."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts if isinstance(text, Annotation)]
+        panel = axes.get_window_extent()
+        if any(box.x1 > panel.x1 for box in boxes):
+            return True
+        if any(first.overlaps(second) for first, second in combinations(boxes, 2)):
+            return True
+        points = [line.get_window_extent() for line in axes.lines]
+        for box, point in product(boxes, points):
+            if _is_finite(point) and box.overlaps(point):
+                return True
+    return False
+
+
+def _is_finite(box: Bbox) -> bool:
+    return bool(np.isfinite(box.extents).all())

@@ -14,6 +14,12 @@ from matplotlib.ticker import LogFormatter, PercentFormatter
 from scipy.stats import t
 
 from mri_stages.plotting.style import BLUE, DIVERGED_COLOUR, ORANGE, REFERENCE_COLOUR
+from mri_stages.plotting.text import (
+    LABEL_SIZE,
+    label_names,
+    measure_extra_height,
+    wrap_text,
+)
 from mri_stages.studies.points import StudyName
 from mri_stages.studies.records import LeakageRun, Run
 from mri_stages.studies.summary import RunsByNumber, compute_mean_and_std, group_runs, select_finite
@@ -61,9 +67,11 @@ def draw_value_figure(
     curves: Mapping[str, RunsByNumber], study: StudyName, axis_label: str, title: str
 ) -> Figure:
     """Return the measures against the values of a study, one colour per curve."""
-    figure = Figure(figsize=(10, 10.5), layout="constrained")
     text = f"{title}, by {axis_label}: one point per run, lines through the means over seeds"
-    figure.suptitle(text, parse_math=False)
+    figure_title = wrap_text(text, 9.7)
+    height = 10.5 + measure_extra_height(figure_title)
+    figure = Figure(figsize=(10, height), layout="constrained")
+    figure.suptitle(figure_title, parse_math=False)
 
     axes_of_panels = figure.subplots(3, 2, sharex=True).ravel()
     for axes, panel in zip(axes_of_panels, PANELS, strict=True):
@@ -71,14 +79,22 @@ def draw_value_figure(
         if panel.measure == "held_out_accuracy":
             axes.set_ylim(0, 1)
     for axes in axes_of_panels[-2:]:
-        axes.set_xlabel(f"{axis_label} (log scale)")
+        axes.set_xlabel(wrap_text(f"{axis_label} (log scale)", 4.2, LABEL_SIZE))
 
     # One entry for each label of all panels; matplotlib's own labels begin with "_".
     lines: dict[str, Line2D] = {}
     for axes in axes_of_panels:
         lines |= {str(line.get_label()): line for line in axes.lines}
     handles = [line for label, line in lines.items() if not label.startswith("_")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    names = label_names([str(line.get_label()) for line in handles], "curve", 2.7)
+    figure.legend(
+        handles,
+        list(names.values()),
+        loc="outside lower center",
+        ncols=3,
+        fontsize=9,
+        frameon=False,
+    )
     return figure
 
 
@@ -168,7 +184,9 @@ def mark_undefined(axes: Axes, x: float, colour: str) -> None:
 
 def draw_leakage_dose(runs: Sequence[LeakageRun], title: str) -> Figure:
     """Return accuracy by share of test subjects that also train; bars: Student's 95 % intervals."""
-    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    figure_title = wrap_text(f"{title}: accuracy when test subjects also train", 7.1)
+    height = 4.4 + measure_extra_height(figure_title)
+    figure = Figure(figsize=(8, height), layout="constrained")
     axes = figure.subplots()
     real_runs = [run for run in runs if not run.permuted]
     permuted_runs = [run for run in runs if run.permuted]
@@ -184,8 +202,8 @@ def draw_leakage_dose(runs: Sequence[LeakageRun], title: str) -> Figure:
     axes.set_ylabel("accuracy on the same test rows")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right", fontsize=9)
-    axes.set_title(f"{title}: accuracy when test subjects also train", parse_math=False)
+    axes.set_title(figure_title, parse_math=False)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
 
 

@@ -73,6 +73,7 @@ def build_page(params: Params) -> ReportPage:
         n_train_rows=sum(train_counts),
         n_test_rows=sum(test_counts),
         class_rows=list(zip(info.classes, train_counts, test_counts, strict=True)),
+        has_numbered_classes=not all(name.isascii() for name in info.classes),
         pictures={name: (paths.PLOTS / f"{name}.png").read_bytes() for name in PICTURES},
         params_text=paths.PARAMS.read_text(encoding="utf-8"),
         versions=[(package, version(package)) for package in LISTED_PACKAGES],

@@ -10,7 +10,8 @@ import pytest
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
-from mri_stages.storage.files import write_bytes, write_json
+from mri_stages.reporting.report import build_confusion_table
+from mri_stages.storage.files import read_json, write_bytes, write_json
 from mri_stages.storage.records import (
     ConfusionRow,
     Leakage,
@@ -174,6 +175,24 @@ def test_report_shows_the_confusion_of_each_class(page: str) -> None:
 
 def test_report_shades_a_cell_by_its_share_of_the_row(page: str) -> None:
     assert "--share: 0.75" in page
+
+
+def test_report_of_many_classes_names_the_most_frequent_mistake() -> None:
+    classes = [f"class {label}" for label in range(30)]
+    rows = [ConfusionRow("class 3", name) for name in ("class 3", "class 5", "class 5", "class 7")]
+    table_of_class = build_confusion_table(rows, classes)
+    assert table_of_class.rows[3] == ("class 3", 4, 0.25, "class 5", 2)
+    assert table_of_class.rows[4] == ("class 4", 0, None, "", None)
+
+
+def test_report_says_that_pictures_number_the_classes(page: str) -> None:
+    assert "class 1 is the first" not in page
+    info = read_json(paths.INFO, dict)
+    write_json(paths.INFO, info | {"classes": ["轻度", "Sane", "Unsure"]})
+    for name in MODELS:
+        write_confusion(name, [ConfusionRow("Sane", "轻度")])
+    report.main()
+    assert "class 1 is the first" in paths.REPORT.read_text(encoding="utf-8")
 
 
 def test_report_shows_the_params(page: str) -> None:

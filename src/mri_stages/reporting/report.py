@@ -10,6 +10,7 @@ from mri_stages.storage.arrays import Shape
 from mri_stages.storage.records import NO_RESULT, ConfusionRow, Leakage, Metrics, Pair
 
 MAX_SHOWN_COPIES = 20  # rows of each table of equal rows
+MAX_CONFUSION_CLASSES = 24  # a table with more columns is not legible
 HIDDEN_METRICS = {"unscored_classes", "by"}  # the page says them in sentences
 
 
@@ -71,6 +72,7 @@ class ReportPage:
     n_train_rows: int
     n_test_rows: int
     class_rows: list[tuple[str, int, int]]  # class, training rows, test rows
+    has_numbered_classes: bool  # whether the font of the pictures may lack a letter of a name
     pictures: dict[str, bytes]  # PNG, by name
     params_text: str
     versions: list[tuple[str, str]]  # of packages
@@ -107,8 +109,14 @@ def build_metrics_table(metrics: Mapping[str, Metrics], missing_models: Sequence
 
 
 def build_confusion_table(predictions: Sequence[ConfusionRow], classes: Sequence[str]) -> Table:
-    """Return a row per actual class: test rows by predicted class, and the recall."""
+    """Return a row per actual class: test rows by predicted class, and the recall.
+
+    Of many classes, a row has the most frequent wrong class only.
+    """
     counts = Counter(predictions)
+    if len(classes) > MAX_CONFUSION_CLASSES:
+        return _build_short_confusion_table(counts, classes)
+
     rows: list[tuple[Cell, ...]] = []
     for actual in classes:
         row_counts = [counts[ConfusionRow(actual, predicted)] for predicted in classes]
@@ -117,6 +125,24 @@ def build_confusion_table(predictions: Sequence[ConfusionRow], classes: Sequence
         recall = counts[ConfusionRow(actual, actual)] / n_rows if n_rows else None
         rows.append((actual, *cells, recall))
     return Table(["", *classes, "recall"], rows)
+
+
+def _build_short_confusion_table(
+    counts: Mapping[ConfusionRow, int], classes: Sequence[str]
+) -> Table:
+    """Return a row per actual class: test rows, recall, and the most frequent wrong class."""
+    counts_by_actual: dict[str, dict[str, int]] = {name: {} for name in classes}
+    for (actual, predicted), count in counts.items():
+        counts_by_actual[actual][predicted] = count
+
+    rows: list[tuple[Cell, ...]] = []
+    for actual, row_counts in counts_by_actual.items():
+        n_rows = sum(row_counts.values())
+        n_right = row_counts.pop(actual, 0)
+        recall = n_right / n_rows if n_rows else None
+        worst = max(row_counts, key=lambda name: row_counts[name], default="")
+        rows.append((actual, n_rows, recall, worst, row_counts.get(worst)))
+    return Table(["", "test rows", "recall", "most frequent wrong class", "of them"], rows)
 
 
 def list_leakage_rows(leakage: Leakage, n_test_rows: int) -> list[tuple[str, float]]:

@@ -63,7 +63,8 @@ def read_levels(
     counted = Counter[str]() if notes is None else notes
     image = read_dicom(path, options or PixelOptions(), counted)
     assert (image == image[0]).all()
-    return image[0]
+    levels: NDArray[np.uint8] = image[0]
+    return levels
 
 
 def read_fault(folder: Path, elements: Mapping[str, object], pixels: NDArray[Any] = GREYS) -> str:

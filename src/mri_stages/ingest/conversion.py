@@ -3,8 +3,9 @@
 The set may be larger than memory.
 """
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from mri_stages.ingest.import_options import ImportOptions, PixelOptions, write_
 from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
 from mri_stages.ingest.subject_ids import SubjectIds
 from mri_stages.ingest.subject_table import list_detail_columns, make_subject_table
-from mri_stages.storage.arrays import FormatError, write_array
+from mri_stages.storage.arrays import HEADER_BYTES, FormatError
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.files import write_atomically, write_csv
 
@@ -185,10 +186,25 @@ def write_pixels(
     """
     survey = ImageSurvey(source, len(files))
     images = iterate_images(files, n_channels, options, survey)
-    first_image = next(images)
+    first_row, first_image = next(images)
     shape = (len(files), *first_image.shape)
-    write_array(path, shape, np.uint8, chain([first_image], images))
+    write_rows(path, shape, chain([(first_row, first_image)], images))
     return survey.notes
+
+
+def write_rows(
+    path: Path, shape: tuple[int, ...], rows: Iterable[tuple[int, NDArray[np.uint8]]]
+) -> None:
+    """Write an array of uint8 from its rows, which come in any order with their numbers."""
+    header = {"shape": shape, "fortran_order": False, "descr": np.dtype(np.uint8).str}
+    row_bytes = math.prod(shape[1:])
+    n_bytes = HEADER_BYTES + shape[0] * row_bytes
+    with write_atomically(path, n_bytes) as partial, partial.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        first_byte = file.tell()
+        for row, pixels in rows:
+            file.seek(first_byte + row * row_bytes)
+            file.write(np.ascontiguousarray(pixels).data)
 
 
 def expand_channels(pixels: NDArray[np.uint8]) -> torch.Tensor:
@@ -236,14 +252,16 @@ class ImageSurvey:
 
 def iterate_images(
     files: Sequence[ImageFile], n_channels: int, options: PixelOptions, survey: ImageSurvey
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the first `n_channels` of each image (n_channels, H, W), until two sizes were seen.
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield each row's number and its first `n_channels` (n_channels, H, W), until two sizes.
 
-    Raise FormatError if the further channels of an image are not equal to the first. All images are
-    read before InputError counts the wrong ones.
+    Files are read in the order of their names, whatever the order of the rows: all slices of a
+    volume then come from one reading. Raise FormatError if the further channels of an image are not
+    equal to the first. All images are read before InputError counts the wrong ones.
     """
     with show_progress(len(files), "images", "image") as advance:
-        for file in files:
+        for row in sorted(range(len(files)), key=lambda row: files[row].name):
+            file = files[row]
             try:
                 image = file.picture.read(survey.notes)
             except ImageError as error:
@@ -254,6 +272,6 @@ def iterate_images(
                 if survey.has_one_size:
                     if (image[n_channels:] != image[0]).any():
                         raise FormatError
-                    yield image[:n_channels]
+                    yield row, image[:n_channels]
             advance(1)
     survey.raise_faults()

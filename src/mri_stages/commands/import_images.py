@@ -15,6 +15,12 @@ from mri_stages.ingest.conversion import (
     order_rows,
     write_raw_folder,
 )
+from mri_stages.ingest.format_checks import (
+    check_opened_files,
+    describe_identity,
+    describe_pictures,
+    list_subject_warnings,
+)
 from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.image_set import ImageSet
 from mri_stages.ingest.image_table import list_table_images
@@ -45,6 +51,8 @@ def main(argv: Sequence[str]) -> None:
     image_set = list_image_set(source, options)
     for note in image_set.notes:
         print(f"note: {note}")
+    check_opened_files(source, image_set.files, options)
+    print_format_notes(image_set, options)
     subjects = find_subjects(image_set, options)
     test_mask = choose_test_files(image_set, subjects, source, options.test_share, options.seed)
     indices = order_rows(test_mask, options.seed)
@@ -71,6 +79,16 @@ def list_image_set(source: Path, options: ImportOptions) -> ImageSet:
     if options.table is not None:
         return list_table_images(source, options)
     return list_images(source, options)
+
+
+def print_format_notes(image_set: ImageSet, options: ImportOptions) -> None:
+    """Print what is to be said of the DICOM files and the volumes of a set, if there are any."""
+    pictures = [file.picture for file in image_set.files]
+    notes = [*describe_identity(image_set.files), *describe_pictures(pictures, options)]
+    for note in notes:
+        print(f"note: {note}")
+    for warning in list_subject_warnings(image_set.files, image_set.classes):
+        print(f"warning: {warning}")
 
 
 def count_rows(indices: SplitIntegers) -> str:

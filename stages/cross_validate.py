@@ -23,11 +23,11 @@ from mri_stages.storage.dataset import (
     load_all_rows,
     read_info,
 )
-from mri_stages.storage.files import remove_path
-from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.storage.files import read_json, remove_path, write_json
+from mri_stages.storage.predictions import NO_EPOCH, Predictions, write_predictions
 from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
-from mri_stages.training.held_out import fit_and_predict
+from mri_stages.training.held_out import HeldOutResult, fit_and_predict
 
 
 def main() -> None:
@@ -46,19 +46,30 @@ def main() -> None:
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
-    # A killed run leaves the probabilities of its finished folds, and a checkpoint.
+    # A killed run leaves the results of its finished folds, and a checkpoint.
     folder = paths.folds_checkpoint(name, compute_key(model, params.cross_validation))
     probabilities = np.empty((len(folds), len(info.classes)), np.float32)
+    kept_epochs = np.zeros(len(folds), np.int64)
     for fold in range(n_folds):
         fold_path = folder / f"fold-{fold}.npy"
+        epoch_path = folder / f"fold-{fold}.epoch.json"
         if not fold_path.exists():
             print(f"fold {fold + 1} of {n_folds}", flush=True)
-            fold_probabilities = predict_fold(model, info, rows, folds, fold, seed, folder)
-            write_array(fold_path, fold_probabilities.shape, np.float32, [fold_probabilities])
+            result = predict_fold(model, info, rows, folds, fold, seed, folder)
+            write_json(epoch_path, {"kept_epoch": result.kept_epoch})
+            shape = result.probabilities.shape
+            write_array(fold_path, shape, np.float32, [result.probabilities])
         probabilities[folds == fold] = read_array(fold_path)
+        kept_epochs[folds == fold] = read_json(epoch_path, dict)["kept_epoch"] or NO_EPOCH
 
-    row_indices = np.arange(len(folds))
-    predictions = Predictions(row_indices, rows.subjects, rows.labels, probabilities, folds)
+    predictions = Predictions(
+        rows=np.arange(len(folds)),
+        subjects=rows.subjects,
+        labels=rows.labels,
+        probabilities=probabilities,
+        folds=folds,
+        kept_epochs=kept_epochs if model.validation else None,
+    )
     write_predictions(paths.folds(name), predictions, info.classes)
     remove_checkpoints(name)
 
@@ -88,8 +99,8 @@ def predict_fold(
     fold: int,
     seed: int,
     folder: Path,
-) -> NDArray[np.float32]:
-    """Train on all other folds; return the class probabilities (m, K) of the rows of `fold`."""
+) -> HeldOutResult:
+    """Train on all other folds; return the results for the rows (m,) of `fold`."""
     # Shuffle once: training takes rows in stored order, and raw files may be sorted by class.
     rng = np.random.default_rng(seed)
     train_indices = rng.permutation(np.flatnonzero(folds != fold))

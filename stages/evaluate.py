@@ -14,6 +14,8 @@ from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
 from mri_stages.evaluation.roc_auc import sample_roc_points
 from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info
+from mri_stages.storage.files import read_csv
+from mri_stages.storage.history import Epoch
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import (
     ConfusionRow,
@@ -25,6 +27,7 @@ from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fit import build_network
 from mri_stages.training.predict import predict_logits
+from mri_stages.training.validation import find_best_epoch
 
 
 def main() -> None:
@@ -33,6 +36,7 @@ def main() -> None:
     name = parse_model_argument("evaluate", params.models)
     negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
     test = load_scaled("test", info)
+    history = read_csv(paths.history(name), Epoch)
     logits = predict_test_logits(name, params.models[name], info, test)
 
     probabilities = logits.softmax(1).numpy()
@@ -40,7 +44,9 @@ def main() -> None:
     predictions = Predictions(row_indices, test.subjects, test.labels, probabilities)
     loss = float(torch.nn.functional.cross_entropy(logits.double(), torch.from_numpy(test.labels)))
     metrics = compute_metrics(predictions, info.classes, negative_label, loss)
-    metrics = metrics.model_copy(update={"diverged": not math.isfinite(loss)})
+    metrics = metrics.model_copy(
+        update={"diverged": not math.isfinite(loss), "kept_epoch": find_best_epoch(history)}
+    )
 
     write_metrics(paths.metrics(name), metrics)
     write_predictions(paths.predictions(name), predictions, info.classes)

@@ -8,7 +8,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_new_subject_metrics, find_negative_label
 from mri_stages.storage.dataset import read_info
-from mri_stages.storage.predictions import has_predictions, read_predictions
+from mri_stages.storage.predictions import NO_EPOCH, Predictions, has_predictions, read_predictions
 from mri_stages.storage.records import write_metrics
 
 
@@ -25,10 +25,27 @@ def main() -> None:
     predictions = read_predictions(paths.folds(name), classes)
     has_diverged = bool(np.isnan(predictions.probabilities).any())
     metrics = compute_new_subject_metrics(predictions, classes, negative_label).model_copy(
-        update={"diverged": has_diverged}
+        update={"diverged": has_diverged, **summarise_kept_epochs(predictions)}
     )
     write_metrics(paths.new_subject_metrics(name), metrics)
     print(f"{name}: accuracy {metrics.accuracy:.4f} by {metrics.by}")
+
+
+def summarise_kept_epochs(predictions: Predictions) -> dict[str, float | int]:
+    """Return the median, the least and the greatest kept epoch of the folds, where there is one."""
+    folds = predictions.folds
+    if folds is None or predictions.kept_epochs is None:
+        return {}
+    _, first_rows = np.unique(folds, return_index=True)
+    kept_epochs = predictions.kept_epochs[first_rows]
+    kept_epochs = kept_epochs[kept_epochs != NO_EPOCH]
+    if len(kept_epochs) == 0:
+        return {}
+    return {
+        "kept_epoch": float(np.median(kept_epochs)),
+        "kept_epoch_low": int(kept_epochs.min()),
+        "kept_epoch_high": int(kept_epochs.max()),
+    }
 
 
 if __name__ == "__main__":

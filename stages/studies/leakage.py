@@ -112,7 +112,7 @@ def predict_test_rows(
             split.test_indices,
             Path(folder),
             quiet=True,
-        )
+        ).probabilities
 
 
 if __name__ == "__main__":

@@ -159,6 +159,19 @@ def test_cross_validate_without_ids_says_that_folds_are_by_row(
     assert metrics["accuracy"] == pytest.approx(predictions.correct.mean())
 
 
+def test_cross_validate_keeps_the_best_epoch_of_each_fold(flat: Path) -> None:
+    change_params(flat, {"train.epochs": 4, "train.validation": 0.3})
+    call_stage(flat, "cross_validate", "small")
+    call_stage(flat, "summarise", "small")
+    predictions = read_predictions(flat / paths.folds("small"), CLASSES)
+    assert predictions.folds is not None
+    assert predictions.kept_epochs is not None
+    epochs = [int(predictions.kept_epochs[predictions.folds == fold][0]) for fold in range(2)]
+    metrics = json.loads((flat / paths.new_subject_metrics("small")).read_text())
+    assert metrics["kept_epoch"] == np.median(epochs)
+    assert [metrics["kept_epoch_low"], metrics["kept_epoch_high"]] == sorted(epochs)
+
+
 def test_cross_validate_names_a_model_that_is_not_its_own(
     flat: Path, stage_error: Callable[..., str]
 ) -> None:
@@ -176,7 +189,7 @@ def test_cross_validate_without_folds_writes_a_header(flat: Path) -> None:
     call_stage(flat, "cross_validate", "small")
     call_stage(flat, "summarise", "small")
     header = (flat / paths.folds("small")).read_text()
-    assert header == "row,subject,actual,p_Ill,p_Sane,fold\n"
+    assert header == "row,subject,actual,p_Ill,p_Sane,fold,kept_epoch\n"
     assert (flat / paths.new_subject_metrics("small")).read_text() == "{}\n"
 
 

@@ -16,7 +16,8 @@ from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.models import make_network
-from mri_stages.storage.files import read_csv
+from mri_stages.storage.files import read_csv, write_csv
+from mri_stages.storage.history import Epoch
 from mri_stages.storage.predictions import read_predictions
 from mri_stages.storage.records import RocPoint
 from mri_stages.storage.weights import save_weights
@@ -52,7 +53,16 @@ def network(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
     Path("data/flat/info.json").write_text(json.dumps(info))
     network = make_network("simple_nn2", (3, 5, 4), 3, seed=7)
     save_weights(WEIGHTS, network)
+    write_history(None, None)
     return network
+
+
+def write_history(*validation_losses: float | None) -> None:
+    epochs = [
+        Epoch(number, 1.0, 1.0, 0.5, loss, 0.5)
+        for number, loss in enumerate(validation_losses, start=1)
+    ]
+    write_csv(paths.history("small"), Epoch._fields, epochs)
 
 
 def run_evaluate() -> dict[str, Any]:
@@ -92,6 +102,15 @@ def test_evaluate_gives_the_interval_of_subjects(network: nn.Module, ids_known: 
     interval = compute_accuracy_interval(correct, SUBJECTS if ids_known else None)
     metrics = run_evaluate()
     assert (metrics["ci_low"], metrics["ci_high"]) == interval
+
+
+def test_evaluate_names_the_kept_epoch(network: nn.Module) -> None:
+    write_history(0.9, 0.3, 0.5)
+    assert run_evaluate()["kept_epoch"] == 2
+
+
+def test_evaluate_without_validation_names_no_epoch(network: nn.Module) -> None:
+    assert "kept_epoch" not in run_evaluate()
 
 
 def test_evaluate_names_classes_without_rows(network: nn.Module) -> None:

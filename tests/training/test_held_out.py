@@ -9,6 +9,7 @@ from mri_stages.config.schema import Model
 from mri_stages.storage.dataset import AllRows, Info, LabelledImages
 from mri_stages.training.fit import fit
 from mri_stages.training.held_out import fit_and_predict
+from mri_stages.training.validation import find_best_epoch
 from tests.helpers.params import DEFAULT_PARAMS
 
 INFO = Info(image_shape=(3, 2, 2), classes=["Ill", "Sane"], counts={})
@@ -29,15 +30,16 @@ def make_model(**changes: object) -> Model:
 @pytest.mark.parametrize("validation", [0, 0.4])
 def test_fit_and_predict_scales_by_the_training_rows(tmp_path: Path, validation: float) -> None:
     model = make_model(validation=validation)
-    probabilities = fit_and_predict(model, INFO, ROWS, TRAIN_INDICES, TEST_INDICES, tmp_path)
+    result = fit_and_predict(model, INFO, ROWS, TRAIN_INDICES, TEST_INDICES, tmp_path)
 
     scaler = StandardScaler().fit(PIXELS[TRAIN_INDICES] / 255)
     scaled = np.tile(scaler.transform(PIXELS / 255), 3).reshape(-1, 3, 2, 2).astype(np.float32)
     data = LabelledImages(scaled[TRAIN_INDICES], LABELS[TRAIN_INDICES], SUBJECTS[TRAIN_INDICES])
-    network = fit(model, data, INFO).network
+    network, history = fit(model, data, INFO)
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(scaled[TEST_INDICES])).softmax(1)
-    np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(result.probabilities, expected, rtol=1e-3, atol=1e-5)
+    assert result.kept_epoch == find_best_epoch(history)
 
 
 def test_fit_and_predict_never_reads_labels_of_test_rows(tmp_path: Path) -> None:
@@ -47,4 +49,4 @@ def test_fit_and_predict_never_reads_labels_of_test_rows(tmp_path: Path) -> None
         fit_and_predict(make_model(), INFO, rows, TRAIN_INDICES, TEST_INDICES, tmp_path, quiet=True)
         for rows in (ROWS, ROWS._replace(labels=labels))
     ]
-    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0].probabilities, results[1].probabilities)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from mri_stages.errors import InputError
 from mri_stages.storage.files import REMAKE, read_csv, write_csv
 
+NO_EPOCH = 0  # in kept_epoch, of a fold whose validation loss was never a number
+
 
 class Predictions(NamedTuple):
     """Rows (N,) in any order, of K classes."""
@@ -19,6 +21,8 @@ class Predictions(NamedTuple):
     labels: NDArray[np.int64]  # (N,) the actual classes
     probabilities: NDArray[np.float32]  # (N, K); NaN where a run diverged
     folds: NDArray[np.int64] | None = None  # (N,) in which the row was test
+    kept_epochs: NDArray[np.int64] | None = None
+    """(N,) the epoch, from 1, whose weights predicted the row; None without validation"""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -60,7 +64,10 @@ def average_by_subject(predictions: Predictions) -> Predictions:
 
 
 def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
-    """Write a CSV with the columns row, subject, actual, p_CLASS..., and fold where known."""
+    """Write a CSV with the columns row, subject, actual, p_CLASS...
+
+    Where folds are known there are two more: fold, and kept_epoch, empty without validation.
+    """
     subjects: Iterable[Any] = [""] * len(predictions.rows)
     if predictions.subjects is not None:
         subjects = predictions.subjects
@@ -74,6 +81,9 @@ def write_predictions(path: Path, predictions: Predictions, classes: Sequence[st
         columns[f"p_{name}"] = map(str, probabilities)  # the shortest text of a float32
     if predictions.folds is not None:
         columns["fold"] = predictions.folds
+        columns["kept_epoch"] = [""] * len(predictions.rows)
+    if predictions.kept_epochs is not None:
+        columns["kept_epoch"] = predictions.kept_epochs
 
     write_csv(path, [*columns], zip(*columns.values(), strict=True))
 
@@ -109,6 +119,9 @@ def parse_predictions(
     folds = None
     if "fold" in columns:
         folds = np.array(columns["fold"], np.int64)
+    kept_epochs = None
+    if None not in columns.get("kept_epoch", [None]):
+        kept_epochs = np.array(columns["kept_epoch"], np.int64)
 
     return Predictions(
         rows=np.array(columns["row"], np.int64),
@@ -116,4 +129,5 @@ def parse_predictions(
         labels=np.array([label_of_class[str(name)] for name in columns["actual"]]),
         probabilities=np.array(probabilities, np.float32).T,
         folds=folds,
+        kept_epochs=kept_epochs,
     )

@@ -68,6 +68,10 @@ class Metrics(BaseModel):
     diverged: bool | None = None  # None for a baseline
     unscored_classes: str | None = None  # see `list_scored_classes`; separated by commas
     by: Literal["subject", "row"] | None = None  # what cross-validation counts
+    kept_epoch: int | FiniteFloat | None = None
+    """the epoch, from 1, of the lowest validation loss; of folds the median"""
+    kept_epoch_low: int | None = None  # the least of the folds
+    kept_epoch_high: int | None = None
 
     @property
     def accuracy_estimate(self) -> Estimate:

@@ -1,6 +1,7 @@
 """Predict rows that a training has not seen: scale, train, predict."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,8 +14,16 @@ from mri_stages.storage.dataset import AllRows, Info, LabelledImages
 from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.fit import fit
 from mri_stages.training.predict import predict_logits
+from mri_stages.training.validation import find_best_epoch
 
 Indices = NDArray[np.int64]  # of rows
+
+
+class HeldOutResult(NamedTuple):
+    """What a training on some rows gives for others."""
+
+    probabilities: NDArray[np.float32]  # (m, K)
+    kept_epoch: int | None  # from 1; None where no validation loss chose one
 
 
 def fit_and_predict(
@@ -27,8 +36,8 @@ def fit_and_predict(
     *,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
-) -> NDArray[np.float32]:
-    """Train on some rows; return the class probabilities (m, K) of the test rows (m,).
+) -> HeldOutResult:
+    """Train on some rows; return the class probabilities of the test rows (m,).
 
     The scaler is fitted on the training rows alone. The scaled rows lie in `folder`, since they may
     be larger than memory.
@@ -40,7 +49,8 @@ def fit_and_predict(
     train_images = view_as_images(read_array(train_path), info.image_shape)
     subjects = None if rows.subjects is None else rows.subjects[train_indices]
     data = LabelledImages(train_images, rows.labels[train_indices], subjects)
-    network = fit(model, data, info, checkpoint=checkpoint, quiet=quiet).network
+    network, history = fit(model, data, info, checkpoint=checkpoint, quiet=quiet)
 
     test_images = torch.from_numpy(view_as_images(read_array(test_path), info.image_shape))
-    return predict_logits(network, test_images).softmax(1).numpy()
+    probabilities = predict_logits(network, test_images).softmax(1).numpy()
+    return HeldOutResult(probabilities, find_best_epoch(history))

@@ -11,7 +11,8 @@ import torch
 from PIL import Image
 
 from mri_stages.commands import import_images
-from mri_stages.errors import InputError
+from mri_stages.errors import ArgumentError, InputError
+from mri_stages.ingest.import_options import Fit, ImportOptions, read_import_options
 from mri_stages.ingest.raw_folder import Raw, read_raw
 from mri_stages.storage.dataset import SPLITS
 from tests.helpers.stages import list_files
@@ -427,3 +428,201 @@ def test_import_of_an_empty_folder_names_it(tmp_path: Path) -> None:
 
 def test_import_of_a_missing_source_names_it(tmp_path: Path) -> None:
     assert "gone" in refuse(tmp_path / "gone", tmp_path / "raw")
+
+
+def write_table_set(folder: Path) -> Path:
+    """Write 24 images of 12 subjects in one folder, of which image i is of grey level i."""
+    lines = ["id,kind,who,age"]
+    (folder / "images").mkdir(parents=True)
+    for level in range(24):
+        Image.new("L", (4, 5), level).save(folder / f"images/x{level:02}.png")
+        subject = level // 2
+        lines.append(f"x{level:02},{'ab'[subject % 2]},p{subject:02},{40 + subject}")
+    (folder / "table.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+TABLE_ARGUMENTS = [
+    *("--table", "table.csv", "--file-column", "id", "--class-column", "kind"),
+    *("--keep", "age", "--test-share", "0.25"),
+]
+
+
+@pytest.fixture(scope="module")
+def table_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_table_set(tmp_path_factory.mktemp("table") / "set")
+
+
+@pytest.fixture(scope="module")
+def table_folder(table_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The raw folder of `table_set`, which no test changes."""
+    out = tmp_path_factory.mktemp("raw") / "raw"
+    return import_set(table_set, out, *TABLE_ARGUMENTS, "--subject-column", "who")
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_import_by_table_gives_each_row_its_label(table_folder: Path) -> None:
+    raw = read_raw(table_folder)
+    for split in SPLITS:
+        expected = [level // 2 % 2 for level in read_levels(raw, split)]
+        assert raw.labels[split].tolist() == expected
+
+
+def test_import_by_table_numbers_the_subjects(table_folder: Path) -> None:
+    raw = read_raw(table_folder)
+    for split in SPLITS:
+        expected = [level // 2 for level in read_levels(raw, split)]
+        assert raw.subjects[split].tolist() == expected
+
+
+def test_import_by_table_keeps_columns_of_files(table_folder: Path) -> None:
+    raw = read_raw(table_folder)
+    for row in read_table(table_folder / "files.csv"):
+        level = read_levels(raw, row["split"])[int(row["row"])]
+        assert row["age"] == str(40 + level // 2)
+
+
+def test_import_by_table_names_the_subjects(table_folder: Path) -> None:
+    assert read_table(table_folder / "subjects.csv") == [
+        {"subject": str(subject), "name": f"p{subject:02}", "age": str(40 + subject)}
+        for subject in range(12)
+    ]
+
+
+def test_import_by_table_without_ids_writes_no_subjects(table_set: Path, tmp_path: Path) -> None:
+    folder = import_set(table_set, tmp_path / "raw", *TABLE_ARGUMENTS)
+    assert not (folder / "subjects.csv").exists()
+    assert read_table(folder / "files.csv")[0]["age"] != ""
+
+
+def test_import_by_table_takes_ids_by_a_pattern(table_set: Path, tmp_path: Path) -> None:
+    columns = ["--file-column", "id", "--class-column", "kind"]
+    arguments = ["--table", "table.csv", *columns, "--test-share", "0.4"]
+    folder = import_set(table_set, tmp_path / "raw", *arguments, "--subject-pattern", r"x(\d)")
+    assert {row["subject"] for row in read_table(folder / "files.csv")} == {"0", "1", "2"}
+
+
+def test_import_refuses_a_kept_column_that_differs(table_set: Path, tmp_path: Path) -> None:
+    arguments = [*TABLE_ARGUMENTS, "--subject-column", "kind"]
+    assert "kind is asked twice" in refuse(table_set, tmp_path / "raw", *arguments)
+    pattern = ["--subject-pattern", r"x(\d)", "--test-share", "0.4"]
+    line = refuse(table_set, tmp_path / "raw", *TABLE_ARGUMENTS, *pattern)
+    assert "--keep age: differs within subject 0" in line
+
+
+def test_import_takes_repeated_options(table_set: Path, tmp_path: Path) -> None:
+    arguments = [*TABLE_ARGUMENTS, "--subject-column", "who", "--keep", "id", "--keep", "age"]
+    line = refuse(table_set, tmp_path / "raw", *arguments)
+    assert "--keep id" in line  # it differs within a subject
+
+
+def test_import_of_several_class_columns_says_what_they_are(
+    table_set: Path, tmp_path: Path
+) -> None:
+    arguments = ["--table", "table.csv", "--class-column", "kind", "who"]
+    assert "a column per label" in refuse(table_set, tmp_path / "raw", *arguments)
+
+
+def test_import_names_subjects_by_the_pattern(flat_set: FlatSet, tmp_path: Path) -> None:
+    folder = split_flat_set(flat_set, tmp_path / "raw", "--subject-pattern", r"(s\d+)_")
+    names = [row["name"] for row in read_table(folder / "subjects.csv")]
+    assert names == [f"s{subject}" for subject in (*range(8), 9)]
+
+
+def test_import_writes_its_options(table_set: Path, table_folder: Path) -> None:
+    options = read_import_options(table_folder)
+    assert options.table == Path("table.csv")
+    assert options.keep == ("age",)
+    assert options.test_share == 0.25
+    assert str(table_set.parent) not in (table_folder / "import.json").read_text()
+
+
+def test_import_writes_how_pixels_are_read(image_set: Path, tmp_path: Path) -> None:
+    arguments = ["--resize", "5", "4", "--fit", "pad", "--percentiles", "1", "99"]
+    options = read_import_options(import_set(image_set, tmp_path / "raw", *arguments))
+    assert (options.resize, options.fit, options.percentiles) == ((5, 4), Fit.PAD, (1.0, 99.0))
+
+
+def test_import_pads_to_height_and_width(tmp_path: Path) -> None:
+    source = write_flat_images(tmp_path / "set", size=(4, 8), level=200)
+    arguments = ["--test-share", "0.5", "--resize", "8", "8", "--fit", "pad"]
+    image = read_raw(import_set(source, tmp_path / "raw", *arguments)).images["train"][0, 0]
+    assert image.tolist() == [[0, 0, 200, 200, 200, 200, 0, 0]] * 8
+
+
+def write_flat_images(folder: Path, size: tuple[int, int], level: int) -> Path:
+    """Write four images in each of two class folders."""
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            Image.new("L", size, level).save(folder / f"{name}/{number}.png")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--fit", "pad"],
+        ["--percentiles", "99", "1"],
+        ["--percentiles", "1", "99", "--window", "40", "80"],
+        ["--window", "40", "0"],
+        ["--slices", "5:5"],
+        ["--slices", "1:9:0"],
+        ["--axis", "oblique"],
+        ["--class-level", "0"],
+        ["--keep", "age"],
+        ["--skip-missing"],
+        ["--table", "t.csv", "--class-level", "1"],
+        ["--subject-level", "1", "--subject-pattern", "a"],
+    ],
+)
+def test_import_with_wrong_options_ends_with_status_2(
+    image_set: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    with pytest.raises(ArgumentError, match=arguments[-2] if len(arguments) == 2 else "--"):
+        import_set(image_set, tmp_path / "raw", *arguments)
+
+
+@pytest.mark.parametrize("name", ["npz", "NPZ"])
+def test_import_of_npz_gives_its_images(tmp_path: Path, name: str) -> None:
+    images = np.arange(40 * 6, dtype=np.uint8).reshape(40, 2, 3)
+    labels = np.arange(40)[:, None] % 2
+    with (tmp_path / f"set.{name}").open("wb") as file:
+        np.savez_compressed(
+            file,
+            train_images=images[:30],
+            train_labels=labels[:30],
+            test_images=images[30:],
+            test_labels=labels[30:],
+        )
+    folder = import_set(tmp_path / f"set.{name}", tmp_path / "raw")
+    raw = read_raw(folder)
+    for row in read_files(folder):
+        array_row = int(row.file.split(":")[1]) + (30 if row.split == "test" else 0)
+        image = raw.images[row.split][int(row.row)].numpy()
+        np.testing.assert_array_equal(image, np.stack([images[array_row]] * 3))
+        assert raw.labels[row.split][int(row.row)] == array_row % 2
+
+
+def test_read_import_options_of_an_old_folder_gives_defaults(tmp_path: Path) -> None:
+    assert read_import_options(tmp_path) == ImportOptions()
+
+
+def test_read_import_options_of_an_empty_object_gives_defaults(tmp_path: Path) -> None:
+    (tmp_path / "import.json").write_text("{}\n")
+    assert read_import_options(tmp_path) == ImportOptions()
+
+
+@pytest.mark.parametrize(
+    ("content", "key"), [('{"resize": [0, 4]}', "resize"), ('{"size": 4}', "size"), ("[", "")]
+)
+def test_read_import_options_that_are_wrong_names_them(
+    tmp_path: Path, content: str, key: str
+) -> None:
+    (tmp_path / "import.json").write_text(content)
+    with pytest.raises(InputError, match=rf"import\.json: {key}"):
+        read_import_options(tmp_path)

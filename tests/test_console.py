@@ -1,12 +1,15 @@
 """How a command ends: its exit status and its one line."""
 
 import errno
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from mri_stages.console import OneLineParser, make_printable, parse_model_argument, run_command
 from mri_stages.errors import ArgumentError, InputError
+from tests.helpers.stages import make_environment
 
 
 def fail(error: BaseException) -> Callable[[], None]:
@@ -48,6 +51,31 @@ def test_run_command_of_a_fault_shows_it() -> None:
 
 def test_run_command_that_works_returns() -> None:
     run_command(lambda: None)
+
+
+@pytest.mark.parametrize("n_lines", [1, 100_000])
+def test_run_command_whose_reader_is_gone_is_silent(n_lines: int) -> None:
+    """Few lines stay in Python's buffer until the end, many do not."""
+    code = (
+        "from mri_stages.console import run_command\n"
+        "def main():\n"
+        "    input()\n"
+        f"    for line in range({n_lines}): print(line)\n"
+        "run_command(main)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=make_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, errors = process.communicate(b"now\n")
+    assert errors == b""
+    assert process.returncode == 141
 
 
 def test_parser_of_an_unknown_option_raises() -> None:

@@ -1,6 +1,8 @@
 """Shared by all commands: one-line errors, arguments, progress, notes."""
 
 import argparse
+import os
+import select
 import signal
 import sys
 import time
@@ -8,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -21,23 +23,30 @@ from mri_stages.errors import (
 )
 
 SECONDS_BETWEEN_PROGRESS_LINES = 20
+CLOSED_OUTPUT_STATUS = 128 + 13  # 13 is SIGPIPE
 
 
 def run_command(main: Callable[[], None]) -> None:
     """Call `main`. An error that a user can fix ends in one line.
 
     Each kind of error has an exit status. 0: done. 1: bad input, or no room on the disk. 2: wrong
-    arguments. 75: not enough memory. 130: Ctrl-C. A command that handles SIGTERM ends with 143. Any
-    other error is a fault of the program and shows its traceback.
+    arguments. 75: not enough memory. 130: Ctrl-C. 141, without a word: the reader of the output is
+    gone, as with `| head`. A command that handles SIGTERM ends with 143. Any other error is a fault
+    of the program and shows its traceback.
     """
     escape_unprintable_output()
     try:
-        main()
+        try:
+            main()
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         exit_with_error("stopped by Ctrl-C", 128 + signal.SIGINT)
     except InputError as error:
         exit_with_error(str(error), error.status)
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and is_output_closed():
+            exit_silently()
         exit_with_error(str(error), BAD_INPUT_STATUS)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -50,6 +59,20 @@ def escape_unprintable_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def is_output_closed() -> bool:
+    """Return whether nobody reads the output any more."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)  # errors are always reported
+    return bool(poll.poll(0))
+
+
+def exit_silently() -> NoReturn:
+    """End this process with the status of a program that SIGPIPE has ended."""
+    # Python flushes the output once more when it ends, and would print an error.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(CLOSED_OUTPUT_STATUS)
 
 
 def exit_with_error(text: str, status: int) -> NoReturn:
@@ -78,10 +101,12 @@ def print_once(line: str) -> None:
 
 
 @contextmanager
-def show_progress(total: int, label: str, unit: str) -> Iterator[Callable[[int], None]]:
+def show_progress(
+    total: int, label: str, unit: str, log: TextIO | None = None
+) -> Iterator[Callable[[int], None]]:
     """Yield a function to call with each number of units done.
 
-    A terminal shows a bar. A log gets a line from time to time.
+    A terminal shows a bar. A log, by default the standard output, gets a line from time to time.
     """
     n_done = 0
     last_line_time = time.monotonic()
@@ -96,7 +121,7 @@ def show_progress(total: int, label: str, unit: str) -> Iterator[Callable[[int],
             is_terminal = not bar.disable
             seconds = time.monotonic() - last_line_time
             if not is_terminal and seconds >= SECONDS_BETWEEN_PROGRESS_LINES:
-                print(f"{label}: {n_done:,} of {total:,} {unit}s", flush=True)
+                print(f"{label}: {n_done:,} of {total:,} {unit}s", file=log, flush=True)
                 last_line_time = time.monotonic()
 
         yield advance

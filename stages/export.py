@@ -9,13 +9,16 @@ from mri_stages.config.schema import Params
 from mri_stages.export.export_folder import (
     CARD_FILE,
     DESCRIPTION_FILE,
+    HASHES_FILE,
     ONNX_FILE,
     describe_model,
     encode_model,
 )
 from mri_stages.export.onnx_file import check_onnx_file
+from mri_stages.export.row_set import SetFigures, describe_stored_rows
 from mri_stages.reporting.card import render_card
-from mri_stages.storage.dataset import Info, read_info
+from mri_stages.storage.arrays import write_array
+from mri_stages.storage.dataset import Info, load_stored, read_info
 from mri_stages.storage.files import write_atomically, write_bytes, write_json
 from mri_stages.storage.records import read_leakage
 
@@ -24,18 +27,23 @@ def main() -> None:
     params = read_params()
     info = read_info()
     name = params.export.model
+    training_set = describe_stored_rows(load_stored("train", info), info.classes, "hash rows")
 
     with write_atomically(paths.EXPORT) as folder:
         folder.mkdir()
         write_bytes(folder / ONNX_FILE, encode_model(name, params, info))
         difference = check_onnx_file(folder / ONNX_FILE, name, info)
-        write_description(folder, name, params, info)
+        write_description(folder, name, params, info, training_set.figures)
+        hashes = training_set.hashes
+        write_array(folder / HASHES_FILE, hashes.shape, hashes.dtype, [hashes])
     print(f"{name}: ONNX and PyTorch differ by at most {difference:.1g} on the test rows")
 
 
-def write_description(folder: Path, name: str, params: Params, info: Info) -> None:
+def write_description(
+    folder: Path, name: str, params: Params, info: Info, training_set: SetFigures
+) -> None:
     """Write what is known of the model, for programs and for people."""
-    description = describe_model(name, params, info)
+    description = describe_model(name, params, info, training_set)
     write_json(folder / DESCRIPTION_FILE, description)
 
     leakage = read_leakage()

@@ -15,12 +15,20 @@ from PIL import Image
 
 from mri_stages import paths
 from mri_stages.commands import predict
-from mri_stages.commands.predict import format_prediction, warn_of_another_scale
+from mri_stages.commands.predict import format_prediction, list_scale_warnings
 from mri_stages.errors import InputError
-from mri_stages.export.onnx_file import Outputs
+from mri_stages.export.outputs import Outputs
+from mri_stages.ingest.import_options import ImportOptions, write_import_options
 from mri_stages.storage.predictions import Predictions, read_predictions
 from tests.helpers.project import REPO
-from tests.helpers.trained_project import CLASSES, N_TEST, TEST_TENSOR, save_test_images
+from tests.helpers.stages import call_stage
+from tests.helpers.trained_project import (
+    CLASSES,
+    IMAGE_SHAPE,
+    N_TEST,
+    TEST_TENSOR,
+    save_test_images,
+)
 
 Table = list[dict[str, str]]
 Run = Callable[..., Table]
@@ -89,7 +97,8 @@ def test_predict_needs_only_the_model_files(
     trained_project: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = run("small", trained_project / TEST_TENSOR)
-    for file in (paths.weights("small"), paths.SCALER, paths.INFO, paths.PARAMS):
+    files = (paths.weights("small"), paths.SCALER, paths.INFO, paths.IMPORT_OPTIONS, paths.PARAMS)
+    for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(trained_project / file, tmp_path / file)
     monkeypatch.chdir(tmp_path)
@@ -155,7 +164,7 @@ def test_predict_of_training_pixels_does_not_warn(
     run: Run, capsys: pytest.CaptureFixture[str], model: str
 ) -> None:
     run(model, TEST_TENSOR)
-    assert "warning" not in capsys.readouterr().out
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -164,22 +173,67 @@ def test_predict_of_another_scale_warns(
 ) -> None:
     torch.save(255 * torch.load(trained_project / TEST_TENSOR), tmp_path / "bytes.pt")
     run(model, tmp_path / "bytes.pt")
-    assert f"warning: {N_TEST} of {N_TEST}" in capsys.readouterr().out
+    output = capsys.readouterr()
+    assert f"warning: {N_TEST} of {N_TEST}" in output.err
+    assert len(output.out.splitlines()) == N_TEST
 
 
 @pytest.mark.parametrize(
     ("mean", "deviation"), [(2.1, 1), (-2.1, 1), (0, 0.09), (0, 4.1), (np.nan, 1), (0, np.nan)]
 )
-def test_warning_names_the_first_unusual_image(
-    capsys: pytest.CaptureFixture[str], mean: float, deviation: float
-) -> None:
+def test_warning_names_the_first_unusual_image(mean: float, deviation: float) -> None:
     outputs = make_outputs([0, mean, 1.9], [1, deviation, 3.9])
-    warn_of_another_scale(["a.png", "b.png", "c.png"], outputs)
-    line = capsys.readouterr().out
+    (line,) = list_scale_warnings(["a.png", "b.png", "c.png"], outputs)
     assert line.startswith("warning: 1 of 3 ")
     assert "b.png" in line
 
 
-def test_warning_of_usual_images_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    warn_of_another_scale(["a", "b"], make_outputs([1.9, -1.9], [0.11, 3.9]))
-    assert capsys.readouterr().out == ""
+def test_no_warning_of_usual_images() -> None:
+    assert list_scale_warnings(["a", "b"], make_outputs([1.9, -1.9], [0.11, 3.9])) == []
+
+
+@pytest.fixture
+def imported_project(trained_project: Path, tmp_path: Path) -> Path:
+    """Return a copy of the trained project, as if its images had been imported with a resize."""
+    project = shutil.copytree(trained_project, tmp_path / "imported")
+    write_import_options(project / paths.DETAILS, ImportOptions(resize=IMAGE_SHAPE[1:]))
+    call_stage(project, "export")
+    return project
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_predict_resizes_as_the_import_did(
+    imported_project: Path, run: Run, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    monkeypatch.chdir(imported_project)
+    Image.new("RGB", (80, 72), (9, 99, 200)).save("large.png")
+    assert len(run(model, "large.png")) == 1
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_predict_with_another_option_names_both(
+    imported_project: Path,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+) -> None:
+    monkeypatch.chdir(imported_project)
+    Image.new("RGB", (80, 72), (9, 99, 200)).save("large.png")
+    run(model, "large.png", "--resize", 36, 40, "--fit", "crop")
+    output = capsys.readouterr()
+    assert "--fit crop" in output.err
+    assert "--fit stretch" in output.err
+    assert "--resize" not in output.err
+    assert len(output.out.splitlines()) == 1
+
+
+def test_predict_of_a_scan_of_12_bits_says_so(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disc = np.linspace(0, 4095, 36 * 40).astype(np.uint16).reshape(36, 40)
+    Image.fromarray(disc).save(tmp_path / "scan.png")
+    run("small", tmp_path / "scan.png")
+    first_line = capsys.readouterr().err.splitlines()[0]
+    assert "scan.png" in first_line
+    assert "12 bits" in first_line

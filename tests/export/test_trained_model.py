@@ -12,10 +12,11 @@ import mri_stages
 from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.export.trained_model import load_model, predict
+from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.storage.predictions import read_predictions
 from tests.helpers.params import change_params
 from tests.helpers.stages import call_stage
-from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, TEST_TENSOR
+from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, N_TRAIN, TEST_TENSOR
 
 
 @pytest.fixture
@@ -78,6 +79,32 @@ def test_load_model_of_other_pixels(
     folder = shutil.copytree(trained_project / "models/export", tmp_path / "export")
     write_range(folder, pixel_range)
     assert not load_model(folder).has_unit_range
+
+
+@pytest.mark.parametrize(("brightest", "is_unit"), [(1.0, True), (1.5, False)])
+def test_load_model_of_params_decides_by_the_range(
+    trained_project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    brightest: float,
+    is_unit: bool,
+) -> None:
+    """The mean of each pixel lies between 0 and 1 in both."""
+    project = shutil.copytree(trained_project, tmp_path / "floats")
+    tensor = torch.rand(N_TRAIN, *IMAGE_SHAPE)
+    tensor[0, 0, 0, 0] = brightest
+    torch.save(tensor, project / "data/raw/train_data.pt")
+    call_stage(project, "load")
+    monkeypatch.chdir(project)
+    assert load_model("small").has_unit_range == is_unit
+
+
+def test_load_model_of_an_earlier_export(trained_project: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained_project / "models/export", tmp_path / "export")
+    description = json.loads((folder / "model.json").read_text())
+    del description["import"]
+    (folder / "model.json").write_text(json.dumps(description))
+    assert load_model(folder).import_options == ImportOptions()
 
 
 def test_load_model_of_a_reversed_range_fails(trained_project: Path, tmp_path: Path) -> None:

@@ -1,17 +1,25 @@
-"""Predict the classes of images with a trained model."""
+"""Predict the classes of images with a trained model, which reads them as the import did."""
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.console import OneLineParser, make_printable
-from mri_stages.export.model_inputs import InputImage, list_files, read_inputs
-from mri_stages.export.onnx_file import BATCH_SIZE, Outputs
+from mri_stages.export.model_inputs import (
+    InputImage,
+    ReadingNotes,
+    list_files,
+    list_option_warnings,
+    merge_options,
+    read_inputs,
+)
+from mri_stages.export.outputs import Outputs
 from mri_stages.export.trained_model import TrainedModel, load_model
+from mri_stages.ingest.import_options import add_pixel_arguments
 from mri_stages.ingest.subject_ids import read_subject_table
 from mri_stages.storage.files import write_csv
 
@@ -25,51 +33,58 @@ MAX_DEVIATION = 4
 def main(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv)
     model = load_model(arguments.model)
-    images = read_inputs(list_files(arguments.file), model, arguments.resize)
+    options = merge_options(vars(arguments), model)
+    print_errors(list_option_warnings(options, "on the command line", model))
+
+    notes = ReadingNotes()
+    images = read_inputs(list_files(arguments.file), model, options, notes)
     names, outputs = predict_images(model, images)
+    print_errors(notes.list_lines())
+    print_errors(list_scale_warnings(names, outputs))
+
     subjects = []
     if arguments.subjects:
         subjects = read_subject_table(names, arguments.subjects)
-
-    print_images(names, outputs.probabilities, model.classes)
-    print_subjects(subjects, outputs.probabilities, model.classes)
-    warn_of_another_scale(names, outputs)
     if arguments.csv:
         write_table(arguments.csv, names, outputs.probabilities, model.classes)
+    print_images(names, outputs.probabilities, model.classes)
+    print_subjects(subjects, outputs.probabilities, model.classes)
 
 
 def parse_arguments(argv: Sequence[str]) -> Namespace:
+    """Return the arguments; those of `PixelOptions` only where they are given."""
     parser = OneLineParser(prog="mri-stages predict", description=__doc__)
     parser.add_argument("model", help="a name in params.yaml, or an export folder")
     parser.add_argument(
-        "file", nargs="+", help="an image, a folder of images, or a .pt tensor of images"
+        "file",
+        nargs="+",
+        help="an image, a volume, a folder of them, or a .pt tensor of images",
     )
     parser.add_argument("--csv", type=Path, help="also write a table: file, predicted, p_CLASS")
     parser.add_argument(
-        "--resize", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help="rescale the images"
-    )
-    parser.add_argument(
         "--subjects", type=Path, help="CSV of columns file, subject: also print their means"
     )
+    add_pixel_arguments(parser)
     return parser.parse_args(argv)
+
+
+def print_errors(lines: Iterable[str]) -> None:
+    """Print notes and warnings, so that the standard output has nothing but predictions."""
+    for line in lines:
+        print(make_printable(line), file=sys.stderr)
 
 
 def predict_images(model: TrainedModel, images: Iterator[InputImage]) -> tuple[list[str], Outputs]:
     """Return the names of all images, and the model's outputs for them, row by row."""
-    names: list[str] = []
-    outputs: list[Outputs] = []
-    for batch in split_into_batches(images):
-        names += [image.name for image in batch]
-        outputs.append(model.compute_outputs(np.stack([image.pixels for image in batch])))
-    return names, Outputs(*(np.concatenate(parts) for parts in zip(*outputs, strict=True)))
+    names = []
 
+    def iterate_named_pixels() -> Iterator[NDArray[np.float32]]:
+        for image in images:
+            names.append(image.name)
+            yield image.pixels
 
-def split_into_batches(images: Iterator[InputImage]) -> Iterator[list[InputImage]]:
-    """Yield BATCH_SIZE images at a time, so that a large folder need not fit into memory."""
-    batch = list(islice(images, BATCH_SIZE))
-    while batch:
-        yield batch
-        batch = list(islice(images, BATCH_SIZE))
+    outputs = model.compute_outputs(iterate_named_pixels())
+    return names, outputs
 
 
 def print_images(
@@ -100,21 +115,22 @@ def format_prediction(name: str, probabilities: NDArray[np.float32], classes: Se
     return make_printable(f"{name}: {most_likely} ({', '.join(figures)})")
 
 
-def warn_of_another_scale(names: Sequence[str], outputs: Outputs) -> None:
-    """Print a warning that counts the images whose pixels are unlike those of training rows."""
+def list_scale_warnings(names: Sequence[str], outputs: Outputs) -> list[str]:
+    """Return a warning that counts the images whose pixels are unlike those of training rows."""
     mean = outputs.mean
     deviation = outputs.deviation
 
     usual_mean_mask = abs(mean) < MAX_MEAN
     usual_deviation_mask = (deviation > MIN_DEVIATION) & (deviation < MAX_DEVIATION)
     outside_mask = ~(usual_mean_mask & usual_deviation_mask)
-    if outside_mask.any():
-        first = int(outside_mask.argmax())
-        print(
-            f"warning: {outside_mask.sum()} of {len(names)} images lie far outside the training "
-            f"rows, such as {make_printable(names[first])}: mean {mean[first]:.2f}, deviation "
-            f"{deviation[first]:.2f} after scaling, expected about 0 and 1; check their scale"
-        )
+    if not outside_mask.any():
+        return []
+    first = int(outside_mask.argmax())
+    return [
+        f"warning: {outside_mask.sum()} of {len(names)} images lie far outside the training rows, "
+        f"such as {names[first]}: mean {mean[first]:.2f}, deviation {deviation[first]:.2f} after "
+        "scaling, expected about 0 and 1; check their scale"
+    ]
 
 
 def write_table(

@@ -1,21 +1,20 @@
 """The content of an export folder: a trained model for use elsewhere, and model.json."""
 
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Any
 
-import numpy as np
 import torch
-from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 from torch.onnx import OnnxExporterError
 
 from mri_stages import paths
 from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
 from mri_stages.export.onnx_file import ScaledNetwork, encode_onnx
+from mri_stages.export.row_set import SetFigures
 from mri_stages.models import make_network
 from mri_stages.preprocessing.scaling import read_scaler
-from mri_stages.storage.arrays import Shape, to_pixels
-from mri_stages.storage.dataset import Info, load_stored
+from mri_stages.storage.dataset import Info
+from mri_stages.storage.files import read_json
 from mri_stages.storage.records import read_metrics
 from mri_stages.storage.weights import load_weights
 
@@ -23,32 +22,10 @@ from mri_stages.storage.weights import load_weights
 ONNX_FILE = "model.onnx"
 DESCRIPTION_FILE = "model.json"
 CARD_FILE = "card.md"
+HASHES_FILE = "rows.sha256.npy"  # (N,) uint64, of the training rows, see `hash_image`
 
 LISTED_PACKAGES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 INTENDED_USE = "Research and teaching. Not a medical device: not for diagnosis or treatment."
-
-
-def check_order(pixel_range: tuple[float, float]) -> tuple[float, float]:
-    """Return the range; ValueError if its first end is above its second."""
-    low, high = pixel_range
-    if low > high:
-        raise ValueError(f"{low:g} to {high:g}, expected the lower end first")
-    return pixel_range
-
-
-class ModelInput(BaseModel):
-    """The images that a model takes."""
-
-    shape: Shape
-    # The darkest and the brightest pixel of the training images.
-    range: Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(check_order)]
-
-
-class ExportDescription(BaseModel):
-    """What is read back of an export folder's model.json."""
-
-    classes: list[str] = Field(min_length=2)  # in label order
-    input: ModelInput
 
 
 def load_scaled_network(name: str, params: Params, info: Info) -> ScaledNetwork:
@@ -80,28 +57,29 @@ def encode_model(name: str, params: Params, info: Info) -> bytes:
         ) from None
 
 
-def describe_model(name: str, params: Params, info: Info) -> dict[str, Any]:
+def describe_model(
+    name: str, params: Params, info: Info, training_set: SetFigures
+) -> dict[str, Any]:
     """Return what is known of a trained model of params.yaml: the content of model.json."""
     model = params.models[name]
-    images = load_stored("train", info).images
-    darkest = float(to_pixels(np.asarray(images.min())))
-    brightest = float(to_pixels(np.asarray(images.max())))
-
     return {
         "name": name,
         "title": params.data.title,
         "classes": info.classes,
+        "negative_class": params.evaluation.negative_class,
         "input": {
             "name": "image",
             "dtype": "float32",
             "shape": info.image_shape,
-            "range": [darkest, brightest],
+            "range": [training_set.darkest, training_set.brightest],
         },
+        "import": read_json(paths.IMPORT_OPTIONS, dict),
         "training": {
             "arch": model.arch,
-            "rows": len(images),
+            "rows": training_set.rows,
             "recipe": model.model_dump(exclude={"arch"}),
         },
+        "training_set": training_set.to_json(),
         "metrics": read_metrics_of_model(name, params),
         "intended_use": INTENDED_USE,
         "versions": {package: version(package) for package in LISTED_PACKAGES},

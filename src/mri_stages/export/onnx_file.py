@@ -3,7 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,23 +14,13 @@ from torch import nn
 
 from mri_stages import paths
 from mri_stages.errors import InputError
-from mri_stages.storage.arrays import Shape, to_pixels
+from mri_stages.export.outputs import Outputs, compute_outputs, iterate_pixels
+from mri_stages.storage.arrays import Shape
 from mri_stages.storage.dataset import Info, load_stored
 from mri_stages.storage.files import REMAKE
 from mri_stages.storage.predictions import read_predictions
 
-# Images at a time, as `evaluate` takes them: another number could change a last digit.
-BATCH_SIZE = 16
-
 MAX_PROBABILITY_DIFFERENCE = 1e-4  # between ONNX and PyTorch
-
-
-class Outputs(NamedTuple):
-    """What a network with its scaler gives for a batch of n images."""
-
-    probabilities: NDArray[np.float32]  # (n, K), in label order
-    mean: NDArray[np.float32]  # (n,), of the pixels after scaling
-    deviation: NDArray[np.float32]  # (n,)
 
 
 class ScaledNetwork(nn.Module):
@@ -134,8 +124,5 @@ def check_onnx_file(path: Path, name: str, info: Info) -> float:
 def predict_by_onnx(path: Path, images: NDArray[Any]) -> NDArray[np.float32]:
     """Return the probabilities (N, K) of stored images (N, C, H, W) by an ONNX file."""
     session = open_onnx(path)
-    batches = []
-    for start in range(0, len(images), BATCH_SIZE):
-        pixels = to_pixels(images[start : start + BATCH_SIZE])
-        batches.append(run_onnx(session, pixels).probabilities)
-    return np.concatenate(batches)
+    outputs = compute_outputs(lambda batch: run_onnx(session, batch), iterate_pixels(images))
+    return outputs.probabilities

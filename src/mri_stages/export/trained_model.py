@@ -1,39 +1,84 @@
 """Use a trained model: from pixels to the probabilities of the classes."""
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat
 
+from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.errors import InputError
-from mri_stages.export.export_folder import (
-    DESCRIPTION_FILE,
-    ONNX_FILE,
-    ExportDescription,
-    load_scaled_network,
-)
-from mri_stages.export.onnx_file import BATCH_SIZE, Outputs, open_onnx, run_onnx
-from mri_stages.storage.arrays import Shape, to_pixels
-from mri_stages.storage.dataset import read_info
+from mri_stages.export.export_folder import DESCRIPTION_FILE, ONNX_FILE, load_scaled_network
+from mri_stages.export.onnx_file import open_onnx, run_onnx
+from mri_stages.export.outputs import ComputeBatch, Outputs, compute_outputs, iterate_pixels
+from mri_stages.export.row_set import lies_in_unit_range
+from mri_stages.ingest.import_options import ImportOptions
+from mri_stages.storage.arrays import Shape, StorageFormat, read_rows
+from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_json
 from mri_stages.training.device import set_up_device
+
+
+def check_order(pixel_range: tuple[float, float]) -> tuple[float, float]:
+    """Return the range; ValueError if its first end is above its second."""
+    low, high = pixel_range
+    if low > high:
+        raise ValueError(f"{low:g} to {high:g}, expected the lower end first")
+    return pixel_range
+
+
+class ModelInput(BaseModel):
+    """The images that a model takes."""
+
+    shape: Shape
+    # The darkest and the brightest pixel of the training images.
+    range: Annotated[tuple[FiniteFloat, FiniteFloat], AfterValidator(check_order)]
+
+
+class ExportDescription(BaseModel):
+    """What is read back of an export folder's model.json."""
+
+    name: str = "model"
+    classes: list[str] = Field(min_length=2)  # in label order
+    input: ModelInput
+    # A folder of an earlier version has none: then its images were read without options.
+    import_options: ImportOptions = Field(alias="import", default=ImportOptions())
+
+
+class StoredFormat(BaseModel):
+    """What `load` wrote to info.json of how the rows are stored."""
+
+    stored: StorageFormat
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """A trained network with its scaler, of params.yaml or of an export folder."""
 
+    name: str
+    file: Path  # of its weights
     classes: list[str]  # in label order
     image_shape: Shape  # channels, height, width
     # Whether the training pixels were from 0 to 1, as those of image files are.
     has_unit_range: bool
-    # From pixels (n, C, H, W) float32, n at most BATCH_SIZE.
-    compute_outputs: Callable[[NDArray[np.float32]], Outputs]
+    # How the training images were read, and the file that says so.
+    import_options: ImportOptions
+    options_file: Path
+    compute_batch: ComputeBatch
+
+    def compute_outputs(self, images: Iterable[NDArray[np.float32]]) -> Outputs:
+        """Return the outputs for one or more images (C, H, W) on the scale of training."""
+        return compute_outputs(self.compute_batch, images)
+
+    def hash_file(self) -> str:
+        """Return the SHA-256 of the file of the weights, which names this very model."""
+        return sha256(self.file.read_bytes()).hexdigest()
 
 
 def load_model(name: str | Path) -> TrainedModel:
@@ -49,12 +94,15 @@ def load_exported_model(folder: Path) -> TrainedModel:
     description = read_json(folder / DESCRIPTION_FILE, ExportDescription)
     session = open_onnx(folder / ONNX_FILE)
 
-    darkest, brightest = description.input.range
     return TrainedModel(
+        name=description.name,
+        file=folder / ONNX_FILE,
         classes=description.classes,
         image_shape=description.input.shape,
-        has_unit_range=darkest >= 0 and brightest <= 1,
-        compute_outputs=lambda images: run_onnx(session, images),
+        has_unit_range=lies_in_unit_range(*description.input.range),
+        import_options=description.import_options,
+        options_file=folder / DESCRIPTION_FILE,
+        compute_batch=lambda images: run_onnx(session, images),
     )
 
 
@@ -71,16 +119,28 @@ def load_model_of_params(name: str) -> TrainedModel:
     network = load_scaled_network(name, params, info).to(device)
 
     @torch.inference_mode()
-    def compute_outputs(images: NDArray[np.float32]) -> Outputs:
+    def compute_batch(images: NDArray[np.float32]) -> Outputs:
         tensors = network(torch.from_numpy(images).to(device))
         return Outputs(*(tensor.cpu().numpy() for tensor in tensors))
 
     return TrainedModel(
+        name=name,
+        file=paths.weights(name),
         classes=info.classes,
         image_shape=info.image_shape,
-        has_unit_range=bool(network.mean.min() >= 0 and network.mean.max() <= 1),
-        compute_outputs=compute_outputs,
+        has_unit_range=has_unit_range(info),
+        import_options=read_json(paths.IMPORT_OPTIONS, ImportOptions),
+        options_file=paths.IMPORT_OPTIONS,
+        compute_batch=compute_batch,
     )
+
+
+def has_unit_range(info: Info) -> bool:
+    """Return whether the training pixels of data/flat lie from 0 to 1."""
+    if read_json(paths.INFO, StoredFormat).stored.dtype == "uint8":
+        return True  # grey levels k for pixels k/255
+    rows = read_rows(paths.flat_images("train"), info.image_shape)
+    return lies_in_unit_range(float(rows.min()), float(rows.max()))
 
 
 def predict(model: TrainedModel, images: ArrayLike) -> NDArray[np.float32]:
@@ -94,20 +154,20 @@ def predict(model: TrainedModel, images: ArrayLike) -> NDArray[np.float32]:
         images = images.detach().cpu()
     stored = np.asarray(images)
     check_shape(stored, model.image_shape)
-    batches = []
-    for start in range(0, len(stored), BATCH_SIZE):
-        pixels = to_pixels(stored[start : start + BATCH_SIZE])
-        batch = np.ascontiguousarray(pixels, dtype=np.float32)
-        finite_mask = np.isfinite(batch).reshape(len(batch), -1).all(axis=1)
-        if not finite_mask.all():
-            index = start + int(finite_mask.argmin())
+    return model.compute_outputs(iterate_finite_pixels(stored)).probabilities
+
+
+def iterate_finite_pixels(stored: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+    """Yield images (N, C, H, W) one by one; InputError if one is not finite."""
+    for index, pixels in enumerate(iterate_pixels(stored)):
+        image = pixels.astype(np.float32)
+        if not np.isfinite(image).all():
             raise InputError(f"image {index} holds NaN or infinity, expected finite pixels")
-        batches.append(model.compute_outputs(batch).probabilities)
-    return np.concatenate(batches)
+        yield image
 
 
 def check_shape(images: NDArray[Any], image_shape: Shape) -> None:
-    """Raise InputError unless the images are one or more of this shape."""
+    """Raise InputError if there is no image, or if they are not of this shape."""
     if images.ndim != 4 or images.shape[1:] != image_shape or len(images) == 0:
         raise InputError(
             f"images of shape {images.shape}, expected {('N', *image_shape)} as in training"

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "results": Subcommand("results", "print the scores of all models in two tables"),
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
+    "external": Subcommand("external", "score a trained model on another raw folder"),
     "models": Subcommand("models", "list the models, add or remove some"),
     "parameters": Subcommand("parameters", "write the table of docs/parameters.md"),
 }

@@ -18,6 +18,7 @@ FOLDS = Path("data/folds")
 SCALER = Path("data/scaler.npz")
 NEIGHBOURS = Path("data/neighbours.npz")
 INFO = FLAT / "info.json"
+EXTERNAL = Path("external")
 
 MODELS = Path("models")
 EXPORT = MODELS / "export"

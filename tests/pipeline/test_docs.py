@@ -3,6 +3,7 @@
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -92,12 +93,21 @@ def reader(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
     write_raw(folder / "WHERE/YOUR/TENSORS/ARE", shape=(3, 36, 36), classes=("A", "B", "C"))
     shutil.copy(folder / "WHERE/YOUR/TENSORS/ARE/test_data.pt", folder / "more.pt")
+    write_external_set(finished, folder / "WHERE/THE/EXTERNAL/SET/IS")
     for place in IMAGE_FOLDERS:
         (folder / place).mkdir(parents=True, exist_ok=True)
         Image.effect_noise((36, 36), 50).save(folder / place / "scan.png")
     shutil.make_archive(str(folder / "archive"), "zip", folder / "set")
     (folder / "ids.csv").write_text("file,subject\nFOLDER/scan.png,1\n")
     return clone
+
+
+def write_external_set(finished: Clone, folder: Path) -> None:
+    """Write a raw folder of phantoms like those of the sample, of other subjects."""
+    other = finished.copy(folder.parents[4] / "other")
+    other.change_params({"sample.seed": 1})
+    other.run("python", "-m", "stages.sample")
+    shutil.copytree(other.folder / "data/sample", folder)
 
 
 @pytest.mark.slow

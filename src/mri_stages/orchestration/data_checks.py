@@ -60,7 +60,8 @@ def find_refused_stages(
     for stage in first_stages:
         refusal = refusals.get(graph.models[stage])
         if refusal is not None:
-            outcomes[stage] = Outcome(Status.UNFIT, text=refusal.reason)
+            reason = f"its network cannot take them ({refusal.reason})"
+            outcomes[stage] = Outcome(Status.UNFIT, text=reason)
     if outcomes:
         print(f"warning: {describe_refusals(refusals, params, facts)}", flush=True)
     return outcomes

@@ -60,7 +60,9 @@ def list_notes(rows: AllRows, copies: Copies) -> list[str]:
     same_split_mask = copies.copy_mask & (test_mask[copies.first_rows] == test_mask)
     n_same_split = int(same_split_mask.sum())
     if n_same_split:
-        notes.append(f"{n_same_split:,} rows are exact copies of an earlier row of their split")
+        notes.append(
+            f"rows that are exact copies of an earlier row of their split: {n_same_split:,}"
+        )
     n_constant = int(copies.constant_mask.sum())
     if n_constant:
         notes.append(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -67,10 +68,11 @@ def write_inputs(folder: Path) -> None:
     write_raw(folder / "data/raw")
     write_params(folder, ONE_MODEL)
     copy_environment(folder)
+    rng = np.random.default_rng(0)
     for name in IMAGES:
         image = folder / "set" / name
         image.parent.mkdir(parents=True)
-        Image.effect_noise((64, 64), 50).save(image)
+        Image.fromarray(rng.integers(0, 256, (64, 64), np.uint8)).save(image)
 
 
 class Undisturbed(NamedTuple):

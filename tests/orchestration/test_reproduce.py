@@ -1,10 +1,12 @@
 """What is removed, and what goes on, where a stage of a model fails: in small DVC projects."""
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -21,6 +23,8 @@ from tests.helpers.dvc_projects import (
     start_command,
     write_project,
 )
+from tests.helpers.params import write_params
+from tests.helpers.stages import copy_environment
 
 # SIGINT is ignored in a background job, and would be in all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -86,9 +90,8 @@ def make_stage(cmd: str, out: str, *deps: str, **meta: object) -> dict[str, Any]
     return shell_stage(cmd, out, *deps) | {"meta": meta}
 
 
-@pytest.fixture
-def project(workspace: Path) -> Path:
-    """Make a project of two models; the training of NAME fails where a file bad_NAME is."""
+def make_project() -> None:
+    """Make a project of two models here; the training of NAME fails where a file bad_NAME is."""
     train = "test ! -e bad_${item} || { echo 'error: no luck' >&2; exit 1; }; cat source > ${item}"
     evaluate = "cat ${item} > results/${item}"
     write_project(
@@ -104,15 +107,40 @@ def project(workspace: Path) -> Path:
     )
     Path("results").mkdir()
     Path("source").write_text("1")
-    return workspace
 
 
-def fail(*models: str) -> list[str]:
-    """Let the trainings of these models fail beside old results; return the lines."""
-    for model in models:
-        Path(f"bad_{model}").touch()
-        Path(f"results/{model}").write_text("old")
-    return run_repro(status=1)
+@pytest.fixture
+def project(workspace: Path) -> None:
+    make_project()
+
+
+class Failure(NamedTuple):
+    """A project in which the training of `a` failed, beside an old result of `a`."""
+
+    folder: Path
+    lines: list[str]  # that `mri-stages repro` printed
+
+
+@pytest.fixture(scope="module")
+def original_failure(tmp_path_factory: pytest.TempPathFactory) -> Failure:
+    folder = tmp_path_factory.mktemp("failure") / "project"
+    folder.mkdir()
+    copy_environment(folder)
+    write_params(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_project()
+        Path("bad_a").touch()
+        Path("results/a").write_text("old")
+        return Failure(folder, run_repro(status=1))
+
+
+@pytest.fixture
+def failure(original_failure: Failure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Failure:
+    """Return a copy of the project with a failed training, as the current folder."""
+    folder = shutil.copytree(original_failure.folder, tmp_path / "copy", symlinks=True)
+    monkeypatch.chdir(folder)
+    return original_failure._replace(folder=folder)
 
 
 def list_changed() -> set[str]:
@@ -121,28 +149,29 @@ def list_changed() -> set[str]:
     return set(json.loads(status.stdout))
 
 
-def test_failure_removes_what_depends_on_it(project: Path) -> None:
-    lines = fail("a")
+def test_failure_removes_what_depends_on_it(failure: Failure) -> None:
     assert not Path("results/a").exists()
     assert Path("results/b").read_text() == "1"
     assert Path("names").read_text() == "b\n"
 
+
+def test_failure_leaves_its_stages_to_dvc(failure: Failure) -> None:
     assert list_changed() == {"train@a", "evaluate@a"}
-    table = [
-        line.split(maxsplit=1) for line in lines if line.startswith(("train@a ", "evaluate@a "))
+
+
+def test_failure_is_in_a_table_with_its_reason(failure: Failure) -> None:
+    rows = [re.split("  +", line) for line in failure.lines if re.match(r"\S+@a  ", line)]
+    assert rows == [
+        ["train@a", "failed", "no luck"],
+        ["evaluate@a", "no result", "train@a: failed"],
     ]
-    assert [row[0] for row in table] == ["train@a", "evaluate@a"]
-    assert table[0][1].split(maxsplit=1) == ["failed", "no luck"]
-    assert table[1][1].split("  ")[0] == "no result"
 
 
-def test_failure_that_stays_runs_nothing_else(project: Path) -> None:
-    fail("a")
+def test_failure_that_stays_runs_nothing_else(failure: Failure) -> None:
     assert list_started(run_repro(status=1)) == ["train@a"]
 
 
-def test_failure_that_is_repaired_leaves_nothing(project: Path) -> None:
-    fail("a")
+def test_failure_that_is_repaired_leaves_nothing(failure: Failure) -> None:
     Path("bad_a").unlink()
     run_repro()
     assert list_changed() == set()
@@ -150,7 +179,7 @@ def test_failure_that_is_repaired_leaves_nothing(project: Path) -> None:
     assert Path("names").read_text() == "a\nb\n"
 
 
-def test_failure_of_all_models_still_compares(project: Path) -> None:
+def test_failure_of_all_models_still_compares(project: None) -> None:
     Path("results").rmdir()  # as in a clone
     for model in ("a", "b"):
         Path(f"bad_{model}").touch()
@@ -159,7 +188,7 @@ def test_failure_of_all_models_still_compares(project: Path) -> None:
     assert list_changed() == {"train@a", "train@b", "evaluate@a", "evaluate@b"}
 
 
-def test_failure_of_a_named_stage_removes_nothing_else(project: Path) -> None:
+def test_failure_of_a_named_stage_removes_nothing_else(project: None) -> None:
     Path("results/a").write_text("old")
     Path("bad_a").touch()
     run_repro("train@a", status=1)
@@ -167,7 +196,7 @@ def test_failure_of_a_named_stage_removes_nothing_else(project: Path) -> None:
     assert not Path("names").exists()
 
 
-def write_other_end(project: Path, command: str) -> None:
+def write_other_end(command: str) -> None:
     """Let the training of `a` run this command, beside an old result of `a`."""
     definition = Path("dvc.yaml").read_text()
     Path("dvc.yaml").write_text(definition.replace("exit 1", command))
@@ -175,15 +204,15 @@ def write_other_end(project: Path, command: str) -> None:
     Path("results/a").write_text("old")
 
 
-def test_stopped_training_removes_no_later_out(project: Path) -> None:
-    write_other_end(project, "kill -TERM $$")
+def test_stopped_training_removes_no_later_out(project: None) -> None:
+    write_other_end("kill -TERM $$")
     run_repro("compare", status=1)
     assert Path("results/a").exists()
     assert not Path("names").exists()
 
 
-def test_interrupt_removes_no_later_out(project: Path) -> None:
-    write_other_end(project, "echo ready; tail -f /dev/null & wait")
+def test_interrupt_removes_no_later_out(project: None) -> None:
+    write_other_end("echo ready; tail -f /dev/null & wait")
     process = start_command(*REPRO)
     read_until(process, "train@a: ready")
     process.send_signal(signal.SIGINT)

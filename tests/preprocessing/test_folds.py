@@ -139,10 +139,11 @@ def test_folds_by_row_without_copies_do_not_compare_rows() -> None:
     np.testing.assert_array_equal(folds, assign_folds(rows.labels, None, 3, seed=0))
 
 
-def test_folds_by_subject_do_not_compare_rows() -> None:
-    rows = make_rows([0] * 20)._replace(subjects=np.arange(20))
+def test_folds_by_subject_do_not_compare_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = make_rows([*range(10)] * 2)._replace(subjects=np.arange(20))
     folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
     np.testing.assert_array_equal(folds, assign_folds(rows.labels, rows.subjects, 3, seed=0))
+    assert capsys.readouterr().out == ""
 
 
 def test_folds_of_copies_of_one_image_are_impossible(capsys: pytest.CaptureFixture[str]) -> None:

@@ -87,8 +87,9 @@ def print_format_notes(image_set: ImageSet, options: ImportOptions) -> None:
     notes = [*describe_identity(image_set.files), *describe_pictures(pictures, options)]
     for note in notes:
         print(f"note: {note}")
-    for warning in list_subject_warnings(image_set.files, image_set.classes):
-        print(f"warning: {warning}")
+    if options.subjects is None and options.subject_pattern is None:
+        for warning in list_subject_warnings(image_set.files, image_set.classes):
+            print(f"warning: {warning}")
 
 
 def count_rows(indices: SplitIntegers) -> str:

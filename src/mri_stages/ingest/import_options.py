@@ -70,8 +70,10 @@ class PixelOptions(BaseModel):
     def check_window(cls, window: tuple[float, float] | None) -> tuple[float, float] | None:
         if window is not None:
             center, width = window
-            if not (math.isfinite(center) and math.isfinite(width) and width > 0):
-                raise ValueError(f"{center:g} {width:g}, expected a centre and a width above 0")
+            if not (math.isfinite(center) and math.isfinite(width) and width >= 1):
+                raise ValueError(
+                    f"{center:g} {width:g}, expected a centre and a width of 1 or more"
+                )
         return window
 
     @field_validator("percentiles")

@@ -361,7 +361,7 @@ def find_limits(
     low, high = options.percentiles or DEFAULT_PERCENTILES
     # In stored numbers the order is the other one if the slope is negative.
     percentiles = (low, high) if geometry.slope > 0 else (100 - low, 100 - high)
-    finite_voxels = voxels[np.isfinite(voxels)]
+    finite_voxels = select_finite(voxels)
     if not finite_voxels.size:
         raise ImageError(path, "empty", "no voxel is a number")
     limits = np.percentile(finite_voxels, percentiles, overwrite_input=True)
@@ -370,6 +370,12 @@ def find_limits(
         reason = f"percentiles {low:g} and {high:g} are both {black:g}; see --percentiles"
         raise ImageError(path, "of one grey level", reason)
     return float(black), float(white)
+
+
+def select_finite(voxels: Voxels) -> NDArray[Any]:
+    """Return a copy of the finite voxels (N,) in this machine's order of bytes."""
+    values = voxels.astype(voxels.dtype.newbyteorder("="), order="K").ravel(order="K")
+    return values if values.dtype.kind in "iu" else values[np.isfinite(values)]
 
 
 def reduce_to_grey(

@@ -197,6 +197,17 @@ def test_histories_show_validation_dashed() -> None:
     assert [[*np.asarray(line.get_ydata())] for line in dashed] == [[1.1, 0.9], [0.4, 0.7]]
 
 
+def test_histories_mark_the_kept_epoch() -> None:
+    kept = METRICS["good"].model_copy(update={"kept_epoch": 2})
+    loss, accuracy = draw_histories({"good": GOOD}, {"good": kept}, "Digits").axes
+    stars = [line for line in (*loss.lines, *accuracy.lines) if line.get_marker() == "*"]
+    assert [list_line_points(star) for star in stars] == [[(2, 0.9)], [(2, 0.7)]]
+
+
+def list_line_points(line: Any) -> list[tuple[float, float]]:
+    return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
+
+
 def test_histories_name_models_validation_and_divergence() -> None:
     figure = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits")
     assert list_labels(figure) == ["good", "good, validation", "hot, diverged"]

@@ -293,7 +293,8 @@ def _prepare_roc_axes(axes: Axes) -> None:
 def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) -> Figure:
     """Return loss and accuracy of each model by epoch: training, and dashed validation.
 
-    A cross above the panel marks a training that ended without a loss.
+    A star marks the epoch whose weights are kept. A cross above the panel marks a training that
+    ended without a loss.
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True)
@@ -311,6 +312,7 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
         _draw_training(loss_axes, accuracy_axes, history, line, label if has_loss else "")
         if history[0].validation_loss is not None:
             _draw_validation(loss_axes, accuracy_axes, history, line, f"{label}, validation")
+            _mark_kept_epoch(loss_axes, accuracy_axes, history, metrics[name], colour)
         if not has_loss:
             n_crosses += 1
             end = "diverged" if metrics[name].diverged else "loss of NaN after the epoch kept"
@@ -378,6 +380,23 @@ def _draw_validation(
     loss_axes.plot(numbers, losses, **dashed_line)
     accuracies: list[Any] = [epoch.validation_accuracy for epoch in history]
     accuracy_axes.plot(numbers, accuracies, **dashed_line, label=label)
+
+
+def _mark_kept_epoch(
+    loss_axes: Axes,
+    accuracy_axes: Axes,
+    history: Sequence[Epoch],
+    metrics: Metrics,
+    colour: str,
+) -> None:
+    """Mark the epoch whose weights are kept: the one of the lowest validation loss."""
+    if metrics.kept_epoch is None:
+        return
+    star: dict[str, Any] = {"color": colour, "markersize": 11, "markeredgecolor": "black"}
+    for epoch in history:
+        if epoch.epoch == metrics.kept_epoch:
+            loss_axes.plot(epoch.epoch, epoch.validation_loss, "*", **star)
+            accuracy_axes.plot(epoch.epoch, epoch.validation_accuracy, "*", **star)
 
 
 def _draw_crosses(

@@ -200,7 +200,11 @@ def test_histories_show_validation_dashed() -> None:
 def test_histories_mark_the_kept_epoch() -> None:
     kept = METRICS["good"].model_copy(update={"kept_epoch": 2})
     loss, accuracy = draw_histories({"good": GOOD}, {"good": kept}, "Digits").axes
-    stars = [line for line in (*loss.lines, *accuracy.lines) if line.get_marker() == "*"]
+    stars = [
+        line
+        for line in (*loss.lines, *accuracy.lines)
+        if line.get_marker() == "*" and len(line.get_xdata())
+    ]
     assert [list_line_points(star) for star in stars] == [[(2, 0.9)], [(2, 0.7)]]
 
 

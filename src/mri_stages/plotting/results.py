@@ -63,6 +63,8 @@ PANEL_HEIGHT = 2.7  # of `draw_histories`
 DASHED: dict[str, Any] = {"color": REFERENCE_COLOUR, "linestyle": "--", "zorder": 0}
 TEXT: dict[str, Any] = {"fontsize": 9, "va": "center"}
 
+KEPT_EPOCH_STYLE: dict[str, Any] = {"marker": "*", "markersize": 11, "markeredgecolor": "black"}
+
 MetricsByModel = Mapping[str, Metrics]
 Histories = Mapping[str, Sequence[Epoch]]
 
@@ -321,6 +323,10 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
                 loss_axes, accuracy_axes, history[-1], cross_height, colour, f"{label}, {end}"
             )
 
+    if any(metrics[name].kept_epoch is not None for name in histories):
+        star = {**KEPT_EPOCH_STYLE, "linestyle": "", "color": "white"}
+        accuracy_axes.plot([], [], **star, label="epoch kept")
+
     _limit_histories(loss_axes, accuracy_axes)
     handles, labels = accuracy_axes.get_legend_handles_labels()
     _add_legend(figure, handles, labels)
@@ -392,11 +398,11 @@ def _mark_kept_epoch(
     """Mark the epoch whose weights are kept: the one of the lowest validation loss."""
     if metrics.kept_epoch is None:
         return
-    star: dict[str, Any] = {"color": colour, "markersize": 11, "markeredgecolor": "black"}
+    star = {**KEPT_EPOCH_STYLE, "color": colour}
     for epoch in history:
         if epoch.epoch == metrics.kept_epoch:
-            loss_axes.plot(epoch.epoch, epoch.validation_loss, "*", **star)
-            accuracy_axes.plot(epoch.epoch, epoch.validation_accuracy, "*", **star)
+            loss_axes.plot(epoch.epoch, epoch.validation_loss, **star)
+            accuracy_axes.plot(epoch.epoch, epoch.validation_accuracy, **star)
 
 
 def _draw_crosses(

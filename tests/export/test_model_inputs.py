@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.export.model_inputs import (
@@ -132,6 +134,22 @@ def test_read_inputs_pads_as_the_import_did(tmp_path: Path) -> None:
     assert black_columns.sum() == 1
 
 
+def test_read_inputs_of_a_volume_gives_its_slices(tmp_path: Path) -> None:
+    voxels = np.arange(5 * 4 * 6, dtype=np.float32).reshape(5, 4, 6)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "scan.nii.gz")
+    notes = ReadingNotes()
+    images = read(tmp_path, make_model(), PixelOptions(slices="2:5:2"), notes)
+    assert [image.name for image in images] == [f"{tmp_path}/scan.nii.gz:{row}" for row in (2, 4)]
+    assert "2 of the images" in notes.list_lines()[0]
+
+
+def test_read_inputs_of_a_dicom_file(tmp_path: Path) -> None:
+    path = Path(get_testdata_file("CT_small.dcm", download=False))
+    options = PixelOptions(resize=(4, 5), window=(1000, 2000))
+    (image,) = read(path, make_model(), options)
+    assert image.pixels.shape == (3, 4, 5)
+
+
 def test_read_inputs_of_an_image_for_other_pixels_fails(tmp_path: Path) -> None:
     file = save_image(tmp_path / "a.png")
     with pytest.raises(InputError, match=r"a\.png: .* from 0 to 1"):
@@ -169,8 +187,8 @@ def test_reading_notes_count_a_kind_once() -> None:
     notes.add("a.png", ["are odd"])
     notes.add("b.png", ["are odd", "are small"])
     assert notes.list_lines() == [
-        "note: 2 images, such as a.png, are odd",
-        "note: 1 images, such as b.png, are small",
+        "note: 2 of the images, such as a.png, are odd",
+        "note: 1 of the images, such as b.png, are small",
     ]
 
 

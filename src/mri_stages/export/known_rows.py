@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.metrics.pairwise import euclidean_distances
 
+from mri_stages.console import show_progress
 from mri_stages.export.export_folder import HASHES_FILE
 from mri_stages.export.external_set import ExternalSet
 from mri_stages.export.row_set import Hashes, iterate_stored_pixels
 from mri_stages.export.training_rows import TrainingRows
 
 MAX_SIDE = 32  # pixels of the reduced images that are compared
+MAX_BLOCK_ROWS = 500  # that are compared at a time
 N_TYPICAL_ROWS = 500  # training rows whose distances from each other are the yardstick
 # The largest distance of nearly equal images, as a share of the median distance of two training
 # images. Slices of brains saved again as JPEG, halved and doubled in size, or with noise, reached
@@ -42,7 +44,7 @@ def find_known_rows(external: ExternalSet, hashes: Hashes, training: TrainingRow
     nearly_equal_mask = np.zeros(len(hashes), np.bool_)
     if len(training.images):
         nearly_equal_mask = mark_nearly_equal_rows(
-            external.iterate_chunks("compare"),
+            external.iterate_chunks("reduce rows"),
             iterate_stored_pixels(training.images, "reduce training rows"),
         )
     if equal_mask.any() or nearly_equal_mask.any():
@@ -82,11 +84,16 @@ def mark_nearly_equal_rows(rows: PixelChunks, training_rows: PixelChunks) -> Row
     there is only one training row.
     """
     reduced_training_rows = np.concatenate([reduce_images(chunk) for chunk in training_rows])
-    typical_distance = compute_typical_distance(reduced_training_rows)
+    reduced_rows = np.concatenate([reduce_images(chunk) for chunk in rows])
+    max_distance = MAX_CLOSENESS * compute_typical_distance(reduced_training_rows)
+
     masks = []
-    for chunk in rows:
-        _, distances = pairwise_distances_argmin_min(reduce_images(chunk), reduced_training_rows)
-        masks.append(distances < MAX_CLOSENESS * typical_distance)
+    with show_progress(len(reduced_rows), "compare with training rows", "row") as advance:
+        for start in range(0, len(reduced_rows), MAX_BLOCK_ROWS):
+            block = reduced_rows[start : start + MAX_BLOCK_ROWS]
+            _, distances = pairwise_distances_argmin_min(block, reduced_training_rows)
+            masks.append(distances < max_distance)
+            advance(len(block))
     return np.concatenate(masks)
 
 

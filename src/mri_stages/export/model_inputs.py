@@ -127,7 +127,7 @@ class ReadingNotes:
         lines = []
         for note, count in self.counts.items():
             word = "warning" if note == FEW_LEVELS_NOTE else "note"
-            lines.append(f"{word}: {count} images, such as {self.first_names[note]}, {note}")
+            lines.append(f"{word}: {count} of the images, such as {self.first_names[note]}, {note}")
         return lines
 
 

@@ -61,3 +61,10 @@ def test_build_backend_is_locked() -> None:
     pins = (REPO / "requirements.lock").read_text(encoding="utf-8").splitlines()
     for requirement in map(Requirement, PROJECT["build-system"]["requires"]):
         assert any(pin.startswith(f"{requirement.name}==") for pin in pins)
+
+
+def test_stages_load_no_reader_of_medical_files() -> None:
+    """Only the import reads them, and no stage names their packages in environment.yaml."""
+    modules = list_loaded_modules("import mri_stages.ingest.raw_folder, mri_stages.ingest.flatten")
+    assert "mri_stages.ingest.raw_folder" in modules
+    assert not modules & {"pydicom", "nibabel"}

@@ -212,7 +212,13 @@ def test_ids_of_few_files_are_no_warning(tmp_path: Path) -> None:
     assert list_subject_warnings(open_files(tmp_path), ["a", "b"]) == []
 
 
-def test_messages_hold_no_patient_id(tmp_path: Path) -> None:
+def test_one_id_in_one_class_is_no_warning(tmp_path: Path) -> None:
+    for name, subject in {"a/1": "X", "a/2": "X", "b/3": "Y"}.items():
+        write_dicom(tmp_path / f"{name}.dcm", elements={**WINDOW, "PatientID": subject})
+    assert list_subject_warnings(open_files(tmp_path), ["a", "b"]) == []
+
+
+def test_messages_hold_no_patient_id() -> None:
     for path in DICOM_FOLDER.glob("*.dcm"):
         for opened in open_pictures(path, path.name, PixelOptions()):
             try:

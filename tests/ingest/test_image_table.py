@@ -111,6 +111,13 @@ def test_table_of_any_separator_is_read(source: Path, separator: str, encoding: 
     assert get_file(image_set, "img/x5.png").subject == "s2"
 
 
+def test_table_separator_is_that_of_the_named_columns(source: Path) -> None:
+    # The first line has more commas than semicolons.
+    rows = [f"{row};x" for row in make_rows(separator=";")]
+    image_set = list_set(source, rows, "file;class;subject;one, two, three, four, five")
+    assert get_file(image_set, "img/x5.png").subject == "s2"
+
+
 def test_table_of_semicolons_takes_decimal_commas(source: Path) -> None:
     rows = [f"{row};1,5" for row in make_rows(separator=";")]
     image_set = list_set(source, rows, "file;class;subject;size, weight", keep=("size, weight",))
@@ -357,7 +364,7 @@ def test_table_with_an_empty_cell_names_its_line(source: Path, column: int) -> N
     assert "line 5" in refuse(source, rows)
 
 
-@pytest.mark.parametrize("row", ["x.png,a", "x.png,a,s,t", '"x.png,a,s'])
+@pytest.mark.parametrize("row", ["x.png,a", "x.png,a,s,t", '"x.png,a,s', '"x"7.png,a,s'])
 def test_table_with_a_broken_row_names_its_line(source: Path, row: str) -> None:
     assert "line 14" in refuse(source, [*make_rows(), row])
 

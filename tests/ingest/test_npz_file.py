@@ -263,3 +263,21 @@ def test_npz_with_a_flipped_value_is_refused_when_read(tmp_path: Path) -> None:
     path.write_bytes(changed)
     with pytest.raises(InputError, match="CRC"):  # of small arrays already when they are listed
         read_pixels(list_npz_images(path, OPTIONS), "train_images:5")
+
+
+def test_npz_with_fewer_values_than_it_says_is_refused_when_read(tmp_path: Path) -> None:
+    # The zip and the header say 6,000 rows; the stream of 5,999 rows and its checksum are whole.
+    path = tmp_path / "set.npz"
+    data = write_header("(6000, 5, 4)", 5999 * 20)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("train_images.npy", data)
+        labels = io.BytesIO()
+        np.save(labels, np.arange(6000)[:, None] % 2)
+        archive.writestr("train_labels.npy", labels.getvalue())
+    size = struct.pack("<L", len(data))
+    larger_size = struct.pack("<L", len(data) + 20)
+    path.write_bytes(path.read_bytes().replace(size, larger_size))
+
+    image_set = list_npz_images(path, OPTIONS)
+    with pytest.raises(InputError, match="cut short"):
+        read_pixels(image_set, "train_images:0")

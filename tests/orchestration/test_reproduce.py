@@ -1,5 +1,6 @@
 """What is removed, and what goes on, where a stage of a model fails: in small DVC projects."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -10,9 +11,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from mri_stages import paths
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
-from mri_stages.orchestration.reproduce import find_obstacle
+from mri_stages.orchestration.reproduce import find_obstacle, remove_former_export
 from tests.helpers.dvc_projects import (
     DVC,
     REPRO,
@@ -219,3 +221,12 @@ def test_interrupt_removes_no_later_out(project: None) -> None:
     process.communicate()
     assert process.returncode == 130
     assert Path("results/a").exists()
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_remove_former_export_asks_the_stages(tmp_path: Path, is_made: bool) -> None:
+    with contextlib.chdir(tmp_path):
+        paths.EXPORT.mkdir(parents=True)
+        outs = {"export@model": [tmp_path / paths.EXPORT]} if is_made else {}
+        remove_former_export(StageGraph({}, outs=outs))
+        assert paths.EXPORT.exists() == is_made

@@ -5,7 +5,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
 # Rows that this table, or files beside those of the models, may get.
@@ -200,8 +200,16 @@ class CrossValidation(Group):
 
 
 class Export(Group):
-    model: str
-    """the model under `models` that the stage `export` writes to `models/export`"""
+    model: str = ""
+    """the model under `models` that the stage `export@model` writes to `models/export`;
+    `export: {}` exports none"""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def check_model(cls, name: Any) -> Any:
+        if not name:
+            raise ValueError("expected a name under `models`; `export: {}` exports none")
+        return name
 
 
 class Studies(Group):
@@ -236,9 +244,10 @@ class Params(Group):
     @model_validator(mode="after")
     def check_names(self) -> Self:
         studies = self.studies
+        exported = [self.export.model] if self.export.model else []
         model_references = [
+            *(("export.model", name) for name in exported),
             *((f"cross_validation.models.{name}", name) for name in self.cross_validation.models),
-            ("export.model", self.export.model),
             *(("studies.seed.models", name) for name in studies.seed.models),
             ("studies.learning_rate.model", studies.learning_rate.model),
             ("studies.batch_size.model", studies.batch_size.model),

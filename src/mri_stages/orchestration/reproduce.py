@@ -6,8 +6,10 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
+from mri_stages import paths
 from mri_stages.config.environment import check_environment
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
@@ -33,7 +35,9 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     # outs of a stage before it starts it.
     params = read_params()
     check_environment()
-    graph = (await dvc.read_stage_graph()).select(names)
+    whole_graph = await dvc.read_stage_graph()
+    remove_former_export(whole_graph)
+    graph = whole_graph.select(names)
     changed = await dvc.list_changed_stages(graph.deps)
     refused = refuse_stages(params, graph, changed)
     runner = LocalRunner(Slots(list_slots()))
@@ -47,6 +51,16 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     if table:
         print(table)
     return outcomes
+
+
+def remove_former_export(graph: StageGraph) -> None:
+    """Remove the export of an earlier params.yaml, if no stage makes it any more."""
+    if not paths.EXPORT.exists():
+        return
+    outs = chain.from_iterable(graph.outs.values())
+    if not any(out.exists() and out.samefile(paths.EXPORT) for out in outs):
+        remove_path(paths.EXPORT)
+        show_line(f"note: removed {paths.EXPORT}, which no stage makes: `export` names no model")
 
 
 def refuse_stages(

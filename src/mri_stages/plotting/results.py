@@ -400,7 +400,9 @@ def _mark_kept_epoch(
         return
     star = {**KEPT_EPOCH_STYLE, "color": colour}
     for epoch in history:
-        if epoch.epoch == metrics.kept_epoch:
+        if epoch.epoch != metrics.kept_epoch:
+            continue
+        if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
             loss_axes.plot(epoch.epoch, epoch.validation_loss, **star)
             accuracy_axes.plot(epoch.epoch, epoch.validation_accuracy, **star)
 

@@ -93,7 +93,9 @@ def reader(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
     write_raw(folder / "WHERE/YOUR/TENSORS/ARE", shape=(3, 36, 36), classes=("A", "B", "C"))
     shutil.copy(folder / "WHERE/YOUR/TENSORS/ARE/test_data.pt", folder / "more.pt")
-    write_external_set(finished, folder / "WHERE/THE/EXTERNAL/SET/IS")
+    write_external_set(
+        finished.copy(folder.with_name("other")), folder / "WHERE/THE/EXTERNAL/SET/IS"
+    )
     for place in IMAGE_FOLDERS:
         (folder / place).mkdir(parents=True, exist_ok=True)
         Image.effect_noise((36, 36), 50).save(folder / place / "scan.png")
@@ -102,9 +104,8 @@ def reader(finished: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return clone
 
 
-def write_external_set(finished: Clone, folder: Path) -> None:
-    """Write a raw folder of phantoms like those of the sample, of other subjects."""
-    other = finished.copy(folder.parents[4] / "other")
+def write_external_set(other: Clone, folder: Path) -> None:
+    """Write a raw folder of phantoms of other subjects than the sample's, drawn in a clone."""
     other.change_params({"sample.seed": 1})
     other.run("python", "-m", "stages.sample")
     shutil.copytree(other.folder / "data/sample", folder)

@@ -144,7 +144,7 @@ def test_read_inputs_of_a_volume_gives_its_slices(tmp_path: Path) -> None:
 
 
 def test_read_inputs_of_a_dicom_file(tmp_path: Path) -> None:
-    path = Path(get_testdata_file("CT_small.dcm", download=False))
+    path = Path(str(get_testdata_file("CT_small.dcm", download=False)))
     options = PixelOptions(resize=(4, 5), window=(1000, 2000))
     (image,) = read(path, make_model(), options)
     assert image.pixels.shape == (3, 4, 5)

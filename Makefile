@@ -14,7 +14,7 @@ PARALLEL := --numprocesses auto --dist loadfile
 STUDIES := studies/dvc.yaml
 # The modules of src/mri_stages/models that ruff and mypy check. Files that you add there may have
 # any style; add their names here to have them checked.
-ARCHITECTURES := conv_nn1 conv_nn2 layers resnet simple_nn1 simple_nn2 small_cnn
+ARCHITECTURES := conv_nn1 conv_nn2 layers resnet simple_nn1 simple_nn2 small_cnn torchvision_model
 CHECKED := $(ARCHITECTURES:%=src/mri_stages/models/%.py)
 
 run: $(SETUP) ## set up, run the pipeline, show the metrics

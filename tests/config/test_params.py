@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mri_stages.config.loading import parse_yaml, read_params
-from mri_stages.config.schema import Export, Group, Params
+from mri_stages.config.schema import Export, Group, Model, Params, Recipe, Train
 from mri_stages.errors import InputError
 from tests.helpers.params import ONE_MODEL, REMOVED, write_params
 from tests.helpers.stages import call_stage
@@ -61,13 +61,13 @@ def test_model_has_its_own_keys_and_those_of_train(tmp_path: Path) -> None:
     }
     changes = {f"models.small.{key}": value for key, value in own_keys.items()}
     params = read_changed(tmp_path, changes)
-    recipe = params.models["small"].model_dump(exclude={"arch", "lr", "batch_size"})
+    recipe = params.models["small"].model_dump(include=Train.model_fields.keys())
     assert recipe == params.train.model_dump() | own_keys
 
 
 def test_model_without_keys_of_train_has_those_of_train(tmp_path: Path) -> None:
     params = read_changed(tmp_path, {"models.small.epochs": 7})
-    recipe = params.models["conv"].model_dump(exclude={"arch", "lr", "batch_size"})
+    recipe = params.models["conv"].model_dump(include=Train.model_fields.keys())
     assert recipe == params.train.model_dump()
 
 
@@ -76,6 +76,17 @@ def test_group_models_by_lr_hold_models_that_differ_in_nothing_else(tmp_path: Pa
     assert params.group_models_by_lr(params.models) == [
         {"conv": 0.01, "conv_again": 0.01, "conv_hot": 1e30}
     ]
+
+
+def test_group_models_by_lr_takes_other_options_as_another_model(tmp_path: Path) -> None:
+    params = read_changed(tmp_path, {"models.conv_hot.options": {"width": 8}})
+    assert params.group_models_by_lr(params.models) == []
+
+
+def test_model_without_options_has_none(tmp_path: Path) -> None:
+    params = read_changed(tmp_path, {"models.conv.options": {"sides": [1, 2], "deep": True}})
+    assert params.models["small"].options == {}
+    assert params.models["conv"].options == {"sides": [1, 2], "deep": True}
 
 
 def test_group_models_by_lr_hold_named_models(tmp_path: Path) -> None:
@@ -244,10 +255,13 @@ def list_groups(group: type[Group] = Group) -> list[type[Group]]:
 def test_no_key_of_a_group_has_a_default(group: type[Group]) -> None:
     """A value that code supplies would be a param that DVC does not see.
 
-    Without `export.model` there is no stage that would read it.
+    DVC tracks each model as a whole, so there a key that is left out is a value too. Without
+    `export.model` there is no stage that would read it.
     """
-    optional_keys = [key for key, field in group.model_fields.items() if not field.is_required()]
-    assert optional_keys == (["model"] if group is Export else [])
+    optional_keys = {key for key, field in group.model_fields.items() if not field.is_required()}
+    if group is Model:
+        optional_keys -= Model.model_fields.keys() - Recipe.model_fields.keys()
+    assert optional_keys == ({"model"} if group is Export else set())
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ CODE = {
     "whole_patches": "nn.Sequential(nn.Unflatten(2, (-1, 3)), nn.Flatten(), nn.LazyLinear(k))",
     "indices": "Indices(k)",
     "outside": "Outside(k)",
+    "kernel": "nn.Sequential(nn.Conv2d(3, 4, options['size']), nn.Flatten(), nn.LazyLinear(k))",
 }
 CLASSES = """
 import torch
@@ -54,7 +55,7 @@ class Outside(nn.Module):
 def architectures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the architectures be those above, besides the project's own."""
     for name, expression in CODE.items():
-        code = f"{CLASSES}\ndef make_network(shape, k): return {expression}\n"
+        code = f"{CLASSES}\ndef make_network(shape, k, **options): return {expression}\n"
         (tmp_path / f"{name}.py").write_text(code)
     own_folders = list(mri_stages.models.__path__)
     monkeypatch.setattr(mri_stages.models, "__path__", [str(tmp_path), *own_folders])
@@ -108,6 +109,15 @@ def test_find_refusals_of_a_size_that_is_no_multiple() -> None:
     assert find_refusals(models, (3, 3, 4), 2) == {}
     (refusal,) = find_refusals(models, (3, 4, 4), 2).values()
     assert refusal.smallest_side is None  # 3 x 3 fits, so it is not the size that is too small
+
+
+def test_find_refusals_by_the_options_of_each_model() -> None:
+    models = make_models(large="kernel", small="kernel")
+    for name, size in {"large": 7, "small": 3}.items():
+        models[name] = models[name].model_copy(update={"options": {"size": size}})
+    refusals = find_refusals(models, (3, 5, 5), 2)
+    assert {name: refusal.smallest_side for name, refusal in refusals.items()} == {"large": 7}
+    assert find_fitting_size(refusals, models, (3, 5, 5), 2) == (7, 7)
 
 
 def test_find_fitting_size_keeps_the_aspect_ratio() -> None:

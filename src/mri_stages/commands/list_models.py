@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Params
+from mri_stages.config.schema import Model, Params
 from mri_stages.errors import InputError
 from mri_stages.orchestration.data_checks import describe_refusals
 from mri_stages.orchestration.data_facts import DataFacts, predict_sample, read_data_facts
@@ -71,7 +71,10 @@ def describe_images(params: Params, facts: DataFacts | InputError) -> str:
 
 
 def measure_architectures(params: Params, facts: DataFacts | InputError) -> dict[str, Architecture]:
-    """Return the smallest square image and the number of parameters of each architecture."""
+    """Return the smallest square image and the number of parameters of each kind of network.
+
+    The keys are those of `Model.describe_network`.
+    """
     channels = USUAL_CHANNELS
     n_classes = USUAL_CLASSES
     if isinstance(facts, DataFacts):
@@ -79,19 +82,20 @@ def measure_architectures(params: Params, facts: DataFacts | InputError) -> dict
         n_classes = len(facts.classes)
 
     architectures = {}
-    for arch in dict.fromkeys(model.arch for model in params.models.values()):
-        side = find_smallest_side(arch, channels, n_classes)
+    networks = {model.describe_network(): model for model in params.models.values()}
+    for key, model in networks.items():
+        side = find_smallest_side(model.arch, channels, n_classes, model.options)
         smallest_image = "unknown" if side is None else f"{side} x {side}"
-        architectures[arch] = Architecture(smallest_image, count_parameters(arch, facts))
+        architectures[key] = Architecture(smallest_image, count_parameters(model, facts))
     return architectures
 
 
-def count_parameters(arch: str, facts: DataFacts | InputError) -> str:
+def count_parameters(model: Model, facts: DataFacts | InputError) -> str:
     """Return the number of parameters at the shape of the images; "-" where they do not fit."""
     if isinstance(facts, InputError):
         return "-"
     try:
-        network = build_for_shapes(arch, facts.image_shape, len(facts.classes))
+        network = build_for_shapes(model.arch, facts.image_shape, len(facts.classes), model.options)
     except Exception:  # A user's network raises errors of any kind; the warning says which.
         return "-"
     return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
@@ -104,7 +108,7 @@ def print_table(
 ) -> None:
     print(ROW_FORMAT.format("model", "architecture", "smallest image", "parameters", "results"))
     for name, model in params.models.items():
-        architecture = architectures[model.arch]
+        architecture = architectures[model.describe_network()]
         print(
             ROW_FORMAT.format(
                 name,

@@ -1,11 +1,19 @@
 """Schema of params.yaml: its keys and their limits."""
 
-from collections import defaultdict
+import json
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
 
 BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
 # Rows that this table, or files beside those of the models, may get.
@@ -151,6 +159,14 @@ class Model(Recipe):
     arch: Annotated[str, AfterValidator(check_architecture)]
     """the file `src/mri_stages/models/ARCH.py`. M may hold any key of `train` too, for this model
     alone"""
+    # These keys have a default, since `train` has no such keys: leaving one out is a value.
+    options: dict[str, JsonValue] = {}
+    """`{KEY: VALUE}`, further arguments of the file's `make_network`; may be left out, see
+    docs/models.md"""
+
+    def describe_network(self) -> str:
+        """Return a text that is equal for the models with the same architecture and options."""
+        return f"{self.arch} {json.dumps(self.options, sort_keys=True)}"
 
 
 class Study(Group):
@@ -272,8 +288,14 @@ class Params(Group):
 
     def group_models_by_lr(self, names: Container[str]) -> list[dict[str, float]]:
         """Return name and lr of those models of `names` that differ in lr and in nothing else."""
-        groups: defaultdict[Model, dict[str, float]] = defaultdict(dict)
+        recipes: list[Model] = []
+        groups: list[dict[str, float]] = []
         for name, model in self.models.items():
-            if name in names:
-                groups[model.model_copy(update={"lr": 0})][name] = model.lr
-        return [group for group in groups.values() if len({*group.values()}) > 1]
+            if name not in names:
+                continue
+            recipe = model.model_copy(update={"lr": 0})
+            if recipe not in recipes:
+                recipes.append(recipe)
+                groups.append({})
+            groups[recipes.index(recipe)][name] = model.lr
+        return [group for group in groups if len({*group.values()}) > 1]

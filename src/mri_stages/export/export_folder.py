@@ -34,7 +34,9 @@ def load_scaled_network(name: str, params: Params, info: Info) -> ScaledNetwork:
     InputError if its training diverged.
     """
     model = params.models[name]
-    network = make_network(model.arch, info.image_shape, len(info.classes), model.seed)
+    network = make_network(
+        model.arch, info.image_shape, len(info.classes), model.seed, model.options
+    )
     load_weights(paths.weights(name), network)
     if not all(parameter.isfinite().all() for parameter in network.parameters()):
         raise InputError(f"{paths.weights(name)}: NaN, since the training diverged; lower its lr")
@@ -77,7 +79,7 @@ def describe_model(
         "training": {
             "arch": model.arch,
             "rows": training_set.rows,
-            "recipe": model.model_dump(exclude={"arch"}),
+            "recipe": model.model_dump(exclude={"arch"}, exclude_defaults=True),
         },
         "training_set": training_set.to_json(),
         "metrics": read_metrics_of_model(name, params),

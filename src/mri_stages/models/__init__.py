@@ -1,14 +1,18 @@
 """The architectures: each file NAME.py defines `make_network(image_shape, n_classes)`.
 
-`arch: NAME` in params.yaml names the file. A network takes images (N, C, H, W) float32 and returns
+`arch: NAME` in params.yaml names the file. Further arguments of the function are options, which
+`options: {KEY: VALUE}` of a model sets. A network takes images (N, C, H, W) float32 and returns
 logits (N, K), without softmax. It may be any nn.Module.
 """
 
+import inspect
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,19 +20,27 @@ from torch import nn
 from mri_stages.errors import InputError, is_out_of_memory
 from mri_stages.models.layers import Shape
 
-MakeNetwork = Callable[[Shape, int], nn.Module]
+MakeNetwork = Callable[..., nn.Module]
+Options = Mapping[str, Any]
+
+N_FIXED_ARGUMENTS = 2  # of `make_network`: image_shape and n_classes
+NO_OPTIONS: Options = MappingProxyType({})
 
 
-def make_network(arch: str, image_shape: Shape, n_classes: int, seed: int) -> nn.Module:
+def make_network(
+    arch: str, image_shape: Shape, n_classes: int, seed: int, options: Options = NO_OPTIONS
+) -> nn.Module:
     """Return a fresh network; `seed` alone decides its initial weights, not the model's name.
 
-    image_shape: (C, H, W). InputError if the file has no `make_network`, or if the network fails or
-    does not return K logits for an image.
+    image_shape: (C, H, W). options: further arguments of the file's `make_network`. InputError if
+    the file has no such function, or not these options, or if the network fails or does not return
+    K logits for an image.
     """
     make = import_architecture(arch)
+    check_options(make, arch, options)
     torch.manual_seed(seed)
     with explain_network_errors(arch, image_shape):
-        network = make(image_shape, n_classes)
+        network = make(image_shape, n_classes, **options)
         check_logits(network, arch, image_shape, n_classes)
     return network
 
@@ -42,6 +54,35 @@ def import_architecture(arch: str) -> MakeNetwork:
             f"src/mri_stages/models/{arch}.py: no function make_network(image_shape, n_classes)"
         )
     return make
+
+
+def check_options(make: MakeNetwork, arch: str, options: Options) -> None:
+    """Raise InputError for an option that the function does not take, or one that it needs."""
+    try:
+        arguments = list(inspect.signature(make).parameters.values())
+    except ValueError:  # a function in C need not have a signature
+        return
+
+    # An option is an argument with a name, behind the two that every architecture takes.
+    named_arguments = [
+        argument
+        for argument in arguments[N_FIXED_ARGUMENTS:]
+        if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+    ]
+    known_names = [argument.name for argument in named_arguments]
+    takes_any_name = any(argument.kind is argument.VAR_KEYWORD for argument in arguments)
+
+    file = f"src/mri_stages/models/{arch}.py"
+    for name in options:
+        if name not in known_names and not takes_any_name:
+            expected = f"one of {', '.join(known_names)}" if known_names else "no options"
+            raise InputError(f"{file}: make_network takes no option {name!r}, expected {expected}")
+    for argument in named_arguments:
+        if argument.default is argument.empty and argument.name not in options:
+            raise InputError(
+                f"{file}: make_network needs the option {argument.name!r}; write "
+                f"`options: {{{argument.name}: VALUE}}` for the model"
+            )
 
 
 def describe_network(arch: str, image_shape: Shape) -> str:

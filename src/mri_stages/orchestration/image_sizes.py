@@ -15,13 +15,20 @@ from torch import nn
 from mri_stages.config.schema import Model
 from mri_stages.console import make_printable
 from mri_stages.errors import InputError, is_out_of_memory
-from mri_stages.models import check_logits, import_architecture, make_network
+from mri_stages.models import (
+    NO_OPTIONS,
+    Options,
+    check_logits,
+    check_options,
+    import_architecture,
+    make_network,
+)
 from mri_stages.models.layers import Shape
 
 # Sides of square images in pixels. The smallest side is searched between a side that an
 # architecture refuses and the next one here, which it takes. Many published networks take 224.
 TRIED_SIDES = (1, 2, 4, 8, 16, 32, 64, 128, 224, 256)
-MAX_REASON_LETTERS = 120
+MAX_REASON_LETTERS = 200
 
 
 class Refusal(NamedTuple):
@@ -32,15 +39,18 @@ class Refusal(NamedTuple):
     """Of a square image that would be large enough, in pixels; None if size is not the reason."""
 
 
-def build_for_shapes(arch: str, image_shape: Shape, n_classes: int) -> nn.Module:
+def build_for_shapes(
+    arch: str, image_shape: Shape, n_classes: int, options: Options = NO_OPTIONS
+) -> nn.Module:
     """Return a network that has taken one image, whose weights are of no use.
 
     Any error of the network, or InputError, says that it cannot take the image.
     """
     make = import_architecture(arch)
+    check_options(make, arch, options)
     try:
         with torch.device("meta"):
-            network = make(image_shape, n_classes)
+            network = make(image_shape, n_classes, **options)
         network.to_empty(device="cpu")
         check_logits(network, arch, image_shape, n_classes)
         return network
@@ -49,13 +59,15 @@ def build_for_shapes(arch: str, image_shape: Shape, n_classes: int) -> nn.Module
     except Exception:
         # Not every network can be built like that: it may have lazy layers, or compute with
         # numbers while it is built. Its own error, if it has one, comes up again.
-        return make_network(arch, image_shape, n_classes, seed=0)
+        return make_network(arch, image_shape, n_classes, seed=0, options=options)
 
 
-def explain_refusal(arch: str, image_shape: Shape, n_classes: int) -> str:
+def explain_refusal(
+    arch: str, image_shape: Shape, n_classes: int, options: Options = NO_OPTIONS
+) -> str:
     """Return in one line why the architecture cannot take the images; "" if it can."""
     try:
-        build_for_shapes(arch, image_shape, n_classes)
+        build_for_shapes(arch, image_shape, n_classes, options)
     except Exception as error:  # A user's network raises errors of any kind.
         if is_out_of_memory(error):
             raise
@@ -66,26 +78,33 @@ def explain_refusal(arch: str, image_shape: Shape, n_classes: int) -> str:
     return ""
 
 
-def find_smallest_side(arch: str, channels: int, n_classes: int) -> int | None:
+def find_smallest_side(
+    arch: str, channels: int, n_classes: int, options: Options = NO_OPTIONS
+) -> int | None:
     """Return a side in pixels that the architecture takes while it refuses one pixel less.
 
     The images are square. None if it takes none of TRIED_SIDES.
     """
     refused_side = 0
     for side in TRIED_SIDES:
-        if not explain_refusal(arch, (channels, side, side), n_classes):
-            return bisect_sides(arch, channels, n_classes, refused_side, side)
+        if not explain_refusal(arch, (channels, side, side), n_classes, options):
+            return bisect_sides(arch, channels, n_classes, options, refused_side, side)
         refused_side = side
     return None
 
 
 def bisect_sides(
-    arch: str, channels: int, n_classes: int, refused_side: int, accepted_side: int
+    arch: str,
+    channels: int,
+    n_classes: int,
+    options: Options,
+    refused_side: int,
+    accepted_side: int,
 ) -> int:
     """Return the accepted side that is one pixel above a refused one, between the two."""
     while accepted_side - refused_side > 1:
         side = (refused_side + accepted_side) // 2
-        if explain_refusal(arch, (channels, side, side), n_classes):
+        if explain_refusal(arch, (channels, side, side), n_classes, options):
             refused_side = side
         else:
             accepted_side = side
@@ -96,26 +115,30 @@ def find_refusals(
     models: Mapping[str, Model], image_shape: Shape, n_classes: int
 ) -> dict[str, Refusal]:
     """Return the models that cannot take images of the shape (C, H, W), each with the reason."""
-    refusal_by_arch: dict[str, Refusal | None] = {}
-    for arch in dict.fromkeys(model.arch for model in models.values()):
-        refusal_by_arch[arch] = find_refusal(arch, image_shape, n_classes)
-
+    refusal_by_network: dict[str, Refusal | None] = {}
     refusals = {}
     for name, model in models.items():
-        refusal = refusal_by_arch[model.arch]
+        key = model.describe_network()
+        if key not in refusal_by_network:
+            refusal_by_network[key] = find_refusal(
+                model.arch, image_shape, n_classes, model.options
+            )
+        refusal = refusal_by_network[key]
         if refusal is not None:
             refusals[name] = refusal
     return refusals
 
 
-def find_refusal(arch: str, image_shape: Shape, n_classes: int) -> Refusal | None:
+def find_refusal(
+    arch: str, image_shape: Shape, n_classes: int, options: Options = NO_OPTIONS
+) -> Refusal | None:
     """Return why the architecture cannot take the images; None if it can."""
-    reason = explain_refusal(arch, image_shape, n_classes)
+    reason = explain_refusal(arch, image_shape, n_classes, options)
     if not reason:
         return None
 
     channels, height, width = image_shape
-    smallest_side = find_smallest_side(arch, channels, n_classes)
+    smallest_side = find_smallest_side(arch, channels, n_classes, options)
     if smallest_side is None or smallest_side <= min(height, width):
         return Refusal(reason, None)
     return Refusal(f"from {smallest_side} x {smallest_side} pixels", smallest_side)
@@ -135,7 +158,8 @@ def find_fitting_size(
         return None
 
     size = (math.ceil(factor * height), math.ceil(factor * width))
-    for arch in {model.arch for model in models.values()}:
-        if explain_refusal(arch, (channels, *size), n_classes):
+    networks = {model.describe_network(): model for model in models.values()}
+    for model in networks.values():
+        if explain_refusal(model.arch, (channels, *size), n_classes, model.options):
             return None
     return size

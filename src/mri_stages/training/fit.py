@@ -29,7 +29,7 @@ def build_network(model: Model, info: Info) -> nn.Module:
 
     This also seeds PyTorch's random numbers, from which dropout draws during a training.
     """
-    return make_network(model.arch, info.image_shape, len(info.classes), model.seed)
+    return make_network(model.arch, info.image_shape, len(info.classes), model.seed, model.options)
 
 
 def fit(

@@ -61,13 +61,13 @@ def test_model_has_its_own_keys_and_those_of_train(tmp_path: Path) -> None:
     }
     changes = {f"models.small.{key}": value for key, value in own_keys.items()}
     params = read_changed(tmp_path, changes)
-    recipe = params.models["small"].model_dump(include=Train.model_fields.keys())
+    recipe = params.models["small"].model_dump(include=set(Train.model_fields))
     assert recipe == params.train.model_dump() | own_keys
 
 
 def test_model_without_keys_of_train_has_those_of_train(tmp_path: Path) -> None:
     params = read_changed(tmp_path, {"models.small.epochs": 7})
-    recipe = params.models["conv"].model_dump(include=Train.model_fields.keys())
+    recipe = params.models["conv"].model_dump(include=set(Train.model_fields))
     assert recipe == params.train.model_dump()
 
 

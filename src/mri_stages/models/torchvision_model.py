@@ -31,6 +31,9 @@ NETWORKS_WITH_AUXILIARY_OUTPUTS = ("googlenet", "inception_v3")
 class NormalisedNetwork(nn.Module):
     """A network of three channels behind ImageNet's normalisation."""
 
+    factor: torch.Tensor
+    shift: torch.Tensor
+
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body

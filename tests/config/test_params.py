@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mri_stages.config.loading import parse_yaml, read_params
-from mri_stages.config.schema import Export, Group, Model, Params, Recipe, Train
+from mri_stages.config.schema import Augment, Export, Group, Model, Params, Recipe, Train
 from mri_stages.errors import InputError
 from tests.helpers.params import ONE_MODEL, REMOVED, write_params
 from tests.helpers.stages import call_stage
@@ -56,7 +56,7 @@ def test_model_has_its_own_keys_and_those_of_train(tmp_path: Path) -> None:
     own_keys = {
         "epochs": 7,
         "shuffle": True,
-        "augment": {"shift": 2, "flip": True},
+        "augment": {"shift": 2, "flip": True, "rotation": 5, "brightness": 0.1, "contrast": 0.2},
         "validation": 0.5,
     }
     changes = {f"models.small.{key}": value for key, value in own_keys.items()}
@@ -102,6 +102,15 @@ def test_group_models_by_lr_of_another_recipe_is_empty(tmp_path: Path) -> None:
     assert params.group_models_by_lr(params.models) == []
 
 
+def test_read_params_of_another_augment_says_own(tmp_path: Path) -> None:
+    assert "'own'" in read_error(tmp_path, {"models.small.augment": "flip"})
+
+
+def test_augment_may_hold_any_of_its_keys(tmp_path: Path) -> None:
+    augment = read_changed(tmp_path, {"train.augment": {"rotation": 5}}).train.augment
+    assert augment == Augment(shift=0, flip=False, rotation=5, brightness=0, contrast=0)
+
+
 def test_read_params_of_another_arch_lists_the_architectures(tmp_path: Path) -> None:
     line = read_error(tmp_path, {"models.small.arch": "layers"})
     assert line.startswith("models.small.arch: 'layers'")
@@ -124,7 +133,15 @@ def test_read_params_of_another_arch_lists_the_architectures(tmp_path: Path) -> 
             "models.small: momentum is 0.9, expected 0",
         ),
         ({"train.patience": 3}, "models.small: patience is 3, expected null"),
-        ({"train.augment": "flip"}, "train.augment is 'flip' (str), expected "),
+        ({"train.augment": "flip"}, "train.augment is 'flip' (str), expected a valid"),
+        ({"train.augment": {"turn": 3}}, "train.augment: 'turn' is not a known key"),
+        ({"train.augment": {"rotation": 181}}, "train.augment.rotation is 181 (int), expected "),
+        ({"train.label_smoothing": 1}, "train.label_smoothing is 1 (int), expected "),
+        (
+            {"models.small.loss": "own", "train.label_smoothing": 0.1},
+            "models.small: label_smoothing is 0.1, expected 0",
+        ),
+        ({"models.small.warmup_epochs": 2}, "models.small: warmup_epochs is 2, expected less than"),
         ({"cross_validation.models": {"small": "conv_nn2"}}, "cross_validation.models.small is "),
         ({"cross_validation.models": {"smal": "simple_nn2"}}, "cross_validation.models.smal: "),
         ({"models": {}}, "models is {}"),
@@ -192,7 +209,6 @@ def test_read_params_of_no_file_names_it(tmp_path: Path) -> None:
     ("changes", "start"),
     [
         ({"models.small.lr": REMOVED}, "models.small.lr is missing, expected a value; see docs/"),
-        ({"train.augment": {"shift": 2}}, "train.augment.flip is missing"),
         ({"train.patience": REMOVED}, "train.patience is missing, expected a value; 'mri-stages "),
         ({"train": REMOVED}, "train is missing"),
         (
@@ -251,7 +267,12 @@ def list_groups(group: type[Group] = Group) -> list[type[Group]]:
     return groups
 
 
-@pytest.mark.parametrize("group", list_groups(), ids=lambda group: group.__name__)
+def list_groups_without_defaults() -> list[type[Group]]:
+    """Return all groups but `augment`, whose keys may be left out."""
+    return [group for group in list_groups() if group is not Augment]
+
+
+@pytest.mark.parametrize("group", list_groups_without_defaults(), ids=lambda group: group.__name__)
 def test_no_key_of_a_group_has_a_default(group: type[Group]) -> None:
     """A value that code supplies would be a param that DVC does not see.
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import ndimage
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from mri_stages.config.schema import Augment, Recipe
+from mri_stages.config.schema import Augment, Model
 from mri_stages.storage.history import Epoch
+from tests.helpers import own_parts
 from tests.helpers.networks import ZOO
 from tests.helpers.params import DEFAULT_PARAMS
 
@@ -19,10 +21,14 @@ N_CLASSES = 4
 SHAPE = (3, 16, 18)
 
 
-def make_recipe(**changes: Any) -> Recipe:
-    """Return a recipe of the notebook: plain SGD, in batches of 5, with the changes."""
+def make_recipe(**changes: Any) -> Model:
+    """Return a model with the notebook's recipe: plain SGD, in batches of 5, with the changes.
+
+    Its own parts are those of tests/helpers/own_parts.py.
+    """
     defaults = DEFAULT_PARAMS["train"] | {"lr": 0.1, "batch_size": 5, "seed": 4}
-    return Recipe.model_validate(defaults | changes)
+    model = Model.model_validate({**defaults, "arch": "simple_nn2", **changes})
+    return model.model_copy(update={"arch": "own_parts"})
 
 
 def make_zoo_network(name: str) -> nn.Module:
@@ -59,7 +65,7 @@ def train_plainly(
     network: nn.Module,
     images: torch.Tensor,
     labels: torch.Tensor,
-    recipe: Recipe,
+    recipe: Model,
     validation_mask: torch.Tensor | None = None,
 ) -> list[Epoch]:
     """Train as a textbook does, with every option spelled out."""
@@ -90,13 +96,20 @@ def train_plainly(
             batch_images = images[batch]
             if recipe.augment is not None:
                 batch_images = augment_plainly(batch_images, recipe.augment, generator)
+            factor = 1.0
             if recipe.schedule == "cosine":
-                progress = (epoch * n_steps + i) / (recipe.epochs * n_steps)
-                optimizer.param_groups[0]["lr"] = recipe.lr * (1 + math.cos(math.pi * progress)) / 2
+                n_warmup_epochs = recipe.warmup_epochs
+                progress = (epoch - n_warmup_epochs + i / n_steps) / (
+                    recipe.epochs - n_warmup_epochs
+                )
+                factor = (1 + math.cos(math.pi * progress)) / 2
+            if epoch < recipe.warmup_epochs:
+                factor = (epoch * n_steps + i + 1) / (recipe.warmup_epochs * n_steps)
+            optimizer.param_groups[0]["lr"] = recipe.lr * factor
 
             # As in the notebook: the cross-entropy applies a log-softmax again.
             outputs = nn.functional.log_softmax(network(batch_images.contiguous()), dim=1)
-            loss = nn.functional.cross_entropy(outputs, labels[batch], weight)
+            loss = compute_plain_loss(outputs, labels[batch], weight, recipe)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -109,7 +122,7 @@ def train_plainly(
                 logits = network.eval()(images[validation_mask].contiguous())
             network.train()
             expected = labels[validation_mask]
-            validation_loss = nn.functional.cross_entropy(logits, expected, weight).item()
+            validation_loss = compute_plain_loss(logits, expected, weight, recipe).item()
             accuracy = (logits.argmax(1) == expected).double().mean().item()
             row = row._replace(validation_loss=validation_loss, validation_accuracy=accuracy)
             if validation_loss < best_loss:
@@ -122,7 +135,24 @@ def train_plainly(
     return history
 
 
-def make_plain_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def compute_plain_loss(
+    logits: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor | None, recipe: Model
+) -> torch.Tensor:
+    """Return the loss of the recipe, with each label as the probabilities of all classes."""
+    if recipe.loss == "own":
+        return own_parts.loss(logits, labels, weight)
+    if recipe.label_smoothing == 0:
+        return nn.functional.cross_entropy(logits, labels, weight)
+
+    n_classes = logits.shape[1]
+    one_hot = nn.functional.one_hot(labels, n_classes)
+    targets = (1 - recipe.label_smoothing) * one_hot + recipe.label_smoothing / n_classes
+    row_losses = -(targets * logits.log_softmax(1)).sum(1)
+    row_weights = torch.ones_like(row_losses) if weight is None else weight[labels]
+    return (row_weights * row_losses).sum() / row_weights.sum()
+
+
+def make_plain_optimizer(network: nn.Module, recipe: Model) -> torch.optim.Optimizer:
     options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(network.parameters(), momentum=recipe.momentum, **options)
@@ -132,19 +162,38 @@ def make_plain_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Opti
 
 
 def augment_plainly(
-    images: torch.Tensor, options: Augment, generator: torch.Generator
+    images: torch.Tensor, options: Augment | str, generator: torch.Generator
 ) -> torch.Tensor:
-    """Return the images, one after the other shifted and mirrored at random."""
+    """Return the images, one after the other changed at random."""
+    if not isinstance(options, Augment):
+        return own_parts.augment(images, generator)
     size = (2, len(images), 1)
     down, right = torch.randint(-options.shift, options.shift + 1, size, generator=generator)
     is_mirrored = torch.rand(len(images), 1, generator=generator) < 0.5
+    degrees = draw_numbers(len(images), options.rotation, generator)
+    brightness = draw_numbers(len(images), options.brightness, generator)
+    contrast = draw_numbers(len(images), options.contrast, generator)
     augmented = []
     for i, image in enumerate(images.numpy()):
         image = shift_image(image, int(down[i]), int(right[i]))
         if is_mirrored[i] and options.flip:
             image = image[:, :, ::-1]
+        if options.rotation > 0:
+            image = ndimage.rotate(
+                image, degrees[i], axes=(1, 2), reshape=False, order=1, mode="nearest"
+            )
+        image = image + brightness[i]
+        image = image.mean() + (1 + contrast[i]) * (image - image.mean())
         augmented.append(image)
     return torch.from_numpy(np.stack(augmented))
+
+
+def draw_numbers(n: int, largest: float, generator: torch.Generator) -> list[float]:
+    """Return n numbers between -largest and largest, without a draw where that is 0."""
+    if largest == 0:
+        return [0.0] * n
+    numbers: list[float] = ((2 * torch.rand(n, generator=generator) - 1) * largest).tolist()
+    return numbers
 
 
 def shift_image(image: np.ndarray, down: int, right: int, margin: int = 3) -> np.ndarray:

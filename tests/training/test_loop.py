@@ -45,6 +45,20 @@ RECIPES: dict[str, dict[str, Any]] = {
     "shift": {"augment": {"shift": 2, "flip": False}},
     "flip": {"augment": {"shift": 0, "flip": True}},
     "augmentation, shuffle": {**AUGMENT, "shuffle": True},
+    "rotation": {"augment": {"rotation": 30}},
+    "brightness": {"augment": {"brightness": 0.5}},
+    "contrast": {"augment": {"contrast": 0.5}},
+    "all built-in augmentation": {
+        "augment": {"shift": 2, "flip": True, "rotation": 30, "brightness": 0.2, "contrast": 0.2}},
+    "own augmentation": {"augment": "own", "shuffle": True},
+    "own loss": {"loss": "own"},
+    "own loss, class weights, validation": {
+        "loss": "own", "class_weights": "balanced", "validation": 0.3},
+    "label smoothing": {"label_smoothing": 0.3},
+    "label smoothing, class weights, validation": {
+        "label_smoothing": 0.3, "class_weights": "balanced", "validation": 0.3},
+    "warm-up": {"warmup_epochs": 2},
+    "warm-up, cosine": {"warmup_epochs": 1, "schedule": "cosine"},
     "validation": {"validation": 0.3},
     "shuffle": {"shuffle": True},
     "validation, shuffle": {"validation": 0.3, "shuffle": True},
@@ -53,6 +67,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "schedule": "cosine",
         "class_weights": "balanced", **AUGMENT, "shuffle": True, "validation": 0.3},
 }  # fmt: skip
+pytestmark = pytest.mark.usefixtures("own_parts")
 every_recipe = pytest.mark.parametrize("changes", RECIPES.values(), ids=RECIPES)
 two_networks = pytest.mark.parametrize("name", ["no_bias", "batchnorm_dropout"])  # condensed or not
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -59,12 +61,46 @@ def test_is_plain_sgd_of_the_default() -> None:
         {"momentum": 0.1},
         {"weight_decay": 0.1},
         {"schedule": "cosine"},
+        {"warmup_epochs": 1},
+        {"loss": "own"},
         {"augment": {"shift": 0, "flip": False}},
     ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_is_plain_sgd_is_false_after_a_change(changes: dict[str, object]) -> None:
     assert not is_plain_sgd(make_recipe(**changes))
+
+
+def test_weighted_cross_entropy_smooths_labels_as_pytorch() -> None:
+    logits = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    expected = nn.functional.cross_entropy(logits, LABELS, label_smoothing=0.3)
+    for class_weights in (None, torch.ones(4)):
+        loss = compute_weighted_cross_entropy(logits, LABELS, class_weights, label_smoothing=0.3)
+        torch.testing.assert_close(loss, expected)
+
+
+def list_rates(n_steps: int, **changes: Any) -> list[float]:
+    """Return the learning rate of each step, in shares of `lr`."""
+    recipe = make_recipe(**changes)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=recipe.lr)
+    schedule = make_schedule(recipe, optimizer, n_steps)
+    assert schedule is not None
+    rates = []
+    for _ in range(n_steps):
+        rates.append(optimizer.param_groups[0]["lr"] / recipe.lr)
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_make_schedule_warms_up_linearly() -> None:
+    rates = list_rates(6, epochs=3, warmup_epochs=2)
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
+
+
+def test_make_schedule_begins_cosine_after_the_warm_up() -> None:
+    rates = list_rates(8, epochs=4, warmup_epochs=2, schedule="cosine")
+    assert rates[4:] == pytest.approx(list_rates(4, epochs=4, schedule="cosine"))
 
 
 def test_make_schedule_ends_at_0() -> None:

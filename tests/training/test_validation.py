@@ -9,6 +9,7 @@ from torch import nn
 from mri_stages.console import print_once
 from mri_stages.errors import InputError
 from mri_stages.storage.history import Epoch
+from mri_stages.training.optimization import compute_weighted_cross_entropy
 from mri_stages.training.validation import (
     choose_validation_rows,
     count_epochs_since_best,
@@ -89,7 +90,9 @@ def test_score_validation_rows_scores_only_them() -> None:
     labels = torch.arange(150) % 3
     indices = torch.arange(5, 150, 2)
     weights = torch.tensor([1.0, 2.0, 3.0])
-    loss, accuracy = score_validation_rows(network, images, labels, indices, weights)
+    loss, accuracy = score_validation_rows(
+        network, images, labels, indices, weights, compute_weighted_cross_entropy
+    )
 
     with torch.no_grad():
         logits = network.eval()(images[indices])

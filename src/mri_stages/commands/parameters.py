@@ -46,7 +46,8 @@ def write_rows(group: type[Group], prefix: str, defaults: Any) -> Iterator[str]:
         if group is Model and key in Train.model_fields:  # the text of `arch` speaks of all
             continue
 
-        default = defaults.get(key, "") if isinstance(defaults, Mapping) else ""
+        fallback = "" if field.is_required() else field.default
+        default = defaults.get(key, fallback) if isinstance(defaults, Mapping) else fallback
         if field.description:
             shown_default = json.dumps(default).strip('"')
             meaning = " ".join(field.description.split())

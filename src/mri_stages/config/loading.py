@@ -17,7 +17,7 @@ from mri_stages.errors import InputError
 
 # Where a value may be of several kinds, there is an error for each kind, whose place ends in the
 # name that pydantic has for the kind.
-KIND_NAMES = ("Augment", "int", "float", "constrained-int", "literal['all']")
+KIND_NAMES = ("Augment", "int", "float", "constrained-int", "literal['all']", "literal['own']")
 
 UPGRADE_HINT = "'mri-stages models upgrade-params' writes what it knows"
 
@@ -96,7 +96,8 @@ def describe_errors(errors: Sequence[ErrorDetails], values: Any) -> str:
         return "no groups of keys, expected those of docs/parameters.md"
     wrong_groups = list_wrong_groups(errors)
     if wrong_groups:  # Their missing keys would say less.
-        return describe_first_error(wrong_groups)
+        key = find_key(wrong_groups[0])
+        return describe_first_error([error for error in errors if find_key(error) == key])
 
     missing_keys = list_missing_keys(errors)
     old_keys = list_old_spellings(values)

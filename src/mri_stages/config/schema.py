@@ -93,10 +93,19 @@ class Sample(Group):
 
 
 class Augment(Group):
-    shift: Annotated[int, Field(ge=0, le=1024)]
+    shift: Annotated[int, Field(ge=0, le=1024)] = 0
     """each training image is moved by up to so many pixels at random, its edge repeated"""
-    flip: bool
+    flip: bool = False
     """each training image is mirrored left to right or not, at random"""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 0
+    """each training image is turned about its centre by up to so many degrees at random, its edge
+    repeated"""
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0
+    """a random number of up to this share of a pixel's standard deviation over the training rows
+    (1 in scaled images) is added to all pixels of a training image, or subtracted"""
+    contrast: Annotated[float, Field(ge=0, le=1)] = 0
+    """each training image's differences from its mean are multiplied by a random number between
+    1 - `contrast` and 1 + `contrast`"""
 
 
 class Train(Group):
@@ -118,12 +127,22 @@ class Train(Group):
     weight_decay: Annotated[float, Field(ge=0, le=1e30)]
     """of any optimizer, as PyTorch defines it"""
     schedule: Literal["constant", "cosine"]
-    """`cosine`: from `lr` to 0 over all steps"""
+    """`cosine`: from `lr` to 0 over all steps that follow the warm-up"""
+    warmup_epochs: Annotated[int, Field(ge=0)]
+    """over the steps of so many first epochs the learning rate grows linearly to `lr`, which the
+    last of them has; the schedule begins after them"""
+    loss: Literal["cross_entropy", "own"]
+    """what a training lowers, also the validation loss. `own`: the function `loss` of the
+    architecture's file, see docs/models.md"""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    """of `cross_entropy`: this share of a row's label is spread evenly over all classes, in
+    validation too"""
     class_weights: Literal["balanced"] | None
     """`balanced`: a row weighs N / (classes x rows of its class) in the loss, in
     validation too; null: all weigh 1"""
-    augment: Augment | None
-    """random changes of the training images: `{shift: PIXELS, flip: true}`; null: none"""
+    augment: Augment | Literal["own"] | None
+    """random changes of the training images, any of those below: `{shift: PIXELS, flip: true}`;
+    `own`: the function `augment` of the architecture's file, see docs/models.md; null: none"""
     validation: Annotated[float, Field(ge=0, le=0.9)]
     """share of the training subjects of each class (of rows, without ids) that is held out to
     choose the epoch with the lowest loss. The scaler has seen their pixels"""
@@ -149,6 +168,15 @@ class Recipe(Train):
             raise ValueError(
                 f"patience is {self.patience}, expected null, since validation is 0; hold out a "
                 "share for it"
+            )
+        if self.label_smoothing and self.loss == "own":
+            raise ValueError(
+                f"label_smoothing is {self.label_smoothing:g}, expected 0, since loss is own"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs is {self.warmup_epochs}, expected less than the {self.epochs} of "
+                "epochs"
             )
         return self
 

@@ -2,7 +2,8 @@
 
 `arch: NAME` in params.yaml names the file. Further arguments of the function are options, which
 `options: {KEY: VALUE}` of a model sets. A network takes images (N, C, H, W) float32 and returns
-logits (N, K), without softmax. It may be any nn.Module.
+logits (N, K), without softmax. It may be any nn.Module. The file may also define `augment(images,
+generator)` and `loss(logits, labels, weights)`, which `augment: own` and `loss: own` name.
 """
 
 import inspect
@@ -85,16 +86,33 @@ def check_options(make: MakeNetwork, arch: str, options: Options) -> None:
             )
 
 
+def import_own_part(arch: str, name: str, arguments: str) -> Callable[..., Any]:
+    """Return the function of the architecture's file that `NAME: own` names in params.yaml.
+
+    arguments: of the function, for the InputError if the file has none.
+    """
+    module = import_module(f"mri_stages.models.{arch}")
+    function: Callable[..., Any] | None = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(
+            f"src/mri_stages/models/{arch}.py: no function {name}({arguments}), which "
+            f"`{name}: own` in params.yaml names; define it there"
+        )
+    return function
+
+
 def describe_network(arch: str, image_shape: Shape) -> str:
     """Return the beginning of a message on a network: its file, and the images that it takes."""
     return f"src/mri_stages/models/{arch}.py: images of (C, H, W) {tuple(image_shape)}"
 
 
 @contextmanager
-def explain_network_errors(arch: str, image_shape: Shape) -> Iterator[None]:
-    """Turn any error of a user's network into one InputError that names its file and its line.
+def explain_network_errors(
+    arch: str, image_shape: Shape, expected: str = "a network that takes such images"
+) -> Iterator[None]:
+    """Turn any error of a user's file into one InputError that names the file and its line.
 
-    Errors that say that memory is full pass unchanged.
+    expected: what the file should hold. Errors that say that memory is full pass unchanged.
     """
     try:
         yield
@@ -104,8 +122,8 @@ def explain_network_errors(arch: str, image_shape: Shape) -> Iterator[None]:
         if is_out_of_memory(error):
             raise
         raise InputError(
-            f"{describe_network(arch, image_shape)}: {describe_error(error, arch)}; expected a "
-            "network that takes such images"
+            f"{describe_network(arch, image_shape)}: {describe_error(error, arch)}; expected "
+            f"{expected}"
         ) from error
 
 

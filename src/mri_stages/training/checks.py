@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from mri_stages.config.schema import Recipe
+from mri_stages.config.schema import Augment, Recipe
 from mri_stages.errors import InputError
 
 
@@ -20,7 +20,7 @@ def check_recipe(recipe: Recipe, network: nn.Module, images: torch.Tensor, n_row
 def check_shift(recipe: Recipe, images: torch.Tensor) -> None:
     """Raise InputError if augmentation may shift an image out of sight."""
     shorter_side = min(images.shape[2:])
-    if recipe.augment is not None and recipe.augment.shift >= shorter_side:
+    if isinstance(recipe.augment, Augment) and recipe.augment.shift >= shorter_side:
         raise InputError(
             f"params.yaml: augment.shift is {recipe.augment.shift} pixels, expected less than the "
             f"{shorter_side} of an image"

@@ -14,6 +14,7 @@ from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.loop import train
 from mri_stages.training.network_checks import NetworkChecks
+from mri_stages.training.own_part_checks import check_own_parts
 from mri_stages.training.validation import choose_validation_rows
 
 
@@ -42,7 +43,8 @@ def fit(
 ) -> FitResult:
     """Train a fresh network on `data` as the recipe of `model` says; return it with its history.
 
-    InputError if the network cannot be trained, predicted with and saved, see network_checks.py.
+    InputError if the network cannot be trained, predicted with and saved, see network_checks.py, or
+    if the model's own loss or augmentation cannot be used, see own_part_checks.py.
 
     checkpoint: where a killed run of the same training left one, the training resumes from it.
     quiet: print no line per epoch.
@@ -50,6 +52,8 @@ def fit(
     validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)
     device = set_up_device(model.threads)
     images = torch.from_numpy(data.images)
+    labels = torch.from_numpy(data.labels)
+    check_own_parts(model, info, images, labels, device)
     checks = NetworkChecks(
         model.arch,
         info.image_shape,
@@ -64,8 +68,9 @@ def fit(
     history = train(
         network,
         images,
-        torch.from_numpy(data.labels),
+        labels,
         model,
+        n_classes=info.n_classes,
         validation_mask=None if validation_mask is None else torch.from_numpy(validation_mask),
         checkpoint=checkpoint,
         quiet=quiet,

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from mri_stages.config.schema import Recipe
+from mri_stages.config.schema import Model
 from mri_stages.storage.history import Epoch
-from mri_stages.training.augmentation import augment_images
+from mri_stages.training.augmentation import make_augmentation
 from mri_stages.training.checkpoint import Checkpoint, Stateful, Weights
 from mri_stages.training.checks import check_recipe
 from mri_stages.training.condensed import condense
@@ -18,8 +18,9 @@ from mri_stages.training.cuda_graphs import Step, StepResult, capture_step
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
 from mri_stages.training.network_checks import N_PROBED_ROWS, keep_buffers, outputs_differ
 from mri_stages.training.optimization import (
+    Loss,
     compute_class_weights,
-    compute_weighted_cross_entropy,
+    make_loss,
     make_optimizer,
     make_schedule,
 )
@@ -37,8 +38,9 @@ def train(
     network: nn.Module,
     images: torch.Tensor,
     labels: torch.Tensor,
-    recipe: Recipe,
+    recipe: Model,
     *,
+    n_classes: int | None = None,
     validation_mask: torch.Tensor | None = None,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
@@ -46,12 +48,13 @@ def train(
     """Train `network` in place, on the device that it is on; return its history.
 
     images: (N, C, H, W) float32, may be a memory map larger than memory; equal channels may have a
-    stride of 0. labels: (N,) int64. validation_mask: (N,) bool, the rows that do not train; the
-    weights of the epoch with the lowest loss on them are kept. checkpoint: if a killed run of the
-    same training of the same fresh `network` left one, resume to the same weights (on the CPU to
-    the bit). quiet: print no line per epoch.
+    stride of 0. labels: (N,) int64. n_classes: of the network, where the highest label may be
+    absent from `labels`. validation_mask: (N,) bool, the rows that do not train; the weights of the
+    epoch with the lowest loss on them are kept. checkpoint: if a killed run of the same training of
+    the same fresh `network` left one, resume to the same weights (on the CPU to the bit). quiet:
+    print no line per epoch.
     """
-    run = TrainingRun(network, images, labels, recipe, validation_mask)
+    run = TrainingRun(network, images, labels, recipe, validation_mask, n_classes)
     if checkpoint is not None:
         run.resume(checkpoint)
 
@@ -83,8 +86,9 @@ class TrainingRun:
         network: nn.Module,
         images: torch.Tensor,
         labels: torch.Tensor,
-        recipe: Recipe,
+        recipe: Model,
         validation_mask: torch.Tensor | None = None,
+        n_classes: int | None = None,
     ) -> None:
         self.network = network
         self.recipe = recipe
@@ -110,13 +114,18 @@ class TrainingRun:
             self.optimizer = self.condensed.make_optimizer(recipe.lr)
             self.images = self.images[:, : self.condensed.n_channels]
 
-        # The step: schedule, loss, and how a step runs.
+        # The step: augmentation, schedule, loss, and how a step runs.
+        self.augment = make_augmentation(recipe)
         n_steps = recipe.epochs * self.steps_per_epoch
         self.schedule = make_schedule(recipe, self.optimizer, n_steps)
-        n_classes = int(self.labels.max()) + 1
+        if n_classes is None:
+            n_classes = int(self.labels.max()) + 1
         train_labels = self.labels[self.train_indices.to(self.device)]
         self.class_weights = compute_class_weights(recipe, train_labels, n_classes)
-        self.step = make_step(self.module, self.optimizer, recipe.precision, self.class_weights)
+        self.compute_loss = make_loss(recipe)
+        self.step = make_step(
+            self.module, self.optimizer, recipe.precision, self.compute_loss, self.class_weights
+        )
         if self.condensed is not None and self.device.type == "cuda":
             self.step = capture_step(self.step, self.condensed)
 
@@ -153,8 +162,8 @@ class TrainingRun:
         n_correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for i, batch_indices in enumerate(indices.to(self.images.device).split(batch_size)):
             images = self.images.index_select(0, batch_indices).to(self.device)
-            if self.recipe.augment is not None:
-                images = augment_images(images, self.recipe.augment, self.generator)
+            if self.augment is not None:
+                images = self.augment(images, self.generator)
 
             losses[i], batch_n_correct = self.step(images, label_batches[i])
             n_correct += batch_n_correct
@@ -188,7 +197,12 @@ class TrainingRun:
         if len(self.validation_indices) == 0:
             return row
         loss, accuracy = score_validation_rows(
-            self.module, self.images, self.labels, self.validation_indices, self.class_weights
+            self.module,
+            self.images,
+            self.labels,
+            self.validation_indices,
+            self.class_weights,
+            self.compute_loss,
         )
         return row._replace(validation_loss=loss, validation_accuracy=accuracy)
 
@@ -249,6 +263,7 @@ def make_step(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
     precision: str,
+    compute_loss: Loss,
     class_weights: torch.Tensor | None,
 ) -> Step:
     """Return step(images, labels) -> (loss, n_correct), both from before the update."""
@@ -258,7 +273,7 @@ def make_step(
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
             logits = module(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss = compute_weighted_cross_entropy(logits, labels, class_weights)
+        loss = compute_loss(logits, labels, class_weights)
 
         optimizer.zero_grad()
         loss.backward()

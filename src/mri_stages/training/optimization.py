@@ -1,13 +1,19 @@
-"""Optimizers, learning-rate schedules, and the loss with class weights."""
+"""Optimizers, learning-rate schedules, and losses."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
-from mri_stages.config.schema import Recipe
+from mri_stages.config.schema import Model, Recipe
+from mri_stages.models import import_own_part
+
+# Takes logits (n, K), labels (n,) and the class weights (K,) or None; returns a mean as a scalar.
+Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -24,20 +30,43 @@ def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.
 
 def make_schedule(
     recipe: Recipe, optimizer: torch.optim.Optimizer, n_steps: int
-) -> CosineAnnealingLR | None:
+) -> CosineAnnealingLR | LambdaLR | None:
     """Return the schedule of the learning rate over all `n_steps`; None if it is constant."""
+    if recipe.warmup_epochs > 0:
+        n_warmup_steps = n_steps // recipe.epochs * recipe.warmup_epochs
+        compute_factor = partial(compute_warmup_factor, recipe, n_warmup_steps, n_steps)
+        return LambdaLR(optimizer, compute_factor)
     if recipe.schedule == "constant":
         return None
     return CosineAnnealingLR(optimizer, n_steps)
 
 
+def compute_warmup_factor(recipe: Recipe, n_warmup_steps: int, n_steps: int, step: int) -> float:
+    """Return by what `lr` is multiplied in a step of a training with a warm-up.
+
+    step: from 0. The first W = `n_warmup_steps` steps have 1/W, 2/W, ..., 1. Cosine then begins
+    with 1, as if the training began there.
+    """
+    if step < n_warmup_steps:
+        return (step + 1) / n_warmup_steps
+    if recipe.schedule == "constant":
+        return 1.0
+    progress = (step - n_warmup_steps) / (n_steps - n_warmup_steps)
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
 def is_plain_sgd(recipe: Recipe) -> bool:
-    """Return whether each step is -lr times the gradient of rows as they are stored."""
+    """Return whether each step is -lr times the gradient of rows as they are stored.
+
+    The gradient is that of a cross-entropy: what a loss of the user does is not known.
+    """
     return (
         recipe.optimizer == "sgd"
         and recipe.momentum == 0
         and recipe.weight_decay == 0
         and recipe.schedule == "constant"
+        and recipe.warmup_epochs == 0
+        and recipe.loss == "cross_entropy"
         and recipe.augment is None
     )
 
@@ -57,15 +86,40 @@ def compute_class_weights(
     return len(labels) / (n_classes_present * counts.clamp(min=1))
 
 
+def make_loss(model: Model) -> Loss:
+    """Return the loss of the model, for training and validation.
+
+    InputError if it is the own one of an architecture's file without a function `loss`.
+    """
+    if model.loss == "cross_entropy":
+        return partial(compute_weighted_cross_entropy, label_smoothing=model.label_smoothing)
+    own_loss: Loss = import_own_part(model.arch, "loss", "logits, labels, weights")
+
+    def compute_own_loss(
+        logits: torch.Tensor, labels: torch.Tensor, class_weights: torch.Tensor | None
+    ) -> torch.Tensor:
+        if class_weights is not None:
+            class_weights = class_weights.to(logits.dtype)
+        return own_loss(logits, labels, class_weights)
+
+    return compute_own_loss
+
+
 def compute_weighted_cross_entropy(
-    logits: torch.Tensor, labels: torch.Tensor, class_weights: torch.Tensor | None
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    class_weights: torch.Tensor | None,
+    label_smoothing: float = 0,
 ) -> torch.Tensor:
     """Return the mean cross-entropy over rows, each weighted by its class.
 
     logits: (n, K). labels: (n,). class_weights: (K,), or None if all rows weigh the same.
+    label_smoothing: the share of each label that is spread evenly over all classes.
     """
     if class_weights is None:
-        return nn.functional.cross_entropy(logits, labels)
+        return nn.functional.cross_entropy(logits, labels, label_smoothing=label_smoothing)
     row_weights = class_weights.to(logits.dtype)[labels]
-    row_losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+    row_losses = nn.functional.cross_entropy(
+        logits, labels, reduction="none", label_smoothing=label_smoothing
+    )
     return (row_weights * row_losses).sum() / row_weights.sum()

@@ -12,7 +12,7 @@ from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
 from mri_stages.errors import InputError
 from mri_stages.storage.history import Epoch
-from mri_stages.training.optimization import compute_weighted_cross_entropy
+from mri_stages.training.optimization import Loss
 from mri_stages.training.predict import predict_logits
 
 Integers = NDArray[np.int64]  # (N,)
@@ -63,16 +63,17 @@ def score_validation_rows(
     labels: torch.Tensor,
     indices: torch.Tensor,
     class_weights: torch.Tensor | None,
+    compute_loss: Loss,
 ) -> tuple[float, float]:
     """Return loss and accuracy of the rows `indices` (n,) in eval mode, computed in float64.
 
-    images: (N, C, H, W) and labels: (N,), on any device. The loss is that of training.
+    images: (N, C, H, W) and labels: (N,), on any device. compute_loss: that of training.
     """
     logits = predict_logits(network, images, indices, VALIDATION_BATCH_SIZE).double()
     validation_labels = labels[indices.to(labels.device)].cpu()
     if class_weights is not None:
         class_weights = class_weights.cpu()
-    loss = compute_weighted_cross_entropy(logits, validation_labels, class_weights)
+    loss = compute_loss(logits, validation_labels, class_weights)
     accuracy = (logits.argmax(1) == validation_labels).double().mean()
     return float(loss), float(accuracy)
 

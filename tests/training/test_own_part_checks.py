@@ -1,5 +1,6 @@
 """An own loss or augmentation is tried before a training, or refused with one line."""
 
+import re
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.training.fit import fit
 from mri_stages.training.own_part_checks import check_own_parts
 from tests.helpers.plain_training import make_recipe
+from tests.helpers.project import REPO
 
 SHAPE = (1, 5, 4)
 INFO = Info(image_shape=SHAPE, classes=["a", "b", "c"], counts={})
@@ -101,6 +103,20 @@ def test_check_own_parts_names_the_fault_of_loss(
 ) -> None:
     monkeypatch.setattr(own_parts, "loss", loss)
     assert text in read_error(loss="own")
+
+
+@pytest.mark.parametrize("class_weights", [None, "balanced"])
+def test_check_own_parts_takes_those_of_the_docs(
+    own_parts: ModuleType, class_weights: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (REPO / "docs/models.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (code,) = [block for block in blocks if "def augment" in block]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    monkeypatch.setattr(own_parts, "augment", names["augment"])
+    monkeypatch.setattr(own_parts, "loss", names["loss"])
+    check(augment="own", loss="own", class_weights=class_weights)
 
 
 def test_check_own_parts_tries_the_validation_loss(

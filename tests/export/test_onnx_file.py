@@ -7,8 +7,16 @@ import onnx
 import pytest
 import torch
 from torch import nn
+from torch.onnx import OnnxExporterError
 
-from mri_stages.export.onnx_file import ScaledNetwork, encode_onnx, open_onnx, run_onnx
+from mri_stages.export.onnx_file import (
+    ScaledNetwork,
+    check_batch_sizes,
+    encode_onnx,
+    find_exporter_reason,
+    open_onnx,
+    run_onnx,
+)
 
 IMAGE_SHAPE = (1, 4, 5)
 
@@ -57,3 +65,61 @@ def test_onnx_file_is_valid(onnx_file: Path) -> None:
 
 def test_onnx_file_names_no_source_file(onnx_file: Path) -> None:
     assert b".py" not in onnx_file.read_bytes()
+
+
+class ClassToken(nn.Module):
+    """A network that makes the number of images of the exporter's example a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 20))
+        self.linear = nn.Linear(20, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        token = self.token.expand(len(images), -1)
+        logits: torch.Tensor = self.linear(torch.stack([token, images.flatten(1)], 1).mean(1))
+        return logits
+
+
+class Branch(nn.Module):
+    """A network without an ONNX form."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(20, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        rows = images.flatten(1)
+        if rows.sum() > 0:
+            rows = 2 * rows
+        logits: torch.Tensor = self.linear(rows)
+        return logits
+
+
+def scale_network(network: nn.Module) -> ScaledNetwork:
+    return ScaledNetwork(network, torch.zeros(IMAGE_SHAPE), torch.ones(IMAGE_SHAPE)).eval()
+
+
+def test_check_batch_sizes_accepts_a_free_axis(network: ScaledNetwork, onnx_file: Path) -> None:
+    check_batch_sizes(onnx_file.read_bytes(), network, IMAGE_SHAPE)
+
+
+def test_check_batch_sizes_refuses_a_fixed_batch() -> None:
+    network = scale_network(ClassToken())
+    with pytest.raises(ValueError, match="batches of 2"):
+        check_batch_sizes(encode_onnx(network, IMAGE_SHAPE), network, IMAGE_SHAPE)
+
+
+def test_check_batch_sizes_refuses_another_network(onnx_file: Path) -> None:
+    network = scale_network(nn.Sequential(nn.Flatten(), nn.Linear(20, 3)))
+    with pytest.raises(ValueError, match="other outputs"):
+        check_batch_sizes(onnx_file.read_bytes(), network, IMAGE_SHAPE)
+
+
+def test_find_exporter_reason_names_the_line_in_one_line() -> None:
+    with pytest.raises(OnnxExporterError) as caught:
+        encode_onnx(scale_network(Branch()), IMAGE_SHAPE)
+    reason = find_exporter_reason(caught.value)
+    assert "test_onnx_file.py, line " in reason
+    assert "\n" not in reason
+    assert "\x1b" not in reason

@@ -9,7 +9,12 @@ from torch.onnx import OnnxExporterError
 from mri_stages import paths
 from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
-from mri_stages.export.onnx_file import ScaledNetwork, encode_onnx
+from mri_stages.export.onnx_file import (
+    ScaledNetwork,
+    check_batch_sizes,
+    encode_onnx,
+    find_exporter_reason,
+)
 from mri_stages.export.row_set import SetFigures
 from mri_stages.models import make_network
 from mri_stages.preprocessing.scaling import read_scaler
@@ -46,17 +51,26 @@ def load_scaled_network(name: str, params: Params, info: Info) -> ScaledNetwork:
 
 
 def encode_model(name: str, params: Params, info: Info) -> bytes:
-    """Return the content of the ONNX file of a trained model of params.yaml."""
+    """Return the content of the ONNX file of a trained model of params.yaml.
+
+    InputError if its network has no ONNX form, or none for every number of images.
+    """
     network = load_scaled_network(name, params, info)
+    file = f"src/mri_stages/models/{params.models[name].arch}.py"
     try:
-        return encode_onnx(network, info.image_shape)
+        content = encode_onnx(network, info.image_shape)
+        check_batch_sizes(content, network, info.image_shape)
     except OnnxExporterError as error:
-        # The message has pages, of which the first line says the most.
-        reason = str(error).strip().splitlines()[0]
         raise InputError(
-            f"params.yaml: export.model is {name}, whose network has no ONNX form ({reason}); "
-            "export another model"
+            f"params.yaml: export.model is {name}, whose network ({file}) has no ONNX form: "
+            f"{find_exporter_reason(error)}; export another model, or none: `export: {{}}`"
         ) from None
+    except ValueError as error:
+        raise InputError(
+            f"params.yaml: export.model is {name} ({file}), but {error}; write x.shape[0] in place "
+            "of len(x), export another model, or none: `export: {}`"
+        ) from None
+    return content
 
 
 def describe_model(

@@ -1,6 +1,7 @@
 """A trained network with its scaler, as an ONNX file, and a check of that file."""
 
 import logging
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.onnx import OnnxExporterError
 
 from mri_stages import paths
 from mri_stages.errors import InputError
@@ -19,6 +21,12 @@ from mri_stages.storage.arrays import Shape
 from mri_stages.storage.dataset import Info, load_stored
 from mri_stages.storage.files import REMAKE
 from mri_stages.storage.predictions import read_predictions
+
+PROVEN_BATCH_SIZES = (1, 3)  # the exporter sees another one, 2
+
+# In the exporter's messages.
+TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
+SUMMARY_HEADING = "## Exception summary"
 
 MAX_PROBABILITY_DIFFERENCE = 1e-4  # between ONNX and PyTorch
 
@@ -86,15 +94,55 @@ def remove_stack_traces(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
 
 
+def find_exporter_reason(error: OnnxExporterError) -> str:
+    """Return in one line why a network has no ONNX form, and the line of its file if known.
+
+    The exporter's message has pages, with codes for a terminal.
+    """
+    text = TERMINAL_CODE.sub("", str(error))
+    summary = text.partition(SUMMARY_HEADING)[2].strip() or text.strip()
+    reason = summary.splitlines()[0]
+    kind = re.match(r"<class '(?:\w+\.)*(\w+)'>: ", reason)
+    if kind is not None:
+        reason = f"{kind[1]}: {reason[kind.end() :]}"
+
+    place = re.search(r'raised this error:\s+File ".*?([^/\\"]+\.py)", line (\d+)', text)
+    if place is not None:
+        reason += f", in {place[1]}, line {place[2]}"
+    return reason
+
+
+def check_batch_sizes(content: bytes, network: ScaledNetwork, image_shape: Shape) -> None:
+    """Raise ValueError unless an ONNX file gives the network's outputs for 1 and for 3 images."""
+    session = start_session(content)
+    for n_images in PROVEN_BATCH_SIZES:
+        images = torch.linspace(0, 1, n_images)[:, None, None, None].expand(-1, *image_shape)
+        with torch.inference_mode():
+            expected = network(images)[0].numpy()
+        try:
+            probabilities = run_onnx(session, images.numpy()).probabilities
+        except Exception as error:  # onnxruntime has a class per kind of fault
+            size = session.get_inputs()[0].shape[0]
+            raise ValueError(f"its file takes batches of {size} images only") from error
+
+        difference = float(abs(probabilities - expected).max())
+        if not difference <= MAX_PROBABILITY_DIFFERENCE:
+            raise ValueError(f"its file gives other outputs for {n_images} images")
+
+
 def open_onnx(path: Path) -> onnxruntime.InferenceSession:
     """Return the network of an ONNX file, ready to run on one thread of the CPU."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    content = path.read_bytes()
     try:
-        return onnxruntime.InferenceSession(content, options)
+        return start_session(path.read_bytes())
     except Exception as error:  # onnxruntime has a class per kind of fault
         raise InputError(f"{path}: not a whole ONNX model ({error}); {REMAKE}") from None
+
+
+def start_session(content: bytes) -> onnxruntime.InferenceSession:
+    """Return the network of an ONNX file of this content, ready to run on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(content, options)
 
 
 def run_onnx(session: onnxruntime.InferenceSession, images: NDArray[np.float32]) -> Outputs:

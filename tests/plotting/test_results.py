@@ -203,7 +203,7 @@ def test_histories_mark_the_kept_epoch() -> None:
     stars = [
         line
         for line in (*loss.lines, *accuracy.lines)
-        if line.get_marker() == "*" and len(line.get_xdata())
+        if line.get_marker() == "*" and np.size(line.get_xdata())
     ]
     assert [list_line_points(star) for star in stars] == [[(2, 0.9)], [(2, 0.7)]]
 

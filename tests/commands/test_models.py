@@ -1,11 +1,14 @@
 """`mri-stages models`: the list, and what a removal changes in a small DVC project."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import save
 
 from mri_stages.commands import models
 from mri_stages.config.loading import read_params
@@ -113,3 +116,34 @@ def test_models_lists_all_in_a_table(workspace: Path, capsys: pytest.CaptureFixt
     table = lines[: lines.index("")]
     assert len(table) == 1 + len(read_params().models)
     assert max(len(line) for line in table) <= MAX_COLUMNS
+
+
+def test_models_weights_keeps_the_file_under_its_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MRI_STAGES_WEIGHTS", str(tmp_path / "store"))
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(save({"body.weight": torch.ones(2, 3)}))
+    models.main(["weights", str(path)])
+
+    (kept_path,) = (tmp_path / "store").iterdir()
+    assert kept_path.name == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert kept_path.read_bytes() == path.read_bytes()
+    output = capsys.readouterr().out
+    assert "body.weight (2, 3) float32" in output
+    assert yaml.safe_load(output[output.index("    weights:") :])["weights"] == {
+        "file": str(path),
+        "sha256": kept_path.name,
+    }
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.bin", "missing.pt"])
+def test_models_weights_refuses_a_file_without_a_state_dict(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MRI_STAGES_WEIGHTS", str(tmp_path / "store"))
+    for file in ("w.pt", "w.bin"):
+        (tmp_path / file).write_text("text")
+    with pytest.raises(InputError, match=name):
+        models.main(["weights", str(tmp_path / name)])
+    assert not (tmp_path / "store").exists()

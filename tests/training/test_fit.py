@@ -1,10 +1,15 @@
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from mri_stages.config.schema import Model
+from mri_stages.errors import InputError
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info, LabelledImages
+from mri_stages.storage.weights import save_weights
 from mri_stages.training.fit import build_network, fit
 from mri_stages.training.loop import train
 from mri_stages.training.validation import choose_validation_rows
@@ -59,3 +64,38 @@ def test_fit_uses_the_threads_of_the_model() -> None:
 def test_fit_quietly_prints_no_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     fit(make_model(), DATA, INFO, quiet=True)
     assert "epoch" not in capsys.readouterr().out
+
+
+def name_weights(path: Path) -> dict[str, str]:
+    """Return `weights` of a model that begins with the weights of a file."""
+    return {"file": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+@pytest.fixture
+def trained_file(tmp_path: Path) -> Path:
+    """Return a file of weights of simple_nn2 for two classes, of another seed."""
+    path = tmp_path / "w.safetensors"
+    save_weights(path, make_network("simple_nn2", SHAPE, 2, seed=8))
+    return path
+
+
+def test_fit_begins_with_the_weights_of_the_file(trained_file: Path) -> None:
+    model = make_model(weights=name_weights(trained_file), lr=1e-30, epochs=1)
+    network = fit(model, DATA, INFO).network
+    fresh = make_network("simple_nn2", SHAPE, 3, seed=7).state_dict()
+    trained = make_network("simple_nn2", SHAPE, 2, seed=8).state_dict()
+    expected = fresh | {name: trained[name] for name in ("1.weight", "1.bias")}
+    torch.testing.assert_close(network.state_dict(), expected, rtol=0, atol=1e-6)
+
+
+def test_fit_without_the_file_of_weights_names_its_hash(trained_file: Path) -> None:
+    weights = name_weights(trained_file)
+    trained_file.unlink()
+    with pytest.raises(InputError, match=weights["sha256"]):
+        fit(make_model(weights=weights), DATA, INFO)
+
+
+def test_build_network_needs_no_file_of_weights(trained_file: Path) -> None:
+    weights = name_weights(trained_file)
+    trained_file.unlink()
+    build_network(make_model(weights=weights), INFO)

@@ -10,7 +10,10 @@ from mri_stages.config.loading import check_params, read_params, read_text
 from mri_stages.config.model_edits import add_model, remove_models
 from mri_stages.config.upgrade import upgrade_text
 from mri_stages.console import OneLineParser
+from mri_stages.errors import InputError
 from mri_stages.storage.files import write_bytes
+
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
 def main(argv: Sequence[str]) -> None:
@@ -22,6 +25,8 @@ def main(argv: Sequence[str]) -> None:
             asyncio.run(remove(arguments.name, arguments.use))
         case "upgrade-params":
             upgrade_params()
+        case "weights":
+            store_weights(arguments.file)
         case _:
             # It takes seconds to import PyTorch.
             from mri_stages.commands.list_models import print_models
@@ -55,6 +60,13 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
     remove_parser.add_argument(
         "--use", metavar="OTHER", help="the model that `export` and studies take instead"
     )
+
+    weights_parser = actions.add_parser(
+        "weights",
+        help="keep a file of trained weights for `weights` of a model, and print its hash",
+        description="Keep a file of trained weights on this machine, and print what it holds.",
+    )
+    weights_parser.add_argument("file", metavar="FILE", help=".safetensors, .pth or .pt")
 
     actions.add_parser(
         "upgrade-params",
@@ -90,6 +102,30 @@ async def remove(names: Sequence[str], substitute: str | None) -> None:
     for out in outs:
         print(f"  {out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out}")
     print(f"left: {', '.join(check_params(text).models)}; 'mri-stages repro' renews the comparison")
+
+
+def store_weights(name: str) -> None:
+    """Copy a file of weights to the store; print its tensors and its lines for params.yaml.
+
+    InputError, and nothing is copied, if the file does not hold a state dict.
+    """
+    from mri_stages.training.initial_weights import compute_sha256, find_store, read_state_dict
+
+    if Path(name).suffix not in WEIGHTS_SUFFIXES:
+        raise InputError(f"{name}: expected a file *{', *'.join(WEIGHTS_SUFFIXES)}")
+    if not Path(name).is_file():
+        raise InputError(f"{name}: no such file")
+    data = Path(name).read_bytes()
+    state = read_state_dict(name, data)
+    sha256 = compute_sha256(data)
+    write_bytes(find_store() / sha256, data)
+
+    for tensor_name, tensor in state.tensors.items():
+        kind = str(tensor.dtype).removeprefix("torch.")
+        print(f"{tensor_name} {tuple(tensor.shape)} {kind}")
+    place = f" under `{state.key}`" if state.key else ""
+    print(f"{len(state.tensors)} tensors{place}; copied to {find_store() / sha256}")
+    print(f"    weights:\n      file: {name}\n      sha256: {sha256}")
 
 
 def upgrade_params() -> None:

@@ -181,6 +181,13 @@ class Recipe(Train):
         return self
 
 
+class InitialWeights(Group):
+    file: Annotated[str, Field(pattern=r"\.(safetensors|pth|pt)$")]
+    """a state dict, .safetensors, .pth or .pt: absolute, or from the workspace"""
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """of the file, as `mri-stages models weights FILE` prints it; the file is found by it"""
+
+
 class Model(Recipe):
     """An architecture and its recipe; params.yaml holds the keys that differ from `train`."""
 
@@ -190,6 +197,9 @@ class Model(Recipe):
     # These keys have a default, since `train` has no such keys: leaving one out is a value.
     options: dict[str, JsonValue] = {}
     """`{KEY: VALUE}`, further arguments of the file's `make_network`; may be left out, see
+    docs/models.md"""
+    weights: InitialWeights | None = None
+    """`{file: PATH, sha256: HEX}`, trained weights to begin with; may be left out, see
     docs/models.md"""
 
     def describe_network(self) -> str:

@@ -23,7 +23,7 @@ from mri_stages.studies.curvature import (
     measure_sharpness,
 )
 from mri_stages.studies.records import Run
-from mri_stages.training.fit import build_network, fit
+from mri_stages.training.fit import fit, prepare_start
 from mri_stages.training.predict import predict_logits
 
 BATCH_SIZE = 64  # rows, for losses and accuracies
@@ -35,7 +35,7 @@ DIVERGED_RATIO = 10  # of the last loss to that before: some runs explode withou
 
 @dataclass(frozen=True)
 class Training:
-    """A finished training, with the fresh network that it began with."""
+    """A finished training, with the network that it began with."""
 
     model: Model
     train_rows: LabelledImages
@@ -45,10 +45,10 @@ class Training:
 
 
 def run_training(model: Model, info: Info, train_rows: LabelledImages) -> Training:
-    """Train the model on the rows; the seed gives the same fresh network a second time."""
+    """Train the model on the rows; the network of its start is built a second time."""
     result = fit(model, train_rows, info, quiet=True)
     device = next(result.network.parameters()).device
-    network_before = build_network(model, info).to(device)
+    network_before = prepare_start(model, info)().to(device)
     return Training(model, train_rows, network_before, result.network, result.history)
 
 

@@ -1,17 +1,24 @@
-"""The one door to training: build a fresh network, choose its validation rows, train it."""
+"""The one door to training: build a network, choose its validation rows, train it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from mri_stages.config.schema import Model
+from mri_stages.config.schema import InitialWeights, Model
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.history import Epoch
 from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.device import set_up_device
+from mri_stages.training.initial_weights import (
+    StateDict,
+    fill_from_file,
+    read_bytes_of_hash,
+    read_state_dict,
+)
 from mri_stages.training.loop import train
 from mri_stages.training.network_checks import NetworkChecks
 from mri_stages.training.own_part_checks import check_own_parts
@@ -26,11 +33,32 @@ class FitResult(NamedTuple):
 
 
 def build_network(model: Model, info: Info) -> nn.Module:
-    """Return a fresh network on the CPU; its initial weights are those of `model.seed`.
+    """Return a fresh network on the CPU; all its weights are those of `model.seed`.
 
     This also seeds PyTorch's random numbers, from which dropout draws during a training.
     """
     return make_network(model.arch, info.image_shape, len(info.classes), model.seed, model.options)
+
+
+def prepare_start(model: Model, info: Info) -> Callable[[], nn.Module]:
+    """Return a function that builds the network with which a training of the model begins.
+
+    It is a fresh one, with the trained weights of a file where the model names one. InputError if
+    there is no such file; the function raises one if its weights do not fit.
+    """
+    if model.weights is None:
+        return partial(build_network, model, info)
+    state = read_state_dict(model.weights.file, read_bytes_of_hash(model.weights))
+    return partial(build_filled_network, model, info, model.weights, state)
+
+
+def build_filled_network(
+    model: Model, info: Info, weights: InitialWeights, state: StateDict
+) -> nn.Module:
+    """Return a fresh network with the weights of a file, where they fit."""
+    network = build_network(model, info)
+    fill_from_file(network, model.arch, weights, state)
+    return network
 
 
 def fit(
@@ -41,14 +69,16 @@ def fit(
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
 ) -> FitResult:
-    """Train a fresh network on `data` as the recipe of `model` says; return it with its history.
+    """Train a network on `data` as the recipe of `model` says; return it with its history.
 
+    Its training begins with fresh weights, or with those of the file that the model names.
     InputError if the network cannot be trained, predicted with and saved, see network_checks.py, or
     if the model's own loss or augmentation cannot be used, see own_part_checks.py.
 
     checkpoint: where a killed run of the same training left one, the training resumes from it.
     quiet: print no line per epoch.
     """
+    make_start = prepare_start(model, info)
     validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)
     device = set_up_device(model.threads)
     images = torch.from_numpy(data.images)
@@ -60,10 +90,10 @@ def fit(
         info.n_classes,
         images,
         device,
-        partial(build_network, model, info),
+        make_start,
     )
     checks.check_fresh_network()
-    network = build_network(model, info).to(device)
+    network = make_start().to(device)
 
     history = train(
         network,

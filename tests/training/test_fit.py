@@ -99,3 +99,23 @@ def test_build_network_needs_no_file_of_weights(trained_file: Path) -> None:
     weights = name_weights(trained_file)
     trained_file.unlink()
     build_network(make_model(weights=weights), INFO)
+
+
+def test_fit_trains_only_what_is_not_frozen(trained_file: Path) -> None:
+    model = make_model(weights=name_weights(trained_file), freeze=["1"])
+    network = fit(model, DATA, INFO).network
+    trained = make_network("simple_nn2", SHAPE, 2, seed=8).state_dict()
+    fresh = make_network("simple_nn2", SHAPE, 3, seed=7).state_dict()
+    assert torch.equal(network.state_dict()["1.weight"], trained["1.weight"])
+    assert not torch.equal(network.state_dict()["3.weight"], fresh["3.weight"])
+
+
+def test_fit_refuses_to_freeze_fresh_weights_beside_a_file(trained_file: Path) -> None:
+    model = make_model(weights=name_weights(trained_file), freeze=["3"])
+    with pytest.raises(InputError, match=r"did not fill: 3\.weight, 3\.bias"):
+        fit(model, DATA, INFO)
+
+
+def test_fit_refuses_to_freeze_everything() -> None:
+    with pytest.raises(InputError, match="no parameter"):
+        fit(make_model(freeze=["1", "3"]), DATA, INFO)

@@ -201,6 +201,9 @@ class Model(Recipe):
     weights: InitialWeights | None = None
     """`{file: PATH, sha256: HEX}`, trained weights to begin with; may be left out, see
     docs/models.md"""
+    freeze: list[Annotated[str, Field(min_length=1)]] = []
+    """names of parts of the network that do not train, such as `body`; may be left out, see
+    docs/models.md"""
 
     def describe_network(self) -> str:
         """Return a text that is equal for the models with the same architecture and options."""

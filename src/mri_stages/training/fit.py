@@ -7,12 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mri_stages.config.schema import InitialWeights, Model
+from mri_stages.config.schema import Model
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.history import Epoch
 from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.device import set_up_device
+from mri_stages.training.freezing import freeze_parts
 from mri_stages.training.initial_weights import (
     StateDict,
     fill_from_file,
@@ -43,21 +44,22 @@ def build_network(model: Model, info: Info) -> nn.Module:
 def prepare_start(model: Model, info: Info) -> Callable[[], nn.Module]:
     """Return a function that builds the network with which a training of the model begins.
 
-    It is a fresh one, with the trained weights of a file where the model names one. InputError if
-    there is no such file; the function raises one if its weights do not fit.
+    It is a fresh one, with trained weights of a file and frozen parts where the model names these.
+    InputError if there is no such file; the function raises one if they do not fit.
     """
     if model.weights is None:
-        return partial(build_network, model, info)
+        return partial(build_start, model, info)
     state = read_state_dict(model.weights.file, read_bytes_of_hash(model.weights))
-    return partial(build_filled_network, model, info, model.weights, state)
+    return partial(build_start, model, info, state)
 
 
-def build_filled_network(
-    model: Model, info: Info, weights: InitialWeights, state: StateDict
-) -> nn.Module:
-    """Return a fresh network with the weights of a file, where they fit."""
+def build_start(model: Model, info: Info, state: StateDict | None = None) -> nn.Module:
+    """Return the network with which a training begins; state: of the model's file of weights."""
     network = build_network(model, info)
-    fill_from_file(network, model.arch, weights, state)
+    fresh_names: list[str] = []
+    if model.weights is not None and state is not None:
+        fresh_names = fill_from_file(network, model.arch, model.weights, state)
+    freeze_parts(network, model.arch, model.freeze, fresh_names)
     return network
 
 
@@ -72,8 +74,9 @@ def fit(
     """Train a network on `data` as the recipe of `model` says; return it with its history.
 
     Its training begins with fresh weights, or with those of the file that the model names.
-    InputError if the network cannot be trained, predicted with and saved, see network_checks.py, or
-    if the model's own loss or augmentation cannot be used, see own_part_checks.py.
+    Its frozen parts do not change. InputError if the network cannot be trained, predicted with and
+    saved, see network_checks.py, or if the model's own loss or augmentation cannot be used, see
+    own_part_checks.py.
 
     checkpoint: where a killed run of the same training left one, the training resumes from it.
     quiet: print no line per epoch.

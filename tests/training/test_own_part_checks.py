@@ -91,6 +91,7 @@ def test_check_own_parts_names_the_fault_of_augment(
         (lambda logits, labels, weights: 1.0, "loss returned float"),
         (lambda logits, labels, weights: logits.mean() / 0, "loss is "),
         (lambda logits, labels, weights: logits.mean().detach(), "no gradient"),
+        (lambda logits, labels, weights: (0 * logits).sqrt().mean(), "the gradient of loss is"),
         (lambda logits, labels, weights: weights.mean(), "AttributeError"),
         (lambda logits, labels: logits.mean(), "TypeError"),
     ],

@@ -86,15 +86,10 @@ def check_own_loss(
     ):
         loss = compute_loss(logits, labels, class_weights)
         check_loss(loss, model)
+        check_gradient(loss, logits, model)
         with torch.inference_mode():
             validation_loss = compute_loss(validation_logits, labels.cpu(), validation_weights)
         check_loss(validation_loss, model)
-
-    if not loss.requires_grad:
-        raise InputError(
-            f"src/mri_stages/models/{model.arch}.py: loss has no gradient, so it cannot train; "
-            "expected one that is computed from the logits by PyTorch alone"
-        )
 
 
 def check_loss(loss: object, model: Model) -> None:
@@ -108,4 +103,20 @@ def check_loss(loss: object, model: Model) -> None:
         raise InputError(
             f"{name}: loss is {loss.item()} for a few rows with logits drawn at random, expected "
             "a finite number"
+        )
+
+
+def check_gradient(loss: torch.Tensor, logits: torch.Tensor, model: Model) -> None:
+    """Raise InputError unless a user's `loss` has a finite gradient in the logits (n, K)."""
+    name = f"src/mri_stages/models/{model.arch}.py"
+    if not loss.requires_grad:
+        raise InputError(
+            f"{name}: loss has no gradient, so it cannot train; expected one that is computed from "
+            "the logits by PyTorch alone"
+        )
+    (gradient,) = torch.autograd.grad(loss, logits)
+    if not gradient.isfinite().all():
+        raise InputError(
+            f"{name}: the gradient of loss is NaN or infinite for a few rows with logits drawn at "
+            "random, expected finite numbers"
         )

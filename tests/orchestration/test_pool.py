@@ -120,3 +120,23 @@ def test_count_usable_leaves_out_refusals() -> None:
         assert pool.count_usable() == 2
 
     run(test())
+
+
+def test_acquire_passes_by_workers_that_refused_this_stage() -> None:
+    async def test() -> None:
+        pool = await make_pool("a", "b")
+        assert await pool.acquire({"a": "no weights"}) == "b"
+        assert await pool.acquire() == "a"
+
+    run(test())
+
+
+def test_acquire_fails_when_all_refused_this_stage_or_any() -> None:
+    async def test() -> None:
+        pool = await make_pool("a", "b")
+        await pool.refuse("b", "old torch")
+        with pytest.raises(NoWorkerLeftError, match="a: no weights; b: old torch"):
+            await pool.acquire({"a": "no weights"})
+        assert await pool.acquire() == "a"
+
+    run(test())

@@ -55,6 +55,12 @@ def test_read_answer_of_a_refusal_names_the_reason() -> None:
     assert "https://" not in outcome.text
 
 
+def test_read_answer_tells_a_refusal_of_one_stage_from_one_of_all() -> None:
+    answer = {"status": "refused", "problem": "no weights"}
+    assert read_answer("tcp://w", "train@a", answer | {"is_for_stage": True}).is_for_stage
+    assert not read_answer("tcp://w", "train@a", answer).is_for_stage
+
+
 def test_pickled_by_value_needs_no_module() -> None:
     module = ModuleType("only_on_the_head")
     sys.modules["only_on_the_head"] = module

@@ -62,6 +62,8 @@ class Outcome:
     """Why it is not up to date; of a stage that ran and failed, all that it printed."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Small outs of a worker by their MD5."""
+    is_for_stage: bool = False
+    """Whether a worker refused this stage alone: it may run other ones."""
 
 
 def list_outdated_stages(outcomes: Mapping[str, Outcome]) -> list[str]:

@@ -1,6 +1,10 @@
 """Which worker is free: workers may join, leave, or refuse to run stages at any time."""
 
 import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+
+NO_REFUSALS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoWorkerLeftError(Exception):
@@ -22,17 +26,22 @@ class WorkerPool:
             self._workers = set(workers)
             self._changed.notify_all()
 
-    async def acquire(self) -> str:
+    async def acquire(self, refusals: Mapping[str, str] = NO_REFUSALS) -> str:
         """Wait for a worker that is free, and hold it; NoWorkerLeftError if all have refused.
+
+        refusals: workers that must not be taken this time, with their reasons.
 
         Dask would assign all waiting stages at once, and a worker that joins later would get none.
         Without any worker this waits too: one may still start.
         """
         async with self._changed:
-            await self._changed.wait_for(lambda: self._list_free() or self._have_all_refused())
-            free_workers = self._list_free()
+            await self._changed.wait_for(
+                lambda: self._list_free(refusals) or self._have_all_refused(refusals)
+            )
+            free_workers = self._list_free(refusals)
             if not free_workers:
-                reasons = [f"{worker}: {self._reasons[worker]}" for worker in sorted(self._workers)]
+                all_refusals = {**refusals, **self._reasons}
+                reasons = [f"{worker}: {all_refusals[worker]}" for worker in sorted(self._workers)]
                 raise NoWorkerLeftError("; ".join(reasons))
             worker = min(free_workers)
             self._busy.add(worker)
@@ -59,8 +68,8 @@ class WorkerPool:
         """Return the number of workers that are here and did not refuse."""
         return len(self._workers - self._reasons.keys())
 
-    def _list_free(self) -> set[str]:
-        return self._workers - self._reasons.keys() - self._busy
+    def _list_free(self, refusals: Mapping[str, str]) -> set[str]:
+        return self._workers - self._reasons.keys() - refusals.keys() - self._busy
 
-    def _have_all_refused(self) -> bool:
-        return bool(self._workers) and self._workers <= self._reasons.keys()
+    def _have_all_refused(self, refusals: Mapping[str, str]) -> bool:
+        return bool(self._workers) and self._workers <= self._reasons.keys() | refusals.keys()

@@ -7,7 +7,7 @@ cache, keyed by the hash of all inputs, so results of other code are never accep
 import asyncio
 import pickle
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -105,22 +105,27 @@ class RemoteRunner:
         return Outcome(Status.FAILED, dead_workers[-1], time.monotonic() - started, text)
 
     async def _run_until_accepted(self, stage: str) -> Outcome:
+        refusals: dict[str, str] = {}  # of this stage alone, with their reasons
         while True:
-            worker = await self._acquire(stage)
+            worker = await self._acquire(stage, refusals)
             try:
                 outcome = await self._run_on(worker, stage)
                 if outcome.status is not Status.REFUSED:
                     return outcome
+                if outcome.is_for_stage:
+                    refusals[worker] = outcome.text
+                    self._show(f"{stage}: refused by {worker}: {outcome.text}")
+                    continue
                 await self._pool.refuse(worker, outcome.text)
                 self._show(f"{worker}: gets no stage: {outcome.text}")
             finally:
                 await self._pool.release(worker)
 
-    async def _acquire(self, stage: str) -> str:
+    async def _acquire(self, stage: str, refusals: Mapping[str, str]) -> str:
         self._waiting[stage] = time.monotonic()
         try:
             with self._ask_for_worker(stage):
-                return await self._pool.acquire()
+                return await self._pool.acquire(refusals)
         finally:
             del self._waiting[stage]
 
@@ -213,7 +218,14 @@ def read_answer(worker: str, stage: str, answer: dict[str, Any]) -> Outcome:
         status = Status.STOPPED
     elif status is Status.DONE and stage not in list_executed_stages(output):
         status = Status.RESTORED
-    return Outcome(status, worker, answer.get("seconds", 0.0), text, answer.get("files", {}))
+    return Outcome(
+        status,
+        worker,
+        answer.get("seconds", 0.0),
+        text,
+        answer.get("files", {}),
+        answer.get("is_for_stage", False),
+    )
 
 
 def list_some(items: Sequence[str]) -> str:

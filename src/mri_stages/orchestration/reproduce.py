@@ -208,14 +208,28 @@ async def run_trainings(
     ]
     if uncached_stages:
         inputs = set[str]().union(*(graph.deps[stage] for stage in uncached_stages))
-        outcomes |= await send_trainings(uncached_stages, sorted(inputs))
+        weights = list_weights(graph, uncached_stages)
+        outcomes |= await send_trainings(uncached_stages, sorted(inputs), weights)
     return outcomes
 
 
-async def send_trainings(stages: Sequence[str], inputs: Sequence[str]) -> dict[str, Outcome]:
+def list_weights(graph: StageGraph, stages: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return file and sha256 of the trained weights that stages begin with, by stage."""
+    models = read_params().models
+    weights = {}
+    for stage in stages:
+        model = models.get(graph.models.get(stage, ""))
+        if model is not None and model.weights is not None:
+            weights[stage] = model.weights.model_dump()
+    return weights
+
+
+async def send_trainings(
+    stages: Sequence[str], inputs: Sequence[str], weights: Mapping[str, Mapping[str, str]]
+) -> dict[str, Outcome]:
     """Run `stages` on workers, and restore here what the workers wrote.
 
-    inputs: the stages whose outs they read, which are up to date here.
+    inputs: the stages whose outs they read, which are up to date here. weights: see `list_weights`.
     """
     # A run on this machine needs neither: it takes a second to import Dask.
     from mri_stages.orchestration.bundle import hash_workspace, pack_workspace
@@ -228,6 +242,7 @@ async def send_trainings(stages: Sequence[str], inputs: Sequence[str]) -> dict[s
         "inputs": list(inputs),
         "torch_version": version("torch"),
         "remotes": await dvc.read_relative_remotes(),
+        "weights": weights,
     }
     outcomes = await run_on_workers(stages, job, show_line)
     if hash_workspace() != workspace.tree:

@@ -4,6 +4,7 @@ This module imports only the standard library, yaml and distributed. It returns 
 a class of this module would come back as another class.
 """
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -20,12 +21,16 @@ MAX_INLINE_BYTES = 2**20  # of a file that comes back with the answer
 
 
 class RefusedError(Exception):
-    """This worker cannot run the stage; another one may."""
+    """This worker cannot run any stage; another one may."""
 
     def __init__(self, problem: str, output: str = "") -> None:
         super().__init__(problem)
         self.problem = problem
         self.output = output
+
+
+class NoWeightsError(RefusedError):
+    """This worker has not the trained weights that this stage begins with."""
 
 
 def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
@@ -34,17 +39,21 @@ def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
     The clone lies beside the worker's other files.
 
     job: `bundle` (bytes of a Git bundle), `inputs` (stages whose outs are in the DVC remote),
-    `torch_version`, `remotes` (folders of DVC remotes by name).
+    `torch_version`, `remotes` (folders of DVC remotes by name), `weights` (by stage, the file and
+    the sha256 of the trained weights that it begins with).
 
     Return `status` ("done", "failed", or "refused" by this worker only), `problem` (why it
-    refused), `output` (of the command that decided), `seconds`, and `files` (small outs by their
-    MD5, since DVC pushes none that is not cached).
+    refused), `is_for_stage` (whether it refused this stage alone), `output` (of the command that
+    decided), `seconds`, and `files` (small outs by their MD5, since DVC pushes none that is not
+    cached).
     """
     started = time.monotonic()
-    answer = {"status": "done", "problem": "", "output": "", "files": {}}
+    answer: dict[str, Any] = {"status": "done", "problem": "", "output": "", "files": {}}
     try:
         check_worker(job["torch_version"])
         clone = make_clone(job)
+        if stage in job["weights"]:
+            check_weights(clone, **job["weights"][stage])
         succeeded, output = call(clone, "dvc", "repro", "--pull", "--single-item", stage)
         answer["output"] = output
         if succeeded:
@@ -54,6 +63,7 @@ def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
             answer["status"] = "failed"
     except RefusedError as refusal:
         answer.update(status="refused", problem=refusal.problem, output=refusal.output)
+        answer["is_for_stage"] = isinstance(refusal, NoWeightsError)
     return {**answer, "seconds": time.monotonic() - started}
 
 
@@ -69,6 +79,21 @@ def check_worker(torch_version: str) -> None:
         raise RefusedError(
             f"torch {description}, expected {torch_version}; install requirements.lock there"
         )
+
+
+def check_weights(clone: Path, file: str, sha256: str) -> None:
+    """Refuse a stage whose trained weights are not here: in a file of the clone, or in the store.
+
+    The places are those of mri_stages/training/initial_weights.py.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    store = Path(os.environ.get("MRI_STAGES_WEIGHTS") or cache / "mri-stages/weights")
+    for path in (clone / Path(file).expanduser(), store / sha256):
+        if path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256:
+            return
+    raise NoWeightsError(
+        f"the weights {sha256} ({file}) are not there; run 'mri-stages models weights FILE' there"
+    )
 
 
 def make_clone(job: dict[str, Any]) -> Path:

@@ -20,7 +20,8 @@ def freeze_parts(
     not `body2.weight`. A module with running statistics, such as BatchNorm, is put in eval mode.
 
     arch: names the network's file. fresh_names: of tensors that a file of trained weights did not
-    fill. InputError for a prefix that nothing is under, or a tensor that is fresh.
+    fill. InputError for a prefix that nothing is under, for a tensor that is fresh, or where all
+    parameters are frozen.
     """
     names = [name for name, _ in network.named_parameters(remove_duplicate=False)]
     names += [name for name, _ in network.named_buffers(remove_duplicate=False)]
@@ -35,6 +36,12 @@ def freeze_parts(
         for name, module in network.named_modules(remove_duplicate=False):
             if is_under(name, prefix) and getattr(module, "running_mean", None) is not None:
                 module.eval()
+
+    if prefixes and not any(parameter.requires_grad for parameter in network.parameters()):
+        raise InputError(
+            f"params.yaml: freeze: {', '.join(prefixes)}: no parameter of "
+            f"src/mri_stages/models/{arch}.py is left to train"
+        )
 
 
 def is_under(name: str, prefix: str) -> bool:

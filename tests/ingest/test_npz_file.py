@@ -281,3 +281,22 @@ def test_npz_with_fewer_values_than_it_says_is_refused_when_read(tmp_path: Path)
     image_set = list_npz_images(path, OPTIONS)
     with pytest.raises(InputError, match="cut short"):
         read_pixels(image_set, "train_images:0")
+
+
+def test_list_npz_images_of_nested_header_ends_in_a_line(tmp_path: Path) -> None:
+    header = b"(" * 9000 + b"\n"
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header))
+        archive.writestr("train_images.npy", start + header)
+        archive.writestr("train_labels.npy", b"")
+    assert "not a whole .npz file" in refuse(path)
+
+
+def test_list_npz_images_of_two_equal_names_is_refused(tmp_path: Path) -> None:
+    path = write_npz(tmp_path, make_arrays())
+    with zipfile.ZipFile(path, "a") as archive:
+        labels = archive.read("train_labels.npy")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("train_labels.npy", labels)
+    assert "two arrays train_labels" in refuse(path)

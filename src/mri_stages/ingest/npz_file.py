@@ -8,6 +8,7 @@ into a temporary file.
 import math
 import shutil
 import tempfile
+import tokenize
 import weakref
 import zlib
 from collections import Counter
@@ -46,6 +47,8 @@ DAMAGE_ERRORS = (
     ValueError,
     NotImplementedError,
     RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
 )
 
 
@@ -111,7 +114,7 @@ def list_npz_images(source: Path, options: ImportOptions) -> ImageSet:
     """
     check_options(source, options)
     with explain_damage(source), ZipFile(source) as archive:
-        members = {Path(member.filename).stem: member for member in archive.infolist()}
+        members = list_members(source, archive)
         splits = find_splits(source, members)
         arrays = {}
         labels = {}
@@ -138,6 +141,17 @@ def list_npz_images(source: Path, options: ImportOptions) -> ImageSet:
     if n_others:
         notes.append(f"{n_others} other arrays left out")
     return ImageSet(files, classes, notes, no_subjects_reason="an .npz file names none")
+
+
+def list_members(source: Path, archive: ZipFile) -> dict[str, ZipInfo]:
+    """Return the arrays of a file by name; InputError if two have one name."""
+    members: dict[str, ZipInfo] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name in members:
+            raise InputError(f"{source}: two arrays {name}, expected one; it is damaged")
+        members[name] = member
+    return members
 
 
 def check_options(source: Path, options: ImportOptions) -> None:

@@ -374,3 +374,13 @@ def test_real_slice_has_the_levels_of_its_window() -> None:
     stored = np.frombuffer(dcmread(path).PixelData, "<i2").reshape(64, 64)
     levels = read_dicom(path, PixelOptions(), Counter())[0]
     np.testing.assert_array_equal(levels, compute_window(stored, 600, 1600))
+
+
+def test_pixels_of_two_frames_are_refused(tmp_path: Path) -> None:
+    # The header says one frame of 3 rows; the pixels fill two.
+    assert read_fault(tmp_path, {**WINDOW, "Rows": 3}, np.tile(GREYS, (2, 1))) == "of a wrong size"
+
+
+def test_high_bit_above_the_stored_bits_is_refused(tmp_path: Path) -> None:
+    elements = {**WINDOW, "BitsStored": 12, "HighBit": 15}
+    assert read_fault(tmp_path, elements) == "of another kind of pixel"

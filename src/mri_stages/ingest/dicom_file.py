@@ -230,6 +230,12 @@ def check_kind(dataset: Dataset, path: FilePath) -> None:
     if bits == 1:
         raise ImageError(path, "of 1 bit per pixel", "a mask, expected grey levels; see --exclude")
 
+    stored_bits = dataset.get("BitsStored")
+    high_bit = dataset.get("HighBit")
+    if isinstance(stored_bits, int) and high_bit not in (None, stored_bits - 1):
+        reason = f"high bit {high_bit} of {stored_bits} stored bits, expected {stored_bits - 1}"
+        raise ImageError(path, "of another kind of pixel", reason)
+
     has_right_samples = samples == (N_CHANNELS if has_colour(dataset) else 1)
     if not has_right_samples or bits not in (8, 16, 32):
         reason = f"{kind} of {samples} samples of {bits} bits"
@@ -272,7 +278,7 @@ def decode_pixels(dataset: Dataset, path: FilePath) -> StoredValues:
     """Return the stored values (H, W), or RGB (H, W, 3) uint8."""
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        return pixel_array(dataset)
+        stored = pixel_array(dataset)
     except MemoryError:
         raise
     except Exception as error:  # each decoder raises kinds of its own
@@ -280,6 +286,12 @@ def decode_pixels(dataset: Dataset, path: FilePath) -> StoredValues:
             raise
         (*_, last_line) = str(error).strip().splitlines() or [type(error).__name__]
         raise explain_compression(path, syntax.name, f" ({last_line.strip()})") from None
+
+    # pydicom makes several frames of what a file holds beyond one.
+    if stored.shape[:2] != (dataset.Rows, dataset.Columns):
+        reason = f"{dataset.Rows} rows, {dataset.Columns} columns, but pixels for more"
+        raise ImageError(path, "of a wrong size", reason)
+    return stored
 
 
 def reduce_to_grey(

@@ -1,11 +1,12 @@
 """The files of folders and zips, and those that a pattern leaves out."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.file_tree import FileTree, exclude_files, is_hidden
+from mri_stages.ingest.file_tree import FileTree, exclude_files, is_hidden, list_files
 
 SOURCE = Path("set.zip")
 
@@ -64,3 +65,15 @@ def test_is_hidden_knows_files_of_programs(name: str) -> None:
 
 def test_is_hidden_of_a_visible_file_is_false() -> None:
     assert not is_hidden(("a.b", "MACOSX", "1.png"))
+
+
+def test_list_files_refuses_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.png")
+    with pytest.raises(InputError, match=r"1\.png: a pipe"):
+        list_files(tmp_path)
+
+
+def test_list_files_refuses_a_name_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"")
+    with pytest.raises(InputError, match="not UTF-8"):
+        list_files(tmp_path)

@@ -40,10 +40,24 @@ def list_folder(source: Path) -> FileTree:
 
         for name in file_names:
             path = folder / name
+            check_file(path)
             tree[path.relative_to(source).parts] = path
     if errors:
         raise errors[0]
     return tree
+
+
+def check_file(path: Path) -> None:
+    """Raise InputError if a path is a pipe or a device, or its name cannot be written as text.
+
+    A missing file is the end of a link that leads nowhere: reading it names it.
+    """
+    if not path.is_file() and path.exists():
+        raise InputError(f"{path}: a pipe, socket or device, expected a file; remove it")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{str(path)!a}: a name that is not UTF-8; rename it") from None
 
 
 def list_zip(source: Path) -> FileTree:

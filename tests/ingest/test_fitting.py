@@ -81,3 +81,9 @@ def test_fit_image_of_the_same_ratio_notes_nothing(fit: Fit) -> None:
     notes = Counter[str]()
     fit_image(TALL, PixelOptions(resize=(8, 4), fit=fit), notes)
     assert not notes
+
+
+def test_resize_to_more_pixels_than_memory_holds_is_refused() -> None:
+    PixelOptions(resize=(8192, 8192))
+    with pytest.raises(ValueError, match="expected at most"):
+        PixelOptions(resize=(65536, 65536))

@@ -27,6 +27,7 @@ from mri_stages.storage.files import write_json
 FILE_NAME = "import.json"  # in a raw folder, and in data/details
 MAX_SEED = 2**32 - 1  # of scikit-learn
 MAX_SIDE = 2**16  # pixels of a resized image
+MAX_RESIZED_PIXELS = 2**26  # 8192 x 8192
 
 Level = Annotated[int, Field(ge=1)]
 Names = tuple[str, ...]
@@ -103,6 +104,10 @@ class PixelOptions(BaseModel):
             if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
                 raise ValueError(
                     f"{height} {width}, expected a height and a width from 1 to {MAX_SIDE}"
+                )
+            if height * width > MAX_RESIZED_PIXELS:
+                raise ValueError(
+                    f"{height} {width}, expected at most {MAX_RESIZED_PIXELS:,} pixels"
                 )
         return size
 

@@ -13,6 +13,7 @@ from mri_stages.ingest.format_checks import (
     check_opened_files,
     describe_identity,
     describe_pictures,
+    describe_unused_options,
     list_subject_warnings,
 )
 from mri_stages.ingest.formats import (
@@ -22,6 +23,7 @@ from mri_stages.ingest.formats import (
     open_pictures,
     select_images,
 )
+from mri_stages.ingest.image_file import PillowPicture
 from mri_stages.ingest.image_set import ImageError, ImageFile
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions
 from tests.helpers.medical_files import DICOM_FOLDER, write_dicom, write_volume
@@ -226,3 +228,13 @@ def test_messages_hold_no_patient_id() -> None:
             except ImageError as error:
                 text = str(error.reason)
                 assert not opened.subject or opened.subject not in text
+
+
+def test_options_that_change_no_image_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "1.dcm"
+    write_dicom(path, elements=WINDOW)
+    options = ImportOptions(percentiles=(0, 100), slices="0:1")
+    dicom_pictures = [file.picture for file in open_files(tmp_path, options)]
+    assert [note[:8] for note in describe_unused_options(dicom_pictures, options)] == ["--slices"]
+    notes = describe_unused_options([PillowPicture(path)], options)
+    assert [note[:8] for note in notes] == ["--slices", "--percen"]

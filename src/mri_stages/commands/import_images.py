@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mri_stages.console import OneLineParser
+from mri_stages.console import OneLineParser, make_printable
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest import npz_file
 from mri_stages.ingest.conversion import (
@@ -19,6 +19,7 @@ from mri_stages.ingest.format_checks import (
     check_opened_files,
     describe_identity,
     describe_pictures,
+    describe_unused_options,
     list_subject_warnings,
 )
 from mri_stages.ingest.image_folder import list_images
@@ -50,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
 
     image_set = list_image_set(source, options)
     for note in image_set.notes:
-        print(f"note: {note}")
+        print(make_printable(f"note: {note}"))
     check_opened_files(source, image_set.files, options)
     print_format_notes(image_set, options)
     subjects = find_subjects(image_set, options)
@@ -64,10 +65,8 @@ def main(argv: Sequence[str]) -> None:
     for note, count in note_counts.items():
         print(f"note: {count} images {note}")
     classes = image_set.classes
-    print(
-        f"wrote {arguments.out}: {count_rows(indices)} images of {len(classes)} classes: "
-        f"{', '.join(classes)}"
-    )
+    result = f"{count_rows(indices)} images of {len(classes)} classes: {', '.join(classes)}"
+    print(make_printable(f"wrote {arguments.out}: {result}"))
     for warning in list_import_warnings(arguments.out):
         print(f"warning: {warning}")
 
@@ -85,8 +84,9 @@ def print_format_notes(image_set: ImageSet, options: ImportOptions) -> None:
     """Print what is to be said of the DICOM files and the volumes of a set, if there are any."""
     pictures = [file.picture for file in image_set.files]
     notes = [*describe_identity(image_set.files), *describe_pictures(pictures, options)]
+    notes += describe_unused_options(pictures, options)
     for note in notes:
-        print(f"note: {note}")
+        print(make_printable(f"note: {note}"))
     if options.subjects is None and options.subject_pattern is None:
         for warning in list_subject_warnings(image_set.files, image_set.classes):
             print(f"warning: {warning}")
@@ -219,7 +219,8 @@ def find_subjects(image_set: ImageSet, options: ImportOptions) -> Subjects:
     try:
         subjects = assign_subjects(image_set, options)
     except NoSubjectsError as reason:
-        print(f"subjects: unknown ({reason}); --subject-pattern or --subjects names them")
+        advice = "--subject-pattern or --subjects names them"
+        print(make_printable(f"subjects: unknown ({reason}); {advice}"))
         return None
     print(f"subjects: {len(np.unique(subjects.numbers))}, from {subjects.origin}")
     return subjects

@@ -61,6 +61,22 @@ def describe_pictures(pictures: Sequence[Picture], options: PixelOptions) -> lis
     return [*describe_windows(dicom_pictures, options), *describe_orientations(slices)]
 
 
+def describe_unused_options(pictures: Sequence[Picture], options: PixelOptions) -> list[str]:
+    """Return a note for each option of DICOM files and volumes that changes none of the pictures.
+
+    An image of 12 bits in a PNG file, for example, has no percentiles.
+    """
+    has_volumes = any(isinstance(picture, VolumeSlice) for picture in pictures)
+    has_dicom = any(isinstance(picture, DicomPicture) for picture in pictures)
+    notes = []
+    if options.slices is not None and not has_volumes:
+        notes.append("--slices changes nothing: there is no volume")
+    for option, value in (("window", options.window), ("percentiles", options.percentiles)):
+        if value is not None and not has_volumes and not has_dicom:
+            notes.append(f"--{option} changes nothing: there is no DICOM file and no volume")
+    return notes
+
+
 def describe_windows(pictures: Sequence[DicomPicture], options: PixelOptions) -> list[str]:
     """Return a note on the windows of DICOM files, if there are several or one option for all."""
     if pictures and options.window is not None:

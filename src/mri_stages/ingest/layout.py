@@ -95,7 +95,9 @@ def check_depth(
         expected = f"{class_level} folders or more for --class-level {class_level}"
     patterns = suggest_stray_exclusions(places, stray_images)
     advice = "move them"
-    if len(patterns) <= MAX_LISTED_NAMES:
+    if len(stray_images) == len(places):
+        advice = "give a smaller one" if has_class_level else "move them into folders"
+    elif len(patterns) <= MAX_LISTED_NAMES:
         advice = f"leave them out by --exclude {' '.join(patterns)}"
     raise InputError(
         f"{source}: {len(stray_images)} of {len(places)} images lie in no folder of a class, such "

@@ -395,3 +395,15 @@ def test_slices_of_a_volume_come_from_one_reading(tmp_path: Path) -> None:
     first = slices[0].read(Counter())
     shutil.rmtree(tmp_path)
     assert slices[1].read(Counter()).shape == first.shape
+
+
+def test_list_slices_of_a_wrong_header_logs_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = bytearray(Nifti1Image(VOXELS, np.eye(4)).to_bytes())
+    data[108:112] = np.float32(-5).tobytes()  # where the voxels begin
+    path = tmp_path / "1.nii"
+    path.write_bytes(data)
+    with pytest.raises(ImageError, match="vox offset"):
+        list_slices(path, make_options())
+    assert caplog.records == []

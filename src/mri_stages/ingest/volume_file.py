@@ -19,7 +19,7 @@ from zipfile import Path as ZipMember
 
 import numpy as np
 from nibabel.analyze import AnalyzeHeader
-from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.imageglobals import logger
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 from nibabel.orientations import apply_orientation, io_orientation
@@ -144,13 +144,24 @@ def describe_levels(options: PixelOptions) -> str:
 def raise_image_errors(path: FilePath) -> Iterator[None]:
     """Turn what nibabel and gzip raise for damaged bytes into an ImageError; nothing is logged."""
     try:
-        with LoggingOutputSuppressor(), np.errstate(all="ignore"):
+        with silence_nibabel(), np.errstate(all="ignore"):
             yield
     except (InputError, MemoryError):
         raise
     except Exception as error:  # nibabel, gzip and zipfile raise many kinds for damaged bytes
         reason = f"not a whole volume: {error or type(error).__name__}"
         raise ImageError(path, "unreadable", reason) from None
+
+
+@contextmanager
+def silence_nibabel() -> Iterator[None]:
+    """Let nibabel log nothing: its own suppressor leaves the last resort of logging, stderr."""
+    was_disabled = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = was_disabled
 
 
 @contextmanager

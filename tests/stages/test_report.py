@@ -38,8 +38,9 @@ CLASSES = ("<Ill>", "Sane", "Unsure")
 
 
 def table(page: str, caption: str) -> dict[str, list[str]]:
-    """Return the table with `caption`: the cells of each row, by its first cell."""
-    lines = page.split(f">{caption}")[1].split("</table>")[0].split("<tr>")[1:]
+    """Return the table with `caption`: the cells of each row, by its first cell, without breaks."""
+    text = page.split(f">{caption}")[1].split("</table>")[0].replace("<wbr>", "")
+    lines = text.split("<tr>")[1:]
     cells = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", unescape(line)) for line in lines]
     return {first: rest for first, *rest in cells}
 
@@ -159,6 +160,15 @@ def test_report_shows_the_metrics_on_new_subjects(page: str) -> None:
     scores = table(page, "Cross-validation")
     assert list(scores) == ["", "small", *BASELINES[:2]]
     assert scores[""][-2:] == ["auc_low", "auc_high"]  # no column of the loss, which none has
+
+
+def test_report_lets_long_names_of_columns_break(page: str) -> None:
+    assert ">balanced_<wbr>accuracy</th>" in page
+
+
+def test_report_escapes_the_names_of_columns(page: str) -> None:
+    assert ">&lt;Ill&gt;</th>" in page
+    assert "<Ill>" not in page
 
 
 def test_report_shows_the_pairs_of_both_questions(page: str) -> None:

@@ -63,7 +63,14 @@ def test_slices_say_that_they_show_one_of_many_channels(n_channels: int, is_name
 
 @pytest.mark.parametrize(
     ("n_classes", "shape"),
-    [(1, (1, 8, 8)), (2, (3, 12, 16)), (1, (1, 2, 200)), (1, (1, 200, 2)), (11, (1, 8, 8))],
+    [
+        (1, (1, 8, 8)),
+        (2, (3, 12, 16)),
+        (1, (1, 2, 200)),
+        (1, (1, 200, 2)),
+        (9, (1, 8, 8)),
+        (14, (1, 8, 8)),
+    ],
 )
 def test_slices_of_long_names_fit(n_classes: int, shape: tuple[int, ...]) -> None:
     names = [f"{'x' * 150}{label}" for label in range(n_classes)]
@@ -94,3 +101,9 @@ def test_slices_of_a_flat_colour_image_are_shown() -> None:
     images: np.ndarray = np.full((1, 3, 4, 5), 0.5, np.float32)
     figure: Any = draw_slices(images, np.zeros(1, int), ["a"], "Photos")
     assert not figure.axes[0].images[0].get_array().any()
+
+
+@pytest.mark.parametrize("n_classes", [5, 10])
+def test_slices_of_up_to_ten_classes_are_not_too_wide_to_read(n_classes: int) -> None:
+    figure, _ = draw_grey(n_classes, n_classes=n_classes)
+    assert figure.get_size_inches()[0] < 15

@@ -29,7 +29,8 @@ class Grid(NamedTuple):
     title_height: float  # inches, of the title of the figure
 
 
-ONE_ROW = Grid(11, 2.3, 9, text_height=0.3, title_height=0.3)
+ONE_ROW = Grid(6, 2.3, 9, text_height=0.3, title_height=0.3)
+TWO_ROWS = Grid(6, 2.3, 9, text_height=0.45, title_height=0.4)
 MANY_ROWS = Grid(11, 1.4, 8, text_height=0.45, title_height=0.4)
 MAX_IMAGES = 154  # more of them make a page that is too long
 
@@ -52,7 +53,7 @@ def draw_slices(
     if n_channels > 1 and not is_colour and not has_equal_channels:
         text += f"; the first of {n_channels} channels"
 
-    grid = ONE_ROW if len(indices) <= ONE_ROW.n_columns else MANY_ROWS
+    grid = choose_grid(len(indices))
     figure = _make_figure(grid, len(indices), images.shape[2] / images.shape[3], text)
     names = label_names(classes, "class", grid.image_width - 0.15, grid.font_size)
     for axes, index in zip(figure.axes, indices, strict=False):
@@ -61,6 +62,15 @@ def draw_slices(
         name = names[classes[labels[index]]]
         axes.set_title(f"row {index}:\n{name}", fontsize=grid.font_size, parse_math=False)
     return figure
+
+
+def choose_grid(n_images: int) -> Grid:
+    """Return the layout whose text stays readable when the page shows the picture smaller."""
+    if n_images <= ONE_ROW.n_columns:
+        return ONE_ROW
+    if n_images <= 2 * TWO_ROWS.n_columns:
+        return TWO_ROWS
+    return MANY_ROWS
 
 
 def _count_classes(n_images: int, n_classes: int) -> str:

@@ -514,6 +514,19 @@ def test_import_refuses_a_kept_column_that_differs(table_set: Path, tmp_path: Pa
     assert "--keep age: differs within subject 0" in line
 
 
+def test_import_names_a_class_that_no_share_can_split(table_set: Path, tmp_path: Path) -> None:
+    table = [row.split(",") for row in (table_set / "table.csv").read_text().split()[1:]]
+    lines = [f"{name},{'c' if name == 'x23' else kind}" for name, kind, *_ in table]
+    (tmp_path / "table.csv").write_text("\n".join(["id,kind", *lines]) + "\n")
+    columns = ["--table", str(tmp_path / "table.csv"), "--file-column", "id"]
+    arguments = [*columns, "--class-column", "kind", "--test-share", "0.25"]
+    line = refuse(table_set, tmp_path / "raw", *arguments)
+    assert "class c has a single image" in line
+    assert "--seed" not in line
+    line = refuse(table_set, tmp_path / "raw", *arguments, "--subject-pattern", "x(..)")
+    assert "class c has a single subject" in line
+
+
 def test_import_takes_repeated_options(table_set: Path, tmp_path: Path) -> None:
     arguments = [*TABLE_ARGUMENTS, "--subject-column", "who", "--keep", "id", "--keep", "age"]
     line = refuse(table_set, tmp_path / "raw", *arguments)

@@ -145,7 +145,7 @@ def test_faults_are_counted_by_kind(tmp_path: Path) -> None:
         check_opened_files(tmp_path, open_files(tmp_path), SLICES)
 
 
-@pytest.mark.parametrize("option", [{}, {"subject_pattern": "(.)"}, {"subjects": Path("ids.csv")}])
+@pytest.mark.parametrize("option", [{}, {"subject_pattern": "(.+)"}, {"subjects": Path("ids.csv")}])
 def test_missing_patient_id_needs_an_option(tmp_path: Path, option: dict[str, object]) -> None:
     write_dicom(tmp_path / "a" / "1.dcm", elements={**WINDOW, "PatientID": " "})
     write_dicom(tmp_path / "b" / "2.dcm", elements=WINDOW)

@@ -53,13 +53,32 @@ def choose_test_files(
         test_mask = draw_test_share(labels, subjects, share, seed)
     except ValueError as error:  # a share beyond 0 to 1, or too few images
         raise InputError(f"{source}: --test-share {share}: {error}") from None
-    incomplete_classes = set(labels[test_mask]) ^ set(labels[~test_mask])
+    incomplete_classes = sorted(set(labels[test_mask]) ^ set(labels[~test_mask]))
     if incomplete_classes:
         raise InputError(
             f"{source}: --test-share {share} leaves {len(incomplete_classes)} classes out of train "
-            "or test, expected images of two or more subjects in each; try another share or --seed"
+            f"or test, {explain_incomplete_class(image_set, subjects, incomplete_classes)}"
         )
     return test_mask
+
+
+def explain_incomplete_class(
+    image_set: ImageSet, subjects: Subjects, labels: Sequence[np.int64]
+) -> str:
+    """Return why one of these classes misses in train or test, and what helps.
+
+    No share and no seed helps a class of one subject, or of one image where subjects are unknown.
+    """
+    unit = "image" if subjects is None else "subject"
+    groups = np.arange(len(image_set.files)) if subjects is None else subjects.numbers
+    all_labels = list_labels(image_set)
+    for label in labels:
+        if len(np.unique(groups[all_labels == label])) == 1:
+            return (
+                f"since class {image_set.classes[label]} has a single {unit}, expected two or more "
+                f"{unit}s in each class"
+            )
+    return f"expected {unit}s of each class in both; try another share or --seed"
 
 
 def draw_test_share(

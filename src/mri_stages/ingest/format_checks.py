@@ -50,7 +50,7 @@ def check_patient_ids(source: Path, files: Sequence[ImageFile]) -> None:
         raise InputError(
             f"{source}: {len(missing)} of {len(dicom_files)} DICOM files have no PatientID, such "
             f"as {missing[0]}; tell the subjects by --subject-pattern, --subjects, --subject-level "
-            "or --subject-column of a --table"
+            "or --subject-column of a --table; --subject-pattern '(.+)': each file is a subject"
         )
 
 

@@ -119,7 +119,7 @@ def describe_identity(files: Sequence[ImageFile]) -> list[str]:
         return []
     return [
         f"names of {n_files} DICOM files are kept as they are, in files.csv; PatientID, "
-        "PatientName and birth date are written nowhere"
+        "PatientName and birth date of their headers are written nowhere, but what a table says is"
     ]
 
 

@@ -52,6 +52,13 @@ def read_locked_stages() -> set[str]:
     return set(locked)
 
 
+def list_models(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return the lines of `mri-stages models`."""
+    capsys.readouterr()
+    models.main([])
+    return capsys.readouterr().out.splitlines()
+
+
 def test_remove_takes_the_results_of_the_model_and_nothing_else(project: Path) -> None:
     names = {path.name for path in list_files(project)}
     locked_stages = read_locked_stages()
@@ -105,9 +112,8 @@ def test_models_lists_all_in_a_table(workspace: Path, capsys: pytest.CaptureFixt
     name = "a" * 99
     arch = {"arch": "small_cnn", "lr": 0.1, "batch_size": 2}
     change_params(workspace, {f"models.{name}": arch, "models.second": arch})
-    models.main([])
+    lines = list_models(capsys)
 
-    lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line.split() for line in lines if line}
     # 3 x 3 convolutions to 32 and 64 channels, then linear layers: 64 x 2 x 2 to 128 to 3.
     n_parameters = (9 * 32 + 32) + (9 * 32 * 64 + 64) + (256 * 128 + 128) + (128 * 3 + 3)
@@ -147,3 +153,15 @@ def test_models_weights_refuses_a_file_without_a_state_dict(
     with pytest.raises(InputError, match=name):
         models.main(["weights", str(tmp_path / name)])
     assert not (tmp_path / "store").exists()
+
+
+def test_models_names_architectures_without_a_model(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_raw(workspace / "data/raw", shape=(1, 9, 8))
+    write_project(load=shell_stage("echo > x", "x"))
+    (line,) = [text for text in list_models(capsys) if "models add" in text]
+    assert "small_cnn (from 8 x 8" in line
+    assert "conv_nn2" not in line
+    models.main(["add", "mine", "small_cnn", "lr=0.1", "batch_size=2"])
+    assert "small_cnn (" not in "".join(list_models(capsys))

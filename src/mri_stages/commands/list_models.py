@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Model, Params
+from mri_stages.config.schema import ARCHITECTURES, Model, Params
 from mri_stages.errors import InputError
 from mri_stages.orchestration.data_checks import describe_refusals
 from mri_stages.orchestration.data_facts import DataFacts, predict_sample, read_data_facts
@@ -40,6 +40,11 @@ async def print_models() -> None:
         asyncio.to_thread(measure_architectures, params, facts_or_error),
     )
     print_table(params, architectures, states)
+    other_architectures = await asyncio.to_thread(
+        describe_other_architectures, params, facts_or_error
+    )
+    if other_architectures:
+        print(f"\n{other_architectures}")
     print(f"\n{describe_images(params, facts_or_error)}")
     if isinstance(facts_or_error, DataFacts):
         shape = facts_or_error.image_shape
@@ -99,6 +104,31 @@ def count_parameters(model: Model, facts: DataFacts | InputError) -> str:
     except Exception:  # A user's network raises errors of any kind; the warning says which.
         return "-"
     return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
+
+
+def describe_other_architectures(params: Params, facts: DataFacts | InputError) -> str:
+    """Return the architectures of no model, and the command that adds one; "" if there are none.
+
+    The smallest image of a file that needs options is not known before they are.
+    """
+    channels = USUAL_CHANNELS
+    n_classes = USUAL_CLASSES
+    if isinstance(facts, DataFacts):
+        channels = facts.image_shape[0]
+        n_classes = len(facts.classes)
+
+    used = {model.arch for model in params.models.values()}
+    names = []
+    for arch in ARCHITECTURES:
+        if arch not in used:
+            side = find_smallest_side(arch, channels, n_classes)
+            names.append(arch if side is None else f"{arch} (from {side} x {side} pixels)")
+    if not names:
+        return ""
+    return (
+        f"Architectures of no model: {', '.join(names)}. "
+        "'mri-stages models add NAME ARCH lr=0.01 batch_size=32' adds a model."
+    )
 
 
 def print_table(

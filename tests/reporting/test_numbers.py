@@ -13,6 +13,7 @@ from mri_stages.reporting.numbers import format_interval, format_score, format_v
         ("a", "a"),
         (-0.25, "-0.2500"),
         (0.0, "0.0000"),
+        (-0.0, "0.0000"),
         (1e-8, "1.0e-08"),
         (0.001, "0.0010"),
         (0.0009, "9.0e-04"),

@@ -13,7 +13,7 @@ def format_value(value: str | float | None) -> str:
     if not isinstance(value, float):
         return str(value)
     has_telling_decimals = value == 0 or 1e-3 <= abs(value) < 1e4
-    return f"{value:.4f}" if has_telling_decimals else f"{value:.1e}"
+    return f"{value:z.4f}" if has_telling_decimals else f"{value:.1e}"
 
 
 def format_score(value: float | None) -> str:

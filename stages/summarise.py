@@ -41,8 +41,9 @@ def summarise_kept_epochs(predictions: Predictions) -> dict[str, float | int]:
     kept_epochs = kept_epochs[kept_epochs != NO_EPOCH]
     if len(kept_epochs) == 0:
         return {}
+    median = float(np.median(kept_epochs))
     return {
-        "kept_epoch": float(np.median(kept_epochs)),
+        "kept_epoch": int(median) if median.is_integer() else median,
         "kept_epoch_low": int(kept_epochs.min()),
         "kept_epoch_high": int(kept_epochs.max()),
     }

@@ -11,7 +11,8 @@ from mri_stages.storage.records import NO_RESULT, ConfusionRow, Leakage, Metrics
 
 MAX_SHOWN_COPIES = 20  # rows of each table of equal rows
 MAX_CONFUSION_CLASSES = 24  # a table with more columns is not legible
-HIDDEN_METRICS = {"unscored_classes", "by"}  # the page says them in sentences
+# The page says two of them in sentences, and two beside kept_epoch.
+HIDDEN_METRICS = {"unscored_classes", "by", "kept_epoch_low", "kept_epoch_high"}
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def build_results(
 
 def build_metrics_table(metrics: Mapping[str, Metrics], missing_models: Sequence[str]) -> Table:
     """Return a row per model, without the columns that are empty; last, models without a result."""
-    values_by_name = {
-        name: model_metrics.model_dump(exclude=HIDDEN_METRICS)
-        for name, model_metrics in metrics.items()
-    }
+    values_by_name = {}
+    for name, model_metrics in metrics.items():
+        values = model_metrics.model_dump(exclude=HIDDEN_METRICS)
+        values_by_name[name] = {**values, "kept_epoch": describe_kept_epoch(model_metrics)}
     columns = [
         column
         for column in Metrics.model_fields
@@ -106,6 +107,15 @@ def build_metrics_table(metrics: Mapping[str, Metrics], missing_models: Sequence
     empty_cells = [None] * (len(columns) - 1)
     rows += [(name, NO_RESULT, *empty_cells) for name in missing_models]
     return Table(["", *columns], rows)
+
+
+def describe_kept_epoch(metrics: Metrics) -> str | None:
+    """Return the kept epoch, of folds the median and the range; None without validation."""
+    if metrics.kept_epoch is None:
+        return None
+    if metrics.kept_epoch_low is None:
+        return f"{metrics.kept_epoch:g}"
+    return f"{metrics.kept_epoch:g} ({metrics.kept_epoch_low} to {metrics.kept_epoch_high})"
 
 
 def build_confusion_table(predictions: Sequence[ConfusionRow], classes: Sequence[str]) -> Table:

@@ -185,7 +185,7 @@ class InitialWeights(Group):
     file: Annotated[str, Field(pattern=r"\.(safetensors|pth|pt)$")]
     """a state dict, .safetensors, .pth or .pt: absolute, or from the workspace"""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    """of the file, as `mri-stages models weights FILE` prints it; the file is found by it"""
+    """of the file, as the command `models weights FILE` prints it; the file is found by it"""
 
 
 class Model(Recipe):

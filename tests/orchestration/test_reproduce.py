@@ -59,7 +59,9 @@ def test_obstacle_of_a_later_stage_of_the_model(status: Status) -> None:
     assert find_status("evaluate@a", train_a=status) is Status.NO_RESULT
 
 
-@pytest.mark.parametrize("status", [Status.STOPPED, Status.REFUSED, Status.NOT_RUN])
+@pytest.mark.parametrize(
+    "status", [Status.STOPPED, Status.NOT_RECORDED, Status.REFUSED, Status.NOT_RUN]
+)
 def test_obstacle_that_tells_nothing_of_the_model(status: Status) -> None:
     assert find_status("evaluate@a", train_a=status) is Status.NOT_RUN
     assert find_status("compare", train_b=status) is Status.NOT_RUN
@@ -211,6 +213,19 @@ def test_stopped_training_removes_no_later_out(project: None) -> None:
     run_repro("compare", status=1)
     assert Path("results/a").exists()
     assert not Path("names").exists()
+
+
+def test_result_that_dvc_cannot_record_stays(project: None) -> None:
+    """Such as where the disk is full: hours of training would be lost."""
+    cache = Path(".dvc/cache/files/md5")
+    shutil.rmtree(cache, ignore_errors=True)
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.touch()
+    Path("a").unlink(missing_ok=True)
+    Path("results/a").write_text("old")
+    run_repro("compare", status=1)
+    assert Path("a").exists()
+    assert Path("results/a").exists()
 
 
 def test_interrupt_removes_no_later_out(project: None) -> None:

@@ -97,6 +97,11 @@ def reports_stop(text: str) -> bool:
     return STOPPED_EXIT.search(text) is not None
 
 
+def reports_exit(text: str) -> bool:
+    """Whether a stage with this output ended with an error of its own, and not DVC beside it."""
+    return EXIT.search(text) is not None
+
+
 def list_executed_stages(text: str) -> set[str]:
     """Return the stages whose commands DVC started, by its output."""
     return set(RUNNING.findall(text))

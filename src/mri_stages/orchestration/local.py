@@ -13,7 +13,13 @@ from functools import partial
 from importlib.metadata import version
 
 from mri_stages.config.loading import read_params
-from mri_stages.orchestration.dvc import DvcError, reports_no_memory, reports_stop, run_single_stage
+from mri_stages.orchestration.dvc import (
+    DvcError,
+    reports_exit,
+    reports_no_memory,
+    reports_stop,
+    run_single_stage,
+)
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
 
 Environment = Mapping[str, str]
@@ -93,6 +99,8 @@ async def run_stage_locally(stage: str, environment: Environment) -> Outcome:
             status = Status.NO_MEMORY
         elif reports_stop(text):
             status = Status.STOPPED
+        elif not reports_exit(text):
+            status = Status.NOT_RECORDED
     except (OSError, ValueError) as error:  # It could not start, or printed too long a line.
         show(f"error: {error}")
         text = str(error)

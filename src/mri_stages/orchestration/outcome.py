@@ -22,6 +22,8 @@ class Status(Enum):
     """By one worker, another one may run the stage; or by all of them."""
     STOPPED = "stopped"
     """By somebody: Ctrl-C, SIGTERM, or the end of its terminal."""
+    NOT_RECORDED = "not recorded"
+    """DVC itself failed before or after the stage, whose outs may be whole: they stay."""
     NOT_RUN = "not run"
     """Because a stage that it depends on is not up to date."""
     NO_RESULT = "no result"
@@ -40,6 +42,7 @@ class Status(Enum):
         return not self.is_current and self not in (
             Status.REFUSED,
             Status.STOPPED,
+            Status.NOT_RECORDED,
             Status.NOT_RUN,
             Status.NO_RESULT,
         )

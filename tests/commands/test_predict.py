@@ -15,7 +15,7 @@ from PIL import Image
 
 from mri_stages import paths
 from mri_stages.commands import predict
-from mri_stages.commands.predict import format_prediction, list_scale_warnings
+from mri_stages.commands.predict import check_files, format_prediction, list_scale_warnings
 from mri_stages.errors import InputError
 from mri_stages.export.outputs import Outputs
 from mri_stages.ingest.import_options import ImportOptions, write_import_options
@@ -157,6 +157,11 @@ def test_predict_resizes_on_request(run: Run, tmp_path: Path) -> None:
 def test_predict_of_a_wrong_argument_names_it(run: Run, arguments: list[str], named: str) -> None:
     with pytest.raises(InputError, match=named):
         run(*arguments)
+
+
+def test_predict_of_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1\.png: no such file"):
+        check_files([str(tmp_path), str(tmp_path / "1.png")])
 
 
 @pytest.mark.parametrize("model", MODELS)

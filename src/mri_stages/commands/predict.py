@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.console import OneLineParser, make_printable
+from mri_stages.errors import InputError
 from mri_stages.export.model_inputs import (
     InputImage,
     ReadingNotes,
@@ -32,6 +33,7 @@ MAX_DEVIATION = 4
 
 def main(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv)
+    check_files(arguments.file)
     model = load_model(arguments.model)
     options = merge_options(vars(arguments), model)
     print_errors(list_option_warnings(options, "on the command line", model))
@@ -66,6 +68,13 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
     )
     add_pixel_arguments(parser)
     return parser.parse_args(argv)
+
+
+def check_files(names: Iterable[str]) -> None:
+    """Raise InputError that names a file which is not there, before the model is loaded."""
+    for name in names:
+        if not Path(name).exists():
+            raise InputError(f"{name}: no such file, expected an image, a volume, a folder or .pt")
 
 
 def print_errors(lines: Iterable[str]) -> None:

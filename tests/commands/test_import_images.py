@@ -395,6 +395,14 @@ def test_import_of_a_flat_set_asks_for_a_share(flat_set: FlatSet, tmp_path: Path
     assert "--test-share" in refuse(flat_set.source, tmp_path / "raw")
 
 
+def test_import_to_a_place_below_a_file_names_it(tmp_path: Path) -> None:
+    source = write_image_set(tmp_path / "set")
+    (tmp_path / "notes").write_text("text")
+    with pytest.raises(InputError, match="notes is a file"):
+        import_set(source, tmp_path / "notes" / "data" / "raw")
+    assert (tmp_path / "notes").read_text() == "text"
+
+
 def test_import_counts_all_faults_by_kind(tmp_path: Path) -> None:
     source = write_image_set(tmp_path / "set")
     for name in ("x3", "x4"):

@@ -205,6 +205,9 @@ def check_arguments(arguments: Namespace) -> None:
         raise InputError(f"{arguments.source}: no such file, expected a zip or folder of images")
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
+    for folder in arguments.out.parents:
+        if folder.is_file():
+            raise InputError(f"--out {arguments.out}: {folder} is a file, expected a folder")
     has_table = "table" in arguments
     for name in TABLE_OPTIONS:
         if name in arguments and not has_table:

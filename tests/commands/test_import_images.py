@@ -414,6 +414,15 @@ def test_import_counts_all_faults_by_kind(tmp_path: Path) -> None:
     assert "1 transparent, such as test/Ill/4.png" in line
 
 
+def test_import_names_five_files_of_a_kind_of_fault(tmp_path: Path) -> None:
+    source = write_image_set(tmp_path / "set")
+    for i in range(7):
+        (source / f"train/Ill/x{i}.png").write_bytes(b"text")
+    line = refuse(source, tmp_path / "raw")
+    assert "7 unreadable" in line
+    assert [f"x{i}.png" in line for i in range(7)] == [True] * 5 + [False] * 2
+
+
 def test_import_counts_all_sizes(tmp_path: Path) -> None:
     source = write_image_set(tmp_path / "set")
     for name, size in (("x0", (16, 21)), ("x1", (16, 21)), ("x2", (15, 20))):

@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from mri_stages.console import show_progress
 from mri_stages.errors import InputError
 from mri_stages.ingest.fitting import fit_image
-from mri_stages.ingest.image_set import ImageError, ImageFile, ImageSet
+from mri_stages.ingest.image_set import Faults, ImageError, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions, write_import_options
 from mri_stages.ingest.raw_folder import SplitIntegers, save_labels, save_tensor
 from mri_stages.ingest.subject_ids import SubjectIds
@@ -239,10 +239,7 @@ class ImageSurvey:
         self.n_files = n_files
         self.notes = Counter[str]()
         self.sizes = Counter[str]()
-        self.faults: dict[str, list[str]] = {}  # by kind, the files and the reasons
-
-    def add_fault(self, file: ImageFile, error: ImageError) -> None:
-        self.faults.setdefault(error.kind, []).append(f"{file.name} ({error.reason})")
+        self.faults = Faults()
 
     def add_size(self, image: NDArray[np.uint8]) -> None:
         _, height, width = image.shape
@@ -254,9 +251,7 @@ class ImageSurvey:
 
     def raise_faults(self) -> None:
         """Raise InputError if images are wrong, or of several sizes."""
-        problems = [
-            f"{len(names)} {kind}, such as {names[0]}" for kind, names in self.faults.items()
-        ]
+        problems = self.faults.describe()
         if len(self.sizes) > 1:
             counts = [
                 f"{count} of {size}" for size, count in self.sizes.most_common(MAX_LISTED_SIZES)
@@ -284,7 +279,7 @@ def iterate_images(
             try:
                 image = file.picture.read(survey.notes)
             except ImageError as error:
-                survey.add_fault(file, error)
+                survey.faults.add(file.name, error)
             else:
                 image = fit_image(image, options, survey.notes)
                 survey.add_size(image)

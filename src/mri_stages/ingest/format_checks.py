@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.dicom_file import DicomPicture
-from mri_stages.ingest.image_set import FaultyPicture, ImageFile, Picture
+from mri_stages.ingest.image_set import Faults, FaultyPicture, ImageFile, Picture
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions
 from mri_stages.ingest.volume_file import VolumeSlice
 
@@ -29,12 +29,11 @@ def check_opened_files(source: Path, files: Sequence[ImageFile], options: Import
 
 def check_faults(source: Path, files: Sequence[ImageFile]) -> None:
     """Raise InputError that counts the files whose headers show a fault, by its kind."""
-    faults: dict[str, list[str]] = defaultdict(list)
+    faults = Faults()
     for file in files:
         if isinstance(file.picture, FaultyPicture):
-            error = file.picture.error
-            faults[error.kind].append(f"{file.name} ({error.reason})")
-    problems = [f"{len(names)} {kind}, such as {names[0]}" for kind, names in faults.items()]
+            faults.add(file.name, file.picture.error)
+    problems = faults.describe()
     if problems:
         raise InputError(f"{source}: of {len(files)} images, {'; '.join(problems)}")
 

@@ -18,6 +18,8 @@ from mri_stages.errors import InputError
 
 FilePath = Path | ZipMember
 
+MAX_LISTED_FAULTS = 5  # names of images of one kind of fault in an error message
+
 
 class ImageError(InputError):
     """Say what is wrong with one image: the kind of fault, and the reason or what to do."""
@@ -26,6 +28,27 @@ class ImageError(InputError):
         super().__init__(f"{path}: {kind} ({reason})")
         self.kind = kind
         self.reason = reason
+
+
+class Faults:
+    """The wrong images of a set, by the kind of fault."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, list[str]] = {}
+        self.first_reasons: dict[str, object] = {}
+
+    def add(self, name: str, error: ImageError) -> None:
+        self.names.setdefault(error.kind, []).append(name)
+        self.first_reasons.setdefault(error.kind, error.reason)
+
+    def describe(self) -> list[str]:
+        """Return for each kind the number of images, and the first names with the first reason."""
+        problems = []
+        for kind, names in self.names.items():
+            first_name, *next_names = names[:MAX_LISTED_FAULTS]
+            listed = ", ".join([f"{first_name} ({self.first_reasons[kind]})", *next_names])
+            problems.append(f"{len(names)} {kind}, such as {listed}")
+        return problems
 
 
 class Picture(Protocol):

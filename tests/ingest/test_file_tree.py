@@ -44,7 +44,7 @@ def test_exclude_files_takes_several_patterns() -> None:
 
 def test_exclude_files_notes_counts() -> None:
     _, notes = exclude_files(TREE, ["a/*", "b/*"], SOURCE)
-    assert ["2 files" in notes[0], "1 files" in notes[1]] == [True, True]
+    assert ["2 files" in notes[0], notes[1].endswith("1 file")] == [True, True]
 
 
 def test_exclude_files_without_a_match_names_it() -> None:

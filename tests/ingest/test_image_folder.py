@@ -200,7 +200,7 @@ def test_list_images_takes_names_of_other_programs(
         ([name for name in FILES if "/b/" not in name], "1 classes"),
         (["0.png"], "--table"),
         ([f"seg_{name}" for name in FILES], "seg_test, seg_train"),
-        (["a/0.txt"], "no image in 1 files"),
+        (["a/0.txt"], "no image in 1 file,"),
         ([], "no image in 0 files"),
     ],
 )

@@ -107,7 +107,7 @@ def exclude_files(
                 "a pattern of whole paths, such as '*/masks/*' or 'masks/*'"
             )
         excluded.update(matches)
-        notes.append(f"--exclude {pattern} leaves out {len(matches)} files")
+        notes.append(f"--exclude {pattern} leaves out {count_files(len(matches))}")
     return {parts: path for parts, path in tree.items() if parts not in excluded}, notes
 
 
@@ -125,6 +125,11 @@ def suggest_exclusion(parts: Parts, *, is_file: bool = False) -> str:
 def quote_text(text: str) -> str:
     """Return a text in the quotes of a shell, also where it needs none."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def count_files(n_files: int) -> str:
+    """Return a number of files in words."""
+    return "1 file" if n_files == 1 else f"{n_files} files"
 
 
 def count_shared_folders(paths: Iterable[Parts]) -> int:

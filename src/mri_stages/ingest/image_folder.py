@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.file_tree import FileTree, Parts, exclude_files, list_files
+from mri_stages.ingest.file_tree import FileTree, Parts, count_files, exclude_files, list_files
 from mri_stages.ingest.formats import list_data_files, open_pictures, select_images
 from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
@@ -28,10 +28,13 @@ def list_images(source: Path, options: ImportOptions = DEFAULT_OPTIONS) -> Image
     Raise InputError if it holds no images, if its folders could mean two things, or if there are
     not the same two or more classes in train and test.
     """
-    tree, notes = exclude_files(list_files(source), options.exclude, source)
+    all_files = list_files(source)
+    tree, notes = exclude_files(all_files, options.exclude, source)
     images = select_images(tree)
     if not images:
-        raise InputError(f"{source}: no image in {len(tree)} files, expected {EXPECTED_LAYOUT}")
+        left = "".join(f"; {note}" for note in notes)
+        n_files = count_files(len(all_files))
+        raise InputError(f"{source}: no image in {n_files}, expected {EXPECTED_LAYOUT}{left}")
     check_several_folders(images, tree, source)
 
     layout = find_layout(images, options, source)

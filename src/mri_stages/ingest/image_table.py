@@ -12,7 +12,7 @@ from mri_stages.console import show_progress
 from mri_stages.errors import InputError
 from mri_stages.ingest.csv_table import read_table, show
 from mri_stages.ingest.file_names import FileNames, Match, leads_outside, split_name
-from mri_stages.ingest.file_tree import FileTree, Parts, exclude_files, list_files
+from mri_stages.ingest.file_tree import FileTree, Parts, count_files, exclude_files, list_files
 from mri_stages.ingest.formats import open_pictures, select_images
 from mri_stages.ingest.image_folder import describe_other_files
 from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
@@ -59,7 +59,9 @@ def list_table_images(source: Path, options: ImportOptions) -> ImageSet:
 
     images = select_images(tree)
     if not images:
-        raise InputError(f"{source}: no image in {len(tree)} files, expected those of {place.name}")
+        raise InputError(
+            f"{source}: no image in {count_files(len(tree))}, expected those of {place.name}"
+        )
     kept_tree, exclusion_notes = exclude_files(tree, options.exclude, source)
     image_rows, gap_notes = find_images(place, source, rows, images, kept_tree, options)
 

@@ -183,6 +183,18 @@ def test_percentiles_leave_out_padding(tmp_path: Path, padding: Mapping[str, obj
     assert levels.tolist() == [[0, 0, 128, 255]]
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("padding", [-2000, 2000])
+def test_percentiles_leave_padding_black(tmp_path: Path, kind: str, padding: int) -> None:
+    pixels = np.array([[padding, 0, 100]], np.int16)
+    elements = {"PixelPaddingValue": padding, "PhotometricInterpretation": kind}
+    notes = Counter[str]()
+    levels = read_levels(tmp_path, elements, pixels, PERCENTILES, notes)
+    assert sorted(levels[0, 1:].tolist()) == [0, 255]
+    assert levels[0, 0] == 0
+    assert notes[dicom_file.PADDING_NOTE] == 1
+
+
 def test_padding_of_unsigned_bits_is_signed(tmp_path: Path) -> None:
     """Some writers store the padding of signed pixels as an unsigned number."""
     path = write_dicom(tmp_path / "1.dcm", np.array([[-2000, 0, 100]], np.int16))

@@ -59,6 +59,7 @@ COLOUR_KINDS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")  # deco
 
 INVERTED_NOTE = "are MONOCHROME1, so their grey levels are inverted"
 COLOUR_NOTE = "are colour DICOM files, which no window and no percentiles change"
+PADDING_NOTE = "have pixels of padding (PixelPaddingValue), which are black"
 SEVERAL_NOTE = "have several windows or VOI LUTs; the first is taken, a LUT before a window"
 NO_LEVELS_REASON = (
     "the file does not say which values are black and white; '--window CENTER WIDTH' says it for "
@@ -111,6 +112,8 @@ def read_dicom(path: FilePath, options: PixelOptions, notes: Counter[str]) -> ND
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             notes[INVERTED_NOTE] += 1
             grey = WHITE - grey
+        if options.percentiles is not None:
+            grey = blacken_padding(grey, find_padding(stored, dataset), notes)
         return np.broadcast_to(grey, (N_CHANNELS, *grey.shape))
 
 
@@ -345,6 +348,16 @@ def find_padding(stored: StoredValues, dataset: Dataset) -> NDArray[np.bool_]:
     limits = sorted(wrap_number(number, stored.dtype) for number in (first, last))
     padding_mask: NDArray[np.bool_] = (stored >= limits[0]) & (stored <= limits[1])
     return padding_mask
+
+
+def blacken_padding(
+    grey: NDArray[np.uint8], padding_mask: NDArray[np.bool_], notes: Counter[str]
+) -> NDArray[np.uint8]:
+    """Return grey levels (H, W) with black padding, whatever number stands for it."""
+    if not padding_mask.any():
+        return grey
+    notes[PADDING_NOTE] += 1
+    return np.where(padding_mask, np.uint8(0), grey)
 
 
 def wrap_number(number: int, dtype: np.dtype[np.integer[Any]]) -> int:

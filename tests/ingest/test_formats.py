@@ -85,6 +85,12 @@ def test_format_of_unknown_suffixes_is_in_the_bytes(
     assert find_format(path, name) is expected
 
 
+def test_index_of_another_name_is_no_image(tmp_path: Path) -> None:
+    path = tmp_path / "DICOMDIR.bak"
+    path.write_bytes((DICOM_FOLDER / "dicomdirtests" / "DICOMDIR").read_bytes())
+    assert find_format(path, path.name) is Format.OTHER
+
+
 def test_missing_file_is_no_dicom(tmp_path: Path) -> None:
     assert find_format(tmp_path / "missing", "missing") is Format.OTHER
 

@@ -25,6 +25,8 @@ DATA_SUFFIX = ".img"  # its voxels
 MAGIC_OFFSET = 128  # bytes of a DICOM file that may hold anything
 MAGIC = b"DICM"
 INDEX_NAME = "dicomdir"  # in lower case: the list of the DICOM files of a disc, without pixels
+INDEX_CLASS = b"1.2.840.10008.1.3.10"  # the class of such a file, among its first elements
+START_BYTES = 512  # that hold the class of a DICOM file
 # Files of these suffixes often lie beside images; they are not opened to look for DICOM.
 OTHER_SUFFIXES = (".csv", ".tsv", ".txt", ".md", ".json", ".xml", ".xlsx", ".pdf", ".html", ".zip")
 
@@ -63,14 +65,17 @@ def find_format(path: FilePath, name: str) -> Format:
 
 
 def has_magic(path: FilePath) -> bool:
-    """Return whether a file begins as a DICOM file does. One that cannot be read does not."""
+    """Return whether a file begins as a DICOM file does, and is no DICOMDIR of another name.
+
+    One that cannot be read does not.
+    """
     try:
         with path.open("rb") as file:
-            start = file.read(MAGIC_OFFSET + len(MAGIC))
+            start = file.read(START_BYTES)
     except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
         # zipfile raises the last four for encrypted, unknown and damaged members.
         return False
-    return bytes(start[MAGIC_OFFSET:]) == MAGIC
+    return bytes(start[MAGIC_OFFSET:]).startswith(MAGIC) and INDEX_CLASS not in start
 
 
 def select_images(files: FileTree) -> list[Parts]:

@@ -14,6 +14,7 @@ import torch
 
 from mri_stages import paths
 from mri_stages.commands import external
+from mri_stages.commands.external import check_out
 from mri_stages.errors import InputError
 from mri_stages.export.row_set import hash_image
 from mri_stages.ingest.import_options import ImportOptions, write_import_options
@@ -229,6 +230,14 @@ def test_external_keeps_the_result_of_another_folder(project: Path, tmp_path: Pa
     with pytest.raises(InputError, match=r"result\.json.*--out"):
         run(write_other_raw(tmp_path / "other"), tmp_path)
     run(tmp_path / "raw", tmp_path)
+
+
+def test_check_out_keeps_the_result_of_another_model(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    out.write_text('{"model": "a", "folder": "raw"}')
+    check_out(out, Path("raw"), "a")
+    with pytest.raises(InputError, match=r"a on raw; .*--out"):
+        check_out(out, Path("raw"), "b")
 
 
 def test_external_of_an_export_runs_in_an_empty_folder(

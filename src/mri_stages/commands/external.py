@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> None:
     folder: Path = arguments.folder
     model = load_model(arguments.model)
     out = arguments.out or paths.EXTERNAL / f"{model.name}.json"
-    check_out(out, folder)
+    check_out(out, folder, model.name)
     external = read_external_set(folder, model)
     training = load_training_rows(arguments.model)
 
@@ -90,19 +90,21 @@ def print_errors(lines: Iterable[str]) -> None:
         print(make_printable(line), file=sys.stderr)
 
 
-def check_out(out: Path, folder: Path) -> None:
-    """Raise InputError if the file exists and is not the result of this folder."""
+def check_out(out: Path, folder: Path, model_name: str) -> None:
+    """Raise InputError if the file exists and is not the result of this model on this folder."""
     if not out.exists():
         return
     try:
         earlier = json.loads(out.read_bytes())
     except ValueError:
         earlier = {}
-    earlier_folder = earlier.get("folder") if isinstance(earlier, dict) else None
-    if earlier_folder != str(folder):
+    earlier_result = "something else"
+    if isinstance(earlier, dict) and "folder" in earlier:
+        earlier_result = f"{earlier.get('model')} on {earlier['folder']}"
+    if earlier_result != f"{model_name} on {folder}":
         raise InputError(
-            f"{out}: exists and is not the result of {folder}, but of "
-            f"{earlier_folder or 'something else'}; name another file with --out"
+            f"{out}: exists and is not the result of {model_name} on {folder}, but of "
+            f"{earlier_result}; name another file with --out"
         )
 
 

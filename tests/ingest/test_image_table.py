@@ -173,6 +173,12 @@ def test_table_name_of_two_files_is_clear_by_exclusion(source: Path) -> None:
     assert sorted(list_names(list_set(source, rows, exclude=("masks/*",)))) == sorted(NAMES)
 
 
+def test_table_of_excluded_files_alone_says_so(source: Path) -> None:
+    assert refuse(source, make_rows(), exclude=("*.png",)).endswith(
+        "--exclude leaves all of them out"
+    )
+
+
 def test_table_rows_of_excluded_files_are_left_out(source: Path) -> None:
     image_set = list_set(source, make_rows(), exclude=("*/x11.png",))
     assert sorted(list_names(image_set)) == sorted(NAMES[:-1])

@@ -222,7 +222,10 @@ def select_complete_rows(
             f"{source}; --skip-missing leaves them out"
         )
     if not complete_rows:
-        raise InputError(f"{place.name}: no row has an image in {source}: {'; '.join(gaps)}")
+        reason = "--exclude leaves all of them out"
+        raise InputError(
+            f"{place.name}: no row has an image in {source}: {'; '.join(gaps) or reason}"
+        )
 
     notes = [f"left out by --skip-missing: {gap}" for gap in gaps]
     if matches.n_folders:

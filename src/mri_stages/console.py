@@ -89,6 +89,12 @@ def make_printable(text: str) -> str:
     )
 
 
+def print_errors(lines: Iterable[str]) -> None:
+    """Print notes and warnings, so that the standard output has nothing but the result."""
+    for line in lines:
+        print(make_printable(line), file=sys.stderr)
+
+
 def escape(character: str) -> str:
     """Return the character as Python writes it between quotes, such as \\x1b."""
     return ascii(character)[1:-1]

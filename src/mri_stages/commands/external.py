@@ -1,9 +1,8 @@
 """Score a trained model on another raw folder: external testing of a model that stays as it is."""
 
 import json
-import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages import paths
-from mri_stages.console import OneLineParser, make_printable
+from mri_stages.console import OneLineParser, make_printable, print_errors
 from mri_stages.errors import InputError
 from mri_stages.evaluation.metrics import compute_new_subject_metrics, find_negative_label
 from mri_stages.export.external_set import (
@@ -82,12 +81,6 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
         help="also score rows that are nearly equal to a training row",
     )
     return parser.parse_args(argv)
-
-
-def print_errors(lines: Iterable[str]) -> None:
-    """Print notes and warnings, so that the standard output has nothing but the result."""
-    for line in lines:
-        print(make_printable(line), file=sys.stderr)
 
 
 def check_out(out: Path, folder: Path, model_name: str) -> None:

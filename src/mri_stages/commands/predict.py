@@ -1,6 +1,5 @@
 """Predict the classes of images with a trained model, which reads them as the import did."""
 
-import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_stages.console import OneLineParser, make_printable
+from mri_stages.console import OneLineParser, make_printable, print_errors
 from mri_stages.errors import InputError
 from mri_stages.export.model_inputs import (
     InputImage,
@@ -75,12 +74,6 @@ def check_files(names: Iterable[str]) -> None:
     for name in names:
         if not Path(name).exists():
             raise InputError(f"{name}: no such file, expected an image, a volume, a folder or .pt")
-
-
-def print_errors(lines: Iterable[str]) -> None:
-    """Print notes and warnings, so that the standard output has nothing but predictions."""
-    for line in lines:
-        print(make_printable(line), file=sys.stderr)
 
 
 def predict_images(model: TrainedModel, images: Iterator[InputImage]) -> tuple[list[str], Outputs]:

@@ -123,3 +123,8 @@ def test_find_exporter_reason_names_the_line_in_one_line() -> None:
     assert "test_onnx_file.py, line " in reason
     assert "\n" not in reason
     assert "\x1b" not in reason
+
+
+def test_check_batch_sizes_names_a_file_that_does_not_load(network: ScaledNetwork) -> None:
+    with pytest.raises(ValueError, match="onnxruntime"):
+        check_batch_sizes(b"no ONNX", network, IMAGE_SHAPE)

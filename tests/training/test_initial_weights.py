@@ -88,6 +88,7 @@ def encode(value: object) -> bytes:
         ("w.safetensors", save(TENSORS), ""),
         ("w.pth", encode(OrderedDict(TENSORS)), ""),
         ("w.pt", encode({"epoch": 3, "state_dict": TENSORS}), "state_dict"),
+        ("w.pt", encode({"best": torch.ones(()), "state_dict": TENSORS}), "state_dict"),
         ("w.pt", encode({"model": TENSORS, "args": {"lr": 0.1}}), "model"),
         ("w.pt", encode({"model": "resnet", "model_state_dict": TENSORS}), "model_state_dict"),
     ],

@@ -256,6 +256,23 @@ def test_train_leaves_whole_numbers_alone_after_a_divergence() -> None:
     assert network[0].num_batches_tracked == 5
 
 
+class Stateless(nn.Identity):
+    """A module whose extra state is None."""
+
+    def get_extra_state(self) -> None:
+        return None
+
+    def set_extra_state(self, state: object) -> None:
+        pass
+
+
+def test_train_diverges_with_an_extra_state_of_none() -> None:
+    images, labels = make_rows()
+    network: Any = nn.Sequential(Stateless(), nn.Flatten(), nn.Linear(864, 4)).double()
+    train(network, images * torch.nan, labels, make_recipe())
+    assert network[2].weight.isnan().all()
+
+
 def test_train_with_bf16_rounds_products_and_keeps_float32() -> None:
     images, labels = make_rows()
     exact = make_zoo_network("no_bias").float()

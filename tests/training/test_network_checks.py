@@ -145,6 +145,16 @@ def test_check_fresh_network_takes_saved_extra_state(state: object) -> None:
     make_checks(make_counted(state)).check_fresh_network()
 
 
+def test_check_fresh_network_allows_gradients_in_forward() -> None:
+    def watch_gradient(net: Any, rows: torch.Tensor) -> Any:
+        logits = net.linear(rows)
+        if net.training:
+            logits.register_hook(lambda gradient: gradient)
+        return logits
+
+    check_fresh(watch_gradient)
+
+
 @pytest.mark.parametrize("forward", [branch_on_batch, drift_in_eval_mode])
 def test_check_fresh_network_warns(forward: Forward, capsys: pytest.CaptureFixture[str]) -> None:
     check_fresh(forward)

@@ -68,7 +68,7 @@ def encode_model(name: str, params: Params, info: Info) -> bytes:
     except ValueError as error:
         raise InputError(
             f"params.yaml: export.model is {name} ({file}), but {error}; write x.shape[0] in place "
-            "of len(x), export another model, or none: `export: {}`"
+            "of len(x) where the batch is fixed, export another model, or none: `export: {}`"
         ) from None
     return content
 

@@ -114,7 +114,7 @@ def find_exporter_reason(error: OnnxExporterError) -> str:
 
 def check_batch_sizes(content: bytes, network: ScaledNetwork, image_shape: Shape) -> None:
     """Raise ValueError unless an ONNX file gives the network's outputs for 1 and for 3 images."""
-    session = start_session(content)
+    session = start_checked_session(content)
     for n_images in PROVEN_BATCH_SIZES:
         images = torch.linspace(0, 1, n_images)[:, None, None, None].expand(-1, *image_shape)
         with torch.inference_mode():
@@ -123,11 +123,21 @@ def check_batch_sizes(content: bytes, network: ScaledNetwork, image_shape: Shape
             probabilities = run_onnx(session, images.numpy()).probabilities
         except Exception as error:  # onnxruntime has a class per kind of fault
             size = session.get_inputs()[0].shape[0]
-            raise ValueError(f"its file takes batches of {size} images only") from error
+            reason = f"takes batches of {size} images only" if isinstance(size, int) else error
+            raise ValueError(f"its file, for a batch of {n_images}: {reason}") from error
 
         difference = float(abs(probabilities - expected).max())
         if not difference <= MAX_PROBABILITY_DIFFERENCE:
             raise ValueError(f"its file gives other outputs for {n_images} images")
+
+
+def start_checked_session(content: bytes) -> onnxruntime.InferenceSession:
+    """Return the session of an ONNX file; ValueError if onnxruntime does not take its operators."""
+    try:
+        return start_session(content)
+    except Exception as error:  # onnxruntime has a class per kind of fault
+        reason = " ".join(str(error).split())
+        raise ValueError(f"onnxruntime does not take its file: {reason}") from error
 
 
 def open_onnx(path: Path) -> onnxruntime.InferenceSession:

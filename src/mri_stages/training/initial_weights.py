@@ -121,7 +121,7 @@ def load_plain_data(name: str, data: bytes) -> Any:
 def select_tensors(name: str, value: Any) -> StateDict:
     """Return the tensors of a state dict, or of one under a usual key; InputError if none."""
     key = ""
-    if isinstance(value, Mapping) and not has_tensors(value):
+    if isinstance(value, Mapping):
         usual_keys = [key for key in STATE_KEYS if has_tensors(value.get(key))]
         if usual_keys:
             key = usual_keys[0]

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from mri_stages.config.schema import Model
 from mri_stages.storage.history import Epoch
+from mri_stages.storage.weights import collect_tensors
 from mri_stages.training.augmentation import make_augmentation
 from mri_stages.training.checkpoint import Checkpoint, Stateful, Weights
 from mri_stages.training.checks import check_recipe
@@ -308,6 +309,6 @@ def has_finite_parameters(network: nn.Module) -> bool:
 
 def fill_with_nan(network: nn.Module) -> None:
     """Set all weights to NaN: which of them became NaN first depends on timing."""
-    for tensor in network.state_dict().values():
+    for tensor in collect_tensors(network).values():
         if tensor.is_floating_point():
             tensor.fill_(torch.nan)

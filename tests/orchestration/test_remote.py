@@ -42,6 +42,11 @@ def test_read_answer_of_a_failure() -> None:
     assert read("failed", f"{RAN}ERROR: exited with 1").status is Status.FAILED
 
 
+def test_read_answer_where_dvc_itself_failed() -> None:
+    text = f"{RAN}ERROR: failed to reproduce: No space left on device"
+    assert read("failed", text).status is Status.NOT_RECORDED
+
+
 def test_read_answer_of_an_exception() -> None:
     outcome = read_answer("tcp://w", "train@a", {"status": "failed", "problem": "KeyError: x"})
     assert (outcome.status, outcome.text) == (Status.FAILED, "KeyError: x")

@@ -21,6 +21,7 @@ from mri_stages.orchestration import worker as worker_module
 from mri_stages.orchestration.dvc import (
     find_reason,
     list_executed_stages,
+    reports_exit,
     reports_no_memory,
     reports_stop,
 )
@@ -216,6 +217,8 @@ def read_answer(worker: str, stage: str, answer: dict[str, Any]) -> Outcome:
         status = Status.NO_MEMORY
     elif status is Status.FAILED and reports_stop(output):
         status = Status.STOPPED
+    elif status is Status.FAILED and output and not reports_exit(output):
+        status = Status.NOT_RECORDED
     elif status is Status.DONE and stage not in list_executed_stages(output):
         status = Status.RESTORED
     return Outcome(

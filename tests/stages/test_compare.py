@@ -58,7 +58,7 @@ def table(path: Path) -> list[list[str]]:
 def test_compare_lists_the_histories_of_the_models_of_params(results: Path) -> None:
     compare.main()
     expected = [
-        [name, "0", f"{place}.0", "1.5", "0.5", "", ""] for place, name in enumerate(MODELS)
+        [name, "1", f"{place}.0", "1.5", "0.5", "", ""] for place, name in enumerate(MODELS)
     ]
     assert table(paths.HISTORIES) == expected
 

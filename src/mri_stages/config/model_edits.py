@@ -75,8 +75,8 @@ def list_named_models(values: Any) -> dict[str, list[str]]:
 def remove_models(text: str, names: Sequence[str], substitute: str | None) -> str:
     """Return the text of params.yaml without the models.
 
-    substitute: the model that takes their place in `export` and the studies. InputError where a
-    key there names one of them and there is no substitute.
+    substitute: the model that takes their place in `export` and the studies. Without it, a key
+    there that names one of the models is an InputError.
     """
     values = parse_values(text)
     check_removal(values, names, substitute)

@@ -85,9 +85,9 @@ async def run_locally(
     """Bring all stages of `graph` up to date on this machine; return how each of them ended.
 
     outcomes: of stages that were looked at before. changed: the other stages whose deps, params or
-    outs differ from dvc.lock. A stage runs as soon as those that it depends
-    on are up to date. Where a stage of a model failed, the outs of the model's later stages are
-    removed, and the stages that set models side by side go on without this model.
+    outs differ from dvc.lock. A stage runs as soon as those that it depends on are up to date.
+    Where a stage of a model failed, the outs of the model's later stages are removed, and the
+    stages that set models side by side go on without this model.
     """
     tasks: dict[str, asyncio.Task[Outcome]] = {}
 

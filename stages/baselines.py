@@ -18,15 +18,15 @@ from mri_stages.evaluation.metrics import (
     compute_new_subject_metrics,
     find_negative_label,
 )
-from mri_stages.preprocessing.folds import assign_folds_of_rows
+from mri_stages.preprocessing.folds import assign_folds_of_repeats
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
-    SUBJECT_FOLDS,
     NeighbourTable,
+    name_subject_folds,
     read_neighbours,
 )
-from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.storage.predictions import Predictions, join_repeats, write_predictions
 from mri_stages.storage.records import write_metrics
 
 N_PENALTY_FITS = 25  # fits of the linear baseline: inner folds of outer folds
@@ -42,13 +42,12 @@ def main() -> None:
     negative_label = find_negative_label(params.evaluation.negative_class, classes)
     rows = load_all_rows(info)
     table = read_neighbours(paths.NEIGHBOURS, len(rows.labels))
-    options = params.cross_validation
-    folds = assign_folds_of_rows(rows, info.image_shape, options.folds, options.seed)
+    folds_of_repeats = assign_folds_of_repeats(rows, info.image_shape, params.cross_validation)
 
     score_given_split(predict_given_split(rows, table, len(classes)), classes, negative_label)
     new_subjects = predict_nothing(rows, len(classes))
-    if folds is not None:
-        new_subjects = predict_new_subjects(rows, table, folds, len(classes))
+    if folds_of_repeats:
+        new_subjects = predict_new_subjects(rows, table, folds_of_repeats, len(classes))
     score_new_subjects(new_subjects, classes, negative_label)
 
 
@@ -68,17 +67,20 @@ def predict_given_split(
 
 
 def predict_new_subjects(
-    rows: AllRows, table: NeighbourTable, folds: Folds, n_classes: int
+    rows: AllRows, table: NeighbourTable, folds_of_repeats: Sequence[Folds], n_classes: int
 ) -> dict[str, Predictions]:
-    """Return the predictions of each fold from the others, by baseline."""
+    """Return the predictions of each fold from the others, in all repeats, by baseline."""
     all_rows = np.arange(len(rows.labels))
-    majority = predict_majority(rows.labels, folds, n_classes)
-    nearest = predict_nearest(rows, table, SUBJECT_FOLDS, n_classes)
-    return {
-        "majority": build_predictions(rows, all_rows, majority, folds),
-        "nearest_neighbour": build_predictions(rows, table.compared, nearest, folds),
-        "linear": predict_linear_baseline(rows, folds, n_classes),
-    }
+    predictions: dict[str, list[Predictions]] = {name: [] for name in BASELINES}
+    for repeat, folds in enumerate(folds_of_repeats):
+        majority = predict_majority(rows.labels, folds, n_classes)
+        nearest = predict_nearest(rows, table, name_subject_folds(repeat), n_classes)
+        predictions["majority"].append(build_predictions(rows, all_rows, majority, folds))
+        predictions["nearest_neighbour"].append(
+            build_predictions(rows, table.compared, nearest, folds)
+        )
+    predictions["linear"] = predict_linear_baseline(rows, folds_of_repeats, n_classes)
+    return {name: join_repeats(repeats) for name, repeats in predictions.items()}
 
 
 def predict_nothing(rows: AllRows, n_classes: int) -> dict[str, Predictions]:
@@ -99,11 +101,20 @@ def predict_nearest(
     return probabilities
 
 
-def predict_linear_baseline(rows: AllRows, folds: Folds, n_classes: int) -> Predictions:
-    """Return the predictions for each subject and class, in place of rows; none without ids."""
+def predict_linear_baseline(
+    rows: AllRows, folds_of_repeats: Sequence[Folds], n_classes: int
+) -> list[Predictions]:
+    """Return each repeat's predictions of subjects and classes, in place of rows.
+
+    Without ids they are of no row.
+    """
     if rows.subjects is None:
         print("note: no linear baseline, which works on the mean image of each subject")
-        return build_predictions(rows, np.arange(0), np.empty((0, n_classes)), folds)
+        no_rows = np.arange(0)
+        return [
+            build_predictions(rows, no_rows, np.empty((0, n_classes)), folds)
+            for folds in folds_of_repeats
+        ]
 
     # A unit is a subject's rows of one class; its first row stands for it.
     subject_and_class = np.stack([rows.subjects, rows.labels])
@@ -117,8 +128,12 @@ def predict_linear_baseline(rows: AllRows, folds: Folds, n_classes: int) -> Pred
 
     images = compute_mean_images(rows.parts, unit_of_row, units)
     unit_rows = first_rows[units]
-    probabilities = predict_linear(images, rows.labels[unit_rows], folds[unit_rows], n_classes)
-    return build_predictions(rows, unit_rows, probabilities, folds)
+    labels = rows.labels[unit_rows]
+    predictions = []
+    for folds in folds_of_repeats:
+        probabilities = predict_linear(images, labels, folds[unit_rows], n_classes)
+        predictions.append(build_predictions(rows, unit_rows, probabilities, folds))
+    return predictions
 
 
 def build_predictions(

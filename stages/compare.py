@@ -23,7 +23,12 @@ from mri_stages.plotting.text import print_missing_letters
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv, write_csv
 from mri_stages.storage.history import Epoch
-from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
+from mri_stages.storage.predictions import (
+    Predictions,
+    average_by_subject,
+    read_predictions,
+    split_repeats,
+)
 from mri_stages.storage.records import (
     Metrics,
     list_missing_models,
@@ -124,8 +129,9 @@ def compare_on_new_subjects(
     unit = metrics["majority"].by or "row"
     predictions = {}
     for name in metrics:
-        folds = read_predictions(paths.folds(name), info.classes)
-        predictions[name] = average_by_subject(folds)
+        # A pair is tested on the first repeat.
+        first_repeat = split_repeats(read_predictions(paths.folds(name), info.classes))[0]
+        predictions[name] = average_by_subject(first_repeat)
     n_units = len(predictions["majority"].labels)
     rivals = {name: scored for name, scored in predictions.items() if name != "majority"}
     compare_predictions(paths.NEW_SUBJECT_PAIRS, rivals, unit)

@@ -1,9 +1,11 @@
 """Predict every row by a model that never saw its subject: `python -m stages.cross_validate MODEL`.
 
-All rows, train and test, are in folds. Each fold has its own scaler and its own training.
+All rows, train and test, are in folds. Each fold has its own scaler and its own training. Each
+repeat has its own folds, and its own seed of the trainings.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CrossValidation, Model
 from mri_stages.console import parse_model_argument
-from mri_stages.preprocessing.folds import assign_folds_of_rows
+from mri_stages.preprocessing.folds import assign_folds_of_repeats, derive_seed
 from mri_stages.storage.arrays import read_array, write_array
 from mri_stages.storage.dataset import (
     SPLITS,
@@ -24,10 +26,34 @@ from mri_stages.storage.dataset import (
     read_info,
 )
 from mri_stages.storage.files import read_json, remove_path, write_json
-from mri_stages.storage.predictions import NO_EPOCH, Predictions, write_predictions
+from mri_stages.storage.predictions import (
+    NO_EPOCH,
+    Predictions,
+    join_repeats,
+    write_predictions,
+)
 from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.held_out import HeldOutResult, fit_and_predict
+
+
+class Repeat(NamedTuple):
+    """One repeat of the cross-validation."""
+
+    number: int  # from 0
+    options: CrossValidation
+
+    @property
+    def seed(self) -> int:
+        """Return the seed of its folds."""
+        return derive_seed(self.options.seed, self.number)
+
+    def describe_fold(self, fold: int) -> str:
+        """Return a line of progress."""
+        return (
+            f"repeat {self.number + 1} of {self.options.repeats}, "
+            f"fold {fold + 1} of {self.options.folds}"
+        )
 
 
 def main() -> None:
@@ -36,10 +62,9 @@ def main() -> None:
     name = parse_model_argument("cross_validate", params.cross_validation.models)
     model = params.models[name]
     rows = load_all_rows(info)
-    n_folds = params.cross_validation.folds
-    seed = params.cross_validation.seed
-    folds = assign_folds_of_rows(rows, info.image_shape, n_folds, seed)
-    if folds is None:
+    options = params.cross_validation
+    folds_of_repeats = assign_folds_of_repeats(rows, info.image_shape, options)
+    if not folds_of_repeats:
         write_predictions(paths.folds(name), predict_nothing(len(info.classes)), info.classes)
         remove_checkpoints(name)
         return
@@ -47,30 +72,12 @@ def main() -> None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
     # A killed run leaves the results of its finished folds, and a checkpoint.
-    folder = paths.folds_checkpoint(name, compute_key(model, params.cross_validation))
-    probabilities = np.empty((len(folds), len(info.classes)), np.float32)
-    kept_epochs = np.zeros(len(folds), np.int64)
-    for fold in range(n_folds):
-        fold_path = folder / f"fold-{fold}.npy"
-        epoch_path = folder / f"fold-{fold}.epoch.json"
-        if not fold_path.exists():
-            print(f"fold {fold + 1} of {n_folds}", flush=True)
-            result = predict_fold(model, info, rows, folds, fold, seed, folder)
-            write_json(epoch_path, {"kept_epoch": result.kept_epoch})
-            shape = result.probabilities.shape
-            write_array(fold_path, shape, np.float32, [result.probabilities])
-        probabilities[folds == fold] = read_array(fold_path)
-        kept_epochs[folds == fold] = read_json(epoch_path, dict)["kept_epoch"] or NO_EPOCH
-
-    predictions = Predictions(
-        rows=np.arange(len(folds)),
-        subjects=rows.subjects,
-        labels=rows.labels,
-        probabilities=probabilities,
-        folds=folds,
-        kept_epochs=kept_epochs if model.validation else None,
-    )
-    write_predictions(paths.folds(name), predictions, info.classes)
+    folder = paths.folds_checkpoint(name, compute_key(model, options))
+    predictions = [
+        predict_repeat(model, info, rows, folds, Repeat(number, options), folder)
+        for number, folds in enumerate(folds_of_repeats)
+    ]
+    write_predictions(paths.folds(name), join_repeats(predictions), info.classes)
     remove_checkpoints(name)
 
 
@@ -81,7 +88,10 @@ def predict_nothing(n_classes: int) -> Predictions:
 
 
 def compute_key(model: Model, cross_validation: CrossValidation) -> str:
-    """Return a hash of all that decides the probabilities, so that no other run resumes."""
+    """Return a hash of all that decides the probabilities, so that no other run resumes.
+
+    The number of repeats decides none of them.
+    """
     values = {
         "model": model.model_dump(),
         "folds": cross_validation.folds,
@@ -91,23 +101,59 @@ def compute_key(model: Model, cross_validation: CrossValidation) -> str:
     return compute_fingerprint(values, files, set_up_device(model.threads))
 
 
-def predict_fold(
+def predict_repeat(
     model: Model,
     info: Info,
     rows: AllRows,
     folds: NDArray[np.int64],
-    fold: int,
-    seed: int,
+    repeat: Repeat,
     folder: Path,
+) -> Predictions:
+    """Return the predictions of all rows, each by the training of its fold (N,)."""
+    model = model.model_copy(update={"seed": derive_seed(model.seed, repeat.number)})
+    probabilities = np.empty((len(folds), len(info.classes)), np.float32)
+    kept_epochs = np.zeros(len(folds), np.int64)
+    for fold in range(repeat.options.folds):
+        fold_path = folder / f"repeat-{repeat.number}-fold-{fold}.npy"
+        epoch_path = fold_path.with_suffix(".json")
+        if not fold_path.exists():
+            print(repeat.describe_fold(fold), flush=True)
+            result = predict_fold(model, info, rows, folds == fold, repeat.seed, fold_path)
+            write_json(epoch_path, {"kept_epoch": result.kept_epoch})
+            shape = result.probabilities.shape
+            write_array(fold_path, shape, np.float32, [result.probabilities])
+        probabilities[folds == fold] = read_array(fold_path)
+        kept_epochs[folds == fold] = read_json(epoch_path, dict)["kept_epoch"] or NO_EPOCH
+
+    return Predictions(
+        rows=np.arange(len(folds)),
+        subjects=rows.subjects,
+        labels=rows.labels,
+        probabilities=probabilities,
+        folds=folds,
+        kept_epochs=kept_epochs if model.validation else None,
+    )
+
+
+def predict_fold(
+    model: Model,
+    info: Info,
+    rows: AllRows,
+    fold_mask: NDArray[np.bool_],
+    seed: int,
+    fold_path: Path,
 ) -> HeldOutResult:
-    """Train on all other folds; return the results for the rows (m,) of `fold`."""
+    """Train on all rows (N,) outside a fold; return the results for its rows (m,).
+
+    seed: of the order of the training rows. fold_path: the checkpoint lies beside it.
+    """
     # Shuffle once: training takes rows in stored order, and raw files may be sorted by class.
     rng = np.random.default_rng(seed)
-    train_indices = rng.permutation(np.flatnonzero(folds != fold))
-    test_indices = np.flatnonzero(folds == fold)
-    checkpoint = Checkpoint(folder / f"fold-{fold}.checkpoint")
+    train_indices = rng.permutation(np.flatnonzero(~fold_mask))
+    test_indices = np.flatnonzero(fold_mask)
+    checkpoint = Checkpoint(fold_path.with_suffix(".checkpoint"))
     return fit_and_predict(
-        model, info, rows, train_indices, test_indices, folder, checkpoint=checkpoint
+        model, info, rows, train_indices, test_indices, fold_path.parent, checkpoint=checkpoint
     )
 
 

@@ -8,16 +8,16 @@ from mri_stages.baselines.nearest_neighbours import find_nearest_neighbours, sam
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CrossValidation
-from mri_stages.preprocessing.folds import assign_folds_of_rows
+from mri_stages.preprocessing.folds import assign_folds_by_seed, assign_folds_of_repeats
 from mri_stages.storage.arrays import Shape, select_rows
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
     RANDOM_FOLDS,
     SINGLE_ROWS,
-    SUBJECT_FOLDS,
     Neighbours,
     NeighbourTable,
+    name_subject_folds,
     write_neighbours,
 )
 
@@ -54,15 +54,21 @@ def main() -> None:
 def list_fold_groupings(
     rows: AllRows, image_shape: Shape, options: CrossValidation
 ) -> dict[str, NDArray[np.int64]]:
-    """Return the folds (N,) by row and by subject, without those that are not possible."""
-    rows_without_ids = rows._replace(subjects=None)
-    random_folds = assign_folds_of_rows(rows_without_ids, image_shape, options.folds, options.seed)
-    subject_folds = random_folds
+    """Return the folds (N,) by row, and those of each repeat by subject, if possible."""
+    folds_of_repeats = assign_folds_of_repeats(rows, image_shape, options)
+    random_folds = folds_of_repeats[:1]
     if rows.subjects is not None:
-        subject_folds = assign_folds_of_rows(rows, image_shape, options.folds, options.seed)
+        rows_without_ids = rows._replace(subjects=None)
+        random_folds = assign_folds_by_seed(
+            rows_without_ids, image_shape, options.folds, [options.seed]
+        )
 
-    groupings = {RANDOM_FOLDS: random_folds, SUBJECT_FOLDS: subject_folds}
-    return {name: folds for name, folds in groupings.items() if folds is not None}
+    groupings = {}
+    if random_folds:
+        groupings[RANDOM_FOLDS] = random_folds[0]
+    for repeat, folds in enumerate(folds_of_repeats):
+        groupings[name_subject_folds(repeat)] = folds
+    return groupings
 
 
 if __name__ == "__main__":

@@ -33,10 +33,10 @@ def main() -> None:
 
 def summarise_kept_epochs(predictions: Predictions) -> dict[str, float | int]:
     """Return the median, the least and the greatest kept epoch of the folds, where there is one."""
-    folds = predictions.folds
-    if folds is None or predictions.kept_epochs is None:
+    if predictions.kept_epochs is None:
         return {}
-    _, first_rows = np.unique(folds, return_index=True)
+    folds_of_rows = np.stack([predictions.repeats, predictions.folds])
+    _, first_rows = np.unique(folds_of_rows, axis=1, return_index=True)
     kept_epochs = predictions.kept_epochs[first_rows]
     kept_epochs = kept_epochs[kept_epochs != NO_EPOCH]
     if len(kept_epochs) == 0:

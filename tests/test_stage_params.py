@@ -49,7 +49,12 @@ BASE_PARAMS: Params = {
         "large": {"arch": "simple_nn1", "lr": 0.02, "batch_size": 6},
     },
     "evaluation": {"negative_class": "NonDemented"},
-    "cross_validation": {"folds": 2, "seed": 0, "models": {"small": "simple_nn2"}},
+    "cross_validation": {
+        "folds": 2,
+        "repeats": 2,
+        "seed": 0,
+        "models": {"small": "simple_nn2"},
+    },
     "export": {"model": "small"},
     "studies": {
         "seed": {"models": ["small"], "seeds": [0, 1]},
@@ -88,6 +93,7 @@ OTHER_PARAMS: Params = {
     "evaluation": {"negative_class": None},
     "cross_validation": {
         "folds": 3,
+        "repeats": 1,
         "seed": 1,
         "models": {"small": "simple_nn1", "large": "simple_nn2"},
     },

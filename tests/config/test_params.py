@@ -238,6 +238,7 @@ def test_read_params_of_version_0_2_lists_all_old_keys(tmp_path: Path) -> None:
         ("train.seed", 0, 2**32 - 1),
         ("train.threads", 1, 1024),
         ("cross_validation.folds", 2, 100),
+        ("cross_validation.repeats", 1, 100),
         ("sample.subjects", 8, 10_000),
         ("sample.slices", 5, 1000),
         ("sample.height", 8, 4096),

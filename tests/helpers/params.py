@@ -44,7 +44,12 @@ DEFAULT_PARAMS: Params = {
         "conv_hot": {"arch": "conv_nn2", "lr": 1e30, "batch_size": 4},
     },
     "evaluation": {"negative_class": None},
-    "cross_validation": {"folds": 2, "seed": 0, "models": {"small": "simple_nn2"}},
+    "cross_validation": {
+        "folds": 2,
+        "repeats": 1,
+        "seed": 0,
+        "models": {"small": "simple_nn2"},
+    },
     "export": {"model": "small"},
     "studies": {
         "seed": {"models": ["conv"], "seeds": [0, 1]},

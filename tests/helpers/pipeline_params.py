@@ -30,6 +30,7 @@ PIPELINE_PARAMS: Params = {
     "evaluation": {"negative_class": None},
     "cross_validation": {
         "folds": 2,
+        "repeats": 1,
         "seed": 0,
         "models": {"simple_nn2": "simple_nn2", "resnet": "resnet"},
     },

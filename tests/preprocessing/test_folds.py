@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from mri_stages.config.schema import CrossValidation
 from mri_stages.errors import InputError
 from mri_stages.preprocessing.folds import (
     CONFIG_KEY,
     NoFoldsError,
     assign_folds,
-    assign_folds_of_rows,
+    assign_folds_by_seed,
+    assign_folds_of_repeats,
     check_folds,
+    derive_seed,
 )
 from mri_stages.storage.dataset import AllRows
 
@@ -128,24 +131,43 @@ SHAPE = (1, 2, 3)
 
 def test_folds_by_row_keep_copies_together() -> None:
     rows = make_rows([*range(12), *range(8)])
-    folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
-    assert folds is not None
+    (folds,) = assign_folds_by_seed(rows, SHAPE, 3, seeds=[0])
     np.testing.assert_array_equal(folds[12:], folds[:8])
 
 
 def test_folds_by_row_without_copies_do_not_compare_rows() -> None:
     rows = make_rows([*range(20)])
-    folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
+    (folds,) = assign_folds_by_seed(rows, SHAPE, 3, seeds=[0])
     np.testing.assert_array_equal(folds, assign_folds(rows.labels, None, 3, seed=0))
 
 
 def test_folds_by_subject_do_not_compare_rows(capsys: pytest.CaptureFixture[str]) -> None:
     rows = make_rows([*range(10)] * 2)._replace(subjects=np.arange(20))
-    folds = assign_folds_of_rows(rows, SHAPE, 3, seed=0)
+    (folds,) = assign_folds_by_seed(rows, SHAPE, 3, seeds=[0])
     np.testing.assert_array_equal(folds, assign_folds(rows.labels, rows.subjects, 3, seed=0))
     assert capsys.readouterr().out == ""
 
 
 def test_folds_of_copies_of_one_image_are_impossible(capsys: pytest.CaptureFixture[str]) -> None:
-    assert assign_folds_of_rows(make_rows([0] * 20), SHAPE, 3, seed=0) is None
+    assert assign_folds_by_seed(make_rows([0] * 20), SHAPE, 3, seeds=[0]) == []
     assert "all rows are of one image" in capsys.readouterr().out
+
+
+def test_folds_of_repeats_begin_with_those_of_the_seed() -> None:
+    rows = make_rows([*range(20)])
+    options = CrossValidation(folds=3, repeats=3, seed=5, models={})
+    folds_of_repeats = assign_folds_of_repeats(rows, SHAPE, options)
+    seeds = [5, derive_seed(5, 1), derive_seed(5, 2)]
+    for folds, seed in zip(folds_of_repeats, seeds, strict=True):
+        np.testing.assert_array_equal(folds, assign_folds(rows.labels, None, 3, seed=seed))
+
+
+def test_derived_seeds_differ() -> None:
+    seeds = {derive_seed(seed, repeat) for seed in range(20) for repeat in range(20)}
+    assert len(seeds) == 400
+    assert min(seeds) >= 0
+    assert max(seeds) < 2**32
+
+
+def test_derived_seed_of_the_first_repeat_is_the_seed() -> None:
+    assert derive_seed(2**32 - 1, 0) == 2**32 - 1

@@ -11,8 +11,13 @@ from mri_stages import paths
 from mri_stages.baselines import nearest_neighbours
 from mri_stages.config.schema import BASELINES
 from mri_stages.evaluation.confidence import compute_accuracy_interval
-from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.predictions import Predictions, average_by_subject, read_predictions
+from mri_stages.preprocessing.folds import assign_folds, derive_seed
+from mri_stages.storage.predictions import (
+    Predictions,
+    average_by_subject,
+    read_predictions,
+    split_repeats,
+)
 from stages import baselines, neighbours
 from tests.helpers.flat_rows import (
     CLASSES,
@@ -99,6 +104,16 @@ def test_baseline_is_on_the_folds_of_the_models(name: str) -> None:
     assert predictions.folds is not None
     np.testing.assert_array_equal(predictions.folds, FOLDS[predictions.rows])
     np.testing.assert_array_equal(predictions.labels, LABELS[predictions.rows])
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baseline_has_the_folds_of_each_repeat(workspace: Path, name: str) -> None:
+    change_params(workspace, {"cross_validation.repeats": 2})
+    neighbours.main()
+    baselines.main()
+    for repeat, predictions in enumerate(split_repeats(read_folds(name))):
+        folds = assign_folds(LABELS, SUBJECTS, 2, derive_seed(0, repeat))
+        np.testing.assert_equal(predictions.folds, folds[predictions.rows])
 
 
 @pytest.mark.usefixtures("scored")

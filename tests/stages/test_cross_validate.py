@@ -18,8 +18,10 @@ from sklearn.preprocessing import StandardScaler
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import Model
+from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.storage.dataset import Info, LabelledImages
-from mri_stages.storage.predictions import read_predictions
+from mri_stages.storage.predictions import read_predictions, split_repeats
 from mri_stages.training.fit import fit
 from tests.helpers.params import change_params
 from tests.helpers.project import REPO
@@ -92,18 +94,26 @@ def test_cross_validate_trains_each_fold_on_its_own_rows(flat: Path) -> None:
     change_params(flat, {"train.shuffle": True, "train.validation": 0.4})
     call_stage(flat, "cross_validate", "small")
     predictions = read_predictions(flat / paths.folds("small"), CLASSES)
+    assert predictions.folds is not None
     model = read_params(flat / "params.yaml").models["small"]
-    info = Info(image_shape=(3, 2, 2), classes=CLASSES, counts={})
-    for indices, test_indices in FOLDS.split(X, Y, SUBJECTS):
-        train_indices = np.random.default_rng(0).permutation(indices)
-        scaler = StandardScaler().fit(X[train_indices] / 255)
-        scaled = np.tile(scaler.transform(X / 255), 3).reshape(-1, 3, 2, 2).astype(np.float32)
-        data = LabelledImages(scaled[train_indices], Y[train_indices], SUBJECTS[train_indices])
-        network = fit(model, data, info).network
-        with torch.no_grad():
-            expected = network.eval()(torch.from_numpy(scaled[test_indices])).softmax(1)
-        probabilities = predictions.probabilities[test_indices]
+    for fold in range(2):
+        expected = predict_fold_plainly(model, predictions.folds, fold, seed=0)
+        probabilities = predictions.probabilities[predictions.folds == fold]
         np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-5)
+
+
+def predict_fold_plainly(model: Model, folds: np.ndarray, fold: int, seed: int) -> np.ndarray:
+    """Return the probabilities of the rows of a fold; seed: of the order of the training rows."""
+    train_indices = np.random.default_rng(seed).permutation(np.flatnonzero(folds != fold))
+    scaler = StandardScaler().fit(X[train_indices] / 255)
+    scaled = np.tile(scaler.transform(X / 255), 3).reshape(-1, 3, 2, 2).astype(np.float32)
+    data = LabelledImages(scaled[train_indices], Y[train_indices], SUBJECTS[train_indices])
+    info = Info(image_shape=(3, 2, 2), classes=CLASSES, counts={})
+    network = fit(model, data, info).network
+    with torch.no_grad():
+        logits = network.eval()(torch.from_numpy(scaled[folds == fold]))
+    probabilities: np.ndarray = logits.softmax(1).numpy()
+    return probabilities
 
 
 def test_cross_validate_resumes_after_its_finished_folds(
@@ -118,9 +128,9 @@ def test_cross_validate_resumes_after_its_finished_folds(
     with pytest.raises(OSError, match="folds"):
         call_stage(flat, "cross_validate", "small")
     (work,) = flat.glob(str(paths.folds_checkpoint("small", "*")))
-    kept = np.load(work / "fold-1.npy")
-    np.save(work / "fold-1.npy", kept[:, ::-1])  # shows that it is not made again
-    (work / "fold-0.npy").unlink()
+    kept = np.load(work / "repeat-0-fold-1.npy")
+    np.save(work / "repeat-0-fold-1.npy", kept[:, ::-1])  # shows that it is not made again
+    (work / "repeat-0-fold-0.npy").unlink()
     call_stage(flat, "scale")
     call_stage(flat, "train", "small")  # it removes checkpoints of its own, and no other
     (flat / "data/folds").unlink()
@@ -132,6 +142,45 @@ def test_cross_validate_resumes_after_its_finished_folds(
     expected[whole.folds == 1] = kept[:, ::-1]
     np.testing.assert_array_equal(resumed.probabilities, expected)
     assert not list(flat.glob("models/_*"))
+
+
+def test_cross_validate_of_two_repeats_begins_with_those_of_one(flat: Path) -> None:
+    call_stage(flat, "cross_validate", "small")
+    one = (flat / paths.folds("small")).read_text()
+    change_params(flat, {"cross_validation.repeats": 2})
+    call_stage(flat, "cross_validate", "small")
+    assert (flat / paths.folds("small")).read_text().startswith(one)
+
+
+def test_cross_validate_of_two_repeats_has_other_folds_and_weights(flat: Path) -> None:
+    change_params(flat, {"cross_validation.repeats": 2, "train.shuffle": True})
+    call_stage(flat, "cross_validate", "small")
+    first, second = split_repeats(read_predictions(flat / paths.folds("small"), CLASSES))
+    assert first.folds is not None
+    assert second.folds is not None
+    assert (first.folds != second.folds).any()
+    np.testing.assert_array_equal(second.rows, first.rows)
+    model = read_params(flat / "params.yaml").models["small"]
+    model = model.model_copy(update={"seed": derive_seed(model.seed, 1)})
+    expected = predict_fold_plainly(model, second.folds, fold=0, seed=derive_seed(0, 1))
+    np.testing.assert_allclose(
+        second.probabilities[second.folds == 0], expected, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_cross_validate_resumes_in_its_second_repeat(
+    flat: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_params(flat, {"cross_validation.repeats": 2})
+    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
+    with pytest.raises(OSError, match="folds"):
+        call_stage(flat, "cross_validate", "small")
+    (work,) = flat.glob(str(paths.folds_checkpoint("small", "*")))
+    (work / "repeat-1-fold-1.npy").unlink()
+    (flat / "data/folds").unlink()
+    capsys.readouterr()
+    call_stage(flat, "cross_validate", "small")
+    assert capsys.readouterr().out.count("fold ") == 1
 
 
 def test_cross_validate_after_a_change_of_ids_uses_no_older_fold(
@@ -189,7 +238,7 @@ def test_cross_validate_without_folds_writes_a_header(flat: Path) -> None:
     call_stage(flat, "cross_validate", "small")
     call_stage(flat, "summarise", "small")
     header = (flat / paths.folds("small")).read_text()
-    assert header == "row,subject,actual,p_Ill,p_Sane,fold,kept_epoch\n"
+    assert header == "row,subject,actual,p_Ill,p_Sane,fold,repeat,kept_epoch\n"
     assert (flat / paths.new_subject_metrics("small")).read_text() == "{}\n"
 
 

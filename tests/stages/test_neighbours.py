@@ -6,7 +6,7 @@ import pytest
 from mri_stages import paths
 from mri_stages.baselines import nearest_neighbours
 from mri_stages.errors import InputError
-from mri_stages.preprocessing.folds import assign_folds
+from mri_stages.preprocessing.folds import assign_folds, derive_seed
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
     GROUPINGS,
@@ -14,6 +14,7 @@ from mri_stages.storage.neighbours import (
     SINGLE_ROWS,
     SUBJECT_FOLDS,
     NeighbourTable,
+    name_subject_folds,
     read_neighbours,
 )
 from stages import neighbours
@@ -54,6 +55,15 @@ def test_neighbours_depend_on_the_seed_of_the_folds(workspace: Path) -> None:
     second = find_neighbours().by_grouping
     for name, is_of_folds in zip(GROUPINGS, (False, True, True, False), strict=True):
         assert np.array_equal(first[name].nearest, second[name].nearest) is not is_of_folds
+
+
+def test_neighbours_of_two_repeats_have_the_folds_of_both(workspace: Path) -> None:
+    change_params(workspace, {"cross_validation.repeats": 2})
+    table = find_neighbours()
+    assert set(table.by_grouping) == {*GROUPINGS, name_subject_folds(1)}
+    folds = assign_folds(LABELS, SUBJECTS, 2, derive_seed(0, 1))
+    nearest = table.by_grouping[name_subject_folds(1)].nearest
+    assert (folds[nearest] != folds).all()
 
 
 def test_neighbours_repeat_their_bytes() -> None:

@@ -7,8 +7,10 @@ from mri_stages.errors import InputError
 from mri_stages.storage.neighbours import (
     GROUPINGS,
     RANDOM_FOLDS,
+    SINGLE_ROWS,
     Neighbours,
     NeighbourTable,
+    name_subject_folds,
     read_neighbours,
     write_neighbours,
 )
@@ -40,6 +42,23 @@ def test_neighbours_may_lack_folds(tmp_path: Path) -> None:
     del by_grouping[RANDOM_FOLDS]
     write_neighbours(path, make_table()._replace(by_grouping=by_grouping))
     assert RANDOM_FOLDS not in read_neighbours(path, n_rows=5).by_grouping
+
+
+def test_neighbours_may_have_folds_of_several_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "neighbours.npz"
+    by_grouping = make_table().by_grouping
+    by_grouping[name_subject_folds(1)] = by_grouping[SINGLE_ROWS]
+    write_neighbours(path, make_table()._replace(by_grouping=by_grouping))
+    assert read_neighbours(path, n_rows=5).by_grouping.keys() == by_grouping.keys()
+
+
+def test_neighbours_without_single_rows_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "neighbours.npz"
+    by_grouping = make_table().by_grouping
+    del by_grouping[SINGLE_ROWS]
+    write_neighbours(path, make_table()._replace(by_grouping=by_grouping))
+    with pytest.raises(InputError, match="single_rows"):
+        read_neighbours(path, n_rows=5)
 
 
 def test_neighbours_of_other_rows_are_an_error(tmp_path: Path) -> None:

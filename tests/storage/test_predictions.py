@@ -7,7 +7,9 @@ from mri_stages.errors import InputError
 from mri_stages.storage.predictions import (
     Predictions,
     average_by_subject,
+    join_repeats,
     read_predictions,
+    split_repeats,
     write_predictions,
 )
 
@@ -18,11 +20,12 @@ FOUND = Predictions(
     np.array([1, 0, 1]),
     np.array([[1 / 3, 2 / 3], [np.nan, np.nan], [1e-9, 1]], np.float32),
     np.array([0, 1, 0]),
+    repeats=np.array([0, 0, 1]),
 )
 
 
 @pytest.mark.parametrize(
-    "found", [FOUND, FOUND._replace(subjects=None), FOUND._replace(folds=None)]
+    "found", [FOUND, FOUND._replace(subjects=None), FOUND._replace(folds=None, repeats=None)]
 )
 def test_predictions_are_read_back_exactly(tmp_path: Path, found: Predictions) -> None:
     path = tmp_path / "p.csv"
@@ -72,3 +75,36 @@ def test_average_by_subject_is_the_mean_of_its_rows() -> None:
     np.testing.assert_equal(means.subjects, [5, 7])
     np.testing.assert_equal(means.labels, [0, 1])
     np.testing.assert_equal(means.folds, [0, 1])
+
+
+REPEAT = FOUND._replace(subjects=None, repeats=None)
+
+
+def test_predictions_on_folds_without_repeats_are_of_repeat_0(tmp_path: Path) -> None:
+    write_predictions(tmp_path / "p.csv", REPEAT, CLASSES)
+    repeats = read_predictions(tmp_path / "p.csv", CLASSES).repeats
+    np.testing.assert_equal(repeats, [0, 0, 0])
+
+
+def test_joined_repeats_are_split_again() -> None:
+    joined = join_repeats([REPEAT, REPEAT._replace(folds=np.array([1, 1, 0]))])
+    np.testing.assert_equal(joined.repeats, [0, 0, 0, 1, 1, 1])
+    assert joined.subjects is None
+    first, second = split_repeats(joined)
+    np.testing.assert_equal(first.folds, REPEAT.folds)
+    np.testing.assert_equal(second.folds, [1, 1, 0])
+    np.testing.assert_equal(second.probabilities, REPEAT.probabilities)
+
+
+def test_split_repeats_of_the_given_split_is_one() -> None:
+    assert split_repeats(REPEAT) == [REPEAT]
+
+
+def test_split_repeats_takes_rows_in_any_order() -> None:
+    mixed = FOUND._replace(repeats=np.array([1, 0, 1]))
+    assert [part.rows.tolist() for part in split_repeats(mixed)] == [[2], [4, 9]]
+
+
+def test_average_by_subject_refuses_several_repeats() -> None:
+    with pytest.raises(ValueError, match="repeats"):
+        average_by_subject(FOUND)

@@ -250,8 +250,10 @@ class Evaluation(Group):
 class CrossValidation(Group):
     folds: Annotated[int, Field(ge=2, le=100)]
     """folds of all rows, by subject where ids are known"""
+    repeats: Annotated[int, Field(ge=1, le=100)]
+    """times that all rows are predicted, each with its own folds and seed of the trainings"""
     seed: Seed
-    """seed of the folds"""
+    """seed of the folds of the first repeat; those of the others are derived from it"""
     models: dict[str, str]  # DVC cannot look the arch up
     """`NAME: ARCH` of the models to cross-validate; ARCH as under `models`"""
 

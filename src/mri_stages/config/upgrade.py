@@ -39,6 +39,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "train.patience": None,
     "evaluation.negative_class": None,
     "cross_validation.folds": 5,
+    "cross_validation.repeats": 1,
     "cross_validation.seed": 0,
     "cross_validation.models": {},
     "studies.seed.seeds": [0, 1, 2, 3, 4],

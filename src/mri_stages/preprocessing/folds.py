@@ -1,11 +1,13 @@
 """Assign all rows to folds for cross-validation, by subject where ids are known."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from mri_stages.config.schema import CrossValidation
 from mri_stages.errors import InputError
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.copies import Copies, find_copies
@@ -20,13 +22,32 @@ class NoFoldsError(InputError):
     """No number of folds is possible with these rows."""
 
 
-def assign_folds_of_rows(
-    rows: AllRows, image_shape: Shape, n_folds: int, seed: int
-) -> Integers | None:
-    """Return the fold (N,) of each row; None, with a note that says why, if none are possible.
+def derive_seed(seed: int, repeat: int) -> int:
+    """Return the seed of a repeat: `seed` itself for repeat 0, else a hash of both.
 
-    Without subject ids, rows of the same bytes are in one fold.
+    So two runs whose seeds are neighbours have no other repeat in common.
     """
+    if repeat == 0:
+        return seed
+    return int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+
+
+def assign_folds_of_repeats(
+    rows: AllRows, image_shape: Shape, options: CrossValidation
+) -> list[Integers]:
+    """Return the fold (N,) of each row, for each repeat of the cross-validation.
+
+    There is no repeat, and a note that says why, if no folds are possible. Without subject ids,
+    rows of the same bytes are in one fold.
+    """
+    seeds = [derive_seed(options.seed, repeat) for repeat in range(options.repeats)]
+    return assign_folds_by_seed(rows, image_shape, options.folds, seeds)
+
+
+def assign_folds_by_seed(
+    rows: AllRows, image_shape: Shape, n_folds: int, seeds: Sequence[int]
+) -> list[Integers]:
+    """Return the fold (N,) of each row, for each seed; see `assign_folds_of_repeats`."""
     copies = None
     if rows.subjects is None:
         copies = find_copies(rows.parts, image_shape)
@@ -34,10 +55,12 @@ def assign_folds_of_rows(
         if n_copies:
             print(f"note: {n_copies:,} rows are exact copies of another row: they share its fold")
     try:
-        return assign_folds(rows.labels, rows.subjects, n_folds, seed, copies=copies)
+        return [
+            assign_folds(rows.labels, rows.subjects, n_folds, seed, copies=copies) for seed in seeds
+        ]
     except NoFoldsError as error:
         print(f"note: {error}")
-        return None
+        return []
 
 
 def assign_folds(

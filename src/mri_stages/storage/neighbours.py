@@ -1,6 +1,7 @@
 """data/neighbours.npz: for each row, its nearest row in another group, for several groupings."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile, ZipInfo
@@ -14,12 +15,17 @@ from mri_stages.storage.files import REMAKE, explain_read_errors, write_bytes
 # The groupings of the rows. A neighbour is always of another group.
 GIVEN_SPLIT = "given_split"  # train and test
 RANDOM_FOLDS = "random_folds"  # folds of rows, whatever their subject
-SUBJECT_FOLDS = "subject_folds"  # the folds of cross-validation
+SUBJECT_FOLDS = "subject_folds"  # the folds of cross-validation, see `name_subject_folds`
 SINGLE_ROWS = "single_rows"  # each row is a group
 GROUPINGS = (GIVEN_SPLIT, RANDOM_FOLDS, SUBJECT_FOLDS, SINGLE_ROWS)
 FOLD_GROUPINGS = (RANDOM_FOLDS, SUBJECT_FOLDS)  # a table lacks them where no folds are possible
 
 Indices = NDArray[np.int64]
+
+
+def name_subject_folds(repeat: int) -> str:
+    """Return the name of the grouping by the folds of a repeat of the cross-validation."""
+    return SUBJECT_FOLDS if repeat == 0 else f"{SUBJECT_FOLDS}_{repeat}"
 
 
 class Neighbours(NamedTuple):
@@ -58,9 +64,7 @@ def read_neighbours(path: Path, n_rows: int) -> NeighbourTable:
     try:
         with explain_read_errors(path), np.load(path, allow_pickle=False) as arrays:
             compared = arrays["compared"]
-            for grouping in GROUPINGS:
-                if grouping in FOLD_GROUPINGS and f"{grouping}_nearest" not in arrays:
-                    continue
+            for grouping in list_groupings(arrays):
                 nearest = arrays[f"{grouping}_nearest"]
                 closeness = arrays[f"{grouping}_closeness"]
                 by_grouping[grouping] = Neighbours(nearest, closeness)
@@ -71,3 +75,13 @@ def read_neighbours(path: Path, n_rows: int) -> NeighbourTable:
         if len(indices) != len(compared) or indices.min() < 0 or indices.max() >= n_rows:
             raise InputError(f"{path}: not indices of the {n_rows} rows of data/flat; {REMAKE}")
     return NeighbourTable(compared, by_grouping)
+
+
+def list_groupings(arrays: Iterable[str]) -> list[str]:
+    """Return those that every table has, and those of folds that are among the names of arrays."""
+    fold_groupings = []
+    for name in arrays:
+        grouping = name.removesuffix("_nearest")
+        if grouping != name and grouping.startswith(FOLD_GROUPINGS):
+            fold_groupings.append(grouping)
+    return [GIVEN_SPLIT, *fold_groupings, SINGLE_ROWS]

@@ -23,6 +23,8 @@ class Predictions(NamedTuple):
     folds: NDArray[np.int64] | None = None  # (N,) in which the row was test
     kept_epochs: NDArray[np.int64] | None = None
     """(N,) the epoch, from 1, whose weights predicted the row; None without validation"""
+    repeats: NDArray[np.int64] | None = None
+    """(N,) of the cross-validation, from 0: each repeat predicts all rows. None is one repeat"""
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -36,8 +38,43 @@ class Predictions(NamedTuple):
         return np.equal(self.predicted, self.labels)
 
 
+def split_repeats(predictions: Predictions) -> list[Predictions]:
+    """Return the predictions of each repeat of the cross-validation, in ascending order."""
+    if predictions.repeats is None:
+        return [predictions]
+    return [
+        select_predictions(predictions, predictions.repeats == repeat)
+        for repeat in np.unique(predictions.repeats)
+    ]
+
+
+def join_repeats(predictions_of_repeats: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of all repeats, numbered from 0 in this order."""
+    numbered = []
+    for repeat, predictions in enumerate(predictions_of_repeats):
+        repeats = np.full(len(predictions.rows), repeat)
+        numbered.append(predictions._replace(repeats=repeats))
+
+    joined = {}
+    for field in Predictions._fields:
+        columns = [getattr(predictions, field) for predictions in numbered]
+        joined[field] = None if columns[0] is None else np.concatenate(columns)
+    return Predictions(**joined)
+
+
+def select_predictions(predictions: Predictions, row_mask: NDArray[np.bool_]) -> Predictions:
+    """Return the predictions of the rows (N,) of the mask."""
+    columns = [None if column is None else column[row_mask] for column in predictions]
+    return Predictions._make(columns)
+
+
 def average_by_subject(predictions: Predictions) -> Predictions:
-    """Return the mean probabilities per subject and class; without ids, the rows as they are."""
+    """Return the mean probabilities per subject and class; without ids, the rows as they are.
+
+    ValueError for several repeats: their mean would be of an ensemble that nobody trained.
+    """
+    if predictions.repeats is not None and len(np.unique(predictions.repeats)) > 1:
+        raise ValueError("predictions of several repeats, expected those of one")
     if predictions.subjects is None:
         return predictions
 
@@ -54,19 +91,24 @@ def average_by_subject(predictions: Predictions) -> Predictions:
     folds = predictions.folds
     if folds is not None:  # All rows of a subject are in one fold.
         folds = folds[first_indices]
+    repeats = predictions.repeats
+    if repeats is not None:
+        repeats = repeats[first_indices]
     return Predictions(
         rows=np.arange(len(subjects)),
         subjects=subjects,
         labels=labels,
         probabilities=means.astype(np.float32),
         folds=folds,
+        repeats=repeats,
     )
 
 
 def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
     """Write a CSV with the columns row, subject, actual, p_CLASS...
 
-    Where folds are known there are two more: fold, and kept_epoch, empty without validation.
+    Where folds are known there are three more: fold, repeat, and kept_epoch, which is empty without
+    validation.
     """
     subjects: Iterable[Any] = [""] * len(predictions.rows)
     if predictions.subjects is not None:
@@ -81,7 +123,10 @@ def write_predictions(path: Path, predictions: Predictions, classes: Sequence[st
         columns[f"p_{name}"] = map(str, probabilities)  # the shortest text of a float32
     if predictions.folds is not None:
         columns["fold"] = predictions.folds
+        columns["repeat"] = [0] * len(predictions.rows)
         columns["kept_epoch"] = [""] * len(predictions.rows)
+    if predictions.repeats is not None:
+        columns["repeat"] = predictions.repeats
     if predictions.kept_epochs is not None:
         columns["kept_epoch"] = predictions.kept_epochs
 
@@ -117,8 +162,10 @@ def parse_predictions(
     if None not in columns["subject"]:
         subjects = np.array(columns["subject"], np.int64)
     folds = None
+    repeats = None
     if "fold" in columns:
         folds = np.array(columns["fold"], np.int64)
+        repeats = np.array(columns["repeat"], np.int64)
     kept_epochs = None
     if None not in columns.get("kept_epoch", [None]):
         kept_epochs = np.array(columns["kept_epoch"], np.int64)
@@ -130,4 +177,5 @@ def parse_predictions(
         probabilities=np.array(probabilities, np.float32).T,
         folds=folds,
         kept_epochs=kept_epochs,
+        repeats=repeats,
     )

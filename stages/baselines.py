@@ -13,11 +13,8 @@ from mri_stages.baselines.nearest_neighbours import sample_rows
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
-from mri_stages.evaluation.metrics import (
-    compute_metrics,
-    compute_new_subject_metrics,
-    find_negative_label,
-)
+from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
+from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
 from mri_stages.preprocessing.folds import assign_folds_of_repeats
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import (
@@ -28,6 +25,9 @@ from mri_stages.storage.neighbours import (
 )
 from mri_stages.storage.predictions import Predictions, join_repeats, write_predictions
 from mri_stages.storage.records import write_metrics
+
+# Their p is a share of votes, often 0 or 1, and no probability that could be calibrated.
+VOTING_BASELINES = ("majority", "nearest_neighbour")
 
 N_PENALTY_FITS = 25  # fits of the linear baseline: inner folds of outer folds
 
@@ -48,7 +48,8 @@ def main() -> None:
     new_subjects = predict_nothing(rows, len(classes))
     if folds_of_repeats:
         new_subjects = predict_new_subjects(rows, table, folds_of_repeats, len(classes))
-    score_new_subjects(new_subjects, classes, negative_label)
+    options = Options(negative_label, params.evaluation.threshold)
+    score_new_subjects(new_subjects, classes, options)
 
 
 def predict_given_split(
@@ -155,14 +156,16 @@ def score_given_split(
 
 
 def score_new_subjects(
-    predictions: dict[str, Predictions], classes: Sequence[str], negative_label: int | None
+    predictions: dict[str, Predictions], classes: Sequence[str], options: Options
 ) -> None:
     """Write predictions and metrics; empty ones of a baseline that these data do not allow."""
     for name, baseline in predictions.items():
         write_predictions(paths.folds(name), baseline, classes)
         metrics = None
         if len(baseline.rows):
-            metrics = compute_new_subject_metrics(baseline, classes, negative_label)
+            has_calibration = name not in VOTING_BASELINES
+            baseline_options = options._replace(has_calibration=has_calibration)
+            metrics = compute_new_subject_metrics(baseline, classes, baseline_options)
             print(f"{name}: accuracy {metrics.accuracy:.4f} by {metrics.by}")
         write_metrics(paths.new_subject_metrics(name), metrics)
 

@@ -48,7 +48,7 @@ BASE_PARAMS: Params = {
         "small": {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5},
         "large": {"arch": "simple_nn1", "lr": 0.02, "batch_size": 6},
     },
-    "evaluation": {"negative_class": "NonDemented"},
+    "evaluation": {"negative_class": "NonDemented", "threshold": 0.5},
     "cross_validation": {
         "folds": 2,
         "repeats": 2,
@@ -90,7 +90,7 @@ OTHER_PARAMS: Params = {
         "small": {"arch": "simple_nn1", "lr": 0.03, "batch_size": 7, "epochs": 4},
         "large": {"arch": "simple_nn2", "lr": 0.04, "batch_size": 8, "epochs": 4},
     },
-    "evaluation": {"negative_class": None},
+    "evaluation": {"negative_class": None, "threshold": 0.3},
     "cross_validation": {
         "folds": 3,
         "repeats": 1,

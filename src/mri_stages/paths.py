@@ -90,6 +90,11 @@ def new_subject_metrics(model: str) -> Path:
     return METRICS / f"cross_validation/{model}.json"
 
 
+def new_subject_plot(kind: str, model: str) -> Path:
+    """Return the file of points on new subjects: calibration, roc, confusion or decision."""
+    return PLOTS / f"new_subjects/{kind}/{model}.csv"
+
+
 def history(model: str) -> Path:
     """Return the file with a row per epoch of the training."""
     return PLOTS / f"history/{model}.csv"

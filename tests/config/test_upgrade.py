@@ -39,13 +39,13 @@ def test_upgrade_text_keeps_values_and_comments() -> None:
 def test_upgrade_text_adds_missing_keys_and_groups() -> None:
     values = yaml.safe_load(upgrade_text(OLD_TEXT))
     assert values["train"]["patience"] is None
-    assert values["evaluation"] == {"negative_class": None}
+    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5}
 
 
 def test_upgrade_text_fills_an_empty_group() -> None:
     values = yaml.safe_load(upgrade_text("train:\nevaluation:\n"))
     assert values["train"]["epochs"] == UPGRADE_VALUES["train.epochs"]
-    assert values["evaluation"] == {"negative_class": None}
+    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5}
 
 
 def test_upgrade_text_adds_nothing_to_a_model() -> None:

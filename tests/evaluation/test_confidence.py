@@ -2,13 +2,18 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from mri_stages.evaluation import confidence
 from mri_stages.evaluation.confidence import (
-    bootstrap_interval,
     compute_accuracy_interval,
+    compute_complete_interval,
+    compute_exact_interval,
+    compute_share_interval,
+    count_subjects,
+    draw_weights,
     has_several_subjects,
+    resample_figures,
 )
 
 
@@ -54,43 +59,99 @@ def test_accuracy_interval_weighs_subjects_by_their_rows() -> None:
 
 
 @pytest.mark.parametrize("is_correct", [False, True])
-def test_accuracy_interval_of_equal_rows_is_wilsons_of_subjects(is_correct: bool) -> None:
+def test_accuracy_interval_of_equal_rows_is_that_of_subjects(is_correct: bool) -> None:
     subjects = np.arange(80) // 10
     interval = compute_accuracy_interval(np.full(80, is_correct), subjects)
-    assert interval == compute_accuracy_interval(np.full(8, is_correct), None)
+    assert interval == compute_exact_interval(8 * is_correct, 8)
 
 
-def test_bootstrap_averages_figures_and_leaves_out_nan() -> None:
-    def measure(weights: np.ndarray) -> list[np.ndarray]:
+@pytest.mark.parametrize(("n_right", "n_draws"), [(3, 10), (1, 200), (59, 60)])
+def test_exact_interval_is_that_of_the_beta_distribution(n_right: int, n_draws: int) -> None:
+    low = beta.ppf(0.025, n_right, n_draws - n_right + 1)
+    high = beta.ppf(0.975, n_right + 1, n_draws - n_right)
+    assert compute_exact_interval(n_right, n_draws) == pytest.approx((low, high))
+
+
+def test_exact_interval_of_all_has_a_closed_form() -> None:
+    assert compute_exact_interval(30, 30) == pytest.approx((0.025 ** (1 / 30), 1))
+    assert compute_exact_interval(0, 30) == pytest.approx((0, 1 - 0.025 ** (1 / 30)))
+
+
+def test_resampled_figures_leave_out_a_repeat_that_is_missing() -> None:
+    def measure(weights: np.ndarray) -> np.ndarray:
         n = len(weights)
-        return [np.full(n, 0.2), np.full(n, 0.4), np.full(n, np.nan)]
+        return np.stack([[np.full(n, 0.2), np.full(n, np.nan), np.full(n, 0.2)]])
 
-    assert bootstrap_interval(measure, 5, None) == pytest.approx((0.3, 0.3))
+    (values,) = resample_figures(measure, 5, None, n_repeats=3)
+    assert values[~np.isnan(values)] == pytest.approx(0.2)
+    # Two of three repeats are drawn; both are the missing one with a probability of 1/9.
+    assert np.isnan(values).mean() == pytest.approx(1 / 9, abs=0.03)
 
 
-def test_bootstrap_draws_as_many_units_as_there_are() -> None:
-    sums = []
+def test_resampled_figures_have_the_variance_of_a_mean_of_repeats() -> None:
+    figures_of_repeats = np.array([0.1, 0.4, 0.3, 0.9])
+    (values,) = resample_figures(
+        lambda weights: np.broadcast_to(figures_of_repeats[:, None], (1, 4, len(weights))),
+        5,
+        None,
+        n_repeats=4,
+    )
+    assert values.mean() == pytest.approx(figures_of_repeats.mean(), abs=0.02)
+    assert values.var() == pytest.approx(figures_of_repeats.var(ddof=1) / 4, rel=0.1)
 
-    def measure(weights: np.ndarray) -> list[np.ndarray]:
-        sums.extend(weights.sum(1).tolist())
-        return [weights[:, 0]]
 
-    bootstrap_interval(measure, 7, None)
-    assert set(sums) == {7}
+def test_resampled_figures_of_one_repeat_are_those_of_the_rows() -> None:
+    figures = np.array([0.5, 0.1, 0.7])
+    (values,) = resample_figures(lambda weights: (weights @ figures)[None, None], 3, None)
+    weights = np.concatenate([*draw_weights(3, None)])
+    np.testing.assert_array_equal(values, weights @ figures)
+
+
+def test_drawn_weights_draw_as_many_units_as_there_are() -> None:
+    weights = np.concatenate([*draw_weights(7, None)])
+    assert set(weights.sum(1)) == {7}
+
+
+def test_drawn_weights_are_equal_within_a_subject() -> None:
+    weights = np.concatenate([*draw_weights(4, np.array([5, 9, 5, 9]))])
+    np.testing.assert_array_equal(weights[:, :2], weights[:, 2:])
 
 
 @pytest.mark.parametrize(("n_rows", "expected"), [(4, 1999), (64, 1024), (2**12, 200)])
-def test_bootstrap_draws_fewer_resamples_of_many_rows(
+def test_drawn_weights_are_fewer_of_many_rows(
     monkeypatch: pytest.MonkeyPatch, n_rows: int, expected: int
 ) -> None:
     monkeypatch.setattr(confidence, "MAX_BOOTSTRAP_WEIGHTS", 2**16)
     monkeypatch.setattr(confidence, "MAX_BLOCK_WEIGHTS", 2**13)
-    sizes = []
+    blocks = [*draw_weights(n_rows, np.arange(n_rows) % 2)]
+    assert max(block.size for block in blocks) <= 2**13
+    assert sum(len(block) for block in blocks) == expected
 
-    def measure(weights: np.ndarray) -> list[np.ndarray]:
-        assert weights.size <= 2**13
-        sizes.append(len(weights))
-        return [np.ones(len(weights))]
 
-    bootstrap_interval(measure, n_rows, np.arange(n_rows) % 2)
-    assert sum(sizes) == expected
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.full(100, 0.3),
+        np.append(np.full(10, np.nan), np.arange(90)),
+        np.append(np.full(10, np.inf), np.arange(90)),
+    ],
+)
+def test_complete_interval_that_says_nothing_is_none(values: np.ndarray) -> None:
+    assert compute_complete_interval(values) is None
+
+
+def test_complete_interval_leaves_out_rare_missing_figures() -> None:
+    values = np.append([np.nan, np.nan], np.arange(98.0))
+    expected = np.percentile(np.arange(98), [2.5, 97.5])
+    assert compute_complete_interval(values) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+def test_share_interval_of_all_or_none_is_exact(share: int) -> None:
+    interval = compute_share_interval(np.full(9, share), share, 12)
+    assert interval == compute_exact_interval(12 * share, 12)
+
+
+@pytest.mark.parametrize(("subjects", "expected"), [(None, 3), (np.array([1, 1, 2, 3]), 2)])
+def test_count_subjects_of_a_mask(subjects: np.ndarray | None, expected: int) -> None:
+    assert count_subjects(np.array([True, True, True, False]), subjects) == expected

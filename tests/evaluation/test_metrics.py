@@ -9,24 +9,13 @@ from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.evaluation.metrics import (
     compute_cross_entropy,
     compute_metrics,
-    compute_new_subject_metrics,
     find_negative_label,
 )
-from mri_stages.evaluation.roc_auc import compute_auc, compute_auc_interval
-from mri_stages.storage.predictions import Predictions, average_by_subject
+from mri_stages.evaluation.roc_auc import compute_auc
+from mri_stages.storage.predictions import Predictions
 from tests.helpers.predictions import draw_predictions
 
 CLASSES = ["a", "b", "c"]
-
-# Means by subject and class: subject 7 (0.55, 0.45) is right, subject 3 of class b (0.4, 0.6) is
-# right, subject 3 of class a (0.3, 0.7) is wrong.
-BY_HAND = Predictions(
-    np.arange(5),
-    np.array([7, 3, 7, 3, 3]),
-    np.array([0, 1, 0, 1, 0]),
-    np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.2, 0.8], [0.3, 0.7]], np.float32),
-    np.array([0, 1, 0, 1, 1]),
-)
 
 # Class c has all its rows in one fold.
 ON_FOLDS = Predictions(
@@ -81,42 +70,6 @@ def test_metrics_without_folds_leave_out_a_class_without_rows() -> None:
     metrics = compute_metrics(ON_FOLDS._replace(folds=None), [*CLASSES, "d", "e"], None)
     assert metrics.balanced_accuracy == 0.5
     assert metrics.unscored_classes == "d, e"
-
-
-def test_new_subject_metrics_count_each_subject_and_class_once() -> None:
-    metrics = compute_new_subject_metrics(BY_HAND, ["a", "b"], None)
-    assert metrics.accuracy == pytest.approx(2 / 3)
-    assert metrics.by == "subject"
-
-
-def test_new_subject_metrics_have_the_loss_of_the_means() -> None:
-    metrics = compute_new_subject_metrics(BY_HAND, ["a", "b"], None)
-    assert metrics.loss == pytest.approx(-np.log([0.55, 0.6, 0.3]).mean(), rel=1e-6)
-
-
-def test_new_subject_metrics_leave_out_a_class_of_one_fold() -> None:
-    assert compute_new_subject_metrics(BY_HAND, ["a", "b"], None).unscored_classes == "b"
-
-
-def test_new_subject_metrics_without_ids_count_rows() -> None:
-    metrics = compute_new_subject_metrics(BY_HAND._replace(subjects=None), ["a", "b"], None)
-    assert (metrics.by, metrics.accuracy) == ("row", 0.4)
-
-
-@pytest.mark.parametrize("negative_label", [None, 0])
-def test_new_subject_metrics_have_the_interval_of_the_auc(negative_label: int | None) -> None:
-    predictions = draw_predictions(60, n_classes=3)
-    metrics = compute_new_subject_metrics(predictions, CLASSES, negative_label)
-    expected = compute_auc_interval(average_by_subject(predictions), negative_label)
-    assert (metrics.auc_low, metrics.auc_high) == expected
-
-
-def test_new_subject_metrics_of_nan_have_no_auc_and_no_loss() -> None:
-    probabilities = BY_HAND.probabilities.copy()
-    probabilities[0] = np.nan
-    diverged = BY_HAND._replace(probabilities=probabilities)
-    metrics = compute_new_subject_metrics(diverged, ["a", "b"], None)
-    assert (metrics.auc, metrics.auc_low, metrics.auc_high, metrics.loss) == (None,) * 4
 
 
 def test_cross_entropy_of_a_certain_wrong_answer_is_infinite() -> None:

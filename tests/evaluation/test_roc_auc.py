@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.metrics import auc, roc_auc_score, roc_curve
 
+from mri_stages.evaluation.confidence import compute_exact_interval, draw_weights
 from mri_stages.evaluation.roc_auc import (
     MAX_ROC_POINTS,
     RocCurve,
     build_roc_curves,
     compute_auc,
     compute_auc_interval,
+    compute_mean_auc,
     compute_weighted_auc,
+    compute_weighted_aucs,
     list_scored_classes,
+    sample_mean_roc_points,
     sample_roc_points,
 )
 from mri_stages.storage.predictions import Predictions, average_by_subject
@@ -85,12 +89,12 @@ def test_auc_interval_equals_a_plain_bootstrap() -> None:
         rows = np.concatenate([rows_of_subjects[subject] for subject in drawn])
         aucs.append(roc_auc_score(predictions.labels[rows], predictions.probabilities[rows, 1]))
     expected = np.percentile(aucs, [2.5, 97.5])
-    assert compute_auc_interval(predictions, None) == pytest.approx(expected, abs=0.02)
+    assert compute_auc_interval([predictions], None) == pytest.approx(expected, abs=0.02)
 
 
 def test_auc_interval_is_seeded() -> None:
     predictions = draw_predictions(60, n_classes=2)
-    assert compute_auc_interval(predictions, None) == compute_auc_interval(predictions, None)
+    assert compute_auc_interval([predictions], None) == compute_auc_interval([predictions], None)
 
 
 def test_scored_classes_without_folds_have_rows() -> None:
@@ -159,3 +163,117 @@ def test_roc_points_of_many_classes_are_of_the_first_100() -> None:
     points = sample_roc_points(Predictions(np.arange(300), None, labels, p), names, None)
     assert {point.name for point in points} == set(names[:100])
     assert len(points) == MAX_ROC_POINTS
+
+
+def draw_repeats(n_repeats: int = 3, n: int = 60, n_classes: int = 3) -> list[Predictions]:
+    """Return predictions of the same rows, each a subject of its own, by several repeats."""
+    labels = np.random.default_rng(9).integers(0, n_classes, n)
+    repeats = []
+    for seed in range(n_repeats):
+        logits = np.random.default_rng(seed).normal(size=(n, n_classes)).round(1)
+        logits += np.eye(n_classes)[labels]
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        repeats.append(Predictions(np.arange(n), np.arange(n), labels, p.astype(np.float32)))
+    return repeats
+
+
+def part_classes(predictions: Predictions, sign: int) -> Predictions:
+    """Return predictions of two classes that are all right (sign 1) or all wrong (-1)."""
+    p = 0.5 + sign * 0.1 * (2 * predictions.labels - 1)
+    return predictions._replace(probabilities=np.stack([1 - p, p], axis=1).astype(np.float32))
+
+
+def test_mean_auc_is_that_of_the_repeats() -> None:
+    repeats = draw_repeats()
+    expected = np.mean([compute_auc(predictions, 1) for predictions in repeats])
+    assert compute_mean_auc(repeats, 1) == pytest.approx(expected)
+
+
+def test_mean_auc_with_a_diverged_repeat_is_none() -> None:
+    first, second = draw_repeats(2)
+    diverged = second._replace(probabilities=np.full_like(second.probabilities, np.nan))
+    assert compute_mean_auc([first, diverged], 1) is None
+
+
+def test_weighted_aucs_are_those_of_the_repeats() -> None:
+    repeats = draw_repeats()
+    weights = next(draw_weights(60, None))[:4]
+    expected = [
+        [
+            roc_auc_score(
+                predictions.labels != 1,
+                -predictions.probabilities[:, 1],
+                sample_weight=row_weights,
+            )
+            for row_weights in weights
+        ]
+        for predictions in repeats
+    ]
+    assert compute_weighted_aucs(repeats, 1, weights) == pytest.approx(np.array(expected))
+
+
+def test_auc_interval_of_repeats_is_narrower_than_of_one() -> None:
+    """Three repeats with independent errors of the same subjects know more than one."""
+    repeats = draw_repeats(8)
+    one = compute_auc_interval(repeats[:1], 1)
+    eight = compute_auc_interval(repeats, 1)
+    assert eight.high - eight.low < 0.8 * (one.high - one.low)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("n_repeats", [1, 3])
+def test_auc_interval_without_spread_is_exact(sign: int, n_repeats: int) -> None:
+    predictions = part_classes(draw_repeats(1, n_classes=2)[0], sign)
+    n_least = min(np.bincount(predictions.labels))
+    expected = compute_exact_interval(n_least if sign > 0 else 0, n_least)
+    assert compute_auc_interval([predictions] * n_repeats, 0) == expected
+
+
+def test_auc_interval_of_equal_scores_stays_at_one_half() -> None:
+    (predictions,) = draw_repeats(1, n_classes=2)
+    equal = predictions._replace(probabilities=np.full((60, 2), 0.5, np.float32))
+    assert compute_auc_interval([equal], 0) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("n_repeats", [1, 3])
+def test_area_under_the_mean_curve_is_the_mean_auc(n_repeats: int) -> None:
+    repeats = draw_repeats(n_repeats)
+    points = sample_mean_roc_points(repeats, CLASSES, 1)
+    false_rates = [point.false_positive_rate for point in points]
+    true_rates = [point.true_positive_rate for point in points]
+    assert {point.name for point in points} == {"not b"}
+    assert auc(false_rates, true_rates) == pytest.approx(compute_mean_auc(repeats, 1))
+
+
+def test_mean_curve_of_one_repeat_is_its_curve() -> None:
+    """It rises between the same points; points on the way are left out."""
+    (predictions,) = draw_repeats(1, n_classes=2)
+    rates = roc_curve(predictions.labels == 1, predictions.probabilities[:, 1])[:2]
+    points = np.array(
+        [point[1:] for point in sample_mean_roc_points([predictions], ["a", "b"], None)]
+    )
+    for false_rate in np.unique(rates[0]):
+        expected = rates[1][rates[0] == false_rate]
+        ours = points[np.isclose(points[:, 0], false_rate), 1]
+        assert (ours.min(), ours.max()) == pytest.approx((expected.min(), expected.max()))
+
+
+def test_mean_curves_of_many_classes_are_one_for_each() -> None:
+    points = sample_mean_roc_points(draw_repeats(2), CLASSES, None)
+    assert {point.name for point in points} == {*CLASSES}
+
+
+def test_mean_curves_have_at_most_200_points() -> None:
+    assert len(sample_mean_roc_points(draw_repeats(2, n=2000), CLASSES, 1)) <= MAX_ROC_POINTS
+    assert len(sample_mean_roc_points(draw_repeats(2, n=2000), CLASSES, None)) <= MAX_ROC_POINTS
+
+
+def test_mean_curves_leave_out_a_class_that_a_repeat_cannot_score() -> None:
+    first, second = draw_repeats(2)
+    folds = np.where(second.labels == 2, 0, np.arange(60) % 2)
+    repeats = [first, second._replace(folds=folds)]
+    assert {point.name for point in sample_mean_roc_points(repeats, CLASSES, None)} == {"a", "b"}
+
+
+def test_mean_curves_of_nan_are_none() -> None:
+    assert sample_mean_roc_points([draw_with_nan()], CLASSES, None) == []

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from mri_stages import paths
 from mri_stages.console import OneLineParser, make_printable, print_errors
 from mri_stages.errors import InputError
-from mri_stages.evaluation.metrics import compute_new_subject_metrics, find_negative_label
+from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
 from mri_stages.export.external_set import (
     ExternalSet,
     check_pixels,
@@ -161,7 +162,7 @@ def score_rows(model: TrainedModel, external: ExternalSet, training: TrainingRow
         probabilities=outputs.probabilities,
     )
     negative_label = find_negative_label(training.negative_class, model.classes)
-    return compute_new_subject_metrics(predictions, model.classes, negative_label)
+    return compute_new_subject_metrics(predictions, model.classes, Options(negative_label))
 
 
 def describe_result(

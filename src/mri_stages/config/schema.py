@@ -245,6 +245,9 @@ class LeakageStudy(Study):
 class Evaluation(Group):
     negative_class: str | None
     """`auc` is of any other class against this one; null: the mean of one class against the rest"""
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+    """the probability of the positive class from which a new subject is called positive, for
+    sensitivity, specificity and net benefit; choose it before you see results"""
 
 
 class CrossValidation(Group):

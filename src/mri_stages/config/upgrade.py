@@ -38,6 +38,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "train.validation": 0,
     "train.patience": None,
     "evaluation.negative_class": None,
+    "evaluation.threshold": 0.5,
     "cross_validation.folds": 5,
     "cross_validation.repeats": 1,
     "cross_validation.seed": 0,

@@ -9,8 +9,8 @@ from sklearn.metrics import f1_score, recall_score
 
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
-from mri_stages.evaluation.roc_auc import compute_auc, compute_auc_interval, list_scored_classes
-from mri_stages.storage.predictions import Predictions, average_by_subject
+from mri_stages.evaluation.roc_auc import compute_auc, list_scored_classes
+from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import Metrics
 
 
@@ -36,22 +36,6 @@ def compute_metrics(
         loss=loss if math.isfinite(loss) else None,
         unscored_classes=", ".join(unscored) or None,
     )
-
-
-def compute_new_subject_metrics(
-    row_predictions: Predictions, classes: Sequence[str], negative_label: int | None
-) -> Metrics:
-    """Return the metrics of cross-validation, each subject (without ids, each row) counted once."""
-    predictions = average_by_subject(row_predictions)
-    loss = compute_cross_entropy(predictions)
-    metrics = compute_metrics(predictions, classes, negative_label, loss)
-
-    update: dict[str, Any] = {"by": "row" if predictions.subjects is None else "subject"}
-    if metrics.auc is not None:
-        interval = compute_auc_interval(predictions, negative_label)
-        update["auc_low"] = interval.low
-        update["auc_high"] = interval.high
-    return metrics.model_copy(update=update)
 
 
 def compute_cross_entropy(predictions: Predictions) -> float:

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from mri_stages.evaluation.confidence import Interval, Weights, bootstrap_interval
+from mri_stages.evaluation.confidence import (
+    Interval,
+    Weights,
+    compute_exact_interval,
+    compute_percentile_interval,
+    count_subjects,
+    resample_figures,
+)
 from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import RocPoint
 
@@ -64,14 +71,57 @@ def compute_auc(predictions: Predictions, negative_label: int | None) -> float |
     return float(np.mean(areas))
 
 
-def compute_auc_interval(predictions: Predictions, negative_label: int | None) -> Interval:
-    """Return the 95 % confidence interval of `compute_auc`, where that is not None."""
-    curves = build_roc_curves(predictions, negative_label)
-    return bootstrap_interval(
-        lambda weights: [compute_weighted_auc(curve, weights) for curve in curves],
-        len(predictions.labels),
-        predictions.subjects,
+def compute_mean_auc(repeats: Sequence[Predictions], negative_label: int | None) -> float | None:
+    """Return the mean of the AUC of each repeat; None if a repeat has none."""
+    aucs = [compute_auc(predictions, negative_label) for predictions in repeats]
+    if None in aucs:
+        return None
+    return float(np.mean(aucs))
+
+
+def compute_auc_interval(repeats: Sequence[Predictions], negative_label: int | None) -> Interval:
+    """Return the 95 % confidence interval of `compute_mean_auc`, where that is not None.
+
+    It is the bootstrap over subjects and repeats. Where each curve of each repeat parts its
+    classes, there is nothing to resample: it is the exact interval of n of n subjects, n those of
+    the smallest class (or of 0 of n).
+    """
+    (aucs,) = resample_figures(
+        lambda weights: compute_weighted_aucs(repeats, negative_label, weights)[None],
+        len(repeats[0].labels),
+        repeats[0].subjects,
+        len(repeats),
     )
+    interval = compute_percentile_interval(aucs)
+    if interval.low == interval.high and interval.low in (0, 1):
+        n_subjects = count_least_class(repeats[0], negative_label)
+        return compute_exact_interval(round(interval.low * n_subjects), n_subjects)
+    return interval
+
+
+def count_least_class(predictions: Predictions, negative_label: int | None) -> int:
+    """Return the least number of subjects (without ids, of rows) on one side of a curve."""
+    counts = []
+    for curve in build_roc_curves(predictions, negative_label):
+        counts.append(count_subjects(curve.positive_mask, predictions.subjects))
+        counts.append(count_subjects(~curve.positive_mask, predictions.subjects))
+    return min(counts)
+
+
+def compute_weighted_aucs(
+    repeats: Sequence[Predictions], negative_label: int | None, weights: Weights
+) -> NDArray[np.float64]:
+    """Return the AUC (R, n) of each repeat for each of n weightings (n, N) of the same rows.
+
+    It is NaN for a weighting without rows for any curve.
+    """
+    aucs = np.full((len(repeats), len(weights)), np.nan)
+    for repeat, predictions in enumerate(repeats):
+        curves = build_roc_curves(predictions, negative_label)
+        if curves:
+            areas = [compute_weighted_auc(curve, weights) for curve in curves]
+            aucs[repeat] = np.ma.masked_invalid(areas).mean(0).filled(np.nan)
+    return aucs
 
 
 def compute_weighted_auc(curve: RocCurve, weights: Weights) -> NDArray[np.float64]:
@@ -117,3 +167,76 @@ def sample_roc_points(
             )
             points.append(point)
     return points
+
+
+def sample_mean_roc_points(
+    repeats: Sequence[Predictions], classes: Sequence[str], negative_label: int | None
+) -> list[RocPoint]:
+    """Return the mean over repeats of the ROC curves, in at most MAX_ROC_POINTS points.
+
+    Of two classes there is one curve, else one of each class that is scored in all repeats; above
+    50 curves, those of the first 50. None where a p is NaN.
+    """
+    if any(np.isnan(predictions.probabilities).any() for predictions in repeats):
+        return []
+    curves_by_label: dict[int, list[RocCurve]] = {}
+    for predictions in repeats:
+        for curve in build_roc_curves(predictions, negative_label):
+            curves_by_label.setdefault(curve.label, []).append(curve)
+    if negative_label is None and len(classes) == 2:
+        curves_by_label.pop(0, None)
+    complete = [curves for curves in curves_by_label.values() if len(curves) == len(repeats)]
+    complete = complete[: MAX_ROC_POINTS // 4]
+
+    points = []
+    for curves in complete:
+        name = classes[curves[0].label]
+        if negative_label is not None:
+            name = f"not {name}"
+        n_steps = max(2, MAX_ROC_POINTS // (2 * len(complete)))
+        points += [RocPoint(name, *point) for point in trace_mean_curve(curves, n_steps)]
+    return points
+
+
+def trace_mean_curve(curves: Sequence[RocCurve], n_steps: int) -> list[tuple[float, float]]:
+    """Return the mean of the curves of the same rows, at up to `n_steps` shares of negatives.
+
+    A point is a false and a true positive rate. A share has two points where the curve rises.
+    """
+    n_negatives = int((~curves[0].positive_mask).sum())
+    n_steps = min(n_steps, n_negatives + 1)
+    steps = np.unique(np.linspace(0, n_negatives, n_steps).round().astype(np.int64))
+    lows = []
+    highs = []
+    for curve in curves:
+        low, high = find_true_positive_rates(curve, steps)
+        lows.append(low)
+        highs.append(high)
+
+    points = []
+    for step, low, high in zip(steps, np.mean(lows, 0), np.mean(highs, 0), strict=True):
+        points.append((float(step / n_negatives), float(low)))
+        if high > low:
+            points.append((float(step / n_negatives), float(high)))
+    return points
+
+
+def find_true_positive_rates(
+    curve: RocCurve, steps: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the least and the greatest true positive rate (n,) at so many false positives (n,)."""
+    false_rates, true_rates, _ = roc_curve(curve.positive_mask, curve.scores)
+    n_negatives = (~curve.positive_mask).sum()
+    false_counts = (false_rates * n_negatives).round().astype(np.int64)
+    counts, first_indices = np.unique(false_counts, return_index=True)
+    last_indices = np.append(first_indices[1:], len(false_counts)) - 1
+
+    # Between two counts the curve is a line, from the last point of one to the first of the other.
+    at_indices = np.searchsorted(counts, steps, side="right") - 1
+    next_indices = np.minimum(at_indices + 1, len(counts) - 1)
+    widths = np.maximum(counts[next_indices] - counts[at_indices], 1)
+    shares = (steps - counts[at_indices]) / widths
+    starts = true_rates[last_indices[at_indices]]
+    line = starts + shares * (true_rates[first_indices[next_indices]] - starts)
+    low = np.where(shares > 0, line, true_rates[first_indices[at_indices]])
+    return low, line

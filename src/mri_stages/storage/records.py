@@ -32,6 +32,36 @@ class RocPoint(NamedTuple):
     true_positive_rate: float
 
 
+class CalibrationPoint(NamedTuple):
+    """A row of plots/new_subjects/calibration/M.csv: a bin of the probability of positive.
+
+    Numbers of subjects are means over repeats.
+    """
+
+    p: float  # the middle of the bin
+    observed: float | None  # the smooth share of positives at p; None outside the predictions
+    positives: float  # subjects in the bin
+    negatives: float
+
+
+class DecisionPoint(NamedTuple):
+    """A row of plots/new_subjects/decision/M.csv: net benefit at a threshold, a mean of repeats."""
+
+    threshold: float
+    model: float
+    treat_all: float
+    treat_none: float = 0
+
+
+class ConfusionCell(NamedTuple):
+    """A row of plots/new_subjects/confusion/M.csv: subjects by actual and predicted class."""
+
+    actual: str
+    predicted: str
+    count: float  # of subjects, a mean over repeats
+    total: int  # of subjects of the actual class
+
+
 class Pair(NamedTuple):
     """A row of plots/pairs.csv: the test of two models on the same rows."""
 
@@ -72,6 +102,40 @@ class Metrics(BaseModel):
     """the epoch, from 1, of the lowest validation loss; of folds the median"""
     kept_epoch_low: int | None = None  # the least of the folds
     kept_epoch_high: int | None = None
+    subjects: int | None = None  # number of subjects in cross-validation, where ids are known
+    repeats: int | None = None  # of the cross-validation
+
+    # Of two classes, each with its 95 % confidence interval: see probabilities.py.
+    brier: Share | None = None
+    brier_low: Share | None = None
+    brier_high: Share | None = None
+    brier_scaled: FiniteFloat | None = None
+    brier_scaled_low: FiniteFloat | None = None
+    brier_scaled_high: FiniteFloat | None = None
+    calibration_slope: FiniteFloat | None = None
+    calibration_slope_low: FiniteFloat | None = None
+    calibration_slope_high: FiniteFloat | None = None
+    calibration_intercept: FiniteFloat | None = None
+    calibration_intercept_low: FiniteFloat | None = None
+    calibration_intercept_high: FiniteFloat | None = None
+    sensitivity: Share | None = None
+    sensitivity_low: Share | None = None
+    sensitivity_high: Share | None = None
+    specificity: Share | None = None
+    specificity_low: Share | None = None
+    specificity_high: Share | None = None
+    ppv: Share | None = None
+    ppv_low: Share | None = None
+    ppv_high: Share | None = None
+    npv: Share | None = None
+    npv_low: Share | None = None
+    npv_high: Share | None = None
+    net_benefit: FiniteFloat | None = None
+    net_benefit_low: FiniteFloat | None = None
+    net_benefit_high: FiniteFloat | None = None
+    net_benefit_all: FiniteFloat | None = None
+    net_benefit_all_low: FiniteFloat | None = None
+    net_benefit_all_high: FiniteFloat | None = None
 
     @property
     def accuracy_estimate(self) -> Estimate:
@@ -80,6 +144,14 @@ class Metrics(BaseModel):
     @property
     def auc_estimate(self) -> Estimate:
         return Estimate(self.auc, self.auc_low, self.auc_high)
+
+    def get_estimate(self, key: str) -> Estimate:
+        """Return the figure `key` with its interval, such as that of `brier`."""
+        if key == "accuracy":
+            return self.accuracy_estimate
+        return Estimate(
+            getattr(self, key), getattr(self, f"{key}_low"), getattr(self, f"{key}_high")
+        )
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)
@@ -198,3 +270,37 @@ def write_confusion(model: str, predictions: Iterable[ConfusionRow]) -> None:
 
 def read_confusion(model: str) -> list[ConfusionRow]:
     return read_csv(paths.confusion(model), ConfusionRow)
+
+
+def write_calibration(model: str, points: Iterable[CalibrationPoint]) -> None:
+    write_csv(paths.new_subject_plot("calibration", model), CalibrationPoint._fields, points)
+
+
+def read_calibration(model: str) -> list[CalibrationPoint]:
+    """Return the bins of the new subjects; none where there are not two classes."""
+    return read_csv(paths.new_subject_plot("calibration", model), CalibrationPoint, least=0)
+
+
+def write_decision(model: str, points: Iterable[DecisionPoint]) -> None:
+    write_csv(paths.new_subject_plot("decision", model), DecisionPoint._fields, points)
+
+
+def read_decision(model: str) -> list[DecisionPoint]:
+    """Return the decision curve of new subjects; none where there are not two classes."""
+    return read_csv(paths.new_subject_plot("decision", model), DecisionPoint, least=0)
+
+
+def write_new_subject_roc(model: str, points: Iterable[RocPoint]) -> None:
+    write_csv(paths.new_subject_plot("roc", model), RocPoint._fields, points)
+
+
+def read_new_subject_roc(model: str) -> list[RocPoint]:
+    return read_csv(paths.new_subject_plot("roc", model), RocPoint, least=0)
+
+
+def write_new_subject_confusion(model: str, cells: Iterable[ConfusionCell]) -> None:
+    write_csv(paths.new_subject_plot("confusion", model), ConfusionCell._fields, cells)
+
+
+def read_new_subject_confusion(model: str) -> list[ConfusionCell]:
+    return read_csv(paths.new_subject_plot("confusion", model), ConfusionCell, least=0)

@@ -10,8 +10,7 @@ from benchmarks.workspace import FULL_SIZE, HALF_SIZE, make_workspace
 from mri_stages.config.schema import Params
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info
-from mri_stages.storage.files import write_csv
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, write_history
 from mri_stages.storage.weights import save_weights
 
 N_ROUNDS = 3
@@ -55,7 +54,7 @@ def measure_evaluation(folder: Path) -> ProcessCost:
     info = Info.model_validate_json((folder / "data/flat/info.json").read_bytes())
     network = make_network("conv_nn2", info.image_shape, len(info.classes), seed=0)
     save_weights(folder / "models/conv_nn2.safetensors", network)
-    write_csv(folder / "plots/history/conv_nn2.csv", Epoch._fields, [Epoch(1, 1.0, 1.0, 0.5)])
+    write_history(folder / "plots/history/conv_nn2.csv", [Epoch(1, 1.0, 1.0, 0.5)])
     return measure_module(folder, "stages.evaluate", "conv_nn2")
 
 

@@ -1,6 +1,7 @@
 """Set the models of params.yaml side by side, on the given split and on new subjects."""
 
 from collections.abc import Container, Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from mri_stages.plotting.style import draw_sentence, save_png
 from mri_stages.plotting.text import print_missing_letters
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv, write_csv
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, list_columns, list_values
 from mri_stages.storage.predictions import (
     Predictions,
     average_by_subject,
@@ -67,7 +68,7 @@ def compare_histories(params: Params, metrics: Mapping[str, Metrics]) -> None:
     title = params.data.title
     models = list_models_with_metrics(params, metrics)
     histories = {name: read_csv(paths.history(name), Epoch) for name in models}
-    write_csv(paths.HISTORIES, ("model", *Epoch._fields), list_epoch_rows(histories))
+    write_histories(histories)
     figure = draw_histories(histories, metrics, title) if models else draw_sentence(NO_MODEL)
     save_png(paths.HISTORY_FIGURE, figure)
 
@@ -83,12 +84,13 @@ def list_models_with_metrics(params: Params, metrics: Container[str]) -> list[st
     return [name for name in params.models if name in metrics]
 
 
-def list_epoch_rows(histories: Mapping[str, list[Epoch]]) -> list[tuple[str | float | None, ...]]:
-    """Return a row per model and epoch: the model's name, then the epoch."""
+def write_histories(histories: Mapping[str, list[Epoch]]) -> None:
+    """Write a row per model and epoch: the model's name, then the epoch."""
+    columns = list_columns(chain.from_iterable(histories.values()))
     rows: list[tuple[str | float | None, ...]] = []
     for name, history in histories.items():
-        rows += [(name, *epoch) for epoch in history]
-    return rows
+        rows += [(name, *list_values(epoch, columns)) for epoch in history]
+    write_csv(paths.HISTORIES, ("model", *columns), rows)
 
 
 def compare_on_given_split(params: Params, info: Info, metrics: Mapping[str, Metrics]) -> None:

@@ -1,10 +1,12 @@
 """Evaluate one model on the test rows: `python -m stages.evaluate MODEL`."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
@@ -13,9 +15,10 @@ from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
 from mri_stages.evaluation.roc_auc import sample_roc_points
+from mri_stages.models import average_logits
 from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info
 from mri_stages.storage.files import read_csv
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, find_kept_epoch
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import (
     ConfusionRow,
@@ -25,9 +28,8 @@ from mri_stages.storage.records import (
 )
 from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
-from mri_stages.training.fit import build_network
+from mri_stages.training.fit import build_network, select_network
 from mri_stages.training.predict import predict_logits
-from mri_stages.training.validation import find_best_epoch
 
 
 def main() -> None:
@@ -45,7 +47,7 @@ def main() -> None:
     loss = float(torch.nn.functional.cross_entropy(logits.double(), torch.from_numpy(test.labels)))
     metrics = compute_metrics(predictions, info.classes, negative_label, loss)
     metrics = metrics.model_copy(
-        update={"diverged": not math.isfinite(loss), "kept_epoch": find_best_epoch(history)}
+        update={"diverged": not math.isfinite(loss), "kept_epoch": find_kept_epoch(history)}
     )
 
     write_metrics(paths.metrics(name), metrics)
@@ -63,9 +65,19 @@ def main() -> None:
 def predict_test_logits(name: str, model: Model, info: Info, test: LabelledImages) -> torch.Tensor:
     """Return the logits (N, K) of the test rows, on the CPU, by the weights that `train` wrote."""
     device = set_up_device(model.threads)
-    network = build_network(model, info)
-    load_weights(paths.weights(name), network)
-    return predict_logits(network.to(device), torch.from_numpy(test.images))
+    images = torch.from_numpy(test.images)
+    logits_by_network = []
+    for network in load_networks(paths.weights(name), model, info):
+        logits_by_network.append(predict_logits(network.to(device), images))
+    return average_logits(logits_by_network)
+
+
+def load_networks(path: Path, model: Model, info: Info) -> Iterator[nn.Module]:
+    """Yield the trained networks of the model, of which one or two are in memory at a time."""
+    for number in range(model.ensemble):
+        network = build_network(select_network(model, number), info)
+        load_weights(path, network, prefix="" if model.ensemble == 1 else f"{number}.")
+        yield network
 
 
 def name_classes(predictions: Predictions, classes: Sequence[str]) -> list[ConfusionRow]:

@@ -10,8 +10,8 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
 from mri_stages.storage.dataset import list_label_files, load_scaled, read_info
-from mri_stages.storage.files import remove_path, write_csv
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.files import remove_path
+from mri_stages.storage.history import write_history
 from mri_stages.storage.weights import save_weights
 from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import get_device_name, set_up_device
@@ -31,7 +31,7 @@ def main() -> None:
     network, history = fit(model, data, info, checkpoint=checkpoint)
 
     save_weights(paths.weights(name), network)
-    write_csv(paths.history(name), Epoch._fields, history)
+    write_history(paths.history(name), history)
     remove_checkpoints(name)
     seconds = time.perf_counter() - started
     print(f"{name}: {seconds:.1f} s on {get_device_name(device)}, torch {torch.__version__}")

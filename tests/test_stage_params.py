@@ -43,6 +43,7 @@ BASE_PARAMS: Params = {
         "augment": None,
         "validation": 0.5,
         "patience": 2,
+        "ensemble": 1,
     },
     "models": {
         "small": {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5},
@@ -85,6 +86,7 @@ OTHER_PARAMS: Params = {
         "augment": {"shift": 1, "flip": True},
         "validation": 0.4,
         "patience": None,
+        "ensemble": 2,
     },
     "models": {
         "small": {"arch": "simple_nn1", "lr": 0.03, "batch_size": 7, "epochs": 4},

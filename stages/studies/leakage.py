@@ -44,7 +44,8 @@ def main() -> None:
         print("note: without subject ids there is nothing to measure")
     else:
         for seed in study.seeds:
-            model = params.models[study.model].model_copy(update={"seed": seed})
+            changes = {"seed": seed, "ensemble": 1}
+            model = params.models[study.model].model_copy(update=changes)
             run = train_with_dose(study.model, model, dose, info, rows)
             runs.append(run)
             print(f"seed {seed}: accuracy {run.accuracy:.1%}", flush=True)

@@ -142,6 +142,11 @@ def test_read_params_of_another_arch_lists_the_architectures(tmp_path: Path) -> 
             "models.small: label_smoothing is 0.1, expected 0",
         ),
         ({"models.small.warmup_epochs": 2}, "models.small: warmup_epochs is 2, expected less than"),
+        ({"train.ensemble": 0}, "train.ensemble is 0 (int), expected "),
+        (
+            {"models.small.ensemble": 2, "train.seed": 2**32 - 1},
+            "models.small: seed is 4294967295, expected at most 4294967294, since ensemble is 2",
+        ),
         ({"cross_validation.models": {"small": "conv_nn2"}}, "cross_validation.models.small is "),
         ({"cross_validation.models": {"smal": "simple_nn2"}}, "cross_validation.models.smal: "),
         ({"models": {}}, "models is {}"),

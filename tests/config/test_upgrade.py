@@ -39,6 +39,7 @@ def test_upgrade_text_keeps_values_and_comments() -> None:
 def test_upgrade_text_adds_missing_keys_and_groups() -> None:
     values = yaml.safe_load(upgrade_text(OLD_TEXT))
     assert values["train"]["patience"] is None
+    assert values["train"]["ensemble"] == 1
     assert values["evaluation"] == {"negative_class": None, "threshold": 0.5}
 
 

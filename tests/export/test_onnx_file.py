@@ -16,7 +16,9 @@ from mri_stages.export.onnx_file import (
     find_exporter_reason,
     open_onnx,
     run_onnx,
+    start_session,
 )
+from mri_stages.models import Ensemble
 
 IMAGE_SHAPE = (1, 4, 5)
 
@@ -46,6 +48,18 @@ def test_onnx_gives_the_outputs_of_the_network(
         run_onnx(open_onnx(onnx_file), images.numpy()), expected, strict=True
     ):
         np.testing.assert_allclose(output, tensor.numpy(), atol=1e-6)
+
+
+def test_onnx_of_an_ensemble_gives_the_mean_probabilities() -> None:
+    torch.manual_seed(1)
+    networks = [nn.Sequential(nn.Flatten(), nn.Linear(20, 3)) for _ in range(3)]
+    ensemble = scale_network(Ensemble(networks))
+    session = start_session(encode_onnx(ensemble, IMAGE_SHAPE))
+    images = 10 * torch.rand(5, *IMAGE_SHAPE)
+    with torch.no_grad():
+        expected = torch.stack([network(images).softmax(1) for network in networks]).mean(0)
+    probabilities = run_onnx(session, images.numpy()).probabilities
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
 
 
 def test_network_describes_the_scaled_pixels(network: ScaledNetwork) -> None:

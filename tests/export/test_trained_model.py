@@ -47,6 +47,19 @@ def test_predict_takes_the_rows_of_load_split(project: Path, name: str) -> None:
     np.testing.assert_allclose(predict(load_model(name), images), expected, atol=1e-5)
 
 
+def test_load_model_of_an_ensemble_gives_what_evaluate_wrote(
+    trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shutil.copytree(trained_project, tmp_path / "ensemble")
+    change_params(project, {"models.small.ensemble": 2})
+    call_stage(project, "train", "small")
+    call_stage(project, "evaluate", "small")
+    monkeypatch.chdir(project)
+    images = mri_stages.load_split("test", scaled=False).images
+    expected = read_predictions(paths.predictions("small"), CLASSES).probabilities
+    np.testing.assert_allclose(predict(load_model("small"), images), expected, atol=1e-5)
+
+
 def test_predict_takes_a_tensor_of_pixels(project: Path) -> None:
     model = load_model(project / "models/export")
     expected = read_predictions(paths.predictions("small"), CLASSES).probabilities

@@ -36,6 +36,7 @@ DEFAULT_PARAMS: Params = {
         "augment": None,
         "validation": 0,
         "patience": None,
+        "ensemble": 1,
     },
     "models": {
         "small": {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5},

@@ -10,7 +10,7 @@ from torch import nn
 
 import mri_stages.models
 from mri_stages.errors import InputError
-from mri_stages.models import NO_OPTIONS, Options, make_network
+from mri_stages.models import NO_OPTIONS, Ensemble, Options, make_network, make_networks
 
 SLICES = (3, 208, 176)
 
@@ -133,3 +133,45 @@ def test_resnet_is_small_and_averages_large_images() -> None:
     averaged = nn.functional.avg_pool2d(x, 2)  # 176 pixels become 88
     small = make_network("resnet", (3, 104, 88), 4, seed=0)
     torch.testing.assert_close(network.eval()(x), small.eval()(averaged))
+
+
+IMAGES = torch.rand(6, 1, 4, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_make_networks_joins_networks_of_the_next_seeds() -> None:
+    ensemble: Any = make_networks(3, "simple_nn2", (1, 4, 5), 3, 7)
+    for number, network in enumerate(ensemble):
+        expected = make_network("simple_nn2", (1, 4, 5), 3, 7 + number)
+        torch.testing.assert_close(network.state_dict(), expected.state_dict(), rtol=0, atol=0)
+    assert list(ensemble.state_dict())[:2] == ["0.1.weight", "0.1.bias"]
+    assert len(ensemble) == 3
+
+
+def test_make_networks_gives_a_single_network_as_it_is() -> None:
+    network = make_networks(1, "simple_nn2", (1, 4, 5), 3, 7)
+    expected = make_network("simple_nn2", (1, 4, 5), 3, 7)
+    torch.testing.assert_close(network.state_dict(), expected.state_dict(), rtol=0, atol=0)
+
+
+def test_ensemble_averages_probabilities() -> None:
+    ensemble: Any = make_networks(3, "simple_nn2", (1, 4, 5), 3, 7)
+    with torch.no_grad():
+        expected = torch.stack([network(50 * IMAGES).softmax(1) for network in ensemble]).mean(0)
+        torch.testing.assert_close(ensemble(50 * IMAGES).softmax(1), expected)
+
+
+def test_ensemble_of_certain_networks_is_finite() -> None:
+    """Probabilities of 0 in float32 have a logarithm, since it is computed from the logits."""
+    networks = [nn.Sequential(nn.Flatten(), nn.Linear(20, 2)) for _ in range(2)]
+    for network in networks:
+        network[1].weight.data.fill_(0)
+        network[1].bias.data = torch.tensor([1000.0, 0.0])
+    with torch.no_grad():
+        assert Ensemble(networks)(IMAGES).isfinite().all()
+
+
+def test_ensemble_with_a_network_of_nan_gives_nan() -> None:
+    ensemble: Any = make_networks(2, "simple_nn2", (1, 4, 5), 3, 7)
+    with torch.no_grad():
+        ensemble[1][1].weight.fill_(torch.nan)
+        assert ensemble(IMAGES).isnan().all()

@@ -212,6 +212,34 @@ def list_line_points(line: Any) -> list[tuple[float, float]]:
     return list(zip(line.get_xdata(), line.get_ydata(), strict=True))
 
 
+def make_ensemble(*histories: list[Epoch]) -> list[Epoch]:
+    """Return the history of an ensemble of networks with these histories."""
+    rows = []
+    for number, history in enumerate(histories):
+        rows += [epoch._replace(network=number) for epoch in history]
+    return rows
+
+
+def test_histories_draw_a_line_per_network_and_one_name() -> None:
+    figure = draw_histories({"good": make_ensemble(PLAIN, GOOD)}, METRICS, "Digits")
+    assert list_points(figure.axes[0])[:2] == [(1, 2, 3.0, 0.2), (1, 2, 1.2, 0.3)]
+    assert list_labels(figure) == ["good", "good, validation"]
+
+
+def test_histories_mark_each_network_that_diverged() -> None:
+    loss, _ = draw_histories({"hot": make_ensemble(HOT, GOOD, HOT)}, METRICS, "Digits").axes
+    crosses = [line for line in loss.lines if line.get_marker() == "X"]
+    assert len(crosses) == 2
+
+
+def test_learning_rates_show_the_mean_loss_of_an_ensemble() -> None:
+    histories = {"good": make_ensemble(PLAIN, GOOD), "plain": PLAIN}
+    metrics = {"good": METRICS["good"], "plain": METRICS["good"]}
+    figure = draw_learning_rates([{"good": 0.1, "plain": 0.2}], metrics, histories, "Digits")
+    loss_axes = figure.axes[1]
+    assert list_line_points(loss_axes.lines[0]) == [(0.1, pytest.approx(0.25))]
+
+
 def test_histories_name_models_validation_and_divergence() -> None:
     figure = draw_histories({"good": GOOD, "hot": HOT}, METRICS, "Digits")
     assert list_labels(figure) == ["good", "good, validation", "hot, diverged"]

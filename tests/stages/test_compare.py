@@ -8,7 +8,7 @@ from mri_stages import paths
 from mri_stages.config.schema import BASELINES
 from mri_stages.errors import InputError
 from mri_stages.storage.files import write_csv, write_json
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, write_history
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import RocPoint
 from stages import compare
@@ -43,7 +43,7 @@ def results(workspace: Path) -> Path:
     for place, name in enumerate(names):
         write_json(paths.metrics(name), METRICS)
         write_json(paths.new_subject_metrics(name), METRICS | {"by": "subject"})
-        write_csv(paths.history(name), Epoch._fields, [Epoch(1, place, 1.5, 0.5)])
+        write_history(paths.history(name), [Epoch(1, place, 1.5, 0.5)])
         write_csv(paths.roc(name), RocPoint._fields, [RocPoint("b", 0.5, 0.5)])
         write_predictions(paths.predictions(name), predictions(5 + place, 14), CLASSES)
         folds = predictions(3 + place, 20, folds=True)
@@ -61,6 +61,15 @@ def test_compare_lists_the_histories_of_the_models_of_params(results: Path) -> N
         [name, "1", f"{place}.0", "1.5", "0.5", "", ""] for place, name in enumerate(MODELS)
     ]
     assert table(paths.HISTORIES) == expected
+
+
+def test_compare_lists_each_network_of_an_ensemble(results: Path) -> None:
+    rows = [Epoch(1, 2.0, 1.5, 0.5, network=number) for number in range(2)]
+    write_history(paths.history("conv"), rows)
+    compare.main()
+    networks = [(row[0], row[-1]) for row in table(paths.HISTORIES)]
+    expected = [("small", ""), ("conv", "0"), ("conv", "1"), ("conv_again", ""), ("conv_hot", "")]
+    assert networks == expected
 
 
 def test_compare_tests_each_pair_of_models(results: Path) -> None:

@@ -15,8 +15,9 @@ from torch import nn
 from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
-from mri_stages.models import make_network
-from mri_stages.storage.files import read_csv, write_csv
+from mri_stages.models import make_network, make_networks
+from mri_stages.storage import history
+from mri_stages.storage.files import read_csv
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.predictions import read_predictions
 from mri_stages.storage.records import RocPoint
@@ -62,7 +63,7 @@ def write_history(*validation_losses: float | None) -> None:
         Epoch(number, 1.0, 1.0, 0.5, loss, 0.5)
         for number, loss in enumerate(validation_losses, start=1)
     ]
-    write_csv(paths.history("small"), Epoch._fields, epochs)
+    history.write_history(paths.history("small"), epochs)
 
 
 def run_evaluate() -> dict[str, Any]:
@@ -111,6 +112,39 @@ def test_evaluate_names_the_kept_epoch(network: nn.Module) -> None:
 
 def test_evaluate_without_validation_names_no_epoch(network: nn.Module) -> None:
     assert "kept_epoch" not in run_evaluate()
+
+
+@pytest.fixture
+def networks(network: nn.Module) -> list[nn.Module]:
+    """The networks of an ensemble whose weights are in the workspace."""
+    write_params(Path(), {"models.small.ensemble": 3})
+    ensemble: Any = make_networks(3, "simple_nn2", (3, 5, 4), 3, seed=7)
+    save_weights(WEIGHTS, ensemble)
+    return list(ensemble)
+
+
+def test_evaluate_averages_the_probabilities_of_an_ensemble(networks: list[nn.Module]) -> None:
+    run_evaluate()
+    probabilities = [compute_logits(network).softmax(1) for network in networks]
+    expected = torch.stack(probabilities).mean(0)
+    predictions = read_predictions(PREDICTIONS, CLASSES)
+    np.testing.assert_allclose(predictions.probabilities, expected, rtol=1e-4)
+
+
+def test_evaluate_takes_the_loss_of_the_mean_probabilities(networks: list[nn.Module]) -> None:
+    probabilities = [compute_logits(network).softmax(1) for network in networks]
+    p_actual = torch.stack(probabilities).mean(0)[torch.arange(14), torch.from_numpy(LABELS)]
+    assert run_evaluate()["loss"] == pytest.approx(float(-p_actual.log().mean()), rel=1e-5)
+
+
+def test_evaluate_of_an_ensemble_keeps_the_median_epoch(networks: list[nn.Module]) -> None:
+    losses = [(0.1, 0.9, 0.9), (0.9, 0.1, 0.9), (0.9, 0.9, 0.1)]
+    rows = []
+    for number, network_losses in enumerate(losses):
+        for epoch, loss in enumerate(network_losses, start=1):
+            rows.append(Epoch(epoch, 1.0, 1.0, 0.5, loss, 0.5, network=number))
+    history.write_history(paths.history("small"), rows)
+    assert run_evaluate()["kept_epoch"] == 2
 
 
 def test_evaluate_names_classes_without_rows(network: nn.Module) -> None:

@@ -50,6 +50,23 @@ def test_load_weights_of_another_file_names_it(tmp_path: Path, data: bytes | Non
         load_weights(tmp_path / "w.safetensors", nn.Linear(3, 2))
 
 
+def test_load_weights_takes_one_network_of_several(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    networks = nn.ModuleList(nn.Linear(3, 2) for _ in range(11))
+    save_weights(path, networks)
+    for number in (0, 1, 10):
+        network = nn.Linear(3, 2)
+        load_weights(path, network, prefix=f"{number}.")
+        expected = networks[number].state_dict()
+        torch.testing.assert_close(network.state_dict(), expected, rtol=0, atol=0)
+
+
+def test_load_weights_of_a_network_that_is_not_there_names_the_file(tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", nn.Linear(3, 2))
+    with pytest.raises(InputError, match=r"w\.safetensors: "):
+        load_weights(tmp_path / "w.safetensors", nn.Linear(3, 2), prefix="0.")
+
+
 class Stated(nn.Module):
     """A module whose extra state is given."""
 

@@ -80,6 +80,12 @@ def test_recipe_trains_on_all_rows_to_the_end() -> None:
     assert (recipe.validation, recipe.patience) == (0, None)
 
 
+def test_recipe_trains_one_network() -> None:
+    params = apply_changes(default_params(), {"models.small.ensemble": 3})
+    recipe = RATE.build_recipe(Params.model_validate(params), n_rows=20)
+    assert recipe.ensemble == 1
+
+
 def test_recipe_keeps_the_other_keys_of_the_model() -> None:
     recipe = StudyPoint(StudyName.SEED, "conv").build_recipe(PARAMS, n_rows=20)
     assert recipe.arch == "conv_nn2"

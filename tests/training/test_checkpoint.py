@@ -13,7 +13,14 @@ from mri_stages.models import eval_mode
 from mri_stages.training import checkpoint
 from mri_stages.training.checkpoint import Checkpoint, Weights, compute_fingerprint
 from mri_stages.training.loop import train
-from tests.helpers.plain_training import make_recipe, make_rows, make_zoo_network
+from tests.helpers.networks import ZOO
+from tests.helpers.plain_training import (
+    N_CLASSES,
+    SHAPE,
+    make_recipe,
+    make_rows,
+    make_zoo_network,
+)
 
 N_EPOCHS = 4
 
@@ -174,6 +181,34 @@ def test_train_starts_again_after_a_damaged_checkpoint(tmp_path: Path) -> None:
     good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
     assert is_same(train_network(N_EPOCHS, Checkpoint(path)), expected)
+
+
+def test_restore_result_gives_back_network_and_history(tmp_path: Path) -> None:
+    history = [[1, 0.5, float("inf"), None]]
+    Checkpoint(tmp_path / "state").save_result(State().module, history)
+    torch.manual_seed(6)
+    network = ZOO["batchnorm_dropout"](SHAPE, N_CLASSES).double()
+    assert Checkpoint(tmp_path / "state").restore_result(network) == history
+    assert is_same(network.state_dict(), State().module.state_dict())
+
+
+def test_restore_result_of_a_damaged_file_changes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to = Checkpoint(tmp_path / "state")
+    to.save_result(State().module, [[1, 0.5, 0.5, None]])
+    for content in damage(to.result_path.read_bytes()):
+        to.result_path.write_bytes(content)
+        state = State()
+        assert to.restore_result(state.module) == []
+        assert is_same(state.module.state_dict(), State().module.state_dict())
+        assert str(to.result_path) in capsys.readouterr().out
+
+
+def test_save_result_removes_the_state_of_the_training(saved: State, tmp_path: Path) -> None:
+    to = Checkpoint(tmp_path / "state")
+    to.save_result(saved.module, [[1, 0.5, 0.5, None]])
+    assert list(tmp_path.iterdir()) == [to.result_path]
 
 
 def test_save_without_room_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 import hashlib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from mri_stages.errors import InputError
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.weights import save_weights
-from mri_stages.training.fit import build_network, fit
+from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.fit import FitResult, build_network, fit
 from mri_stages.training.loop import train
 from mri_stages.training.validation import choose_validation_rows
 from tests.helpers.params import DEFAULT_PARAMS
@@ -119,3 +122,94 @@ def test_fit_refuses_to_freeze_fresh_weights_beside_a_file(trained_file: Path) -
 def test_fit_refuses_to_freeze_everything() -> None:
     with pytest.raises(InputError, match="no parameter"):
         fit(make_model(freeze=["1", "3"]), DATA, INFO)
+
+
+ENSEMBLES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "validation": {"validation": 0.4, "lr": 0.5, "epochs": 4},
+    "patience": {"validation": 0.4, "lr": 0.5, "epochs": 4, "patience": 1},
+    "own parts": {"arch": "own_parts", "loss": "own", "augment": "own", "shuffle": True},
+    "class weights": {"class_weights": "balanced", "optimizer": "adamw"},
+}
+
+
+@pytest.mark.parametrize("changes", ENSEMBLES.values(), ids=ENSEMBLES)
+def test_fit_trains_each_network_of_an_ensemble_as_alone(
+    own_parts: ModuleType, changes: dict[str, Any]
+) -> None:
+    model = make_own_model(**changes)
+    result: Any = fit(model.model_copy(update={"ensemble": 3}), DATA, INFO)
+
+    expected_history = []
+    for number, network in enumerate(result.network):
+        alone = fit(model.model_copy(update={"seed": 7 + number}), DATA, INFO)
+        assert_same_state(network, alone.network, rtol=0, atol=0)
+        expected_history += [row._replace(network=number) for row in alone.history]
+    assert result.history == expected_history
+
+
+def make_own_model(**changes: Any) -> Model:
+    """Return a model of an architecture that only the fixture `own_parts` makes known."""
+    arch = changes.pop("arch", "simple_nn2")
+    return make_model(**changes).model_copy(update={"arch": arch})
+
+
+def test_fit_begins_each_network_with_the_weights_of_the_file(trained_file: Path) -> None:
+    weights = name_weights(trained_file)
+    model = make_model(weights=weights, freeze=["1"], ensemble=2)
+    ensemble: Any = fit(model, DATA, INFO).network
+    trained = make_network("simple_nn2", SHAPE, 2, seed=8).state_dict()
+    first, second = (network.state_dict() for network in ensemble)
+    assert torch.equal(first["1.weight"], trained["1.weight"])
+    assert torch.equal(second["1.weight"], trained["1.weight"])
+    assert not torch.equal(first["3.weight"], second["3.weight"])
+
+
+N_AUGMENT_CALLS = 2 + 3 * 6  # of a network: a check's, and three epochs of six batches
+
+
+@pytest.mark.parametrize("n_calls", [N_AUGMENT_CALLS + 2 + 12 + 3, 2 * N_AUGMENT_CALLS, 16])
+def test_fit_of_a_killed_ensemble_resumes_to_the_same_bits(
+    own_parts: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_calls: int
+) -> None:
+    model = make_own_model(arch="own_parts", augment="own", epochs=3, ensemble=3)
+    expected = fit(model, DATA, INFO)
+
+    augment = own_parts.augment
+    waiting = iter(range(n_calls))
+
+    def stop_after_calls(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        if next(waiting, None) is None:
+            raise KeyboardInterrupt
+        augmented: torch.Tensor = augment(images, generator)
+        return augmented
+
+    monkeypatch.setattr(own_parts, "augment", stop_after_calls)
+    with pytest.raises(KeyboardInterrupt):
+        fit_with_checkpoint(model, tmp_path)
+    monkeypatch.setattr(own_parts, "augment", augment)
+
+    result = fit_with_checkpoint(model, tmp_path)
+    assert result.history == expected.history
+    assert_same_state(result.network, expected.network, rtol=0, atol=0)
+
+
+def fit_with_checkpoint(model: Model, folder: Path) -> FitResult:
+    return fit(model, DATA, INFO, checkpoint=Checkpoint(folder / "m.key.checkpoint", seconds=0))
+
+
+def test_fit_trains_no_finished_network_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = make_model(ensemble=2)
+    fit_with_checkpoint(model, tmp_path)
+    capsys.readouterr()
+    fit_with_checkpoint(model, tmp_path)
+    assert "epoch" not in capsys.readouterr().out
+
+
+def test_fit_leaves_only_files_that_git_ignores(tmp_path: Path) -> None:
+    """A checkpoint ends as .gitignore and .dvcignore say, and no network keeps two."""
+    fit_with_checkpoint(make_model(ensemble=2), tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["m.key.0.result.checkpoint", "m.key.1.result.checkpoint"]

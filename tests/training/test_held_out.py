@@ -7,9 +7,9 @@ from sklearn.preprocessing import StandardScaler
 
 from mri_stages.config.schema import Model
 from mri_stages.storage.dataset import AllRows, Info, LabelledImages
+from mri_stages.storage.history import find_kept_epoch
 from mri_stages.training.fit import fit
 from mri_stages.training.held_out import fit_and_predict
-from mri_stages.training.validation import find_best_epoch
 from tests.helpers.params import DEFAULT_PARAMS
 
 INFO = Info(image_shape=(3, 2, 2), classes=["Ill", "Sane"], counts={})
@@ -27,9 +27,11 @@ def make_model(**changes: object) -> Model:
     return Model.model_validate(model | changes)
 
 
-@pytest.mark.parametrize("validation", [0, 0.4])
-def test_fit_and_predict_scales_by_the_training_rows(tmp_path: Path, validation: float) -> None:
-    model = make_model(validation=validation)
+@pytest.mark.parametrize("changes", [{}, {"validation": 0.4}, {"validation": 0.4, "ensemble": 2}])
+def test_fit_and_predict_scales_by_the_training_rows(
+    tmp_path: Path, changes: dict[str, float]
+) -> None:
+    model = make_model(**changes)
     result = fit_and_predict(model, INFO, ROWS, TRAIN_INDICES, TEST_INDICES, tmp_path)
 
     scaler = StandardScaler().fit(PIXELS[TRAIN_INDICES] / 255)
@@ -39,7 +41,7 @@ def test_fit_and_predict_scales_by_the_training_rows(tmp_path: Path, validation:
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(scaled[TEST_INDICES])).softmax(1)
     np.testing.assert_allclose(result.probabilities, expected, rtol=1e-3, atol=1e-5)
-    assert result.kept_epoch == find_best_epoch(history)
+    assert result.kept_epoch == find_kept_epoch(history)
 
 
 def test_fit_and_predict_never_reads_labels_of_test_rows(tmp_path: Path) -> None:

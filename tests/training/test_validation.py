@@ -13,7 +13,6 @@ from mri_stages.training.optimization import compute_weighted_cross_entropy
 from mri_stages.training.validation import (
     choose_validation_rows,
     count_epochs_since_best,
-    find_best_epoch,
     score_validation_rows,
 )
 from tests.helpers.networks import Views
@@ -106,20 +105,15 @@ def make_history(*losses: float | None) -> list[Epoch]:
 
 
 HISTORIES = [
-    (make_history(3.0, 1.0, 2.0), 2, 1),
-    (make_history(1.0, 1.0), 1, 1),  # the first of equal losses
-    (make_history(math.nan, 5.0, math.inf), 2, 1),
-    (make_history(2.0, 1.0), 2, 0),
-    (make_history(math.nan, math.inf), None, 2),
-    (make_history(None, None), None, 2),
+    (make_history(3.0, 1.0, 2.0), 1),
+    (make_history(1.0, 1.0), 1),  # since the first of equal losses
+    (make_history(math.nan, 5.0, math.inf), 1),
+    (make_history(2.0, 1.0), 0),
+    (make_history(math.nan, math.inf), 2),
+    (make_history(None, None), 2),
 ]
 
 
-@pytest.mark.parametrize(("history", "best", "since"), HISTORIES)
-def test_find_best_epoch(history: list[Epoch], best: int | None, since: int) -> None:
-    assert find_best_epoch(history) == best
-
-
-@pytest.mark.parametrize(("history", "best", "since"), HISTORIES)
-def test_count_epochs_since_best(history: list[Epoch], best: int | None, since: int) -> None:
+@pytest.mark.parametrize(("history", "since"), HISTORIES)
+def test_count_epochs_since_best(history: list[Epoch], since: int) -> None:
     assert count_epochs_since_best(history) == since

@@ -48,7 +48,8 @@ def check_distinct(values: list[Any]) -> list[Any]:
 
 
 Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+MAX_SEED = 2**32 - 1
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 BatchSize = Annotated[int, Field(ge=1)]
 DISTINCT_VALUES = (AfterValidator(check_distinct), Field(min_length=1))
 
@@ -148,6 +149,9 @@ class Train(Group):
     choose the epoch with the lowest loss. The scaler has seen their pixels"""
     patience: Annotated[int, Field(ge=1)] | None
     """epochs without a lower validation loss that end a training; null: none do"""
+    ensemble: Annotated[int, Field(ge=1, le=100)]
+    """networks of a model, with the seeds `seed`, `seed` + 1, ...; their probabilities are
+    averaged"""
 
 
 class Recipe(Train):
@@ -177,6 +181,11 @@ class Recipe(Train):
             raise ValueError(
                 f"warmup_epochs is {self.warmup_epochs}, expected less than the {self.epochs} of "
                 "epochs"
+            )
+        if self.seed + self.ensemble - 1 > MAX_SEED:
+            raise ValueError(
+                f"seed is {self.seed}, expected at most {MAX_SEED - self.ensemble + 1}, since "
+                f"ensemble is {self.ensemble}: each network has the next seed"
             )
         return self
 

@@ -37,6 +37,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "train.augment": None,
     "train.validation": 0,
     "train.patience": None,
+    "train.ensemble": 1,
     "evaluation.negative_class": None,
     "evaluation.threshold": 0.5,
     "cross_validation.folds": 5,

@@ -16,7 +16,7 @@ from mri_stages.export.onnx_file import (
     find_exporter_reason,
 )
 from mri_stages.export.row_set import SetFigures
-from mri_stages.models import make_network
+from mri_stages.models import make_networks
 from mri_stages.preprocessing.scaling import read_scaler
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.files import read_json
@@ -39,8 +39,13 @@ def load_scaled_network(name: str, params: Params, info: Info) -> ScaledNetwork:
     InputError if its training diverged.
     """
     model = params.models[name]
-    network = make_network(
-        model.arch, info.image_shape, len(info.classes), model.seed, model.options
+    network = make_networks(
+        model.ensemble,
+        model.arch,
+        info.image_shape,
+        len(info.classes),
+        model.seed,
+        model.options,
     )
     load_weights(paths.weights(name), network)
     if not all(parameter.isfinite().all() for parameter in network.parameters()):

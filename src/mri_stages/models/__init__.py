@@ -7,8 +7,9 @@ generator)` and `loss(logits, labels, weights)`, which `augment: own` and `loss:
 """
 
 import inspect
+import math
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +45,53 @@ def make_network(
         network = make(image_shape, n_classes, **options)
         check_logits(network, arch, image_shape, n_classes)
     return network
+
+
+class Ensemble(nn.ModuleList):
+    """Networks of one architecture that predict together: their probabilities are averaged.
+
+    `average_logits` says what its logits are. `state_dict` names the tensors `0.NAME`, `1.NAME`
+    and so on.
+    """
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return average_logits([network(images) for network in self])
+
+
+def average_logits(logits_by_network: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return logits (n, K) whose softmax is the mean of the networks' probabilities.
+
+    They are the logarithm of the mean, at least in float32. Those of a single network stay as they
+    are.
+    """
+    if len(logits_by_network) == 1:
+        return logits_by_network[0]
+    stacked = torch.stack(list(logits_by_network))
+    stacked = stacked.to(torch.promote_types(stacked.dtype, torch.float32))
+    return stacked.log_softmax(2).logsumexp(0) - math.log(len(stacked))
+
+
+def make_networks(
+    n_networks: int,
+    arch: str,
+    image_shape: Shape,
+    n_classes: int,
+    seed: int,
+    options: Options = NO_OPTIONS,
+) -> nn.Module:
+    """Return fresh networks of the seeds seed, seed + 1, ... as one, see `make_network`."""
+    networks = [
+        make_network(arch, image_shape, n_classes, seed + number, options)
+        for number in range(n_networks)
+    ]
+    return join_networks(networks)
+
+
+def join_networks(networks: Sequence[nn.Module]) -> nn.Module:
+    """Return the networks as an Ensemble, or the only one as it is."""
+    if len(networks) == 1:
+        return networks[0]
+    return Ensemble(networks)
 
 
 def import_architecture(arch: str) -> MakeNetwork:

@@ -31,7 +31,7 @@ from mri_stages.plotting.text import (
     measure_width,
     wrap_text,
 )
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, find_best_epoch, split_by_network
 from mri_stages.storage.records import Estimate, Metrics, RocPoint
 
 # Combined with the colours, so that there are more than the palette has.
@@ -296,40 +296,42 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
     """Return loss and accuracy of each model by epoch: training, and dashed validation.
 
     A star marks the epoch whose weights are kept. A cross above the panel marks a training that
-    ended without a loss.
+    ended without a loss. The networks of an ensemble look alike.
     """
     figure = Figure(figsize=(8, 6.4), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True)
     names = label_names(list(histories), "model", MAX_NAME_WIDTH)
-    n_without_loss = sum(math.isnan(history[-1].train_loss) for history in histories.values())
+    n_without_loss = sum(map(_count_networks_without_loss, histories.values()))
     cross_distance = min(CROSS_DISTANCE, MAX_CROSS_HEIGHT / max(1, n_without_loss))
     n_crosses = 0
     for (name, history), (marker, colour) in zip(
         histories.items(), cycle(MARKER_STYLES), strict=False
     ):
         label = names[name]
-        spacing = math.ceil(len(history) / MAX_MARKERS)
-        line = {"color": colour, "marker": marker, "markersize": 4, "markevery": spacing}
-        has_loss = not math.isnan(history[-1].train_loss)
-        _draw_training(loss_axes, accuracy_axes, history, line, label if has_loss else "")
-        if history[0].validation_loss is not None:
-            _draw_validation(loss_axes, accuracy_axes, history, line, f"{label}, validation")
-            _mark_kept_epoch(loss_axes, accuracy_axes, history, metrics[name], colour)
-        if not has_loss:
-            n_crosses += 1
-            end = "diverged" if metrics[name].diverged else "loss of NaN after the epoch kept"
-            cross_height = 1 + n_crosses * cross_distance
-            _draw_crosses(
-                loss_axes, accuracy_axes, history[-1], cross_height, colour, f"{label}, {end}"
-            )
+        for rows in split_by_network(history):
+            spacing = math.ceil(len(rows) / MAX_MARKERS)
+            line = {"color": colour, "marker": marker, "markersize": 4, "markevery": spacing}
+            has_loss = not math.isnan(rows[-1].train_loss)
+            _draw_training(loss_axes, accuracy_axes, rows, line, label if has_loss else "")
+            if rows[0].validation_loss is not None:
+                _draw_validation(loss_axes, accuracy_axes, rows, line, f"{label}, validation")
+                _mark_kept_epoch(loss_axes, accuracy_axes, rows, metrics[name], colour)
+            if not has_loss:
+                n_crosses += 1
+                end = "diverged" if metrics[name].diverged else "loss of NaN after the epoch kept"
+                cross_height = 1 + n_crosses * cross_distance
+                _draw_crosses(
+                    loss_axes, accuracy_axes, rows[-1], cross_height, colour, f"{label}, {end}"
+                )
 
     if any(metrics[name].kept_epoch is not None for name in histories):
         star = {**KEPT_EPOCH_STYLE, "linestyle": "", "color": "white"}
         accuracy_axes.plot([], [], **star, label="epoch kept")
 
     _limit_histories(loss_axes, accuracy_axes)
-    handles, labels = accuracy_axes.get_legend_handles_labels()
-    _add_legend(figure, handles, labels)
+    handles_by_label = _list_legend_entries(accuracy_axes)
+    labels = list(handles_by_label)
+    _add_legend(figure, list(handles_by_label.values()), labels)
     extra_width = _measure_extra_width(labels)
     title_width = 8 + extra_width - _measure_legend_width(labels) - 0.9
     axes_title = wrap_text(f"{title}: training of each model", title_width)
@@ -341,6 +343,17 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
     height += max(0, n_crosses - 1) * cross_distance * PANEL_HEIGHT
     figure.set_size_inches(8 + extra_width, max(height, _measure_legend_height(len(labels))))
     return figure
+
+
+def _count_networks_without_loss(history: Sequence[Epoch]) -> int:
+    """Return how many networks of a model ended without a training loss."""
+    return sum(math.isnan(rows[-1].train_loss) for rows in split_by_network(history))
+
+
+def _list_legend_entries(axes: Axes) -> dict[str, Artist]:
+    """Return what a legend shows, by its label: networks of an ensemble share one."""
+    handles, labels = axes.get_legend_handles_labels()
+    return dict(zip(labels, handles, strict=True))
 
 
 def _limit_histories(loss_axes: Axes, accuracy_axes: Axes) -> None:
@@ -395,12 +408,13 @@ def _mark_kept_epoch(
     metrics: Metrics,
     colour: str,
 ) -> None:
-    """Mark the epoch whose weights are kept: the one of the lowest validation loss."""
+    """Mark the epoch of a network whose weights are kept: that of the lowest validation loss."""
     if metrics.kept_epoch is None:
         return
     star = {**KEPT_EPOCH_STYLE, "color": colour}
+    kept_epoch = find_best_epoch(history)
     for epoch in history:
-        if epoch.epoch != metrics.kept_epoch:
+        if epoch.epoch != kept_epoch:
             continue
         if epoch.validation_loss is not None and epoch.validation_accuracy is not None:
             loss_axes.plot(epoch.epoch, epoch.validation_loss, **star)
@@ -469,9 +483,15 @@ def _list_points(
     points = []
     for group, colour in zip(groups, cycle(PALETTE), strict=False):
         for name, lr in group.items():
-            loss = histories[name][-1].train_loss
+            loss = _compute_last_loss(histories[name])
             points.append(LrPoint(shown_names[name], lr, metrics[name], loss, "o", colour))
     return points
+
+
+def _compute_last_loss(history: Sequence[Epoch]) -> float:
+    """Return the training loss of the last epoch, as the mean over the networks of a model."""
+    losses = [rows[-1].train_loss for rows in split_by_network(history)]
+    return float(np.mean(losses))
 
 
 def _draw_named_learning_rates(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import nn
 
 from mri_stages.errors import InputError
@@ -52,10 +52,24 @@ def fill_network(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> Non
     network.load_state_dict({**empty_state, **tensors})
 
 
-def load_weights(path: Path, network: nn.Module) -> None:
-    """Fill `network` from `path`; InputError unless names and shapes are those of the network."""
+def load_weights(path: Path, network: nn.Module, prefix: str = "") -> None:
+    """Fill `network` from `path`; InputError unless names and shapes are those of the network.
+
+    prefix: of the network's tensors in a file of several networks.
+    """
     try:
         with explain_read_errors(path):
-            fill_network(network, load_file(path))
+            fill_network(network, read_tensors(path, prefix))
     except (SafetensorError, RuntimeError) as error:
         raise InputError(f"{path}: not weights of this network: {error}; {REMAKE}") from None
+
+
+def read_tensors(path: Path, prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file whose names begin with the prefix, by the rest of the name."""
+    tensors = {}
+    with safe_open(path, "pt") as file:
+        names = file.keys()
+        for name in names:
+            if name.startswith(prefix):
+                tensors[name.removeprefix(prefix)] = file.get_tensor(name)
+    return tensors

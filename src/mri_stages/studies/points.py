@@ -54,7 +54,7 @@ class StudyPoint:
                 return params.studies.batch_size.model
 
     def build_recipe(self, params: Params, n_rows: int) -> Model:
-        """Return the model to train on `n_rows` rows, with the last epoch's weights.
+        """Return the model to train on `n_rows` rows: one network, with the last epoch's weights.
 
         InputError for a batch size above `n_rows`.
         """
@@ -74,7 +74,13 @@ class StudyPoint:
             if self.lr_rule is LrRule.LINEAR:
                 lr *= batch_size / model.batch_size
 
-        changes = {"lr": lr, "batch_size": batch_size, "validation": 0, "patience": None}
+        changes = {
+            "lr": lr,
+            "batch_size": batch_size,
+            "validation": 0,
+            "patience": None,
+            "ensemble": 1,
+        }
         return model.model_copy(update=changes)
 
 

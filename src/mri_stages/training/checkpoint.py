@@ -14,7 +14,8 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from mri_stages.errors import InputError
-from mri_stages.storage.files import write_atomically
+from mri_stages.storage.files import remove_path, write_atomically
+from mri_stages.storage.weights import collect_tensors, fill_network
 
 CODE = Path(__file__).parents[1]
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
@@ -58,12 +59,7 @@ class Checkpoint:
             "best": best_weights,
             "outputs": compute_outputs(),
         }
-        try:
-            n_bytes = count_bytes(state)
-            with write_atomically(self.path, n_bytes) as partial, partial.open("wb") as file:
-                torch.save(state, file)
-        except InputError as error:  # no room on the disk: the training can do without
-            print(f"note: no checkpoint: {error}", flush=True)
+        write_state(self.path, state)
         self.last_save = time.monotonic()
 
     def restore(
@@ -78,13 +74,8 @@ class Checkpoint:
         is_same_network: tells whether the network, with its state put back, gives these outputs.
         InputError if it does not: a part of its state is in none of `parts`.
         """
-        if not self.path.exists():
-            return [], None
-        try:
-            check_archive(self.path)
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except Exception as error:  # damaged bytes can raise any kind
-            print(f"note: {self.path}: damaged ({error}), so training starts from zero")
+        state = read_state(self.path)
+        if state is None:
             return [], None
 
         for part, part_state in zip(parts, state["parts"], strict=True):
@@ -100,6 +91,65 @@ class Checkpoint:
         n_epochs = len(state["history"])
         print(f"{self.path}: resumes from its last checkpoint, after epoch {n_epochs}")
         return state["history"], state["best"]
+
+    def select_network(self, number: int) -> "Checkpoint":
+        """Return the checkpoint of one network of an ensemble, in a file beside this one.
+
+        number: of the network, from 0.
+        """
+        name = f"{self.path.stem}.{number}{self.path.suffix}"
+        return Checkpoint(self.path.with_name(name), self.seconds)
+
+    @property
+    def result_path(self) -> Path:
+        """Return the file of a finished network of an ensemble."""
+        return self.path.with_name(f"{self.path.stem}.result{self.path.suffix}")
+
+    def save_result(self, network: nn.Module, history: Sequence[Sequence[Any]]) -> None:
+        """Write a finished network of an ensemble, in place of the state of its training."""
+        tensors = collect_tensors(network)
+        state = {"network": tensors, "history": [list(row) for row in history]}
+        write_state(self.result_path, state)
+        remove_path(self.path)
+
+    def restore_result(self, network: nn.Module) -> list[list[Any]]:
+        """Fill a fresh network with the weights of the finished one; return its history.
+
+        Without a file, or with a damaged one, change nothing and return [].
+        """
+        state = read_state(self.result_path)
+        if state is None:
+            return []
+        fill_network(network, state["network"])
+        print(f"{self.result_path}: this network is trained already", flush=True)
+        history: list[list[Any]] = state["history"]
+        return history
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a state; where there is no room on the disk, print a note and write nothing."""
+    n_bytes = count_bytes(state)
+    try:
+        with write_atomically(path, n_bytes) as partial, partial.open("wb") as file:
+            torch.save(state, file)
+    except InputError as error:  # the training can do without
+        print(f"note: no checkpoint: {error}", flush=True)
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """Return what `write_state` wrote; None without a file, or with a damaged one.
+
+    A line says that a file is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        check_archive(path)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes can raise any kind
+        print(f"note: {path}: damaged ({error}), so training starts from zero")
+        return None
+    return state
 
 
 def count_bytes(state: Any) -> int:

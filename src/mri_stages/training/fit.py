@@ -1,6 +1,9 @@
-"""The one door to training: build a network, choose its validation rows, train it."""
+"""The one door to training: build a network, choose its validation rows, train it.
 
-from collections.abc import Callable
+An ensemble is several networks that differ in their seed. Each is trained as if it were alone.
+"""
+
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -8,7 +11,7 @@ import torch
 from torch import nn
 
 from mri_stages.config.schema import Model
-from mri_stages.models import make_network
+from mri_stages.models import join_networks, make_networks
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.history import Epoch
 from mri_stages.training.checkpoint import Checkpoint
@@ -27,18 +30,21 @@ from mri_stages.training.validation import choose_validation_rows
 
 
 class FitResult(NamedTuple):
-    """A trained network, on the device that it was trained on, and its history."""
+    """A trained network or ensemble, on the device that it was trained on, and its history."""
 
     network: nn.Module
     history: list[Epoch]
 
 
 def build_network(model: Model, info: Info) -> nn.Module:
-    """Return a fresh network on the CPU; all its weights are those of `model.seed`.
+    """Return a fresh network, or ensemble, on the CPU; its weights are those of `model.seed`.
 
     This also seeds PyTorch's random numbers, from which dropout draws during a training.
     """
-    return make_network(model.arch, info.image_shape, len(info.classes), model.seed, model.options)
+    n_classes = len(info.classes)
+    return make_networks(
+        model.ensemble, model.arch, info.image_shape, n_classes, model.seed, model.options
+    )
 
 
 def prepare_start(model: Model, info: Info) -> Callable[[], nn.Module]:
@@ -71,15 +77,74 @@ def fit(
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
 ) -> FitResult:
-    """Train a network on `data` as the recipe of `model` says; return it with its history.
+    """Train all networks of `model` on `data`; return them as one, with their history.
+
+    checkpoint: where a killed run of the same training left one, the training resumes from it.
+    quiet: print no line per epoch. InputError: see `fit_network`.
+    """
+    results = list(fit_networks(model, data, info, checkpoint=checkpoint, quiet=quiet))
+    history = [epoch for result in results for epoch in result.history]
+    return FitResult(join_networks([result.network for result in results]), history)
+
+
+def fit_networks(
+    model: Model,
+    data: LabelledImages,
+    info: Info,
+    *,
+    checkpoint: Checkpoint | None = None,
+    quiet: bool = False,
+) -> Iterator[FitResult]:
+    """Train the networks of `model` one after the other, and yield each.
+
+    The arguments are those of `fit`. Who keeps no network has one or two in memory at a time.
+    """
+    if model.ensemble == 1:
+        yield fit_network(model, data, info, checkpoint, quiet)
+        return
+
+    for number in range(model.ensemble):
+        if not quiet:
+            print(f"network {number + 1} of {model.ensemble}", flush=True)
+        member = select_network(model, number)
+        member_checkpoint = None if checkpoint is None else checkpoint.select_network(number)
+        network, history = fit_or_restore(member, data, info, member_checkpoint, quiet)
+        yield FitResult(network, [epoch._replace(network=number) for epoch in history])
+
+
+def select_network(model: Model, number: int) -> Model:
+    """Return the model of one network of an ensemble, from 0: it has a seed of its own."""
+    return model.model_copy(update={"seed": model.seed + number, "ensemble": 1})
+
+
+def fit_or_restore(
+    model: Model, data: LabelledImages, info: Info, checkpoint: Checkpoint | None, quiet: bool
+) -> FitResult:
+    """Train one network of an ensemble, unless a killed run left it in the checkpoint."""
+    if checkpoint is not None and checkpoint.result_path.exists():
+        network = build_network(model, info)
+        rows = checkpoint.restore_result(network)
+        if rows:
+            device = set_up_device(model.threads)
+            return FitResult(network.to(device), [Epoch(*row) for row in rows])
+
+    result = fit_network(model, data, info, checkpoint, quiet)
+    if checkpoint is not None:
+        checkpoint.save_result(result.network, result.history)
+    return result
+
+
+def fit_network(
+    model: Model, data: LabelledImages, info: Info, checkpoint: Checkpoint | None, quiet: bool
+) -> FitResult:
+    """Train one network on `data` as the recipe of `model` says; return it with its history.
 
     Its training begins with fresh weights, or with those of the file that the model names.
     Its frozen parts do not change. InputError if the network cannot be trained, predicted with and
     saved, see network_checks.py, or if the model's own loss or augmentation cannot be used, see
     own_part_checks.py.
 
-    checkpoint: where a killed run of the same training left one, the training resumes from it.
-    quiet: print no line per epoch.
+    checkpoint, quiet: as in `fit`.
     """
     make_start = prepare_start(model, info)
     validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)

@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from mri_stages.config.schema import Model
+from mri_stages.models import average_logits
 from mri_stages.preprocessing.scaling import write_scaled
 from mri_stages.storage.arrays import read_array, view_as_images
 from mri_stages.storage.dataset import AllRows, Info, LabelledImages
+from mri_stages.storage.history import Epoch, find_kept_epoch
 from mri_stages.training.checkpoint import Checkpoint
-from mri_stages.training.fit import fit
+from mri_stages.training.fit import fit_networks
 from mri_stages.training.predict import predict_logits
-from mri_stages.training.validation import find_best_epoch
 
 Indices = NDArray[np.int64]  # of rows
 
@@ -49,8 +50,13 @@ def fit_and_predict(
     train_images = view_as_images(read_array(train_path), info.image_shape)
     subjects = None if rows.subjects is None else rows.subjects[train_indices]
     data = LabelledImages(train_images, rows.labels[train_indices], subjects)
-    network, history = fit(model, data, info, checkpoint=checkpoint, quiet=quiet)
-
     test_images = torch.from_numpy(view_as_images(read_array(test_path), info.image_shape))
-    probabilities = predict_logits(network, test_images).softmax(1).numpy()
-    return HeldOutResult(probabilities, find_best_epoch(history))
+
+    # Each network predicts before the next one is trained, so that not all are in memory.
+    logits_by_network = []
+    history: list[Epoch] = []
+    for network, epochs in fit_networks(model, data, info, checkpoint=checkpoint, quiet=quiet):
+        logits_by_network.append(predict_logits(network, test_images))
+        history += epochs
+    probabilities = average_logits(logits_by_network).softmax(1).numpy()
+    return HeldOutResult(probabilities, find_kept_epoch(history))

@@ -9,7 +9,7 @@ from torch import nn
 from tqdm import tqdm
 
 from mri_stages.config.schema import Model
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, find_best_epoch
 from mri_stages.storage.weights import collect_tensors
 from mri_stages.training.augmentation import make_augmentation
 from mri_stages.training.checkpoint import Checkpoint, Stateful, Weights
@@ -26,11 +26,7 @@ from mri_stages.training.optimization import (
     make_schedule,
 )
 from mri_stages.training.predict import predict_logits
-from mri_stages.training.validation import (
-    count_epochs_since_best,
-    find_best_epoch,
-    score_validation_rows,
-)
+from mri_stages.training.validation import count_epochs_since_best, score_validation_rows
 
 STEPS_BETWEEN_NAN_CHECKS = 50  # each check makes the host wait for a GPU
 

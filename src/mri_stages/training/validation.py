@@ -1,6 +1,5 @@
-"""Validation: choose its rows, score them, find the best epoch."""
+"""Validation: choose its rows, score them, count the epochs since the best one."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import nn
 from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
 from mri_stages.errors import InputError
-from mri_stages.storage.history import Epoch
+from mri_stages.storage.history import Epoch, find_best_epoch
 from mri_stages.training.optimization import Loss
 from mri_stages.training.predict import predict_logits
 
@@ -76,17 +75,6 @@ def score_validation_rows(
     loss = compute_loss(logits, validation_labels, class_weights)
     accuracy = (logits.argmax(1) == validation_labels).double().mean()
     return float(loss), float(accuracy)
-
-
-def find_best_epoch(history: Sequence[Epoch]) -> int | None:
-    """Return the first epoch with the lowest validation loss; None without a finite loss."""
-    best_epoch = None
-    best_loss = math.inf
-    for row in history:
-        if row.validation_loss is not None and row.validation_loss < best_loss:
-            best_epoch = row.epoch
-            best_loss = row.validation_loss
-    return best_epoch
 
 
 def count_epochs_since_best(history: Sequence[Epoch]) -> int:

@@ -122,6 +122,7 @@ def predict_repeat(
             write_json(epoch_path, {"kept_epoch": result.kept_epoch})
             shape = result.probabilities.shape
             write_array(fold_path, shape, np.float32, [result.probabilities])
+            remove_checkpoints_of_fold(fold_path)
         probabilities[folds == fold] = read_array(fold_path)
         kept_epochs[folds == fold] = read_json(epoch_path, dict)["kept_epoch"] or NO_EPOCH
 
@@ -155,6 +156,12 @@ def predict_fold(
     return fit_and_predict(
         model, info, rows, train_indices, test_indices, fold_path.parent, checkpoint=checkpoint
     )
+
+
+def remove_checkpoints_of_fold(fold_path: Path) -> None:
+    """Remove the checkpoints of a finished fold: those of an ensemble are as large as all of it."""
+    for path in fold_path.parent.glob(f"{fold_path.stem}.*checkpoint"):
+        remove_path(path)
 
 
 def remove_checkpoints(name: str) -> None:

@@ -156,13 +156,14 @@ def test_make_networks_gives_a_single_network_as_it_is() -> None:
 def test_ensemble_averages_probabilities() -> None:
     ensemble: Any = make_networks(3, "simple_nn2", (1, 4, 5), 3, 7)
     with torch.no_grad():
-        expected = torch.stack([network(50 * IMAGES).softmax(1) for network in ensemble]).mean(0)
+        probabilities = [network(50 * IMAGES).softmax(1) for network in ensemble]
+        expected = torch.stack(probabilities).mean(0)
         torch.testing.assert_close(ensemble(50 * IMAGES).softmax(1), expected)
 
 
 def test_ensemble_of_certain_networks_is_finite() -> None:
     """Probabilities of 0 in float32 have a logarithm, since it is computed from the logits."""
-    networks = [nn.Sequential(nn.Flatten(), nn.Linear(20, 2)) for _ in range(2)]
+    networks: list[Any] = [nn.Sequential(nn.Flatten(), nn.Linear(20, 2)) for _ in range(2)]
     for network in networks:
         network[1].weight.data.fill_(0)
         network[1].bias.data = torch.tensor([1000.0, 0.0])

@@ -23,6 +23,7 @@ from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.predictions import read_predictions, split_repeats
 from mri_stages.training.fit import fit
+from stages.cross_validate import remove_checkpoints_of_fold
 from tests.helpers.params import change_params
 from tests.helpers.project import REPO
 from tests.helpers.stages import RunStage, call_stage, copy_environment
@@ -252,3 +253,12 @@ def test_summarise_names_what_is_wrong(
     (flat / "data/folds").mkdir()
     (flat / "data/folds/small.csv").write_text("row,subject,actual,p_Ill,fold\n0,0,Ill,1,0\n")
     assert named in stage_error("summarise", "small")
+
+
+def test_remove_checkpoints_of_a_fold_leaves_the_others(tmp_path: Path) -> None:
+    removed = ["fold-1.checkpoint", "fold-1.0.checkpoint", "fold-1.0.result.checkpoint"]
+    kept = ["fold-1.json", "fold-1.npy", "fold-10.checkpoint"]
+    for name in (*removed, *kept):
+        (tmp_path / name).touch()
+    remove_checkpoints_of_fold(tmp_path / "fold-1.npy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept

@@ -11,6 +11,7 @@ from mri_stages.evaluation.new_subjects import (
 )
 from mri_stages.evaluation.roc_auc import compute_auc_interval
 from mri_stages.storage.predictions import Predictions, average_by_subject, join_repeats
+from mri_stages.storage.records import Metrics
 from tests.helpers.predictions import draw_predictions
 
 CLASSES = ["a", "b", "c"]
@@ -53,6 +54,11 @@ REPEATS = [draw_repeat(seed) for seed in range(3)]
 OPTIONS = Options(negative_label=None, threshold=0.4)
 
 
+@pytest.fixture(scope="module")
+def metrics_of_repeats() -> Metrics:
+    return compute_new_subject_metrics(join_repeats(REPEATS), ["a", "b"], OPTIONS)
+
+
 def test_new_subject_metrics_count_each_subject_and_class_once() -> None:
     metrics = compute_new_subject_metrics(BY_HAND, ["a", "b"], Options(None))
     assert metrics.accuracy == pytest.approx(2 / 3)
@@ -91,18 +97,16 @@ def test_new_subject_metrics_of_nan_have_no_auc_and_no_loss() -> None:
     assert (metrics.auc, metrics.auc_low, metrics.auc_high, metrics.loss) == (None,) * 4
 
 
-def test_new_subject_metrics_are_means_over_repeats() -> None:
-    metrics = compute_new_subject_metrics(join_repeats(REPEATS), ["a", "b"], OPTIONS)
+def test_new_subject_metrics_are_means_over_repeats(metrics_of_repeats: Metrics) -> None:
     single = [compute_new_subject_metrics(repeat, ["a", "b"], OPTIONS) for repeat in REPEATS]
     for key in ("accuracy", "macro_f1", "auc", "loss", *TWO_CLASS_KEYS):
         values = [getattr(part, key) for part in single]
         assert len(set(values)) > 1 or key == "net_benefit_all"
-        assert getattr(metrics, key) == pytest.approx(np.mean(values))
+        assert getattr(metrics_of_repeats, key) == pytest.approx(np.mean(values))
 
 
-def test_new_subject_metrics_count_subjects_and_repeats() -> None:
-    metrics = compute_new_subject_metrics(join_repeats(REPEATS), ["a", "b"], OPTIONS)
-    assert (metrics.subjects, metrics.repeats) == (80, 3)
+def test_new_subject_metrics_count_subjects_and_repeats(metrics_of_repeats: Metrics) -> None:
+    assert (metrics_of_repeats.subjects, metrics_of_repeats.repeats) == (80, 3)
 
 
 def test_new_subject_metrics_by_row_count_no_subjects() -> None:
@@ -111,9 +115,10 @@ def test_new_subject_metrics_by_row_count_no_subjects() -> None:
 
 
 @pytest.mark.parametrize("key", ["accuracy", "auc", *TWO_CLASS_KEYS])
-def test_new_subject_metrics_of_repeats_lie_in_their_interval(key: str) -> None:
-    metrics = compute_new_subject_metrics(join_repeats(REPEATS), ["a", "b"], OPTIONS)
-    value, low, high = metrics.get_estimate(key)
+def test_new_subject_metrics_of_repeats_lie_in_their_interval(
+    metrics_of_repeats: Metrics, key: str
+) -> None:
+    value, low, high = metrics_of_repeats.get_estimate(key)
     assert value is not None
     assert low is not None
     assert high is not None

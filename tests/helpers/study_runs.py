@@ -15,7 +15,7 @@ def make_run(seed: int = 0, **measures: Any) -> Run:
         "model": "net", "lr": 0.1, "batch_size": 10, "rows": 80, "held_out_rows": 20,
         "diverged": False, "constant_loss": 1.0, "start_loss": 1.4, "train_loss": 0.5,
         "held_out_loss": 0.6, "train_accuracy": 0.8, "held_out_accuracy": 0.7 + seed / 1000,
-        "gap": 0.1, "best_loss": 0.5, "epochs_to_90": 3, "steps_to_90": 30, "largest_rise": 0.0,
+        "gap": 0.1, "lowest_loss": 0.5, "epochs_to_90": 3, "steps_to_90": 30, "largest_rise": 0.0,
         "overshoots": False, "turns": 0, "distance": 1.0, "gradient_start": 1.0,
         "noise_scale_start": 5.0, "gradient_end": 0.5, "noise_scale_end": 50.0, "sharpness": 5.0,
     }  # fmt: skip

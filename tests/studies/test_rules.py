@@ -17,16 +17,16 @@ from mri_stages.studies.rules import (
     OVERSHOOTS,
     SEED_VARIATION,
     STEPS_TO_90,
-    BelowBestStuck,
+    BelowLowestLossStuck,
     Condition,
     Direction,
     Finding,
     NotMeasured,
-    OnlyAboveBestRate,
+    OnlyAboveLowestLoss,
     TrendWithRate,
     TrendWithSize,
     Verdict,
-    choose_best_rate,
+    choose_lowest_loss_rate,
     describe_spread,
     format_p,
     is_stuck,
@@ -266,29 +266,29 @@ def test_claim_of_initialisation_is_judged_by_the_spread() -> None:
     assert rule.judge(group_all(falling)).verdict is HOLDS
 
 
-# The best rate
+# The rate of the lowest loss
 
 
-def test_best_rate_is_of_the_lowest_median_loss() -> None:
+def test_lowest_loss_rate_is_of_the_lowest_median() -> None:
     # One seed of the rate 0.01 got stuck: it moves a mean, not the median.
     runs = make_rate_runs(train_loss=lambda lr, _: 0.1 if lr == 0.01 else 0.5)
     runs = change_runs(runs, 0.01, n_seeds=1, train_loss=9.0)
-    assert choose_best_rate(group_by_rate(runs)) == 0.01
+    assert choose_lowest_loss_rate(group_by_rate(runs)) == 0.01
 
 
-def test_best_rate_never_diverges() -> None:
+def test_lowest_loss_rate_never_diverges() -> None:
     runs = change_runs(make_rate_runs(train_loss=lambda lr, _: lr), 0.001, 1, diverged=True)
-    assert choose_best_rate(group_by_rate(runs)) == 0.01
+    assert choose_lowest_loss_rate(group_by_rate(runs)) == 0.01
 
 
-def test_best_rate_is_none_where_all_diverge() -> None:
+def test_lowest_loss_rate_is_none_where_all_diverge() -> None:
     runs = make_rate_runs(diverged=lambda *_: True)
-    assert choose_best_rate(group_by_rate(runs)) is None
+    assert choose_lowest_loss_rate(group_by_rate(runs)) is None
 
 
-# Events above the best rate
+# Events above the rate of the lowest loss
 
-BEST_AT_001_RUNS = make_rate_runs(train_loss=lambda lr, _: 0.1 if lr == 0.01 else 0.5)
+LOWEST_AT_001_RUNS = make_rate_runs(train_loss=lambda lr, _: 0.1 if lr == 0.01 else 0.5)
 
 
 @pytest.mark.parametrize(
@@ -296,27 +296,27 @@ BEST_AT_001_RUNS = make_rate_runs(train_loss=lambda lr, _: 0.1 if lr == 0.01 els
     [(0, 3, HOLDS), (2, 3, HOLDS), (0, 2, DOES_NOT_HOLD), (3, 0, DOES_NOT_HOLD),
      (3, 3, DOES_NOT_HOLD)],
 )  # fmt: skip
-def test_only_above_best_needs_most_seeds_there_alone(
+def test_only_above_lowest_loss_needs_most_seeds_there_alone(
     n_seeds_below: int, n_seeds_above: int, verdict: Verdict
 ) -> None:
-    runs = change_runs(BEST_AT_001_RUNS, 0.001, n_seeds_below, overshoots=True)
+    runs = change_runs(LOWEST_AT_001_RUNS, 0.001, n_seeds_below, overshoots=True)
     runs = change_runs(runs, 1.0, n_seeds_above, overshoots=True)
-    finding = OnlyAboveBestRate(OVERSHOOTS).judge(group_all(runs))
+    finding = OnlyAboveLowestLoss(OVERSHOOTS).judge(group_all(runs))
     assert finding.verdict is verdict
-    assert finding.figures["best_rate"] == 0.01
+    assert finding.figures["lowest_loss_rate"] == 0.01
     assert finding.figures["share"]["1"] == n_seeds_above / 5
 
 
-def test_only_above_best_does_not_count_the_best_rate() -> None:
-    runs = change_runs(BEST_AT_001_RUNS, 0.01, overshoots=True)
-    finding = OnlyAboveBestRate(OVERSHOOTS).judge(group_all(runs))
+def test_only_above_lowest_loss_does_not_count_that_rate() -> None:
+    runs = change_runs(LOWEST_AT_001_RUNS, 0.01, overshoots=True)
+    finding = OnlyAboveLowestLoss(OVERSHOOTS).judge(group_all(runs))
     assert finding.verdict is DOES_NOT_HOLD
 
 
 @pytest.mark.parametrize("rates", [(0.001, 0.01), ()])
-def test_only_above_best_needs_a_rate_above(rates: tuple[float, ...]) -> None:
-    runs = [run for run in BEST_AT_001_RUNS if run.lr in rates]
-    assert OnlyAboveBestRate(OVERSHOOTS).judge(group_all(runs)).verdict is UNDECIDED
+def test_only_above_lowest_loss_needs_a_rate_above(rates: tuple[float, ...]) -> None:
+    runs = [run for run in LOWEST_AT_001_RUNS if run.lr in rates]
+    assert OnlyAboveLowestLoss(OVERSHOOTS).judge(group_all(runs)).verdict is UNDECIDED
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_condition_is_met_by_its_field(
     assert condition.is_met(make_run(**measures)) is is_met
 
 
-# Stuck below the best rate
+# Stuck below the rate of the lowest loss
 
 
 @pytest.mark.parametrize(
@@ -356,36 +356,36 @@ def test_is_stuck_without_gradient_above_constant(
 
 
 STUCK: dict[str, Any] = {"train_loss": 1.3, "gradient_end": 0.05, "gradient_start": 1.0}
-BEST_AT_01_RUNS = make_rate_runs(train_loss=lambda lr, _: 0.1 if lr == 0.1 else 0.5)
+LOWEST_AT_01_RUNS = make_rate_runs(train_loss=lambda lr, _: 0.1 if lr == 0.1 else 0.5)
 
 
 @pytest.mark.parametrize(("n_seeds", "verdict"), [(3, HOLDS), (2, DOES_NOT_HOLD)])
-def test_below_best_stuck_needs_most_seeds(n_seeds: int, verdict: Verdict) -> None:
-    runs = change_runs(BEST_AT_01_RUNS, 0.001, n_seeds, **STUCK)
-    finding = BelowBestStuck().judge(group_all(runs))
+def test_below_lowest_loss_stuck_needs_most_seeds(n_seeds: int, verdict: Verdict) -> None:
+    runs = change_runs(LOWEST_AT_01_RUNS, 0.001, n_seeds, **STUCK)
+    finding = BelowLowestLossStuck().judge(group_all(runs))
     assert finding.verdict is verdict
     assert finding.figures["share_stuck"] == {"0.001": n_seeds / 5, "0.01": 0}
 
 
-def test_below_best_stuck_ignores_rates_from_the_best() -> None:
-    runs = change_runs(BEST_AT_01_RUNS, 1.0, **STUCK)
-    assert BelowBestStuck().judge(group_all(runs)).verdict is DOES_NOT_HOLD
+def test_below_lowest_loss_stuck_ignores_other_rates() -> None:
+    runs = change_runs(LOWEST_AT_01_RUNS, 1.0, **STUCK)
+    assert BelowLowestLossStuck().judge(group_all(runs)).verdict is DOES_NOT_HOLD
 
 
-def test_below_best_stuck_needs_a_rate_below() -> None:
-    runs = [run for run in BEST_AT_01_RUNS if run.lr >= 0.1]
-    assert BelowBestStuck().judge(group_all(runs)).verdict is UNDECIDED
+def test_below_lowest_loss_stuck_needs_a_rate_below() -> None:
+    runs = [run for run in LOWEST_AT_01_RUNS if run.lr >= 0.1]
+    assert BelowLowestLossStuck().judge(group_all(runs)).verdict is UNDECIDED
 
 
-def test_below_best_stuck_leaves_out_flat_and_diverged_runs() -> None:
-    runs = change_runs(BEST_AT_01_RUNS, 0.001, gradient_start=0.0)
+def test_below_lowest_loss_stuck_leaves_out_flat_and_diverged_runs() -> None:
+    runs = change_runs(LOWEST_AT_01_RUNS, 0.001, gradient_start=0.0)
     runs = change_runs(runs, 0.01, diverged=True)
-    assert BelowBestStuck().judge(group_all(runs)).verdict is UNDECIDED
+    assert BelowLowestLossStuck().judge(group_all(runs)).verdict is UNDECIDED
 
 
-def test_below_best_stuck_shows_the_gradient_left() -> None:
-    runs = change_runs(BEST_AT_01_RUNS, 0.001, gradient_start=2.0, gradient_end=0.2)
-    finding = BelowBestStuck().judge(group_all(runs))
+def test_below_lowest_loss_stuck_shows_the_gradient_left() -> None:
+    runs = change_runs(LOWEST_AT_01_RUNS, 0.001, gradient_start=2.0, gradient_end=0.2)
+    finding = BelowLowestLossStuck().judge(group_all(runs))
     assert finding.figures["gradient_left"] == {"0.001": 0.1, "0.01": 0.5}
 
 

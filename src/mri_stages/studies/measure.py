@@ -137,7 +137,7 @@ def measure_distance(before: nn.Module, after: nn.Module) -> float:
 class HistoryMeasures(NamedTuple):
     """The columns of a `Run` that follow from its epochs."""
 
-    best_loss: float
+    lowest_loss: float
     epochs_to_90: float
     steps_to_90: float
     largest_rise: float
@@ -154,7 +154,7 @@ def measure_history(
     changes = [after - before for before, after in pairwise(finite_losses)]
     epochs_to_90 = count_epochs_to_target(epochs)
     return HistoryMeasures(
-        best_loss=min(finite_losses, default=math.nan),
+        lowest_loss=min(finite_losses, default=math.nan),
         epochs_to_90=epochs_to_90,
         steps_to_90=epochs_to_90 * steps_per_epoch,
         largest_rise=max([0.0, *changes]),

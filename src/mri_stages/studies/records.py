@@ -32,7 +32,7 @@ class Run(Record):
     batch_size: int
     rows: int  # trained on
     held_out_rows: int
-    constant_loss: float  # of the best constant answer: the entropy of the class shares
+    constant_loss: float  # the lowest of a constant answer: the entropy of the class shares
     start_loss: float  # over the rows trained on, before training
     train_loss: float  # over the same rows, after training
     held_out_loss: float
@@ -40,7 +40,7 @@ class Run(Record):
     held_out_accuracy: float
     gap: float  # train_accuracy - held_out_accuracy
     diverged: bool  # train_loss is NaN, or at least ten times start_loss
-    best_loss: float  # the lowest of an epoch, where each batch counts as before its own step
+    lowest_loss: float  # the lowest of an epoch, where each batch counts as before its own step
     epochs_to_90: float  # until an epoch had 90 % training accuracy; inf: never
     steps_to_90: float
     largest_rise: float  # of the loss from one epoch to the next; 0 if it only fell

@@ -2,7 +2,7 @@
 
 A rule says in words what it asks (`describe`) and what would decide a claim that it could not
 decide (`would_decide`), and it judges the runs. The words are part of studies/claims.json.
-The rules were fixed before the results; only `OnlyAboveBestRate` was changed afterwards.
+The rules were fixed before the results; only `OnlyAboveLowestLoss` was changed afterwards.
 """
 
 import math
@@ -181,56 +181,56 @@ class TrendWithSize:
 
 
 @dataclass(frozen=True)
-class OnlyAboveBestRate:
-    """Most seeds see an event at some rate above the best one, and at no other rate."""
+class OnlyAboveLowestLoss:
+    """Most seeds see an event at some rate above that of the lowest loss, and at no other rate."""
 
     event: Condition
 
     def describe(self) -> str:
         return (
-            "At some learning rate above the best (that of the lowest training loss, the median "
-            "over seeds; it was the mean, which one seed that got stuck could move), and at none "
-            f"up to it, most seeds {self.event.description}"
+            "At some learning rate above that of the lowest training loss (the median over seeds; "
+            "it was the mean, which one seed that got stuck could move), and at none up to it, "
+            f"most seeds {self.event.description}"
         )
 
     def would_decide(self) -> str:
-        return "a rate above the best one"
+        return "a rate above that of the lowest training loss"
 
     def judge(self, runs: StudyRuns) -> Finding:
-        best_rate = choose_best_rate(runs.learning_rate)
+        lowest_loss_rate = choose_lowest_loss_rate(runs.learning_rate)
         shares = {}
         for rate, group in runs.learning_rate.items():
             shares[rate] = mean([self.event.is_met(run) for run in group])
 
         named_shares = {f"{rate:g}": share for rate, share in shares.items()}
-        figures = {"best_rate": best_rate, "share": named_shares}
-        if best_rate is None or best_rate == max(shares):
+        figures = {"lowest_loss_rate": lowest_loss_rate, "share": named_shares}
+        if lowest_loss_rate is None or lowest_loss_rate == max(shares):
             return Finding(Verdict.UNDECIDED, figures)
 
         event_rates = [rate for rate, share in shares.items() if share > MOST_SEEDS]
-        return Finding(decide(bool(event_rates) and min(event_rates) > best_rate), figures)
+        return Finding(decide(bool(event_rates) and min(event_rates) > lowest_loss_rate), figures)
 
 
 @dataclass(frozen=True)
-class BelowBestStuck:
-    """Most seeds end still and above a constant answer's loss at some rate below the best one."""
+class BelowLowestLossStuck:
+    """Below the rate of the lowest loss, most seeds end still, above a constant answer's loss."""
 
     def describe(self) -> str:
         return (
-            "At some learning rate below the best, most seeds end above a constant answer's loss "
-            f"with a gradient under {MAX_STUCK_GRADIENT} of its length before training: still, "
-            "rather than slow"
+            "At some learning rate below that of the lowest training loss, most seeds end above a "
+            f"constant answer's loss with a gradient under {MAX_STUCK_GRADIENT} of its length "
+            "before training: still, rather than slow"
         )
 
     def would_decide(self) -> str:
-        return "a rate below the best one"
+        return "a rate below that of the lowest training loss"
 
     def judge(self, runs: StudyRuns) -> Finding:
-        best_rate = choose_best_rate(runs.learning_rate)
+        lowest_loss_rate = choose_lowest_loss_rate(runs.learning_rate)
         gradients_left = {}
         stuck_shares = {}
         for rate, group in runs.learning_rate.items():
-            if best_rate is None or rate >= best_rate:
+            if lowest_loss_rate is None or rate >= lowest_loss_rate:
                 continue
             # Without a gradient before training, none of it can be left.
             measured_runs = [run for run in group if not run.diverged and run.gradient_start > 0]
@@ -240,7 +240,7 @@ class BelowBestStuck:
                 stuck_shares[f"{rate:g}"] = mean([is_stuck(run) for run in measured_runs])
 
         figures = {
-            "best_rate": best_rate,
+            "lowest_loss_rate": lowest_loss_rate,
             "gradient_left": gradients_left,
             "share_stuck": stuck_shares,
         }
@@ -303,7 +303,7 @@ def select_groups(groups: RunsByNumber, condition: Condition) -> RunsByNumber:
     return {value: runs for value, runs in groups.items() if all(map(condition.is_met, runs))}
 
 
-def choose_best_rate(groups: RunsByNumber) -> float | None:
+def choose_lowest_loss_rate(groups: RunsByNumber) -> float | None:
     """Return the rate that never diverged with the lowest median training loss; None: none did."""
     losses = {}
     for rate, runs in select_groups(groups, CONVERGES).items():

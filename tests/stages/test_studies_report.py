@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from mri_stages import paths
+from mri_stages.config.loading import read_params
 from mri_stages.storage.files import write_json
-from mri_stages.studies.leakage_dose import PERMUTED_DOSE
+from mri_stages.studies.leakage_dose import list_doses
 from mri_stages.studies.records import LeakageRun, Summary, write_records
 from stages.studies import report
 from stages.studies.report import CURVATURE_MEASURES, FIT_MEASURES
@@ -42,7 +43,7 @@ def make_summaries() -> list[Summary]:
     """Return two values of each study: one with figures, one of which all runs diverged."""
     summaries = []
     for study in ("seed", "learning_rate", "fixed", "linear"):
-        for value, figures in (("1", (0.5, 0.12, 2, 1, 0)), ("9", (None, None, 2, 2, 2))):
+        for value, figures in (("1", (0.5, 0.12, 2, 1, 0)), ("9", (None, None, 0, 2, 2))):
             mean, sd, runs, without, diverged = figures
             for measure in (*FIT_MEASURES, *CURVATURE_MEASURES):
                 summary = Summary(
@@ -60,8 +61,18 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_params(tmp_path)
     write_records(paths.STUDY_SUMMARY, Summary, make_summaries())
     write_json(paths.CLAIMS, {"claims": CLAIMS})
-    write_records(PERMUTED_DOSE.path, LeakageRun, [LEAKAGE_RUN])
+    write_leakage_runs([LEAKAGE_RUN])
     return tmp_path
+
+
+def write_leakage_runs(runs: list[LeakageRun]) -> None:
+    """Write the same runs with each share, and the same with permuted labels."""
+    for dose in list_doses(read_params().studies.leakage):
+        runs_of_dose = []
+        for run in runs:
+            update = {"share": dose.share, "permuted": dose.is_permuted}
+            runs_of_dose.append(run.model_copy(update=update))
+        write_records(dose.path, LeakageRun, runs_of_dose)
 
 
 def write_page() -> str:
@@ -82,9 +93,10 @@ def read_table(page: str, caption: str) -> dict[str, list[str]]:
 
 TABLES = [
     ("Models over seeds", len(FIT_MEASURES)),
-    ("small by learning rate", len(FIT_MEASURES) + len(CURVATURE_MEASURES)),
-    ("small by batch size, learning rate fixed", len(FIT_MEASURES) + len(CURVATURE_MEASURES)),
-    ("small by batch size, learning rate in", len(FIT_MEASURES) + len(CURVATURE_MEASURES)),
+    ("small by learning rate<", len(FIT_MEASURES)),
+    ("small by learning rate: curvature", len(CURVATURE_MEASURES)),
+    ("small by batch size, learning rate fixed<", len(FIT_MEASURES)),
+    ("small by batch size, learning rate in proportion: curvature", len(CURVATURE_MEASURES)),
 ]
 
 
@@ -93,7 +105,7 @@ def test_table_shows_mean_deviation_and_missing_runs(
     workspace: Path, caption: str, n_measures: int
 ) -> None:
     table = read_table(write_page(), caption)
-    assert table["1"] == ["0.5 ± 0.12 (1 without)"] * n_measures + ["0"]
+    assert table["1"] == ["0.5 ± 0.12 (1 without)"] * n_measures + ["0 of 3"]
 
 
 @pytest.mark.parametrize(("caption", "n_measures"), TABLES)
@@ -101,12 +113,24 @@ def test_table_shows_a_value_without_numbers(
     workspace: Path, caption: str, n_measures: int
 ) -> None:
     table = read_table(write_page(), caption)
-    assert table["9"] == ["-"] * n_measures + ["2"]
+    assert table["9"] == ["-"] * n_measures + ["2 of 2"]
 
 
 def test_lead_counts_the_verdicts(workspace: Path) -> None:
+    sentence = write_page().split("<p>Of ")[1].split("</p>")[0]
+    assert re.findall(r"\d+", sentence) == ["3", "1", "0", "2"]
+
+
+def test_lead_begins_with_the_answer_on_rates(workspace: Path) -> None:
     lead = write_page().split('class="lead">')[1].split("</p>")[0]
-    assert re.findall(r"\d+", lead) == ["3", "1", "0", "2"]
+    assert "only 1 does not diverge; 9 diverges" in lead
+    assert "0.5 ± 0.12" in lead
+
+
+def test_table_without_divergence_has_no_such_column() -> None:
+    summaries = [row for row in make_summaries() if row.value == "1" and row.study == "seed"]
+    table = report.build_values_table("", "model", FIT_MEASURES, summaries)
+    assert table.header == ["model", *FIT_MEASURES.values()]
 
 
 def test_claims_stand_below_their_question(workspace: Path) -> None:
@@ -136,7 +160,7 @@ def test_page_links_its_pictures(workspace: Path) -> None:
 
 
 def test_page_without_subjects_has_no_leakage_picture(workspace: Path) -> None:
-    write_records(PERMUTED_DOSE.path, LeakageRun, [])
+    write_leakage_runs([])
     assert "plots/leakage.png" not in list_pictures(write_page())
 
 
@@ -152,7 +176,8 @@ def test_page_shows_params_escaped(workspace: Path) -> None:
     ("figures", "text"),
     [
         ({}, ""),
-        ({"best_rate": 0.1}, "best rate: 0.1"),
+        ({"lowest_loss_rate": 0.1}, "lowest loss rate: 0.1"),
+        ({"rho": 0.1234, "n": 1234}, "rho: 0.123; n: 1234"),
         ({"share": {"1": 0.5, "10": 1}}, "share: (1: 0.5; 10: 1)"),
         ({"by_value": {"1": {"of": 0, "without": 5}}}, "by value: (1: -)"),
         ({"by_value": {"1": {"mean": 2.0, "of": 1, "without": 4}}}, "by value: (1: 2 (4 without))"),
@@ -160,3 +185,22 @@ def test_page_shows_params_escaped(workspace: Path) -> None:
 )
 def test_format_figures_of_a_claim(figures: dict[str, Any], text: str) -> None:
     assert report.format_figures(figures) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "n_digits", "text"),
+    [
+        (0.12345, 3, "0.123"),
+        (1234.5, 3, "1234"),
+        (999.6, 3, "1000"),
+        (28.48, 2, "28"),
+        (-2.5e-5, 3, "-2.5e-05"),
+    ],
+)
+def test_format_digits_keeps_all_before_the_point(value: float, n_digits: int, text: str) -> None:
+    assert report.format_digits(value, n_digits) == text
+
+
+def test_page_says_the_accuracy_of_each_leakage_dose(workspace: Path) -> None:
+    lead = write_page().split("Leakage of small")[1].split("</p>")[0]
+    assert re.findall(r"0\.5\d\d with (\d+) %", lead) == ["0", "100"]

@@ -16,6 +16,7 @@ from scipy.stats import t
 from mri_stages.plotting.style import BLUE, DIVERGED_COLOUR, ORANGE, REFERENCE_COLOUR
 from mri_stages.plotting.text import (
     LABEL_SIZE,
+    SMALL_SIZE,
     label_names,
     measure_extra_height,
     wrap_text,
@@ -24,6 +25,7 @@ from mri_stages.studies.points import StudyName
 from mri_stages.studies.records import LeakageRun, Run
 from mri_stages.studies.summary import RunsByNumber, compute_mean_and_std, group_runs, select_finite
 
+FIGURE_WIDTH = 7.2  # inches: a narrow screen shrinks the picture, and its letters with it
 CURVE_COLOURS = (BLUE, ORANGE)
 CURVE_OFFSET = 1.1  # factor on the values of a second curve, so that it does not hide the first
 NOTEBOOK_VALUES = {
@@ -68,9 +70,9 @@ def draw_value_figure(
 ) -> Figure:
     """Return the measures against the values of a study, one colour per curve."""
     text = f"{title}, by {axis_label}: one point per run, lines through the means over seeds"
-    figure_title = wrap_text(text, 9.7)
-    height = 10.5 + measure_extra_height(figure_title)
-    figure = Figure(figsize=(10, height), layout="constrained")
+    figure_title = wrap_text(text, FIGURE_WIDTH - 0.3)
+    height = 9.5 + measure_extra_height(figure_title)
+    figure = Figure(figsize=(FIGURE_WIDTH, height), layout="constrained")
     figure.suptitle(figure_title, parse_math=False)
 
     axes_of_panels = figure.subplots(3, 2, sharex=True).ravel()
@@ -79,20 +81,20 @@ def draw_value_figure(
         if panel.measure == "held_out_accuracy":
             axes.set_ylim(0, 1)
     for axes in axes_of_panels[-2:]:
-        axes.set_xlabel(wrap_text(f"{axis_label} (log scale)", 4.2, LABEL_SIZE))
+        axes.set_xlabel(wrap_text(f"{axis_label} (log scale)", 2.9, LABEL_SIZE))
 
     # One entry for each label of all panels; matplotlib's own labels begin with "_".
     lines: dict[str, Line2D] = {}
     for axes in axes_of_panels:
         lines |= {str(line.get_label()): line for line in axes.lines}
     handles = [line for label, line in lines.items() if not label.startswith("_")]
-    names = label_names([str(line.get_label()) for line in handles], "curve", 2.7)
+    names = label_names([str(line.get_label()) for line in handles], "curve", 2.9)
     figure.legend(
         handles,
         list(names.values()),
         loc="outside lower center",
-        ncols=3,
-        fontsize=9,
+        ncols=2,
+        fontsize=SMALL_SIZE,
         frameon=False,
     )
     return figure
@@ -102,7 +104,8 @@ def draw_panel(
     axes: Axes, panel: Panel, curves: Mapping[str, RunsByNumber], notebook_values: Sequence[float]
 ) -> None:
     """Draw one measure of all curves, and the values that the notebook tried."""
-    axes.set(title=panel.title, xscale="log")
+    axes.set_title(panel.title, fontsize=LABEL_SIZE)
+    axes.set_xscale("log")
     for position, (name, curve) in enumerate(curves.items()):
         draw_curve(axes, panel, curve, name, position)
         for value in curve.keys() & set(notebook_values):
@@ -163,7 +166,7 @@ def mark_diverged(axes: Axes, x: float, colour: str) -> None:
         color=DIVERGED_COLOUR,
         markeredgecolor=colour,
         markersize=10,
-        label="one seed or more diverged",
+        label="some seeds diverged",
     )
 
 
@@ -178,7 +181,7 @@ def mark_undefined(axes: Axes, x: float, colour: str) -> None:
         color=colour,
         fillstyle="none",
         markersize=8,
-        label="one seed or more: never, undefined, or 0",
+        label="some seeds: never, undefined, or 0",
     )
 
 

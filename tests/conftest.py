@@ -1,6 +1,7 @@
 """Fixtures for all tests: a workspace, and stages that run in it."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.helpers.stages import Completed, RunStage, copy_environment, list_fil
 from tests.helpers.trained_project import write_trained_project
 
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other
+# SIGINT is ignored in a background job, and would be in all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

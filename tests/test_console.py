@@ -7,7 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from mri_stages.console import OneLineParser, make_printable, parse_model_argument, run_command
+from mri_stages.console import (
+    OneLineParser,
+    list_some,
+    make_printable,
+    parse_model_argument,
+    run_command,
+)
 from mri_stages.errors import ArgumentError, InputError
 from tests.helpers.stages import make_environment
 
@@ -96,3 +102,11 @@ def test_parse_model_argument_of_an_unknown_model(monkeypatch: pytest.MonkeyPatc
 
 def test_make_printable_escapes_a_terminal_sequence() -> None:
     assert make_printable("a\x1b[2J\n  b é") == "a\\x1b[2J b é"
+
+
+def test_list_some_counts_the_rest() -> None:
+    assert list_some(str(number) for number in range(9)) == "0, 1, 2, 3, 4, 5 and 3 more"
+
+
+def test_list_some_lists_all_where_they_fit() -> None:
+    assert list_some("abcdef") == "a, b, c, d, e, f"

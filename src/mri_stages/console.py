@@ -22,6 +22,7 @@ from mri_stages.errors import (
     is_out_of_memory,
 )
 
+MAX_LISTED_NAMES = 6  # in a message
 SECONDS_BETWEEN_PROGRESS_LINES = 20
 CLOSED_OUTPUT_STATUS = 128 + 13  # 13 is SIGPIPE
 
@@ -98,6 +99,14 @@ def print_errors(lines: Iterable[str]) -> None:
 def escape(character: str) -> str:
     """Return the character as Python writes it between quotes, such as \\x1b."""
     return ascii(character)[1:-1]
+
+
+def list_some(names: Iterable[str]) -> str:
+    """Return the first names, with commas between, and how many more there are."""
+    names = list(names)
+    text = ", ".join(names[:MAX_LISTED_NAMES])
+    n_more = len(names) - MAX_LISTED_NAMES
+    return f"{text} and {n_more} more" if n_more > 0 else text
 
 
 @cache

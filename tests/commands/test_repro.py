@@ -24,9 +24,6 @@ from tests.helpers.dvc_projects import (
 )
 from tests.helpers.params import write_params
 
-# SIGINT is ignored in a background job, and would be in all that the tests start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 
 @pytest.fixture(autouse=True)
 def in_workspace(workspace: Path) -> Iterator[None]:

@@ -1,15 +1,11 @@
 """A finished pipeline of two models, which the tests disturb."""
 
-import signal
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.clones import Clone, new_clone, share_clone
 from tests.helpers.pipeline_params import TWO_MODEL_PARAMS
-
-# SIGINT is ignored in a background job, and would be in all that the tests start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

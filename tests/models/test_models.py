@@ -58,6 +58,19 @@ def test_make_network_draws_the_weights_of_the_seed() -> None:
         torch.testing.assert_close(network.state_dict(), plain.state_dict(), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("draw", ["random.random()", "numpy.random.random()"])
+def test_make_network_seeds_other_random_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draw: str
+) -> None:
+    """A file may draw its weights by NumPy or Python."""
+    layers = "nn.Sequential(nn.Flatten(), nn.LazyLinear(k))"
+    code = (
+        f"import random\nimport numpy\ndef make_network(shape, k):\n    network = {layers}\n"
+        f"    network.scale = {draw}\n    return network"
+    )
+    assert made(monkeypatch, tmp_path, code).scale == made(monkeypatch, tmp_path, code).scale
+
+
 def made(
     monkeypatch: pytest.MonkeyPatch, folder: Path, code: str, options: Options = NO_OPTIONS
 ) -> Any:

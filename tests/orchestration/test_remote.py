@@ -15,7 +15,7 @@ from distributed import Scheduler
 
 from mri_stages.errors import InputError
 from mri_stages.orchestration.outcome import Outcome, Status, format_table
-from mri_stages.orchestration.remote import PickledByValue, list_some, read_answer, run_on_workers
+from mri_stages.orchestration.remote import PickledByValue, read_answer, run_on_workers
 
 RAN = "Running stage 'train@a':\n> python\n"
 
@@ -75,10 +75,6 @@ def test_pickled_by_value_needs_no_module() -> None:
     del sys.modules["only_on_the_head"]
     function: Any = pickle.loads(data)
     assert function(1) == 6
-
-
-def test_list_some_counts_the_rest() -> None:
-    assert list_some([str(number) for number in range(9)]) == "0, 1, 2, 3, 4, 5 and 3 more"
 
 
 def test_table_has_a_row_wherever_a_stage_ran() -> None:

@@ -28,9 +28,6 @@ from tests.helpers.dvc_projects import (
 from tests.helpers.params import write_params
 from tests.helpers.stages import copy_environment
 
-# SIGINT is ignored in a background job, and would be in all that the tests start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 GRAPH = StageGraph(
     deps={
         "load": frozenset(),

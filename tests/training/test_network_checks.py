@@ -1,14 +1,17 @@
 """Checks of a network on rows of the data: what is refused, and what is left alone."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
 from mri_stages.errors import InputError
+from mri_stages.models import seed_random_numbers
 from mri_stages.training.network_checks import NetworkChecks
 from tests.helpers.networks import ZOO
 
@@ -185,11 +188,26 @@ def test_checks_accept_networks_that_people_bring(
     assert capsys.readouterr().out == ""
 
 
+def draw_random_numbers() -> list[float]:
+    """Draw from the global random numbers of PyTorch, NumPy and Python."""
+    return [torch.rand(1).item(), np.random.random(), random.random()]
+
+
 def test_check_fresh_network_leaves_random_numbers_alone() -> None:
-    torch.manual_seed(5)
-    state = torch.get_rng_state()
-    check_fresh(lambda net, rows: net.linear(functional.dropout(rows, 0.5, net.training)))
-    assert torch.equal(torch.get_rng_state(), state)
+    def drop_pixels(net: Any, rows: torch.Tensor) -> Any:
+        return net.linear(rows * sum(draw_random_numbers()) if net.training else rows)
+
+    seed_random_numbers(5)
+    expected = draw_random_numbers()
+    seed_random_numbers(5)
+    check_fresh(drop_pixels)
+    assert draw_random_numbers() == expected
+
+
+@pytest.mark.parametrize("draw", [np.random.random, random.random])
+def test_check_fresh_network_refuses_random_outputs(draw: Callable[[], float]) -> None:
+    with pytest.raises(InputError, match="two passes"):
+        check_fresh(lambda net, rows: net.linear(rows * (1 + draw())))
 
 
 def test_check_trained_network_names_what_is_not_saved() -> None:

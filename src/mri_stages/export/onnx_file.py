@@ -114,7 +114,7 @@ def find_exporter_reason(error: OnnxExporterError) -> str:
 
 def check_batch_sizes(content: bytes, network: ScaledNetwork, image_shape: Shape) -> None:
     """Raise ValueError unless an ONNX file gives the network's outputs for 1 and for 3 images."""
-    session = start_checked_session(content)
+    session = start_session(content)
     for n_images in PROVEN_BATCH_SIZES:
         images = torch.linspace(0, 1, n_images)[:, None, None, None].expand(-1, *image_shape)
         with torch.inference_mode():
@@ -131,28 +131,26 @@ def check_batch_sizes(content: bytes, network: ScaledNetwork, image_shape: Shape
             raise ValueError(f"its file gives other outputs for {n_images} images")
 
 
-def start_checked_session(content: bytes) -> onnxruntime.InferenceSession:
-    """Return the session of an ONNX file; ValueError if onnxruntime does not take its operators."""
-    try:
-        return start_session(content)
-    except Exception as error:  # onnxruntime has a class per kind of fault
-        reason = " ".join(str(error).split())
-        raise ValueError(f"onnxruntime does not take its file: {reason}") from error
-
-
 def open_onnx(path: Path) -> onnxruntime.InferenceSession:
     """Return the network of an ONNX file, ready to run on one thread of the CPU."""
     try:
         return start_session(path.read_bytes())
-    except Exception as error:  # onnxruntime has a class per kind of fault
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a whole ONNX model ({error}); {REMAKE}") from None
 
 
 def start_session(content: bytes) -> onnxruntime.InferenceSession:
-    """Return the network of an ONNX file of this content, ready to run on one thread."""
+    """Return the network of an ONNX file of this content, ready to run on one thread.
+
+    ValueError if onnxruntime does not take the file, such as for an operator that it lacks.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(content, options)
+    try:
+        return onnxruntime.InferenceSession(content, options)
+    except Exception as error:  # onnxruntime has a class per kind of fault
+        reason = " ".join(str(error).split())
+        raise ValueError(f"onnxruntime does not take its file: {reason}") from error
 
 
 def run_onnx(session: onnxruntime.InferenceSession, images: NDArray[np.float32]) -> Outputs:

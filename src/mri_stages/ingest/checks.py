@@ -110,11 +110,11 @@ def check_not_one_hot(path: Path, labels: torch.Tensor) -> None:
 
 def check_one_label_per_image(path: Path, labels: torch.Tensor, images: torch.Tensor) -> None:
     """Raise InputError that says what `labels` are if they hold several values per image."""
-    found = f"{path}: {labels.dtype} of shape {tuple(labels.shape)}"
+    description = f"{path}: {labels.dtype} of shape {tuple(labels.shape)}"
     if labels.ndim > 2 and labels.shape[-2:] == images.shape[-2:]:
         raise InputError(
-            f"{found} holds a label per pixel (segmentation masks), expected one class number per "
-            "image; segmentation is not what these models do"
+            f"{description} holds a label per pixel (segmentation masks), expected one class "
+            "number per image; segmentation is not what these models do"
         )
     if labels.ndim != 2 or labels.shape[1] <= 1:
         return
@@ -123,9 +123,9 @@ def check_one_label_per_image(path: Path, labels: torch.Tensor, images: torch.Te
     flag_mask = (values == 0) | (values == 1) | (values == -1) | values.isnan()
     if flag_mask.all():
         raise InputError(
-            f"{found} holds several labels per image (a column of 0 and 1 per label), expected one "
-            "class number per image; save one column, such as y[:, 0].long(), and train a model "
-            "for each label"
+            f"{description} holds several labels per image (a column of 0 and 1 per label), "
+            "expected one class number per image; save one column, such as y[:, 0].long(), and "
+            "train a model for each label"
         )
 
 

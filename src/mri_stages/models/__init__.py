@@ -8,6 +8,7 @@ generator)` and `loss(logits, labels, weights)`, which `augment: own` and `loss:
 
 import inspect
 import math
+import random
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -40,11 +42,18 @@ def make_network(
     """
     make = import_architecture(arch)
     check_options(make, arch, options)
-    torch.manual_seed(seed)
+    seed_random_numbers(seed)
     with explain_network_errors(arch, image_shape):
         network = make(image_shape, n_classes, **options)
         check_logits(network, arch, image_shape, n_classes)
     return network
+
+
+def seed_random_numbers(seed: int) -> None:
+    """Seed the global random numbers of PyTorch, NumPy and Python: a user's file may use any."""
+    torch.manual_seed(seed)
+    np.random.seed(seed % 2**32)  # it takes no larger one
+    random.seed(seed)
 
 
 class Ensemble(nn.ModuleList):
@@ -188,6 +197,23 @@ def describe_error(error: Exception, arch: str) -> str:
 
 
 @contextmanager
+def keep_random_state(device: torch.device) -> Iterator[None]:
+    """Put the global random numbers back at the end.
+
+    They are those of PyTorch, on the CPU and on `device`, of NumPy, and of Python.
+    """
+    devices = [device] if device.type == "cuda" else []
+    numpy_state = np.random.get_state()
+    python_state = random.getstate()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+
+
+@contextmanager
 def eval_mode(network: nn.Module) -> Iterator[None]:
     """Put the network in eval mode, and each of its modules back in its own mode afterwards."""
     modes = [(module, module.training) for module in network.modules()]
@@ -201,7 +227,7 @@ def eval_mode(network: nn.Module) -> Iterator[None]:
 
 def check_logits(network: nn.Module, arch: str, image_shape: Shape, n_classes: int) -> None:
     """Raise InputError unless one image gives K logits; leave network and random state alone."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), eval_mode(network):
+    with keep_random_state(torch.device("cpu")), torch.no_grad(), eval_mode(network):
         output = network(torch.zeros(1, *image_shape))
 
     if not isinstance(output, torch.Tensor) or output.shape != (1, n_classes):

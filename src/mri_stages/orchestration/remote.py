@@ -16,6 +16,7 @@ from uuid import uuid4
 import cloudpickle
 from distributed import Client, Future
 
+from mri_stages.console import list_some
 from mri_stages.errors import InputError
 from mri_stages.orchestration import worker as worker_module
 from mri_stages.orchestration.dvc import (
@@ -33,7 +34,6 @@ Job = dict[str, Any]
 
 MAX_WORKER_DEATHS = 3  # during one stage
 REPORT_SECONDS = 60.0  # between two lines on what is waited for
-MAX_LISTED_STAGES = 6  # in such a line
 
 # All tasks have the same first part of their key, so Dask learns from one how long others take.
 KEY = "mri-stages"
@@ -189,7 +189,7 @@ class RemoteRunner:
                     "there is none yet; start one with `dask worker ADDRESS --nthreads 1` "
                     "if the cluster starts none by itself"
                 )
-            lines.append(f"waiting for a worker: {list_some(list(self._waiting))}: {reason}")
+            lines.append(f"waiting for a worker: {list_some(self._waiting)}: {reason}")
         return lines
 
 
@@ -229,15 +229,6 @@ def read_answer(worker: str, stage: str, answer: dict[str, Any]) -> Outcome:
         answer.get("files", {}),
         answer.get("is_for_stage", False),
     )
-
-
-def list_some(items: Sequence[str]) -> str:
-    """Return a list for people that ends where a line would become too long."""
-    text = ", ".join(items[:MAX_LISTED_STAGES])
-    n_more = len(items) - MAX_LISTED_STAGES
-    if n_more > 0:
-        text += f" and {n_more} more"
-    return text
 
 
 async def run_on_workers(

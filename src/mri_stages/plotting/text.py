@@ -12,6 +12,7 @@ from functools import cache
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
+from mri_stages.console import list_some
 from mri_stages.plotting.style import DOTS_PER_INCH
 
 FONT = "DejaVu Sans"  # matplotlib's default
@@ -24,7 +25,6 @@ SMALL_SIZE = 9
 
 LINE_HEIGHT = 0.2  # inches, of a line of a title
 
-MAX_LISTED = 8  # letters or names in a note
 MAX_MEASURED_LETTERS = 300  # more of them fit into no picture, and take seconds to measure
 
 
@@ -185,10 +185,3 @@ def list_missing_letters(texts: Iterable[str]) -> list[str]:
         for letter in letters
         if ord(letter) not in list_letters()
     ]
-
-
-def list_some(texts: Sequence[str]) -> str:
-    """Return the first texts, with commas between, and how many more there are."""
-    listed = ", ".join(texts[:MAX_LISTED])
-    n_more = len(texts) - MAX_LISTED
-    return f"{listed} and {n_more} more" if n_more > 0 else listed

@@ -7,6 +7,7 @@ from torch import nn
 
 from mri_stages.config.schema import Augment, Recipe
 from mri_stages.errors import InputError
+from mri_stages.models import keep_random_state
 
 
 def check_recipe(recipe: Recipe, network: nn.Module, images: torch.Tensor, n_rows: int) -> None:
@@ -32,13 +33,12 @@ def check_batch_of_one_row(
 ) -> None:
     """Raise InputError if the network cannot train on one row; BatchNorm fails on a single row.
 
-    A copy of the network tries it, and PyTorch's random numbers stay as they are.
+    A copy of the network tries it, and the random numbers stay as they are.
     """
     device = next(network.parameters()).device
     image = images[:1].to(device).contiguous()
-    devices = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices), torch.no_grad():
+        with keep_random_state(device), torch.no_grad():
             copy.deepcopy(network)(image)
     except ValueError as error:
         reason = " ".join(str(error).split())

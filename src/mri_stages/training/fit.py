@@ -39,7 +39,7 @@ class FitResult(NamedTuple):
 def build_network(model: Model, info: Info) -> nn.Module:
     """Return a fresh network, or ensemble, on the CPU; its weights are those of `model.seed`.
 
-    This also seeds PyTorch's random numbers, from which dropout draws during a training.
+    This also seeds all global random numbers; dropout draws from PyTorch's during a training.
     """
     n_classes = len(info.classes)
     return make_networks(

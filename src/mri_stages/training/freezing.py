@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Sequence
 
 from torch import nn
 
+from mri_stages.console import list_some
 from mri_stages.errors import InputError
 
 # A count of steps in each BatchNorm, which files of older programs lack. A frozen one uses none.
 STEP_COUNT = "num_batches_tracked"
-MAX_LISTED_NAMES = 5  # in a message
 
 
 def freeze_parts(
@@ -69,5 +69,5 @@ def check_filled(
     if fresh_frozen_names:
         raise InputError(
             f"params.yaml: freeze: {prefix!r} has tensors of src/mri_stages/models/{arch}.py that "
-            f"the file of weights did not fill: {', '.join(fresh_frozen_names[:MAX_LISTED_NAMES])}"
+            f"the file of weights did not fill: {list_some(fresh_frozen_names)}"
         )

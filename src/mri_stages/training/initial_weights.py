@@ -8,7 +8,7 @@ import hashlib
 import os
 import pickle
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from safetensors.torch import load
 from torch import nn
 
 from mri_stages.config.schema import InitialWeights
-from mri_stages.console import print_once
+from mri_stages.console import list_some, print_once
 from mri_stages.errors import InputError, is_out_of_memory
 from mri_stages.storage.weights import collect_tensors, fill_network
 
@@ -31,7 +31,6 @@ STATE_KEYS = ("state_dict", "model", "model_state_dict")
 USUAL_PREFIXES = ("module.", "model.", "backbone.", "encoder.", "network.", "body.")
 
 MIN_FILLED_SHARE = 0.5  # of the tensors of the network
-MAX_LISTED_NAMES = 5  # in a message
 
 Tensors = dict[str, torch.Tensor]
 
@@ -247,11 +246,3 @@ def describe_first(tensors: Tensors) -> str:
     for name, tensor in tensors.items():
         return f"{name} {tuple(tensor.shape)}"
     return "no tensor"
-
-
-def list_some(names: Iterable[str]) -> str:
-    """Return names in one line that ends where it would become too long."""
-    names = list(names)
-    n_more = len(names) - MAX_LISTED_NAMES
-    rest = f" and {n_more} more" if n_more > 0 else ""
-    return ", ".join(names[:MAX_LISTED_NAMES]) + rest

@@ -1,24 +1,27 @@
 """Checks of a network on a few rows of the data: before its training, and after it.
 
-They work on networks of their own, made with the model's seed, and put PyTorch's random numbers
-back. So they leave no trace in the bytes of a result.
+They work on networks of their own, made with the model's seed, and put the random numbers of
+PyTorch, NumPy and Python back. So they leave no trace in the bytes of a result.
 """
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from mri_stages.console import print_once
+from mri_stages.console import list_some, print_once
 from mri_stages.errors import InputError
 from mri_stages.models import (
     describe_network,
     describe_output,
     eval_mode,
     explain_network_errors,
+    keep_random_state,
 )
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.weights import collect_tensors, fill_network
@@ -27,7 +30,6 @@ N_PROBED_ROWS = 4
 MAX_DIFFERENCE = 1e-3  # of two outputs that should be equal, relative to the largest
 N_ROUNDING_STEPS = 8  # of the network's least exact type, where these are larger
 OTHER_BATCH_FACTOR = 1.25  # between the pixels of two batches that share their first image
-MAX_LISTED_NAMES = 5  # in a message
 PROBABILITY_SUM_TOLERANCE = 1e-4  # of the probabilities of a row, from 1
 
 MakeFresh = Callable[[], nn.Module]
@@ -136,12 +138,13 @@ class NetworkChecks:
         )
         return False
 
-    def list_random_states(self) -> list[list[int]]:
-        """Return PyTorch's random state on the CPU, and that of the device if it is another."""
+    def list_random_states(self) -> list[object]:
+        """Return the states of all global random numbers, also those of the device."""
         states = [torch.get_rng_state()]
         if self.device.type == "cuda":
             states.append(torch.cuda.get_rng_state(self.device))
-        return [state.tolist() for state in states]
+        numpy_state = np.random.get_state(legacy=False)
+        return [*(state.tolist() for state in states), repr(numpy_state), random.getstate()]
 
     def check_independent_rows(self, network: nn.Module) -> None:
         """Raise InputError if outputs in eval mode are computed with the other images of a batch.
@@ -177,20 +180,12 @@ class NetworkChecks:
         expected = self.predict(network, self.rows)
         if outputs_differ(network, self.predict(fresh_network, self.rows), expected):
             changed = list_changed_names(unsaved_before, list_unsaved_values(network))
-            names = ", ".join(changed[:MAX_LISTED_NAMES]) or "a part of its state"
+            names = list_some(changed) or "a part of its state"
             raise InputError(
                 f"{self.name}: the saved weights give other outputs than the network itself, "
                 f"because {names} is not saved; register it as a buffer "
                 "(self.register_buffer, without persistent=False)"
             )
-
-
-@contextmanager
-def keep_random_state(device: torch.device) -> Iterator[None]:
-    """Put PyTorch's random numbers back at the end, those of `device` too."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        yield
 
 
 @contextmanager

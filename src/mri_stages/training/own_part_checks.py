@@ -1,16 +1,21 @@
 """Checks of a model's own parts: `augment` and `loss` of its architecture's file.
 
-They try both on a few rows before a training, and put PyTorch's random numbers back.
+They try both on a few rows before a training, and put all random numbers back.
 """
 
 import torch
 
 from mri_stages.config.schema import Model
 from mri_stages.errors import InputError
-from mri_stages.models import describe_network, describe_output, explain_network_errors
+from mri_stages.models import (
+    describe_network,
+    describe_output,
+    explain_network_errors,
+    keep_random_state,
+)
 from mri_stages.storage.dataset import Info
 from mri_stages.training.augmentation import make_augmentation
-from mri_stages.training.network_checks import N_PROBED_ROWS, keep_random_state
+from mri_stages.training.network_checks import N_PROBED_ROWS
 from mri_stages.training.optimization import compute_class_weights, make_loss
 
 EXPECTED_AUGMENT = "a function augment(images, generator) that takes such images"

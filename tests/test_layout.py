@@ -26,7 +26,7 @@ ALLOWED = {
     "plotting": BASE | {"studies"},
     "reporting": BASE,
     "export": BASE | {"preprocessing", "models", "training", "ingest"},
-    "orchestration": BASE | {"ingest", "models"},
+    "orchestration": BASE | {"ingest", "preprocessing", "models"},
     "notebook": {"storage"},
     "commands": BASE | {"ingest", "preprocessing", "models", "training", "evaluation", "reporting",
                         "export", "orchestration"},

@@ -48,6 +48,18 @@ def test_import_warnings_name_the_classes(raw: Path) -> None:
     assert "Ill, Sane, Unsure" in line
 
 
+def test_import_warnings_name_the_folds(raw: Path) -> None:
+    change_params(Path(), {"cross_validation.folds": 9})
+    (line,) = list_import_warnings(raw)
+    assert "cross_validation.folds" in line
+    assert re.search(r"\b8\b", line)  # subjects: 23 training rows, 3 of each
+
+
+def test_import_warnings_where_no_folds_are_possible(workspace: Path) -> None:
+    write_raw(workspace / "data/raw", n_train=3, n_test=3)
+    assert list_import_warnings(workspace / "data/raw") == []
+
+
 def test_import_warnings_of_other_params_that_are_wrong(raw: Path) -> None:
     change_params(Path(), {"train.epochs": 0})
     (line,) = list_import_warnings(raw)
@@ -74,7 +86,7 @@ def test_write_removal_command(workspace: Path, names: list[str], command: str) 
 
 
 def test_describe_refusals_of_the_sample_names_its_params(workspace: Path) -> None:
-    facts = DataFacts((3, 18, 20), ["A", "B"], is_sample=True)
+    facts = DataFacts((3, 18, 20), ["A", "B"], None, is_sample=True)
     line = describe_refusals({"conv": TOO_SMALL}, read_params(), facts)
     assert "sample.height: 36" in line
     assert "sample.width: 40" in line
@@ -132,3 +144,21 @@ def test_repro_refuses_another_negative_class_before_it_runs(raw: Path) -> None:
     (line,) = run_repro(status=1)
     assert "Ill, Sane, Unsure" in line
     assert not Path("flat").exists()
+
+
+@pytest.mark.parametrize("fold_stage", ["baselines", "neighbours"])
+def test_repro_refuses_too_many_folds_before_it_runs(raw: Path, fold_stage: str) -> None:
+    write_project(
+        load=shell_stage("echo > flat", "flat", "data/raw"),
+        **{fold_stage: shell_stage("cat flat > folds", "folds", "flat")},
+    )
+    change_params(Path(), {"cross_validation.folds": 9})
+    (line,) = run_repro(status=1)
+    assert "cross_validation.folds" in line
+    assert not Path("flat").exists()
+
+
+def test_repro_without_folds_takes_any_number(raw: Path) -> None:
+    write_small_project()
+    change_params(Path(), {"cross_validation.folds": 9})
+    run_repro("train@small")

@@ -9,6 +9,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.errors import InputError
 from mri_stages.orchestration.data_facts import find_data_facts, predict_sample, read_data_facts
 from mri_stages.orchestration.graph import StageGraph
+from mri_stages.preprocessing.folds import FoldLimit
 from tests.helpers.params import change_params
 from tests.helpers.raw_folders import write_raw
 from tests.helpers.stages import call_stage
@@ -29,6 +30,23 @@ def test_read_data_facts_without_class_names(raw: Path) -> None:
     assert read_data_facts(raw).classes == ["0", "1", "2"]
 
 
+def test_read_data_facts_counts_the_subjects(raw: Path) -> None:
+    assert read_data_facts(raw).fold_limit == FoldLimit(8, "subjects in all")
+
+
+def test_read_data_facts_counts_rows_without_ids(raw: Path) -> None:
+    for path in raw.glob("*_subjects.pt"):
+        path.unlink()
+    limit = read_data_facts(raw).fold_limit
+    assert limit is not None
+    assert limit.max_folds == 13  # 8 of 23 training rows and 5 of 14 test rows
+
+
+def test_read_data_facts_of_one_subject_has_no_limit(workspace: Path) -> None:
+    write_raw(workspace / "data/raw", n_train=3, n_test=3)
+    assert read_data_facts(workspace / "data/raw").fold_limit is None
+
+
 def test_read_data_facts_of_a_damaged_folder(raw: Path) -> None:
     (raw / "train_data.pt").write_bytes(b"")
     with pytest.raises(InputError, match=r"train_data\.pt"):
@@ -42,6 +60,7 @@ def test_predict_sample_is_what_the_stage_draws(workspace: Path) -> None:
     predicted = predict_sample(read_params().sample)
     assert predicted.image_shape == drawn.image_shape
     assert predicted.classes == drawn.classes
+    assert predicted.fold_limit == drawn.fold_limit
 
 
 def test_find_data_facts_of_a_sample_that_is_drawn_again(workspace: Path) -> None:

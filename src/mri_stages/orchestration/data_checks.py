@@ -1,6 +1,6 @@
 """Compare params.yaml with the images: after an import, and before the first stage runs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from mri_stages import paths
@@ -12,6 +12,8 @@ from mri_stages.orchestration.data_facts import DataFacts, find_data_facts, read
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.image_sizes import Refusal, find_fitting_size, find_refusals
 from mri_stages.orchestration.outcome import Outcome, Status
+
+FOLD_STAGES = ("neighbours", "baselines", "cross_validate")  # without the models of the last
 
 
 def list_import_warnings(raw_folder: Path) -> list[str]:
@@ -31,6 +33,9 @@ def list_import_warnings(raw_folder: Path) -> list[str]:
     class_problem = describe_negative_class(params, facts)
     if class_problem:
         warnings.append(class_problem)
+    fold_problem = describe_fold_number(params, facts)
+    if fold_problem:
+        warnings.append(fold_problem)
     refusals = find_refusals(params.models, facts.image_shape, len(facts.classes))
     if refusals:
         warnings.append(describe_refusals(refusals, params, facts))
@@ -43,7 +48,8 @@ def find_refused_stages(
     """Return the outcomes of stages that are not started: their model cannot take the images.
 
     changed_stages: those that differ from dvc.lock. due_stages: these, and all that depend on them.
-    Print which models these are. InputError if no class has the name in evaluation.negative_class.
+    Print which models these are. InputError if no class has the name in evaluation.negative_class,
+    or if a stage would assign more folds than are possible.
     """
     facts = find_data_facts(params, graph, changed_stages)
     if facts is None:
@@ -51,6 +57,10 @@ def find_refused_stages(
     class_problem = describe_negative_class(params, facts)
     if class_problem:
         raise InputError(class_problem)
+    if has_fold_stage(due_stages):
+        fold_problem = describe_fold_number(params, facts)
+        if fold_problem:
+            raise InputError(fold_problem)
 
     first_stages = list_first_stages(graph, due_stages)
     if not first_stages:
@@ -65,6 +75,11 @@ def find_refused_stages(
     if outcomes:
         print(f"warning: {describe_refusals(refusals, params, facts)}", flush=True)
     return outcomes
+
+
+def has_fold_stage(stages: Iterable[str]) -> bool:
+    """Return whether one of the stages assigns rows to folds."""
+    return any(stage.partition("@")[0] in FOLD_STAGES for stage in stages)
 
 
 def list_first_stages(graph: StageGraph, stages: Collection[str]) -> list[str]:
@@ -89,6 +104,13 @@ def describe_negative_class(params: Params, facts: DataFacts) -> str:
         f"{paths.PARAMS}: evaluation.negative_class is {name!r}, expected null or one of "
         f"{', '.join(facts.classes)}"
     )
+
+
+def describe_fold_number(params: Params, facts: DataFacts) -> str:
+    """Return what is wrong with cross_validation.folds for these rows; "" if nothing is."""
+    if facts.fold_limit is None:
+        return ""
+    return facts.fold_limit.describe_excess(params.cross_validation.folds)
 
 
 def describe_refusals(refusals: Mapping[str, Refusal], params: Params, facts: DataFacts) -> str:

@@ -1,31 +1,37 @@
-"""Tell the shape and the classes of the images before the stage `load` has read them."""
+"""Tell what the stage `load` will read: the shape of the images, the classes, the folds."""
 
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from mri_stages import paths
 from mri_stages.config.schema import Params, Sample
 from mri_stages.errors import InputError
+from mri_stages.ingest.checks import check_label_range
 from mri_stages.ingest.phantoms import CLASSES
-from mri_stages.ingest.raw_folder import read_classes, read_images, read_labels
+from mri_stages.ingest.raw_folder import read_classes, read_images, read_labels, read_subjects
 from mri_stages.orchestration.graph import LOAD, StageGraph
+from mri_stages.preprocessing.folds import FoldLimit, are_folds_possible, find_fold_limit
 from mri_stages.storage.arrays import Shape
+from mri_stages.storage.dataset import SPLITS
 
 SAMPLE_CHANNELS = 3
 SAMPLE = "sample"
 
 
 class DataFacts(NamedTuple):
-    """What decides whether a model can take the images."""
+    """What decides whether the params go with the images."""
 
     image_shape: Shape  # channels, height, width
     classes: list[str]  # K names in label order
+    fold_limit: FoldLimit | None  # None where no folds are possible: the given split is scored
     is_sample: bool = False  # the phantoms that the stage `sample` draws
 
 
 def read_data_facts(folder: Path) -> DataFacts:
-    """Return the shape and the classes of a raw folder; InputError where they cannot be read.
+    """Return what a raw folder holds; InputError where it cannot be read.
 
     Images are memory-mapped, and their pixels are not read.
     """
@@ -33,22 +39,33 @@ def read_data_facts(folder: Path) -> DataFacts:
     images = {"train": read_images(folder / "train_data.pt", notes)}
     images["test"] = read_images(folder / "test_data.pt", notes)
     labels = read_labels(folder, images, notes)
+    classes = read_classes(folder, labels["train"])
+    for split in SPLITS:
+        check_label_range(folder / f"{split}_labels.pt", labels[split], len(classes))
+    subjects = read_subjects(folder, images)
+
+    all_labels = np.concatenate(list(labels.values()))
+    all_subjects = np.concatenate(list(subjects.values())) if subjects else None
+    fold_limit = None
+    if are_folds_possible(all_labels, all_subjects):
+        fold_limit = find_fold_limit(all_labels, all_subjects)
     channels, height, width = images["train"].shape[1:]
-    return DataFacts((channels, height, width), read_classes(folder, labels["train"]))
+    return DataFacts((channels, height, width), classes, fold_limit)
 
 
 def predict_sample(sample: Sample) -> DataFacts:
-    """Return the shape and the classes of the phantoms that the stage `sample` draws."""
+    """Return what the phantoms are that the stage `sample` draws."""
     image_shape = (SAMPLE_CHANNELS, sample.height, sample.width)
-    return DataFacts(image_shape, list(CLASSES), is_sample=True)
+    fold_limit = FoldLimit(sample.subjects, "subjects in all")
+    return DataFacts(image_shape, list(CLASSES), fold_limit, is_sample=True)
 
 
 def find_data_facts(
     params: Params, graph: StageGraph, changed_stages: Collection[str]
 ) -> DataFacts | None:
-    """Return the shape and the classes of the images that the stage `load` will read.
+    """Return what the stage `load` will read.
 
-    None where they are not known before it runs: the folder is not there, `load` will refuse it,
+    None where it is not known before it runs: the folder is not there, `load` will refuse it,
     or a stage that writes it runs first.
     """
     folder = Path(params.data.raw)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,22 @@ CONFIG_KEY = "params.yaml: cross_validation.folds"
 
 class NoFoldsError(InputError):
     """No number of folds is possible with these rows."""
+
+
+class FoldLimit(NamedTuple):
+    """How many folds there can be."""
+
+    max_folds: int
+    counted: str  # whose number that is
+
+    def describe_excess(self, n_folds: int, source: str = CONFIG_KEY) -> str:
+        """Return what is wrong with a number of folds, after `source`; "" if nothing is."""
+        if n_folds <= self.max_folds:
+            return ""
+        return (
+            f"{source}: {n_folds} folds, expected at most {self.max_folds}, the number of "
+            f"{self.counted}"
+        )
 
 
 def derive_seed(seed: int, repeat: int) -> int:
@@ -163,15 +180,27 @@ def check_fold_count(
     labels: Integers, subjects: Integers | None, n_folds: int, source: str
 ) -> None:
     """Raise InputError if there are more folds than rows of the largest class, or than subjects."""
-    largest_class = int(np.bincount(labels).max())
-    limits = [(largest_class, "rows of the largest class")]
+    problem = find_fold_limit(labels, subjects).describe_excess(n_folds, source)
+    if problem:
+        raise InputError(problem)
+
+
+def are_folds_possible(labels: Integers, subjects: Integers | None) -> bool:
+    """Return whether any number of folds is possible with rows (N,) of these labels and ids."""
+    groups = np.arange(len(labels)) if subjects is None else subjects
+    try:
+        check_folds_are_possible(labels, groups, CONFIG_KEY, "group")
+    except NoFoldsError:
+        return False
+    return True
+
+
+def find_fold_limit(labels: Integers, subjects: Integers | None) -> FoldLimit:
+    """Return the number of rows (N,) of the largest class, or of subjects if these are fewer."""
+    limits = [FoldLimit(int(np.bincount(labels).max()), "rows of the largest class")]
     if subjects is not None:
-        limits.append((len(np.unique(subjects)), "subjects in all"))
-    max_folds, counted = min(limits)
-    if n_folds > max_folds:
-        raise InputError(
-            f"{source}: {n_folds} folds, expected at most {max_folds}, the number of {counted}"
-        )
+        limits.append(FoldLimit(len(np.unique(subjects)), "subjects in all"))
+    return min(limits)
 
 
 def has_class_in_two_folds(labels: Integers, folds: Integers) -> bool:

@@ -1,6 +1,6 @@
 """What is removed, and what goes on, where a stage of a model fails: in small DVC projects."""
 
-import contextlib
+import asyncio
 import json
 import re
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from mri_stages import paths
 from mri_stages.orchestration.graph import StageGraph
@@ -235,10 +236,41 @@ def test_interrupt_removes_no_later_out(project: None) -> None:
     assert Path("results/a").exists()
 
 
-@pytest.mark.parametrize("is_made", [True, False])
-def test_remove_former_export_asks_the_stages(tmp_path: Path, is_made: bool) -> None:
-    with contextlib.chdir(tmp_path):
-        paths.EXPORT.mkdir(parents=True)
-        outs = {"export@model": [tmp_path / paths.EXPORT]} if is_made else {}
-        remove_former_export(StageGraph({}, outs=outs))
-        assert paths.EXPORT.exists() == is_made
+LOCK = {
+    "schema": "2.0",
+    "stages": {
+        "export@model": {"cmd": "x", "outs": [{"path": "models/export", "md5": "1.dir"}]},
+        "other": {"cmd": "y", "outs": [{"path": "models/other", "md5": "2"}]},
+    },
+}
+
+
+def remove_export(outs: dict[str, list[Path]]) -> None:
+    """Call `remove_former_export` in a project whose stages have these outs."""
+    asyncio.run(remove_former_export(StageGraph({}, outs=outs)))
+
+
+def test_remove_former_export_asks_the_stages(workspace: Path) -> None:
+    paths.EXPORT.mkdir(parents=True)
+    Path("dvc.lock").write_text(json.dumps(LOCK))
+    remove_export({"export@model": [workspace / paths.EXPORT]})
+    assert paths.EXPORT.exists()
+
+
+# DVC's own code uses it.
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+def test_remove_former_export_with_what_dvc_knows_of_it(workspace: Path) -> None:
+    write_project(other=shell_stage("y", "models/other"))
+    paths.EXPORT.mkdir(parents=True)
+    Path("dvc.lock").write_text(json.dumps(LOCK))
+    remove_export({"other": [workspace / "models/other"]})
+    assert not paths.EXPORT.exists()
+    assert list(yaml.safe_load(Path("dvc.lock").read_text())["stages"]) == ["other"]
+
+
+@pytest.mark.parametrize("content", ["{}", json.dumps(LOCK).replace("models/export", "export")])
+def test_remove_former_export_leaves_a_folder_made_by_hand(workspace: Path, content: str) -> None:
+    paths.EXPORT.mkdir(parents=True)
+    Path("dvc.lock").write_text(content)
+    remove_export({})
+    assert paths.EXPORT.exists()

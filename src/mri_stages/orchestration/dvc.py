@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from mri_stages.console import make_printable, print_once
 from mri_stages.errors import NO_MEMORY_STATUS, InputError
 from mri_stages.orchestration.graph import StageGraph
-from mri_stages.storage.files import write_bytes
+from mri_stages.storage.files import explain_read_errors, write_bytes
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ShowLine = Callable[[str], object]
 
+LOCK_FILE = Path("dvc.lock")  # beside the dvc.yaml of the project
 MAX_LINE_BYTES = 2**20
 SECONDS_BETWEEN_TRIES = 1
 
@@ -263,6 +264,29 @@ async def remove_lock_entries(stages: Iterable[str]) -> None:
     await _ask_repo_patiently(lambda repo: _remove_lock_entries(repo, names), "dvc.lock")
 
 
+async def remove_former_lock_entries(names: Iterable[str]) -> None:
+    """Remove what dvc.lock says of these stages, which dvc.yaml defines no more."""
+    former_names = list(names)
+    await _ask_repo_patiently(
+        lambda repo: _cut_lock_file(repo, LOCK_FILE, former_names), LOCK_FILE.name
+    )
+
+
+def list_locked_makers(path: Path) -> list[str]:
+    """Return the stages that wrote `path`, a file or folder of the project, by its dvc.lock."""
+    from dvc.utils.serialize import loads_yaml
+
+    if not LOCK_FILE.exists():
+        return []
+    with explain_read_errors(LOCK_FILE):
+        content = loads_yaml(LOCK_FILE.read_text(encoding="utf-8"))
+    makers = []
+    for name, entry in content.get("stages", {}).items():
+        if any(out["path"] == path.as_posix() for out in entry.get("outs", [])):
+            makers.append(name)
+    return makers
+
+
 async def read_relative_remotes() -> dict[str, str]:
     """Return the remotes whose folder is written relative to the project, with absolute paths."""
     return await _ask_repo_patiently(_list_relative_remotes, "the remotes")
@@ -353,25 +377,29 @@ def _is_hit(repo: "Repo", name: str) -> bool:
 
 
 def _remove_lock_entries(repo: "Repo", names: Sequence[str]) -> None:
+    names_by_file: dict[Path, list[str]] = {}
+    for name in names:
+        stage = repo.stage.collect(name)[0]
+        lock_file = Path(stage.path).with_name(LOCK_FILE.name)
+        names_by_file.setdefault(lock_file, []).append(stage.name)
+    for lock_file, stage_names in names_by_file.items():
+        _cut_lock_file(repo, lock_file, stage_names)
+
+
+def _cut_lock_file(repo: "Repo", lock_file: Path, stage_names: Sequence[str]) -> None:
+    """Remove the entries of these stages from a dvc.lock, where there are any."""
     from dvc.utils.serialize import dumps_yaml, loads_yaml
 
-    names_by_file: dict[Path, list[str]] = {}
     with repo.lock:
-        for name in names:
-            stage = repo.stage.collect(name)[0]
-            lock_file = Path(stage.path).with_name("dvc.lock")
-            names_by_file.setdefault(lock_file, []).append(stage.name)
-
-        for lock_file, stage_names in names_by_file.items():
-            if not lock_file.exists():
-                continue
-            content = loads_yaml(lock_file.read_text(encoding="utf-8"), typ="rt")
-            locked_stages = content.get("stages", {})
-            locked_names = [name for name in stage_names if name in locked_stages]
-            for name in locked_names:
-                del locked_stages[name]
-            if locked_names:
-                write_bytes(lock_file, dumps_yaml(content).encode())
+        if not lock_file.exists():
+            return
+        content = loads_yaml(lock_file.read_text(encoding="utf-8"), typ="rt")
+        locked_stages = content.get("stages", {})
+        locked_names = [name for name in stage_names if name in locked_stages]
+        for name in locked_names:
+            del locked_stages[name]
+        if locked_names:
+            write_bytes(lock_file, dumps_yaml(content).encode())
 
 
 def _list_relative_remotes(repo: "Repo") -> dict[str, str]:

@@ -36,7 +36,7 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     params = read_params()
     check_environment()
     whole_graph = await dvc.read_stage_graph()
-    remove_former_export(whole_graph)
+    await remove_former_export(whole_graph)
     graph = whole_graph.select(names)
     changed = await dvc.list_changed_stages(graph.deps)
     refused = refuse_stages(params, graph, changed)
@@ -53,14 +53,25 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     return outcomes
 
 
-def remove_former_export(graph: StageGraph) -> None:
-    """Remove the export of an earlier params.yaml, if no stage makes it any more."""
+async def remove_former_export(graph: StageGraph) -> None:
+    """Remove the export of an earlier params.yaml, if no stage makes it any more.
+
+    A folder that no stage has made is left, with a note.
+    """
     if not paths.EXPORT.exists():
         return
     outs = chain.from_iterable(graph.outs.values())
-    if not any(out.exists() and out.samefile(paths.EXPORT) for out in outs):
-        remove_path(paths.EXPORT)
-        show_line(f"note: removed {paths.EXPORT}, which no stage makes: `export` names no model")
+    if any(out.exists() and out.samefile(paths.EXPORT) for out in outs):
+        return
+
+    former_makers = dvc.list_locked_makers(paths.EXPORT)
+    reason = "no stage makes it, since `export` names no model"
+    if not former_makers:
+        show_line(f"note: {paths.EXPORT} is left: {reason}, and dvc.lock names no stage that did")
+        return
+    remove_path(paths.EXPORT)
+    await dvc.remove_former_lock_entries(former_makers)
+    show_line(f"note: removed {paths.EXPORT}: {reason}")
 
 
 def refuse_stages(

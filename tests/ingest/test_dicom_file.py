@@ -195,6 +195,21 @@ def test_percentiles_leave_padding_black(tmp_path: Path, kind: str, padding: int
     assert notes[dicom_file.PADDING_NOTE] == 1
 
 
+@pytest.mark.parametrize("kind", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("padding", [-2000, 2000])
+@pytest.mark.parametrize("options", [PixelOptions(), PixelOptions(window=(0, 400))])
+def test_window_leaves_padding_black(
+    tmp_path: Path, kind: str, padding: int, options: PixelOptions
+) -> None:
+    pixels = np.array([[padding, -300, 300]], np.int16)
+    elements = {**WINDOW, "PixelPaddingValue": padding, "PhotometricInterpretation": kind}
+    notes = Counter[str]()
+    levels = read_levels(tmp_path, elements, pixels, options, notes)
+    assert sorted(levels[0, 1:].tolist()) == [0, 255]
+    assert levels[0, 0] == 0
+    assert notes[dicom_file.PADDING_NOTE] == 1
+
+
 def test_padding_of_unsigned_bits_is_signed(tmp_path: Path) -> None:
     """Some writers store the padding of signed pixels as an unsigned number."""
     path = write_dicom(tmp_path / "1.dcm", np.array([[-2000, 0, 100]], np.int16))

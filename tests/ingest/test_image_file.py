@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mri_stages.ingest.image_file import SUFFIXES, read_image
-from mri_stages.ingest.image_set import ImageError
+from mri_stages.ingest.image_set import MAX_DARK_LEVEL, ImageError
 from tests.helpers.images import COLOUR, GREY, JPEG, OPAQUE, PNG, encode_image, flip_bit
 
 FLOATS = encode_image(GREY.astype(np.float32), "tiff")
@@ -185,3 +185,19 @@ def test_read_image_notes_that_12_bits_lose_levels(
     data = encode_image(np.full((2, 2), highest, np.uint16))
     [note] = count_notes(tmp_path, data)
     assert ("multiply" in note) == has_few_levels
+
+
+@pytest.mark.parametrize(("highest", "n_notes"), [(0, 0), (1, 1), (MAX_DARK_LEVEL, 1)])
+def test_read_image_notes_a_dark_image(tmp_path: Path, highest: int, n_notes: int) -> None:
+    """Such as a mask of 0 and 1; a black image is what it is."""
+    data = encode_image(np.array([[0, highest]], np.uint8))
+    notes = Counter[str]()
+    read_image(write_image(tmp_path, data), notes)
+    assert notes.total() == n_notes
+
+
+def test_read_image_notes_no_image_of_one_light_pixel(tmp_path: Path) -> None:
+    data = encode_image(np.array([[0, MAX_DARK_LEVEL + 1]], np.uint8))
+    notes = Counter[str]()
+    read_image(write_image(tmp_path, data), notes)
+    assert notes.total() == 0

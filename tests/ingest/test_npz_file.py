@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
-from mri_stages.ingest.image_set import ImageSet
+from mri_stages.ingest.image_set import DARK_NOTE, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.npz_file import list_npz_images
 
@@ -300,3 +300,12 @@ def test_list_npz_images_of_two_equal_names_is_refused(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("train_labels.npy", labels)
     assert "two arrays train_labels" in refuse(path)
+
+
+def test_dark_images_are_noted(tmp_path: Path) -> None:
+    arrays = make_arrays()
+    arrays["test_images"] //= 128
+    notes = Counter[str]()
+    for file in list_set(tmp_path, arrays).files:
+        file.picture.read(notes)
+    assert notes == {DARK_NOTE: N_ROWS["test"]}

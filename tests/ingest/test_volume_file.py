@@ -152,16 +152,26 @@ def test_window_option_is_taken_for_volumes(tmp_path: Path) -> None:
     assert (pixels == 255).sum() == (VOXELS > 500).sum()
 
 
-def test_levels_leave_out_what_is_no_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize("levels", [{"percentiles": WHOLE_RANGE}, {"window": (0.5, 1)}])
+def test_voxels_that_are_not_finite_are_black(tmp_path: Path, levels: dict[str, Any]) -> None:
     voxels = np.linspace(0, 1, 64, dtype=np.float32).reshape(4, 4, 4)
     voxels[0, 0, 0] = np.nan
     voxels[1, 0, 0] = np.inf
     voxels[2, 0, 0] = -np.inf
     path = write_volume(tmp_path / "1.nii", voxels)
     notes = Counter[str]()
-    pixels = read_volume(path, make_options(slices="0:4", percentiles=WHOLE_RANGE), notes)
-    assert pixels[0, -1, ::-1].tolist() == [0, 255, 0, pixels[0, -1, 0]]
-    assert [count for note, count in notes.items() if "no number" in note] == [1]
+    pixels = read_volume(path, make_options(slices="0:4", **levels), notes)
+    assert pixels[0, -1, ::-1].tolist() == [0, 0, 0, pixels[0, -1, 0]]
+    assert pixels[0, -1, 0] > 0
+    assert [count for note, count in notes.items() if "infinite" in note] == [1]
+
+
+def test_voxels_beyond_any_number_are_refused(tmp_path: Path) -> None:
+    volume = Nifti1Image(np.repeat([-1e308, 1e308], 32).reshape(4, 4, 4), np.eye(4))
+    volume.to_filename(tmp_path / "1.nii")
+    with pytest.raises(ImageError) as error:
+        read_volume(tmp_path / "1.nii", make_options(slices="0:4", percentiles=WHOLE_RANGE))
+    assert error.value.kind == "of a wrong scaling"
 
 
 @pytest.mark.parametrize("name", ["1.nii", "1.nii.gz", "1.NII", "1.hdr"])
@@ -272,10 +282,10 @@ def test_missing_slices_option_names_the_count(tmp_path: Path) -> None:
         list_slices(path, PixelOptions(axis=Axis.CORONAL))
 
 
-def test_slices_beyond_the_volume_name_its_range(tmp_path: Path) -> None:
+def test_slices_beyond_the_volume_name_what_helps(tmp_path: Path) -> None:
     path = write_volume(tmp_path / "1.nii", VOXELS)
     assert len(list_slices(path, make_options(slices="5:7"))) == 2
-    with pytest.raises(ArgumentError, match=r"--slices 5:8.*0:7"):
+    with pytest.raises(ImageError, match=r"\b7 axial .*\b8\b.*--slices 5:8.*--exclude"):
         list_slices(path, make_options(slices="5:8"))
 
 

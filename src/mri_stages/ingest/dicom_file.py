@@ -1,7 +1,8 @@
 """Read a DICOM file of one image as RGB pixels of 8 bits.
 
 Stored values become grey levels in the order of the standard (PS3.4, N.2): the modality LUT or
-rescaling, then a window or VOI LUT, then MONOCHROME1 is inverted. Colour is taken as it is.
+rescaling, then a window or VOI LUT, then MONOCHROME1 is inverted. Padding stays out of these steps
+(PS3.3, C.7.5.1.1.2) and is black. Colour is taken as it is.
 
 Of the person, PatientID is read and no other element. It tells subjects apart in memory, and no
 function here puts it into a message.
@@ -112,8 +113,7 @@ def read_dicom(path: FilePath, options: PixelOptions, notes: Counter[str]) -> ND
         if dataset.PhotometricInterpretation == "MONOCHROME1":
             notes[INVERTED_NOTE] += 1
             grey = WHITE - grey
-        if options.percentiles is not None:
-            grey = blacken_padding(grey, find_padding(stored, dataset), notes)
+        grey = blacken_padding(grey, find_padding(stored, dataset), notes)
         return np.broadcast_to(grey, (N_CHANNELS, *grey.shape))
 
 

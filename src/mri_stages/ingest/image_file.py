@@ -15,7 +15,7 @@ from PIL.ImageFile import ImageFile as OpenedFile
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.bounded_bytes import read_bounded
-from mri_stages.ingest.image_set import FilePath, ImageError
+from mri_stages.ingest.image_set import FilePath, ImageError, note_dark_image
 
 Image.init()
 # EPS runs Ghostscript, and IPTC may embed EPS. Pillow detects the last five but cannot decode them.
@@ -74,8 +74,11 @@ def read_image(path: FilePath, notes: Counter[str] | None = None) -> NDArray[np.
     except Exception as error:  # Pillow and zipfile raise many kinds for damaged bytes
         raise ImageError(path, "unreadable", error) from None
 
-    if notes is not None and note:
-        notes[note] += 1
+    if notes is not None:
+        if note:
+            notes[note] += 1
+        else:
+            note_dark_image(pixels, notes)
     return pixels
 
 

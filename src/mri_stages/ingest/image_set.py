@@ -19,6 +19,11 @@ from mri_stages.errors import InputError
 FilePath = Path | ZipMember
 
 MAX_LISTED_FAULTS = 5  # names of images of one kind of fault in an error message
+MAX_DARK_LEVEL = 9  # of 255: what is no brighter looks black, as class numbers in a mask do
+DARK_NOTE = (
+    f"have no grey level above {MAX_DARK_LEVEL} of 255, so they are nearly black; --exclude leaves "
+    "masks of class numbers out; if level 1 means white, multiply the levels first"
+)
 
 
 class ImageError(InputError):
@@ -59,6 +64,12 @@ class Picture(Protocol):
 
         Raise ImageError for anything but one whole image.
         """
+
+
+def note_dark_image(pixels: NDArray[np.uint8], notes: Counter[str]) -> None:
+    """Count in `notes` an image that is nearly black, but not quite, for its stored levels."""
+    if 0 < pixels.max() <= MAX_DARK_LEVEL:
+        notes[DARK_NOTE] += 1
 
 
 @dataclass(frozen=True)

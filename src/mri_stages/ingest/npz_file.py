@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.errors import ArgumentError, InputError
-from mri_stages.ingest.image_set import ImageFile, ImageSet
+from mri_stages.ingest.image_set import ImageFile, ImageSet, note_dark_image
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.layout_notes import list_counts
 
@@ -103,8 +103,10 @@ class NpzPicture:
     row: int
 
     def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
-        """Return the pixels as RGB (3, H, W), as they are."""
-        return self.array.read_row(self.row)
+        """Return the pixels as RGB (3, H, W), as they are; count in `notes` a dark image."""
+        pixels = self.array.read_row(self.row)
+        note_dark_image(pixels, notes)
+        return pixels
 
 
 def list_npz_images(source: Path, options: ImportOptions) -> ImageSet:

@@ -94,7 +94,7 @@ class VolumeSlice:
         volume = convert_volume(self.path, self.options)
         notes[describe_levels(self.options)] += 1
         if self.index in volume.incomplete_slices:
-            notes["hold voxels that are no number, which are black"] += 1
+            notes["hold voxels that are NaN or infinite, which are black"] += 1
         grey = volume.slices[self.index]
         return np.broadcast_to(grey, (N_CHANNELS, *grey.shape))
 
@@ -103,14 +103,14 @@ class ConvertedVolume(NamedTuple):
     """The slices of a volume that the options name, by their index."""
 
     slices: dict[int, NDArray[np.uint8]]
-    incomplete_slices: set[int]  # those with a voxel that is no number
+    incomplete_slices: set[int]  # those with a voxel that is NaN or infinite
 
 
 def list_slices(path: FilePath, options: PixelOptions) -> list[VolumeSlice]:
     """Return the slices of the volume at `path` that the options name.
 
-    Raise ArgumentError if they name none or one that it lacks, and ImageError if it is no volume
-    whose slices can be read.
+    Raise ArgumentError if they name none, and ImageError if it lacks one of them, or if it is no
+    volume whose slices can be read.
     """
     geometry = read_geometry(path)
     axis = AXIS_NUMBERS[options.axis]
@@ -122,10 +122,11 @@ def list_slices(path: FilePath, options: PixelOptions) -> list[VolumeSlice]:
             f"--slices START:STOP[:STEP] within 0:{n_slices}, see also --axis"
         )
     if options.slice_range[-1] >= n_slices:
-        raise ArgumentError(
-            f"--slices {options.slices}: {path} has {n_slices} {options.axis} slices, expected "
-            f"indices within 0:{n_slices}"
+        reason = (
+            f"{n_slices} {options.axis} slices, expected {options.slice_range[-1] + 1} or more for "
+            f"--slices {options.slices}; take fewer, or leave such volumes out by --exclude"
         )
+        raise ImageError(path, "of too few slices", reason)
     return [
         VolumeSlice(path, index, options, geometry.is_assumed, geometry.has_other_order)
         for index in options.slice_range
@@ -308,9 +309,11 @@ def convert_volume(path: FilePath, options: PixelOptions) -> ConvertedVolume:
         for index in options.slice_range:
             stored = turn_slice(voxels.take(index, AXIS_NUMBERS[options.axis]), options.axis)
             values = stored.astype(np.float64) * geometry.slope + geometry.intercept
-            slices[index] = reduce_to_grey(values, limits, options)
-            if np.isnan(values).any():
+            infinite_mask = ~np.isfinite(values)
+            if infinite_mask.any():
                 incomplete_slices.add(index)
+                values[infinite_mask] = np.nan  # which becomes black
+            slices[index] = reduce_to_grey(values, limits, options)
         return ConvertedVolume(slices, incomplete_slices)
 
 
@@ -377,6 +380,8 @@ def find_limits(
         raise ImageError(path, "empty", "no voxel is a number")
     limits = np.percentile(finite_voxels, percentiles, overwrite_input=True)
     black, white = limits.astype(np.float64) * geometry.slope + geometry.intercept
+    if not math.isfinite(white - black):
+        raise ImageError(path, "of a wrong scaling", f"voxels from {black:g} to {white:g}")
     if not black < white:
         reason = f"percentiles {low:g} and {high:g} are both {black:g}; see --percentiles"
         raise ImageError(path, "of one grey level", reason)

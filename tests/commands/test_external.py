@@ -240,6 +240,12 @@ def test_check_out_keeps_the_result_of_another_model(tmp_path: Path) -> None:
         check_out(out, Path("raw"), "b")
 
 
+def test_check_out_below_a_file_names_the_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="--out"):
+        check_out(tmp_path / "file/result.json", Path("raw"), "a")
+
+
 def test_external_of_an_export_runs_in_an_empty_folder(
     trained_project: Path, tmp_path: Path
 ) -> None:

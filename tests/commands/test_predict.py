@@ -242,3 +242,10 @@ def test_predict_of_a_scan_of_12_bits_says_so(
     first_line = capsys.readouterr().err.splitlines()[0]
     assert "scan.png" in first_line
     assert "12 bits" in first_line
+
+
+def test_predict_writes_no_table_in_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "1.png").touch()
+    with pytest.raises(InputError, match="--csv"):
+        predict.main(["small", str(tmp_path / "1.png"), "--csv", str(tmp_path)])
+    assert (tmp_path / "1.png").exists()

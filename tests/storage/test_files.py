@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from mri_stages.errors import InputError
 from mri_stages.storage.files import (
+    check_new_file,
     read_csv,
     read_json,
     write_atomically,
@@ -107,3 +108,18 @@ def test_write_beyond_ulimit_names_the_file_and_the_limit(tmp_path: Path) -> Non
     assert "2,000 bytes" in process.stderr
     assert "ulimit -f" in process.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["new", "old", "folder/new", "missing/new"])
+def test_check_new_file_takes_a_place_for_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "old").touch()
+    (tmp_path / "folder").mkdir()
+    check_new_file(tmp_path / name, "--out")
+
+
+@pytest.mark.parametrize("name", ["folder", "old/new", "old/missing/new"])
+def test_check_new_file_names_the_option(tmp_path: Path, name: str) -> None:
+    (tmp_path / "old").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="--out"):
+        check_new_file(tmp_path / name, "--out")

@@ -28,7 +28,7 @@ from mri_stages.export.trained_model import TrainedModel, load_model
 from mri_stages.export.training_rows import TrainingRows, load_training_rows
 from mri_stages.ingest.import_options import read_import_options
 from mri_stages.reporting.numbers import format_interval, format_score
-from mri_stages.storage.files import write_json
+from mri_stages.storage.files import check_new_file, write_json
 from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import Metrics
 
@@ -85,7 +85,8 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
 
 
 def check_out(out: Path, folder: Path, model_name: str) -> None:
-    """Raise InputError if the file exists and is not the result of this model on this folder."""
+    """Raise InputError if no file can be written, or one is there that is another result."""
+    check_new_file(out, "--out")
     if not out.exists():
         return
     try:

@@ -29,6 +29,7 @@ from mri_stages.ingest.import_options import ImportOptions, add_pixel_arguments,
 from mri_stages.ingest.raw_folder import SplitIntegers
 from mri_stages.ingest.subject_ids import NoSubjectsError, assign_subjects
 from mri_stages.orchestration.data_checks import list_import_warnings
+from mri_stages.storage.files import check_parents
 
 # Options that mean nothing without a table, or nothing with one.
 TABLE_OPTIONS = (
@@ -205,9 +206,7 @@ def check_arguments(arguments: Namespace) -> None:
         raise InputError(f"{arguments.source}: no such file, expected a zip or folder of images")
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists, expected a new folder; remove it or use --out")
-    for folder in arguments.out.parents:
-        if folder.is_file():
-            raise InputError(f"--out {arguments.out}: {folder} is a file, expected a folder")
+    check_parents(arguments.out, "--out")
     has_table = "table" in arguments
     for name in TABLE_OPTIONS:
         if name in arguments and not has_table:

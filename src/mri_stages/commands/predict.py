@@ -21,7 +21,7 @@ from mri_stages.export.outputs import Outputs
 from mri_stages.export.trained_model import TrainedModel, load_model
 from mri_stages.ingest.import_options import add_pixel_arguments
 from mri_stages.ingest.subject_ids import read_subject_table
-from mri_stages.storage.files import write_csv
+from mri_stages.storage.files import check_new_file, write_csv
 
 # After scaling, the pixels of all training rows have mean 0 and deviation 1. Single images lie
 # around that, and an image on another scale, such as 0 to 255 in place of 0 to 1, far outside.
@@ -33,6 +33,8 @@ MAX_DEVIATION = 4
 def main(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv)
     check_files(arguments.file)
+    if arguments.csv:
+        check_new_file(arguments.csv, "--csv")
     model = load_model(arguments.model)
     options = merge_options(vars(arguments), model)
     print_errors(list_option_warnings(options, "on the command line", model))

@@ -49,6 +49,20 @@ def write_atomically(path: Path, n_bytes: int = 0) -> Iterator[Path]:
         remove_path(partial)
 
 
+def check_new_file(path: Path, option: str) -> None:
+    """Raise InputError, which names the option, if no file can be written at `path`."""
+    if path.is_dir():
+        raise InputError(f"{option} {path}: is a folder, expected a file")
+    check_parents(path, option)
+
+
+def check_parents(path: Path, option: str) -> None:
+    """Raise InputError, which names the option, if `path` lies below a file."""
+    for folder in path.parents:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{option} {path}: {folder} is a file, expected a folder")
+
+
 def remove_partials_of_dead_processes(path: Path) -> None:
     """Remove what processes that have ended, or this one, left beside `path`."""
     for file in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):

@@ -30,6 +30,7 @@ PAIRS = PLOTS / "pairs.csv"  # on the test rows
 NEW_SUBJECT_PAIRS = PLOTS / "pairs_new_subjects.csv"
 ROC_FIGURE = PLOTS / "roc.png"
 NEW_SUBJECTS_FIGURE = PLOTS / "new_subjects.png"
+POWER = PLOTS / "power.json"  # what the data can show
 LEAKAGE = PLOTS / "leakage.json"
 LEAKAGE_FIGURE = PLOTS / "leakage.png"
 ACCURACY_FIGURE = PLOTS / "accuracy.png"

@@ -178,7 +178,13 @@ def test_read_params_of_a_name_that_is_no_file_name(tmp_path: Path, name: str) -
     assert read_error(tmp_path, params).startswith(f"models.{name}.")
 
 
-@pytest.mark.parametrize("name", ["majority", "linear", "covariates", "average"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("majority", "nearest_neighbour", "brightness", "linear", "kernel", "covariates"),
+        *("average", "chosen"),
+    ],
+)
 def test_read_params_of_a_reserved_name(tmp_path: Path, name: str) -> None:
     model = {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5}
     line = read_error(tmp_path, {f"models.{name}": model})

@@ -40,13 +40,18 @@ def test_upgrade_text_adds_missing_keys_and_groups() -> None:
     values = yaml.safe_load(upgrade_text(OLD_TEXT))
     assert values["train"]["patience"] is None
     assert values["train"]["ensemble"] == 1
-    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5}
+    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5, "covariates": None}
 
 
 def test_upgrade_text_fills_an_empty_group() -> None:
     values = yaml.safe_load(upgrade_text("train:\nevaluation:\n"))
     assert values["train"]["epochs"] == UPGRADE_VALUES["train.epochs"]
-    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5}
+    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5, "covariates": None}
+
+
+def test_upgrade_text_keeps_an_empty_list_before_its_comment() -> None:
+    line = "  freeze: []  # no part of the network\n"
+    assert line in upgrade_text(f"a:\n{line}b: 1\n")
 
 
 def test_upgrade_text_adds_nothing_to_a_model() -> None:

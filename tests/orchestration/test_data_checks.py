@@ -31,6 +31,10 @@ def small_raw(workspace: Path) -> Path:
     return workspace / "data/raw"
 
 
+def write_subject_table(folder: Path) -> None:
+    (folder / "subjects.csv").write_text("subject,age,sex\n0,60,F\n")
+
+
 def test_import_warnings_where_all_goes_together(raw: Path) -> None:
     assert list_import_warnings(raw) == []
 
@@ -58,6 +62,20 @@ def test_import_warnings_name_the_folds(raw: Path) -> None:
 def test_import_warnings_where_no_folds_are_possible(workspace: Path) -> None:
     write_raw(workspace / "data/raw", n_train=3, n_test=3)
     assert list_import_warnings(workspace / "data/raw") == []
+
+
+def test_import_warnings_name_the_columns_of_subjects(raw: Path) -> None:
+    write_subject_table(raw)
+    change_params(Path(), {"evaluation.covariates": ["age", "Sex", "subject"]})
+    lines = list_import_warnings(raw)
+    assert [line.split("'")[1] for line in lines] == ["Sex", "subject"]
+    assert "age, sex" in lines[0]
+
+
+def test_import_warnings_without_a_table_of_subjects(raw: Path) -> None:
+    change_params(Path(), {"evaluation.covariates": ["age"]})
+    (line,) = list_import_warnings(raw)
+    assert "'age'" in line
 
 
 def test_import_warnings_of_other_params_that_are_wrong(raw: Path) -> None:

@@ -8,8 +8,9 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from mri_stages import paths
-from mri_stages.baselines import nearest_neighbours
+from mri_stages.baselines import nearest_neighbours, new_subjects
 from mri_stages.config.schema import BASELINES
+from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.preprocessing.folds import assign_folds, derive_seed
 from mri_stages.storage.predictions import (
@@ -18,6 +19,7 @@ from mri_stages.storage.predictions import (
     read_predictions,
     split_repeats,
 )
+from mri_stages.storage.records import read_power
 from stages import baselines, neighbours
 from tests.helpers.flat_rows import (
     CLASSES,
@@ -28,9 +30,11 @@ from tests.helpers.flat_rows import (
     remove_subject_ids,
     write_flat_rows,
 )
-from tests.helpers.params import change_params
+from tests.helpers.params import change_params, write_params
+from tests.helpers.stages import call_stage, copy_environment
 
 FOLDS = assign_folds(LABELS, SUBJECTS, 2, seed=0)
+SCORED_BASELINES = [name for name in BASELINES if name != "covariates"]  # no params name any
 
 
 @pytest.fixture(autouse=True)
@@ -38,11 +42,22 @@ def flat(workspace: Path) -> None:
     write_flat_rows(workspace)
 
 
+@pytest.fixture(scope="module")
+def scored_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the outs of the stage, which no test changes."""
+    folder = tmp_path_factory.mktemp("scored")
+    copy_environment(folder)
+    write_params(folder)
+    write_flat_rows(folder)
+    for stage in ("neighbours", "baselines"):
+        call_stage(folder, stage)
+    return folder
+
+
 @pytest.fixture
-def scored(flat: None) -> None:
+def scored(flat: None, scored_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outs of the stage."""
-    neighbours.main()
-    baselines.main()
+    monkeypatch.chdir(scored_folder)
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -91,14 +106,15 @@ def test_majority_on_folds_is_that_of_the_other_folds(fold: int) -> None:
 
 
 @pytest.mark.usefixtures("scored")
-def test_linear_has_one_row_per_subject() -> None:
-    subjects = read_folds("linear").subjects
+@pytest.mark.parametrize("name", ["brightness", "linear", "kernel"])
+def test_baseline_has_one_row_per_subject(name: str) -> None:
+    subjects = read_folds(name).subjects
     assert subjects is not None
     assert subjects.tolist() == list(range(15))
 
 
 @pytest.mark.usefixtures("scored")
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", SCORED_BASELINES)
 def test_baseline_is_on_the_folds_of_the_models(name: str) -> None:
     predictions = read_folds(name)
     assert predictions.folds is not None
@@ -106,7 +122,7 @@ def test_baseline_is_on_the_folds_of_the_models(name: str) -> None:
     np.testing.assert_array_equal(predictions.labels, LABELS[predictions.rows])
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", SCORED_BASELINES)
 def test_baseline_has_the_folds_of_each_repeat(workspace: Path, name: str) -> None:
     change_params(workspace, {"cross_validation.repeats": 2})
     neighbours.main()
@@ -117,7 +133,7 @@ def test_baseline_has_the_folds_of_each_repeat(workspace: Path, name: str) -> No
 
 
 @pytest.mark.usefixtures("scored")
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", SCORED_BASELINES)
 def test_baseline_on_new_subjects_counts_them(name: str) -> None:
     metrics = read(paths.new_subject_metrics(name))
     assert metrics["by"] == "subject"
@@ -141,6 +157,67 @@ def test_baselines_without_ids_have_no_linear_one(workspace: Path) -> None:
     baselines.main()
     assert read(paths.new_subject_metrics("linear")) == {}
     assert len(paths.folds("linear").read_text().splitlines()) == 1  # the header
+
+
+@pytest.mark.parametrize("name", ["brightness", "kernel"])
+def test_baseline_without_ids_predicts_each_row(workspace: Path, name: str) -> None:
+    remove_subject_ids(workspace)
+    neighbours.main()
+    baselines.main()
+    assert read_folds(name).rows.tolist() == list(range(60))
+
+
+@pytest.mark.usefixtures("scored")
+def test_baselines_without_covariates_score_none() -> None:
+    assert read(paths.new_subject_metrics("covariates")) == {}
+    assert len(paths.folds("covariates").read_text().splitlines()) == 1  # the header
+
+
+def test_covariates_are_those_of_the_subjects(workspace: Path) -> None:
+    # The age alone tells the classes apart.
+    ages = [f"{subject},{50 + 20 * (subject >= 9) + subject % 2}" for subject in range(15)]
+    paths.SUBJECT_TABLE.write_text("\n".join(["subject,age", *ages]))
+    change_params(workspace, {"evaluation.covariates": ["age"]})
+    neighbours.main()
+    baselines.main()
+    predictions = read_folds("covariates")
+    expected = np.minimum(LABELS[predictions.rows], 1)  # the only subject of class 2 is not known
+    assert predictions.predicted.tolist() == expected.tolist()
+
+
+def test_baselines_refuse_an_unknown_covariate_and_write_nothing(workspace: Path) -> None:
+    paths.SUBJECT_TABLE.write_text("subject,sex\n0,F\n")
+    change_params(workspace, {"evaluation.covariates": ["age"]})
+    neighbours.main()
+    with pytest.raises(InputError, match="'age'"):
+        baselines.main()
+    assert not paths.METRICS.exists()
+
+
+@pytest.mark.usefixtures("scored")
+def test_power_counts_the_subjects_of_each_class() -> None:
+    power = read_power()
+    assert power.by == "subject"
+    assert [item.count for item in power.classes] == [9, 5, 1]
+    assert power.unscored_classes == "Unsure"
+
+
+def test_power_without_ids_counts_rows(workspace: Path) -> None:
+    remove_subject_ids(workspace)
+    neighbours.main()
+    baselines.main()
+    assert [item.count for item in read_power().classes] == np.bincount(LABELS).tolist()
+
+
+def test_kernel_of_many_subjects_is_of_a_sample(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(new_subjects, "MAX_UNITS", 10)
+    neighbours.main()
+    baselines.main()
+    n_subjects = len(read_folds("kernel").rows)
+    assert 0 < n_subjects <= 10
+    assert f"sample of {n_subjects} of the 15 subjects" in capsys.readouterr().out
 
 
 def test_baselines_without_ids_count_rows(workspace: Path) -> None:

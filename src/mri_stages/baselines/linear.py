@@ -1,17 +1,16 @@
 """A linear baseline: logistic regression on the mean image of each subject."""
 
-import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import KernelPCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from mri_stages.baselines.inner_folds import InnerSplit, list_inner_folds, split_inner_folds
 from mri_stages.evaluation.roc_auc import compute_auc
 from mri_stages.storage.arrays import select_rows, to_pixels
 from mri_stages.storage.predictions import Predictions
@@ -24,13 +23,6 @@ Labels = NDArray[np.int64]  # (S,)
 Folds = NDArray[np.int64]  # (S,)
 Components = NDArray[Any]  # (n, P)
 Probabilities = NDArray[np.float32]  # (n, K)
-
-
-class InnerSplit(NamedTuple):
-    """Indices of the rows to fit and of those to predict."""
-
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
 
 
 def predict_linear(images: Images, labels: Labels, folds: Folds, n_classes: int) -> Probabilities:
@@ -99,11 +91,8 @@ def choose_penalty(images: Images, labels: Labels, n_classes: int) -> float:
     n_folds = min(N_INNER_FOLDS, int(np.bincount(labels).max()))
     if n_folds < 2:
         return float(PENALTIES[0])
-    splits = split_inner_folds(images, labels, n_folds)
-    folds = np.zeros_like(labels)
-    for fold, split in enumerate(splits):
-        folds[split.test] = fold
-
+    splits = split_inner_folds(labels, n_folds)
+    folds = list_inner_folds(splits, len(labels))
     probabilities = predict_with_penalties(images, labels, splits, n_classes)
     aucs = []
     for penalty_probabilities in probabilities:
@@ -112,12 +101,6 @@ def choose_penalty(images: Images, labels: Labels, n_classes: int) -> float:
         )
         aucs.append(compute_auc(predictions, None) or 0)
     return float(PENALTIES[np.argmax(aucs)])
-
-
-def split_inner_folds(images: Images, labels: Labels, n_folds: int) -> list[InnerSplit]:
-    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=0)
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of rare classes
-        return [InnerSplit(train, test) for train, test in splitter.split(images, labels)]
 
 
 def predict_with_penalties(

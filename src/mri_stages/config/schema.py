@@ -15,9 +15,10 @@ from pydantic import (
     model_validator,
 )
 
-BASELINES = ("majority", "nearest_neighbour", "linear")  # rows of the same table as the models
+# Rows of the same table as the models, in its order.
+BASELINES = ("majority", "nearest_neighbour", "brightness", "linear", "kernel", "covariates")
 # Rows that this table, or files beside those of the models, may get.
-RESERVED_NAMES = (*BASELINES, "brightness", "kernel", "covariates", "average", "chosen")
+RESERVED_NAMES = (*BASELINES, "average", "chosen")
 
 
 def list_architectures() -> list[str]:
@@ -254,6 +255,11 @@ class LeakageStudy(Study):
 class Evaluation(Group):
     negative_class: str | None
     """`auc` is of any other class against this one; null: the mean of one class against the rest"""
+    covariates: (
+        Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(check_distinct)] | None
+    )
+    """columns of `subjects.csv`, such as `[age, sex]`, of which the baseline `covariates` predicts
+    the class; null: there is no such baseline"""
     threshold: Annotated[float, Field(gt=0, lt=1)]
     """the probability of the positive class from which a new subject is called positive, for
     sensitivity, specificity and net benefit; choose it before you see results"""

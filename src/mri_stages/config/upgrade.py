@@ -40,6 +40,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "train.ensemble": 1,
     "evaluation.negative_class": None,
     "evaluation.threshold": 0.5,
+    "evaluation.covariates": None,
     "cross_validation.folds": 5,
     "cross_validation.repeats": 1,
     "cross_validation.seed": 0,
@@ -134,5 +135,5 @@ def write_lists_in_lines(values: Any) -> None:
     if isinstance(values, dict):
         for value in values.values():
             write_lists_in_lines(value)
-    if isinstance(values, CommentedSeq):
+    if isinstance(values, CommentedSeq) and values:  # an empty one would move behind its comment
         values.fa.set_block_style()

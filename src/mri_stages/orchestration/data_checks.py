@@ -30,9 +30,7 @@ def list_import_warnings(raw_folder: Path) -> list[str]:
 
     facts = read_data_facts(raw_folder)
     warnings = []
-    class_problem = describe_negative_class(params, facts)
-    if class_problem:
-        warnings.append(class_problem)
+    warnings += list_evaluation_problems(params, facts)
     fold_problem = describe_fold_number(params, facts)
     if fold_problem:
         warnings.append(fold_problem)
@@ -48,15 +46,15 @@ def find_refused_stages(
     """Return the outcomes of stages that are not started: their model cannot take the images.
 
     changed_stages: those that differ from dvc.lock. due_stages: these, and all that depend on them.
-    Print which models these are. InputError if no class has the name in evaluation.negative_class,
-    or if a stage would assign more folds than are possible.
+    Print which models these are. InputError if the data lack what the group `evaluation` names, or
+    if a stage would assign more folds than are possible.
     """
     facts = find_data_facts(params, graph, changed_stages)
     if facts is None:
         return {}
-    class_problem = describe_negative_class(params, facts)
-    if class_problem:
-        raise InputError(class_problem)
+    problems = list_evaluation_problems(params, facts)
+    if problems:
+        raise InputError(problems[0])
     if has_fold_stage(due_stages):
         fold_problem = describe_fold_number(params, facts)
         if fold_problem:
@@ -95,15 +93,23 @@ def list_first_stages(graph: StageGraph, stages: Collection[str]) -> list[str]:
     return first_stages
 
 
-def describe_negative_class(params: Params, facts: DataFacts) -> str:
-    """Return what is wrong with evaluation.negative_class for these classes; "" if nothing is."""
+def list_evaluation_problems(params: Params, facts: DataFacts) -> list[str]:
+    """Return what the group `evaluation` names, and the data do not have: a line for each."""
+    problems = []
     name = params.evaluation.negative_class
-    if name is None or name in facts.classes:
-        return ""
-    return (
-        f"{paths.PARAMS}: evaluation.negative_class is {name!r}, expected null or one of "
-        f"{', '.join(facts.classes)}"
-    )
+    if name is not None and name not in facts.classes:
+        problems.append(
+            f"{paths.PARAMS}: evaluation.negative_class is {name!r}, expected null or one of "
+            f"{', '.join(facts.classes)}"
+        )
+    for column in params.evaluation.covariates or []:
+        if column not in facts.subject_columns:
+            expected = ", ".join(facts.subject_columns) or "no column, since there is none"
+            problems.append(
+                f"{paths.PARAMS}: evaluation.covariates names {column!r}, expected columns of the "
+                f"raw folder's subjects.csv: {expected}; 'mri-stages import --keep' keeps more"
+            )
+    return problems
 
 
 def describe_fold_number(params: Params, facts: DataFacts) -> str:

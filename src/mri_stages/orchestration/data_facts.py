@@ -1,6 +1,6 @@
-"""Tell what the stage `load` will read: the shape of the images, the classes, the folds."""
+"""Tell what the stage `load` will read: shape of the images, classes, folds, columns."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,12 +10,14 @@ from mri_stages import paths
 from mri_stages.config.schema import Params, Sample
 from mri_stages.errors import InputError
 from mri_stages.ingest.checks import check_label_range
+from mri_stages.ingest.details import SUBJECT_TABLE_FILE, read_table
 from mri_stages.ingest.phantoms import CLASSES
 from mri_stages.ingest.raw_folder import read_classes, read_images, read_labels, read_subjects
 from mri_stages.orchestration.graph import LOAD, StageGraph
 from mri_stages.preprocessing.folds import FoldLimit, are_folds_possible, find_fold_limit
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.dataset import SPLITS
+from mri_stages.storage.details import SUBJECT_COLUMNS
 
 SAMPLE_CHANNELS = 3
 SAMPLE = "sample"
@@ -28,6 +30,7 @@ class DataFacts(NamedTuple):
     classes: list[str]  # K names in label order
     fold_limit: FoldLimit | None  # None where no folds are possible: the given split is scored
     is_sample: bool = False  # the phantoms that the stage `sample` draws
+    subject_columns: Sequence[str] = ()  # of subjects.csv, without the ids
 
 
 def read_data_facts(folder: Path) -> DataFacts:
@@ -50,7 +53,13 @@ def read_data_facts(folder: Path) -> DataFacts:
     if are_folds_possible(all_labels, all_subjects):
         fold_limit = find_fold_limit(all_labels, all_subjects)
     channels, height, width = images["train"].shape[1:]
-    return DataFacts((channels, height, width), classes, fold_limit)
+    table = read_table(folder / SUBJECT_TABLE_FILE, SUBJECT_COLUMNS)
+    return DataFacts(
+        image_shape=(channels, height, width),
+        classes=classes,
+        fold_limit=fold_limit,
+        subject_columns=[column for column in table.columns if column not in SUBJECT_COLUMNS],
+    )
 
 
 def predict_sample(sample: Sample) -> DataFacts:

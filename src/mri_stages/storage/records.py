@@ -10,10 +10,11 @@ from mri_stages import paths
 from mri_stages.config.schema import BASELINES, Params
 from mri_stages.storage.files import read_csv, read_json, write_csv, write_json
 
-GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # `linear` predicts new subjects only
+GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # the others predict new subjects only
 
 NO_RESULT = "no result"  # in tables, of a model that failed or was not run
 
+Unit = Literal["subject", "row"]  # what cross-validation counts
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -97,7 +98,7 @@ class Metrics(BaseModel):
     loss: FiniteFloat | None = None
     diverged: bool | None = None  # None for a baseline
     unscored_classes: str | None = None  # see `list_scored_classes`; separated by commas
-    by: Literal["subject", "row"] | None = None  # what cross-validation counts
+    by: Unit | None = None
     kept_epoch: int | FiniteFloat | None = None
     """the epoch, from 1, of the lowest validation loss; of folds the median"""
     kept_epoch_low: int | None = None  # the least of the folds
@@ -196,6 +197,40 @@ class Leakage(BaseModel):
     constant_rows: int | None = None  # rows of one grey level, which do not count as copies
 
 
+class ClassCount(BaseModel):
+    """The units, subjects or rows, of a class."""
+
+    name: str
+    count: int
+    test_folds: int  # in how many folds there are some, at least; 0 where no folds are possible
+    scored: bool = False  # see `list_scored_classes`
+    note: str = ""  # what is wrong; "" for nothing
+
+
+class ExpectedAuc(BaseModel):
+    """What the numbers of units allow, if a model has this AUC. None is left out of the file."""
+
+    auc: Share
+    low: Share  # of the expected 95 % confidence interval
+    high: Share
+    difference_0: Share | None = None
+    """the smallest difference from a better model that is seen, for scores that do not correlate;
+    None if none is"""
+    difference_50: Share | None = None  # for scores that correlate by 0.5
+    difference_80: Share | None = None
+
+
+class Power(BaseModel):
+    """The content of plots/power.json: what the data can show, before any training."""
+
+    by: Unit
+    count: int  # of units: subjects, once per class, or rows without ids
+    unscored_classes: str | None = None  # separated by commas; None is left out of the file
+    classes: list[ClassCount]
+    expected: list[ExpectedAuc]  # for several AUCs; none where there is no AUC
+    sentences: list[str]
+
+
 def write_metrics(path: Path, metrics: Metrics | None) -> None:
     """Write metrics; None, for a baseline that these data do not allow, as an empty object."""
     write_json(path, {} if metrics is None else metrics.to_json())
@@ -246,6 +281,14 @@ def write_leakage(leakage: Leakage) -> None:
 
 def read_leakage() -> Leakage:
     return read_json(paths.LEAKAGE, Leakage)
+
+
+def write_power(power: Power) -> None:
+    write_json(paths.POWER, power.model_dump(exclude_none=True))
+
+
+def read_power() -> Power:
+    return read_json(paths.POWER, Power)
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:

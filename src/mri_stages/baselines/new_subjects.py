@@ -1,0 +1,201 @@
+"""All baselines on new subjects: each fold of the cross-validation is predicted from the others."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mri_stages.baselines.brightness import GreyLevels, predict_brightness
+from mri_stages.baselines.covariate_table import read_covariates
+from mri_stages.baselines.covariates import predict_covariates
+from mri_stages.baselines.kernel import MAX_UNITS, compute_squared_distances, predict_kernel
+from mri_stages.baselines.linear import compute_mean_images, predict_linear
+from mri_stages.baselines.majority import predict_majority
+from mri_stages.baselines.nearest_neighbours import sample_rows
+from mri_stages.baselines.units import Units, build_units, sample_units
+from mri_stages.config.schema import BASELINES
+from mri_stages.storage.dataset import AllRows
+from mri_stages.storage.neighbours import NeighbourTable, name_subject_folds
+from mri_stages.storage.predictions import Predictions, join_repeats
+from mri_stages.storage.records import Unit
+
+N_PENALTY_FITS = 25  # fits of the linear baseline: inner folds of outer folds
+
+Indices = NDArray[np.int64]  # (n,) of rows
+Folds = NDArray[np.int64]  # (N,) of rows, or (n,) of units
+Predict = Callable[[Folds], NDArray[Any]]  # from the folds (n,) of units to probabilities (n, K)
+
+
+class Task(NamedTuple):
+    """What all baselines predict."""
+
+    rows: AllRows
+    units: Units
+    folds_of_repeats: Sequence[Folds]
+    n_classes: int
+    negative_label: int | None  # see `compute_auc`
+
+    @property
+    def unit_name(self) -> Unit:
+        return "row" if self.rows.subjects is None else "subject"
+
+    @property
+    def unit_labels(self) -> NDArray[np.int64]:
+        return self.rows.labels[self.units.first_rows]
+
+    @property
+    def unit_subjects(self) -> NDArray[np.int64] | None:
+        if self.rows.subjects is None:
+            return None
+        return self.rows.subjects[self.units.first_rows]
+
+
+def predict_new_subjects(
+    task: Task, table: NeighbourTable, covariate_columns: Sequence[str]
+) -> dict[str, Predictions]:
+    """Return the predictions of each fold from the others, in all repeats, by baseline.
+
+    Where no folds are possible, and of a baseline that these data do not allow, they are of no row.
+    """
+    covariates = predict_by_covariates(task, covariate_columns)  # it may refuse: it is the first
+    if not task.folds_of_repeats:
+        return dict.fromkeys(BASELINES, predict_nothing(task))
+    return {
+        "majority": predict_largest_class(task),
+        "nearest_neighbour": predict_nearest_neighbour(task, table),
+        "brightness": predict_by_brightness(task),
+        "linear": predict_by_linear_model(task),
+        "kernel": predict_by_kernel(task),
+        "covariates": covariates,
+    }
+
+
+def predict_nothing(task: Task) -> Predictions:
+    """Return predictions of no row."""
+    folds = np.zeros(len(task.rows.labels), np.int64)
+    return build_predictions(task.rows, np.arange(0), np.empty((0, task.n_classes)), folds)
+
+
+def predict_repeats(task: Task, indices: Indices, predict: Predict) -> Predictions:
+    """Return the predictions of the rows at `indices` (n,) in all repeats."""
+    repeats = []
+    for folds in task.folds_of_repeats:
+        probabilities = predict(folds[indices])
+        repeats.append(build_predictions(task.rows, indices, probabilities, folds))
+    return join_repeats(repeats)
+
+
+def predict_largest_class(task: Task) -> Predictions:
+    labels = task.rows.labels
+    return predict_repeats(
+        task,
+        np.arange(len(labels)),
+        lambda folds: predict_majority(labels, folds, task.n_classes),
+    )
+
+
+def predict_nearest_neighbour(task: Task, table: NeighbourTable) -> Predictions:
+    repeats = []
+    for repeat, folds in enumerate(task.folds_of_repeats):
+        grouping = name_subject_folds(repeat)
+        probabilities = copy_neighbours(task.rows, table, grouping, task.n_classes)
+        repeats.append(build_predictions(task.rows, table.compared, probabilities, folds))
+    return join_repeats(repeats)
+
+
+def copy_neighbours(
+    rows: AllRows, table: NeighbourTable, grouping: str, n_classes: int
+) -> NDArray[np.float64]:
+    """Return probability 1 for the class of each compared row's neighbour: (n, K)."""
+    probabilities: NDArray[np.float64] = np.eye(n_classes)[
+        rows.labels[table.by_grouping[grouping].nearest]
+    ]
+    return probabilities
+
+
+def predict_by_brightness(task: Task) -> Predictions:
+    levels = GreyLevels(task.rows.parts, task.units)
+    labels = task.unit_labels
+    return predict_repeats(
+        task,
+        task.units.first_rows,
+        lambda folds: predict_brightness(levels, labels, folds, task.n_classes),
+    )
+
+
+def predict_by_linear_model(task: Task) -> Predictions:
+    """Return the predictions for each subject and class, in place of rows; none without ids."""
+    rows = task.rows
+    if rows.subjects is None:
+        print("note: no linear baseline, which works on the mean image of each subject")
+        return predict_nothing(task)
+
+    first_rows = task.units.first_rows
+    n_features = N_PENALTY_FITS * rows.parts[0].shape[1]
+    units = sample_rows(n_features, rows.test_mask[first_rows])
+    if len(units) < len(first_rows):
+        print(f"note: the linear baseline is of a seeded sample of {len(units):,} subjects")
+
+    images = compute_mean_images(rows.parts, task.units.unit_of_row, units)
+    labels = task.unit_labels[units]
+    return predict_repeats(
+        task,
+        first_rows[units],
+        lambda folds: predict_linear(images, labels, folds, task.n_classes),
+    )
+
+
+def predict_by_kernel(task: Task) -> Predictions:
+    """Return the predictions for each unit, or for a seeded sample of them."""
+    units = sample_units(task.unit_labels, MAX_UNITS)
+    n_units = len(task.units.first_rows)
+    if len(units) < n_units:
+        print(
+            f"note: the kernel baseline is of a seeded sample of {len(units):,} of the "
+            f"{n_units:,} {task.unit_name}s"
+        )
+
+    images = compute_mean_images(task.rows.parts, task.units.unit_of_row, units)
+    distances = compute_squared_distances(images)
+    labels = task.unit_labels[units]
+    return predict_repeats(
+        task,
+        task.units.first_rows[units],
+        lambda folds: predict_kernel(distances, labels, folds, task.n_classes, task.negative_label),
+    )
+
+
+def predict_by_covariates(task: Task, columns: Sequence[str]) -> Predictions:
+    """Return the predictions for each subject and class; none where no column is named.
+
+    InputError if a column cannot be used. Print what the columns were taken for.
+    """
+    covariates = read_covariates(columns, task.unit_subjects)
+    if not covariates or not task.folds_of_repeats:
+        return predict_nothing(task)
+    descriptions = [covariate.describe() for covariate in covariates]
+    print(f"note: the covariates are {', '.join(descriptions)}")
+    labels = task.unit_labels
+    return predict_repeats(
+        task,
+        task.units.first_rows,
+        lambda folds: predict_covariates(covariates, labels, folds, task.n_classes),
+    )
+
+
+def build_task(
+    rows: AllRows, folds_of_repeats: Sequence[Folds], n_classes: int, negative_label: int | None
+) -> Task:
+    return Task(rows, build_units(rows), folds_of_repeats, n_classes, negative_label)
+
+
+def build_predictions(
+    rows: AllRows, indices: Indices, probabilities: NDArray[Any], folds: Folds | None = None
+) -> Predictions:
+    """Return the predictions of the rows at `indices` (n,), with probabilities (n, K)."""
+    subjects = None if rows.subjects is None else rows.subjects[indices]
+    row_folds = None if folds is None else folds[indices]
+    return Predictions(
+        indices, subjects, rows.labels[indices], probabilities.astype(np.float32), row_folds
+    )

@@ -7,6 +7,7 @@ import pytest
 from mri_stages import paths
 from mri_stages.commands import results
 from mri_stages.commands.results import print_table
+from mri_stages.config.schema import BASELINES
 from mri_stages.errors import InputError
 from mri_stages.storage.records import Metrics, write_metrics
 
@@ -43,7 +44,7 @@ def test_table_lists_a_model_without_result_last(capsys: pytest.CaptureFixture[s
 def test_results_before_a_run_are_an_error_alone(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("majority", "nearest_neighbour", "linear"):  # as in a clone: in Git
+    for name in BASELINES:  # as in a clone: in Git
         write_metrics(paths.metrics(name), make_metrics())
         write_metrics(paths.new_subject_metrics(name), make_metrics(by="row"))
     with pytest.raises(InputError, match=str(paths.LEAKAGE)):

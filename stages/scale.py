@@ -7,7 +7,8 @@ import numpy as np
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.preprocessing.scaling import list_scale_warnings, save_scaler, write_scaled
+from mri_stages.preprocessing.scaler import save_scaler
+from mri_stages.preprocessing.scaling import list_scale_warnings, write_scaled
 from mri_stages.storage.dataset import read_info, read_stored_splits
 
 

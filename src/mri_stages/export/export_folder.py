@@ -17,7 +17,7 @@ from mri_stages.export.onnx_file import (
 )
 from mri_stages.export.row_set import SetFigures
 from mri_stages.models import make_networks
-from mri_stages.preprocessing.scaling import read_scaler
+from mri_stages.preprocessing.scaler import read_scaler
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.files import read_json
 from mri_stages.storage.records import read_metrics

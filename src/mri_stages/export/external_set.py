@@ -14,7 +14,7 @@ from mri_stages.export.trained_model import TrainedModel
 from mri_stages.ingest import checks
 from mri_stages.ingest.details import Details, read_details
 from mri_stages.ingest.raw_folder import Raw, read_raw, to_float_images
-from mri_stages.preprocessing.scaling import MAX_MEAN_SHIFT, MAX_STD_RATIO
+from mri_stages.preprocessing.scaler import MAX_MEAN_SHIFT, MAX_STD_RATIO
 from mri_stages.storage.arrays import iterate_chunks
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.details import FileNames

@@ -18,6 +18,7 @@ from mri_stages.training.condensed import (
     find_active_features,
     move_pooling_before_relu,
 )
+from mri_stages.training.optimization import Optimizer
 from tests.helpers.networks import ZOO
 from tests.helpers.plain_training import make_recipe
 
@@ -38,7 +39,7 @@ def make_images(
 
 
 def take_steps(
-    network: nn.Module, optimizer: torch.optim.SGD, images: torch.Tensor, n_steps: int
+    network: nn.Module, optimizer: Optimizer, images: torch.Tensor, n_steps: int
 ) -> None:
     labels = torch.arange(N_ROWS) % 4
     batches = list(zip(images.split(BATCH_SIZE), labels.split(BATCH_SIZE), strict=True))

@@ -16,11 +16,12 @@ from torch.utils._pytree import tree_leaves
 from mri_stages.errors import InputError
 from mri_stages.storage.files import remove_path, write_atomically
 from mri_stages.storage.weights import collect_tensors, fill_network
+from mri_stages.training.optimization import Optimizer
 
 CODE = Path(__file__).parents[1]
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
-Stateful = nn.Module | torch.optim.Optimizer | torch.optim.lr_scheduler.LRScheduler
+Stateful = nn.Module | Optimizer | torch.optim.lr_scheduler.LRScheduler
 Weights = dict[str, torch.Tensor]  # a state_dict
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
 from mri_stages.training.optimization import is_plain_sgd
+from mri_stages.training.plain_sgd import PlainSgd
 
 CHUNK_ROWS = 256
 EXACT_LAYERS = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
@@ -148,15 +149,11 @@ class CondensedNetwork(nn.Module):
         logits: torch.Tensor = self.rest(self.first(inputs))
         return logits
 
-    def make_optimizer(self, lr: float) -> torch.optim.SGD:
+    def make_optimizer(self, lr: float) -> PlainSgd:
         """Return plain SGD in which a sum of C weights learns C times as fast."""
         first_weight = self.first.weight
         rest = [parameter for parameter in self.parameters() if parameter is not first_weight]
-        groups: list[dict[str, Any]] = [
-            {"params": [first_weight], "lr": self.n_copies * lr},
-            {"params": rest},
-        ]
-        return torch.optim.SGD(groups, lr=lr, fused=True)
+        return PlainSgd([([first_weight], self.n_copies * lr), (rest, lr)], fused=True)
 
     @torch.no_grad()
     def expand(self) -> None:

@@ -20,6 +20,7 @@ from mri_stages.training.device import move_to_device_if_it_fits, use_precision
 from mri_stages.training.network_checks import N_PROBED_ROWS, keep_buffers, outputs_differ
 from mri_stages.training.optimization import (
     Loss,
+    Optimizer,
     compute_class_weights,
     make_loss,
     make_optimizer,
@@ -258,7 +259,7 @@ class TrainingRun:
 
 def make_step(
     module: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     precision: str,
     compute_loss: Loss,
     class_weights: torch.Tensor | None,

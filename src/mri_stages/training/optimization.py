@@ -11,13 +11,19 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from mri_stages.config.schema import Model, Recipe
 from mri_stages.models import import_own_part
+from mri_stages.training.plain_sgd import PlainSgd
 
 # Takes logits (n, K), labels (n,) and the class weights (K,) or None; returns a mean as a scalar.
 Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
+Optimizer = torch.optim.Optimizer | PlainSgd
 
-def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+
+def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> Optimizer:
     """Return the optimizer of the recipe for `parameters`."""
+    if recipe.optimizer == "sgd" and recipe.momentum == 0 and has_constant_lr(recipe):
+        return PlainSgd([(parameters, recipe.lr)], weight_decay=recipe.weight_decay)
+
     options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay}
     match recipe.optimizer:
         case "sgd":
@@ -28,10 +34,17 @@ def make_optimizer(recipe: Recipe, parameters: Iterable[nn.Parameter]) -> torch.
             return torch.optim.AdamW(parameters, **options)
 
 
+def has_constant_lr(recipe: Recipe) -> bool:
+    """Return whether all steps have the same learning rate."""
+    return recipe.schedule == "constant" and recipe.warmup_epochs == 0
+
+
 def make_schedule(
-    recipe: Recipe, optimizer: torch.optim.Optimizer, n_steps: int
+    recipe: Recipe, optimizer: Optimizer, n_steps: int
 ) -> CosineAnnealingLR | LambdaLR | None:
     """Return the schedule of the learning rate over all `n_steps`; None if it is constant."""
+    if isinstance(optimizer, PlainSgd):
+        return None
     if recipe.warmup_epochs > 0:
         n_warmup_steps = n_steps // recipe.epochs * recipe.warmup_epochs
         compute_factor = partial(compute_warmup_factor, recipe, n_warmup_steps, n_steps)
@@ -64,8 +77,7 @@ def is_plain_sgd(recipe: Recipe) -> bool:
         recipe.optimizer == "sgd"
         and recipe.momentum == 0
         and recipe.weight_decay == 0
-        and recipe.schedule == "constant"
-        and recipe.warmup_epochs == 0
+        and has_constant_lr(recipe)
         and recipe.loss == "cross_entropy"
         and recipe.augment is None
     )

@@ -1,7 +1,5 @@
 """The package as people import and install it."""
 
-import subprocess
-import sys
 import tomllib
 from importlib import import_module
 
@@ -9,24 +7,10 @@ import pytest
 from packaging.requirements import Requirement
 
 import mri_stages
+from tests.helpers.modules import list_loaded_modules
 from tests.helpers.project import REPO
-from tests.helpers.stages import make_environment
 
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-def list_loaded_modules(statement: str) -> set[str]:
-    """Return the names of the modules that a new Python has loaded after a statement."""
-    code = f"import sys\n{statement}\nprint(*sys.modules)"
-    return set(
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env=make_environment(),
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-    )
 
 
 def test_import_loads_neither_torch_nor_numpy() -> None:

@@ -66,6 +66,6 @@ def test_repro_repairs_a_damaged_file_and_folder(
 def test_repro_force_leaves_the_cache(finished: Clone, linked: Clone) -> None:
     for name in linked.read_outs():
         (linked.folder / name).chmod(0o444)
-    linked.run("dvc", "repro", "--force")
+    linked.shell("dvc repro -f")
     assert linked.read_outs() == finished.read_outs()
     assert list_damaged_objects(linked) == []

@@ -25,6 +25,7 @@ COMMANDS_ELSEWHERE = {
     "make test": ".ci/run",
     "make test-cpu": ".ci/run",
     "make test-faults": ".ci/run",
+    "dvc repro -f": "tests/faults/test_cache.py",
     "dvc exp run": "tests/pipeline/test_dvc_verbs.py",
     "dvc exp apply": "tests/pipeline/test_dvc_verbs.py",
     "sed -i.bak '/^  conv_nn2:/": "tests/pipeline/test_pipeline.py",

@@ -80,7 +80,7 @@ def write_tables(
 
 def summarise_kept_epochs(predictions: Predictions) -> dict[str, float | int]:
     """Return the median, the least and the greatest kept epoch of the folds, where there is one."""
-    if predictions.kept_epochs is None:
+    if predictions.kept_epochs is None or predictions.folds is None or predictions.repeats is None:
         return {}
     folds_of_rows = np.stack([predictions.repeats, predictions.folds])
     _, first_rows = np.unique(folds_of_rows, axis=1, return_index=True)

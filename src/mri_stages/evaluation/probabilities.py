@@ -248,7 +248,7 @@ def list_calibration_points(outcomes: Outcomes) -> list[CalibrationPoint]:
 
 
 def smooth_outcomes(
-    probabilities: Floats, positive_mask: NDArray[np.bool_], grid: Floats
+    probabilities: Floats, outcomes: NDArray[np.bool_] | Floats, grid: Floats
 ) -> Floats:
     """Return the share of positives (G,) near each p of the grid; NaN outside the probabilities.
 
@@ -265,15 +265,15 @@ def smooth_outcomes(
     weights /= weights.sum(1, keepdims=True)
 
     mean_p = weights @ probabilities
-    mean_y = weights @ positive_mask
+    mean_y = weights @ outcomes
     deviations = probabilities - mean_p[:, None]
     variances = (weights * deviations**2).sum(1)
-    covariances = (weights * deviations) @ positive_mask
+    covariances = (weights * deviations) @ outcomes
     least_variance = (MIN_LOCAL_DEVIATION * np.ptp(probabilities)) ** 2
     slopes = np.zeros_like(grid)
     np.divide(covariances, variances, where=variances > least_variance, out=slopes)
 
-    smooth = (mean_y + slopes * (grid - mean_p)).clip(0, 1)
+    smooth: Floats = (mean_y + slopes * (grid - mean_p)).clip(0, 1)
     smooth[(grid < probabilities.min()) | (grid > probabilities.max())] = np.nan
     return smooth
 

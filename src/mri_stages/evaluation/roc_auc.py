@@ -73,9 +73,12 @@ def compute_auc(predictions: Predictions, negative_label: int | None) -> float |
 
 def compute_mean_auc(repeats: Sequence[Predictions], negative_label: int | None) -> float | None:
     """Return the mean of the AUC of each repeat; None if a repeat has none."""
-    aucs = [compute_auc(predictions, negative_label) for predictions in repeats]
-    if None in aucs:
-        return None
+    aucs = []
+    for predictions in repeats:
+        auc = compute_auc(predictions, negative_label)
+        if auc is None:
+            return None
+        aucs.append(auc)
     return float(np.mean(aucs))
 
 

@@ -55,7 +55,7 @@ def join_repeats(predictions_of_repeats: Sequence[Predictions]) -> Predictions:
         repeats = np.full(len(predictions.rows), repeat)
         numbered.append(predictions._replace(repeats=repeats))
 
-    joined = {}
+    joined: dict[str, Any] = {}
     for field in Predictions._fields:
         columns = [getattr(predictions, field) for predictions in numbered]
         joined[field] = None if columns[0] is None else np.concatenate(columns)

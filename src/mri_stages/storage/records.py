@@ -59,7 +59,7 @@ class ConfusionCell(NamedTuple):
 
     actual: str
     predicted: str
-    count: float  # of subjects, a mean over repeats
+    count: float  # type: ignore[assignment]  # of subjects, a mean over repeats; hides a method
     total: int  # of subjects of the actual class
 
 

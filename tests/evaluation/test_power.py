@@ -125,6 +125,20 @@ def test_expected_interval_has_the_mean_error_of_the_scored_classes() -> None:
     assert expected.low == pytest.approx(0.6 - norm.ppf(0.975) * np.mean(errors))
 
 
+def test_sentence_has_the_smallest_differences() -> None:
+    labels = np.arange(200) % 2
+    power = forecast(labels, [np.arange(200) // 40], ["a", "b"], 0, "subject")
+    expected = power.expected[2]
+    differences = (expected.difference_0, expected.difference_50, expected.difference_80)
+    assert ", ".join(f"{value:.2f}" for value in differences[:2]) in power.sentences[2]
+
+
+def test_sentence_of_few_subjects_says_that_no_difference_is_seen() -> None:
+    power = forecast(np.arange(4) % 2, [np.arange(4) // 2], ["a", "b"], 0, "subject")
+    assert power.expected[3].difference_0 is None
+    assert "possible" in power.sentences[2]
+
+
 def test_forecast_without_folds_expects_no_auc() -> None:
     power = forecast(LABELS, [], CLASSES[:3], None, "row")
     assert power.expected == []

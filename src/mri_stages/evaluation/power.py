@@ -226,15 +226,21 @@ def write_auc_sentences(expected: ExpectedAuc, negative_class: str | None) -> li
         f"{expected.low:.2f} to {expected.high:.2f}."
     )
     differences = [expected.difference_0, expected.difference_50, expected.difference_80]
-    parts = []
-    for correlation, difference in zip(CORRELATIONS, differences, strict=True):
-        amount = "by no difference at all" if difference is None else f"from {difference:.2f} on"
-        parts.append(f"{amount} where their scores correlate by {correlation:g}")
+    amounts = []
+    for difference in differences:
+        amounts.append("more than is possible" if difference is None else f"{difference:.2f}")
     difference_sentence = (
-        f"A better model than one of AUC {expected.auc:.2f} will be seen as such in 8 of 10 such "
-        f"data sets (p < 0.05) {'; '.join(parts)}."
+        f"To be seen as better than a model of AUC {expected.auc:.2f} in 8 of 10 such data sets "
+        f"(p < 0.05), a model needs an AUC that is higher by {join_by_or(amounts)}, if the scores "
+        f"of the two correlate by {join_by_or([f'{value:g}' for value in CORRELATIONS])} within a "
+        "class."
     )
     return [interval, difference_sentence]
+
+
+def join_by_or(texts: Sequence[str]) -> str:
+    """Return several texts as "first, second or third"."""
+    return f"{', '.join(texts[:-1])} or {texts[-1]}"
 
 
 def format_count(count: int, noun: str) -> str:

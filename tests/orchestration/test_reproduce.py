@@ -15,7 +15,7 @@ import yaml
 from mri_stages import paths
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
-from mri_stages.orchestration.reproduce import find_obstacle, remove_former_export
+from mri_stages.orchestration.reproduce import find_obstacle, list_weights, remove_former_export
 from tests.helpers.dvc_projects import (
     DVC,
     REPRO,
@@ -274,3 +274,22 @@ def test_remove_former_export_leaves_a_folder_made_by_hand(workspace: Path, cont
     Path("dvc.lock").write_text(content)
     remove_export({})
     assert paths.EXPORT.exists()
+
+
+WEIGHTS = {"file": "w.safetensors", "sha256": 64 * "a"}
+TRAININGS_WITH_WEIGHTS = [
+    "train@small",
+    "cross_validate@small",
+    "studies/dvc.yaml:learning_rate@0.01",
+    "studies/dvc.yaml:batch_size@fixed-4",
+    "studies/dvc.yaml:leakage@100",
+    "studies/dvc.yaml:leakage_permuted",
+]
+
+
+def test_list_weights_names_the_file_of_each_training(workspace: Path) -> None:
+    write_params(workspace, {"models.small.weights": WEIGHTS})
+    models = {"train@small": "small", "cross_validate@small": "small", "train@conv": "conv"}
+    graph = StageGraph({}, models=models)
+    stages = [*TRAININGS_WITH_WEIGHTS, "train@conv", "scale"]
+    assert list_weights(graph, stages) == dict.fromkeys(TRAININGS_WITH_WEIGHTS, WEIGHTS)

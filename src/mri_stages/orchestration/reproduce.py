@@ -226,13 +226,29 @@ async def run_trainings(
 
 def list_weights(graph: StageGraph, stages: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return file and sha256 of the trained weights that stages begin with, by stage."""
-    models = read_params().models
+    params = read_params()
     weights = {}
     for stage in stages:
-        model = models.get(graph.models.get(stage, ""))
+        model = params.models.get(find_trained_model(graph, stage, params))
         if model is not None and model.weights is not None:
             weights[stage] = model.weights.model_dump()
     return weights
+
+
+def find_trained_model(graph: StageGraph, stage: str, params: Params) -> str:
+    """Return the model that a stage trains; "" if it trains none.
+
+    A stage of a study belongs to no model, so params.yaml says which one the study trains.
+    """
+    if stage in graph.models:
+        return graph.models[stage]
+    study_name = stage.rpartition(":")[2].partition("@")[0].removesuffix("_permuted")
+    trained_models = {
+        "learning_rate": params.studies.learning_rate.model,
+        "batch_size": params.studies.batch_size.model,
+        "leakage": params.studies.leakage.model,
+    }
+    return trained_models.get(study_name, "")
 
 
 async def send_trainings(

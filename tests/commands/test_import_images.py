@@ -15,6 +15,7 @@ from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.import_options import Fit, ImportOptions, read_import_options
 from mri_stages.ingest.raw_folder import Raw, read_raw
 from mri_stages.storage.dataset import SPLITS
+from tests.helpers.medical_files import write_dicom
 from tests.helpers.stages import list_files
 
 CLASSES = ["Ill", "Sané"]
@@ -615,6 +616,26 @@ def test_import_with_wrong_options_ends_with_status_2(
 ) -> None:
     with pytest.raises(ArgumentError, match=arguments[-2] if len(arguments) == 2 else "--"):
         import_set(image_set, tmp_path / "raw", *arguments)
+
+
+@pytest.mark.parametrize("has_table", [False, True])
+def test_import_of_dicom_writes_no_identity(tmp_path: Path, has_table: bool) -> None:
+    """A PatientID that is a whole number is numbered too, and not kept as it is."""
+    lines = ["file,class"]
+    for number, class_name in enumerate(["Ill", "Ill", "Sane", "Sane"]):
+        name = f"{class_name}/{number}.dcm"
+        person = {"PatientID": f"70001{number}", "PatientName": "Doe^7000"}
+        elements = {"WindowCenter": 0, "WindowWidth": 400, **person}
+        write_dicom(tmp_path / "set" / name, elements=elements)
+        lines.append(f"{name},{class_name}")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(lines))
+
+    arguments = ["--table", str(table)] if has_table else []
+    out = import_set(tmp_path / "set", tmp_path / "out", "--test-share", "0.5", *arguments)
+    subjects = np.concatenate(list(read_raw(out).subjects.values()))
+    assert sorted(subjects.tolist()) == [0, 1, 2, 3]
+    assert not any(b"7000" in file.read_bytes() for file in list_files(out))
 
 
 @pytest.mark.parametrize("name", ["npz", "NPZ"])

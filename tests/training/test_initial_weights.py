@@ -162,6 +162,7 @@ def test_fill_from_file_fills_what_fits(prefix: str, capsys: pytest.CaptureFixtu
     line = capsys.readouterr().out
     assert "7 of 9 tensors filled; fresh: head.weight, head.bias; not used: 3" in line
     assert f"`{prefix}`" in line or not prefix
+    assert ("`" in line) == bool(prefix)  # what was not changed is not said
 
 
 def test_fill_from_file_adds_the_name_of_the_networks_part() -> None:

@@ -3,8 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mri_stages.evaluation.comparison import compare_pairs, correct_by_holm, write_verdict
-from mri_stages.storage.records import Pair
+from mri_stages.evaluation.comparison import compare_pairs, correct_by_holm
 
 N_ROWS = 40
 
@@ -48,12 +47,6 @@ def test_pairs_are_corrected_for_their_number(subjects: np.ndarray | None) -> No
     assert [pair.p for pair in pairs] == pytest.approx([1.0, 3 * 2 / 2**8, 3 * 2 / 2**8], rel=0.2)
 
 
-def test_pairs_have_a_verdict_about_their_corrected_p() -> None:
-    correct = {"a": mark(*range(8)), "b": mark(*range(8)), "c": mark()}
-    for pair in compare_pairs(correct, None, "house"):
-        assert pair.verdict == write_verdict(pair, "house")
-
-
 def test_pairs_of_one_model_are_none() -> None:
     assert compare_pairs({"a": mark(1)}, None) == []
 
@@ -68,20 +61,3 @@ def test_holm_is_at_most_one() -> None:
 
 def test_holm_of_no_pair_is_empty() -> None:
     assert correct_by_holm([]) == []
-
-
-@pytest.mark.parametrize(
-    ("pair", "parts"),
-    [
-        (("a", "b", 20, 7, 0.02), ["a is right on 13 rows more than b", "0.02)"]),
-        (("a", "b", 7, 8, 0.3), ["b is right on 1 row more than a", "0.3)"]),
-        (("a", "b", 3, 3, 1.0), ["equally many"]),
-        (("a", "b", 9, 2, 0.05), ["may be chance"]),
-        (("a", "b", 9, 2, 0.0499), ["more than chance"]),
-    ],
-)
-def test_verdict_names_the_better_model_and_chance(
-    pair: tuple[str, str, int, int, float], parts: list[str]
-) -> None:
-    verdict = write_verdict(Pair(*pair), "row")
-    assert [part for part in parts if part not in verdict] == []

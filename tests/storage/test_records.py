@@ -132,7 +132,7 @@ def test_leakage_is_read_as_written() -> None:
     assert read_leakage() == leakage
 
 
-@pytest.mark.parametrize("pairs", [[], [Pair("a", "b", 3, 5, 0.25, "as good")]])
+@pytest.mark.parametrize("pairs", [[], [Pair("a", "b", 3, 5, 0.25)]])
 def test_pairs_are_read_as_written(tmp_path: Path, pairs: list[Pair]) -> None:
     write_pairs(tmp_path / "pairs.csv", pairs)
     assert read_pairs(tmp_path / "pairs.csv") == pairs

@@ -12,19 +12,15 @@ from mri_stages.storage.records import Pair
 
 N_RESAMPLES = 9999
 BATCH_SIZE = 1000  # resamples in memory at a time
-SIGNIFICANCE_LEVEL = 0.05
 
 RowMask = NDArray[np.bool_]  # (N,) rows
 
 
-def compare_pairs(
-    correct: Mapping[str, RowMask], subjects: Subjects, unit: str = "row"
-) -> list[Pair]:
+def compare_pairs(correct: Mapping[str, RowMask], subjects: Subjects) -> list[Pair]:
     """Return the test of each pair of models, from the rows (N,) that each gets right.
 
     The rows of a subject are right or wrong together, so the models are swapped for whole subjects.
     Without the ids of two subjects or more, McNemar's exact test (1947) takes rows as independent.
-    unit: what a row is called in the verdicts.
     """
     pairs = []
     for a, b in combinations(correct, 2):
@@ -34,8 +30,7 @@ def compare_pairs(
         pairs.append(Pair(a, b, int(only_a.sum()), int(only_b.sum()), p))
 
     corrected = correct_by_holm([pair.p for pair in pairs])
-    pairs = [pair._replace(p=p) for pair, p in zip(pairs, corrected, strict=True)]
-    return [pair._replace(verdict=write_verdict(pair, unit)) for pair in pairs]
+    return [pair._replace(p=p) for pair, p in zip(pairs, corrected, strict=True)]
 
 
 def compute_p_value(only_a: RowMask, only_b: RowMask, subjects: Subjects) -> float:
@@ -70,25 +65,3 @@ def correct_by_holm(p_values: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p_values))
     corrected[order] = np.maximum.accumulate(factors * np.asarray(p_values)[order])
     return [min(float(p), 1.0) for p in corrected]
-
-
-def write_verdict(pair: Pair, unit: str) -> str:
-    """Return one sentence about a pair."""
-    difference = abs(pair.only_a - pair.only_b)
-    if difference == 0:
-        return f"{pair.a} and {pair.b} are right on equally many {unit}s"
-
-    if pair.only_a > pair.only_b:
-        better = pair.a
-        worse = pair.b
-    else:
-        better = pair.b
-        worse = pair.a
-    units = unit if difference == 1 else f"{unit}s"
-    explanation = "which may be chance"
-    if pair.p < SIGNIFICANCE_LEVEL:
-        explanation = "more than chance explains"
-    return (
-        f"{better} is right on {difference} {units} more than {worse}, {explanation} "
-        f"(p = {pair.p:.2g})"
-    )

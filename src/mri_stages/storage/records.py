@@ -71,7 +71,18 @@ class Pair(NamedTuple):
     only_a: int  # rows that only `a` gets right
     only_b: int
     p: float  # two-sided, Holm-corrected over the pairs
-    verdict: str = ""
+
+
+class Difference(NamedTuple):
+    """A row of plots/pairs_new_subjects.csv: the AUCs of two models on the same new subjects."""
+
+    first: str  # a network
+    second: str  # a baseline, or another network
+    difference: float  # AUC of the first minus AUC of the second
+    low: float | None  # 95 % confidence interval; None where no resample differs from another
+    high: float | None
+    p: float  # two-sided; Holm-corrected over the networks for a baseline, and over network pairs
+    units: int  # subjects (per class) that both score; without ids, rows
 
 
 class Estimate(NamedTuple):
@@ -297,6 +308,14 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
 
 def read_pairs(path: Path) -> list[Pair]:
     return read_csv(path, Pair, least=0)
+
+
+def write_differences(differences: Iterable[Difference]) -> None:
+    write_csv(paths.NEW_SUBJECT_PAIRS, Difference._fields, differences)
+
+
+def read_differences() -> list[Difference]:
+    return read_csv(paths.NEW_SUBJECT_PAIRS, Difference, least=0)
 
 
 def write_roc_points(model: str, points: Iterable[RocPoint]) -> None:

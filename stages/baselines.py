@@ -16,13 +16,23 @@ from mri_stages.baselines.new_subjects import (
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
-from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
+from mri_stages.evaluation.new_subjects import (
+    Options,
+    average_repeats_by_subject,
+    compute_new_subject_metrics,
+    count_confusion,
+)
 from mri_stages.evaluation.power import forecast
 from mri_stages.preprocessing.folds import assign_folds_of_repeats
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import GIVEN_SPLIT, NeighbourTable, read_neighbours
 from mri_stages.storage.predictions import Predictions, write_predictions
-from mri_stages.storage.records import Metrics, write_metrics, write_power
+from mri_stages.storage.records import (
+    Metrics,
+    write_metrics,
+    write_new_subject_confusion,
+    write_power,
+)
 
 # Their p is a share of votes, often 0 or 1, and no probability that could be calibrated.
 VOTING_BASELINES = ("majority", "nearest_neighbour")
@@ -71,16 +81,19 @@ def score_given_split(
 def score_new_subjects(
     predictions: dict[str, Predictions], classes: Sequence[str], options: Options
 ) -> None:
-    """Write predictions and metrics; empty ones of a baseline that these data do not allow."""
+    """Write predictions, metrics and confusion; empty ones where the data do not allow any."""
     for name, baseline in predictions.items():
         write_predictions(paths.folds(name), baseline, classes)
         metrics = None
+        cells = []
         if len(baseline.rows):
+            cells = count_confusion(average_repeats_by_subject(baseline), classes)
             has_calibration = name not in VOTING_BASELINES
             baseline_options = options._replace(has_calibration=has_calibration)
             metrics = compute_new_subject_metrics(baseline, classes, baseline_options)
             print(f"{name}: {describe_auc(metrics)} by {metrics.by}")
         write_metrics(paths.new_subject_metrics(name), metrics)
+        write_new_subject_confusion(name, cells)
 
 
 def describe_auc(metrics: Metrics) -> str:

@@ -2,42 +2,47 @@
 
 from collections.abc import Container, Iterable, Mapping
 from itertools import chain
-from pathlib import Path
-
-import numpy as np
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Params
+from mri_stages.config.schema import BASELINES, Params
+from mri_stages.evaluation.auc_differences import Repeats, compare_aucs
 from mri_stages.evaluation.comparison import compare_pairs
+from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.new_subjects import average_repeats_by_subject
+from mri_stages.evaluation.probabilities import (
+    build_outcomes,
+    list_calibration_points,
+    list_decision_points,
+)
+from mri_stages.evaluation.roc_auc import sample_mean_roc_points
+from mri_stages.plotting.new_subjects import draw_calibration, draw_decisions, draw_new_roc
 from mri_stages.plotting.results import (
     ACCURACY,
     AUC,
     draw_histories,
     draw_intervals,
     draw_learning_rates,
-    draw_roc_curves,
 )
 from mri_stages.plotting.style import draw_sentence, save_png
 from mri_stages.plotting.text import print_missing_letters
+from mri_stages.reporting.headline import describe_headline, find_best, get_unit
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv, write_csv
 from mri_stages.storage.history import Epoch, list_columns, list_values
-from mri_stages.storage.predictions import (
-    Predictions,
-    average_by_subject,
-    read_predictions,
-    split_repeats,
-)
+from mri_stages.storage.predictions import read_predictions
 from mri_stages.storage.records import (
+    Difference,
     Metrics,
     list_missing_models,
     read_given_metrics,
     read_new_subject_metrics,
-    read_roc_points,
+    write_differences,
     write_pairs,
 )
+
+VOTING_BASELINES = ("majority", "nearest_neighbour")  # their p is no probability to calibrate
 
 NO_MODEL = "No model has a result on the given split"
 NO_FOLDS = "No folds are possible, so nothing is known of new subjects"
@@ -94,26 +99,23 @@ def write_histories(histories: Mapping[str, list[Epoch]]) -> None:
 
 
 def compare_on_given_split(params: Params, info: Info, metrics: Mapping[str, Metrics]) -> None:
-    """Test each pair of models on the test rows; draw accuracies and ROC curves."""
-    title = params.data.title
+    """Test each pair of models on the test rows; draw their accuracies."""
     models = list_models_with_metrics(params, metrics)
-    predictions = {name: read_predictions(paths.predictions(name), info.classes) for name in models}
-    compare_predictions(paths.PAIRS, predictions, "row")
+    correct = {}
+    subjects = None
+    for name in models:
+        predictions = read_predictions(paths.predictions(name), info.classes)
+        correct[name] = predictions.correct
+        subjects = predictions.subjects
+    write_pairs(paths.PAIRS, compare_pairs(correct, subjects))
 
     figure = draw_intervals(
         metrics,
-        [ACCURACY],
-        f"{title}: accuracy on the given split",
-        f"{sum(info.counts['test'])} test rows, with 95 % confidence intervals",
+        ACCURACY,
+        f"{params.data.title}: accuracy on the given split",
+        f"{sum(info.counts['test'])} test rows",
     )
     save_png(paths.ACCURACY_FIGURE, figure)
-
-    curves = {name: read_roc_points(name) for name in models}
-    figure = draw_sentence(NO_MODEL)
-    if curves:
-        roc_title = f"{title}: ROC on the given split"
-        figure = draw_roc_curves(curves, metrics, info.classes, roc_title)
-    save_png(paths.ROC_FIGURE, figure)
 
 
 def compare_on_new_subjects(
@@ -122,57 +124,88 @@ def compare_on_new_subjects(
     metrics: Mapping[str, Metrics],
     given_metrics: Mapping[str, Metrics],
 ) -> None:
-    """Test each pair of models and baselines on new subjects; draw accuracies and AUCs."""
+    """Write the differences of AUC on new subjects, and draw the results."""
+    differences = compare_new_aucs(params, info, metrics)
+    write_differences(differences)
     if not metrics:
-        compare_predictions(paths.NEW_SUBJECT_PAIRS, {}, "row")
         save_png(paths.NEW_SUBJECTS_FIGURE, draw_sentence(NO_FOLDS))
+        for path in (paths.CALIBRATION_FIGURE, paths.DECISIONS_FIGURE, paths.ROC_FIGURE):
+            save_png(path, draw_sentence(NO_FOLDS))
         return
 
-    unit = metrics["majority"].by or "row"
-    predictions = {}
-    for name in metrics:
-        # A pair is tested on the first repeat.
-        first_repeat = split_repeats(read_predictions(paths.folds(name), info.classes))[0]
-        predictions[name] = average_by_subject(first_repeat)
-    n_units = len(predictions["majority"].labels)
-    rivals = {name: scored for name, scored in predictions.items() if name != "majority"}
-    compare_predictions(paths.NEW_SUBJECT_PAIRS, rivals, unit)
-
+    unit = get_unit(metrics)
+    headline = describe_headline(list(params.cross_validation.models), metrics, differences)
     figure = draw_intervals(
         metrics,
-        [ACCURACY, AUC],
-        f"{params.data.title}: on new {unit}s, and on the given split (hollow, in brackets)",
-        f"cross-validation on {n_units} {unit}s, with 95 % confidence intervals",
+        AUC,
+        f"{params.data.title}: AUC on new {unit}s",
+        headline.sentence,
         given=given_metrics,
     )
     save_png(paths.NEW_SUBJECTS_FIGURE, figure)
+    draw_curves(params, info, metrics, unit)
 
 
-def compare_predictions(path: Path, predictions: Mapping[str, Predictions], unit: str) -> None:
-    """Write the test of each pair of models that predict the same rows as the first one."""
-    if not predictions:
-        write_pairs(path, [])
-        return
+def draw_curves(params: Params, info: Info, metrics: Mapping[str, Metrics], unit: str) -> None:
+    """Draw calibration, net benefit and ROC of the networks and the best baseline."""
+    title = params.data.title
+    negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
+    names = list_networks(params, metrics)
+    best_baseline = find_best([name for name in metrics if name in BASELINES], metrics)
+    if best_baseline:
+        names.append(best_baseline)
+    repeats_by_model = read_all_repeats(names, info)
+    outcomes = {}
+    for name, repeats in repeats_by_model.items():
+        model_outcomes = build_outcomes(repeats, len(info.classes), negative_label)
+        if model_outcomes is not None:
+            outcomes[name] = model_outcomes
 
-    first = next(iter(predictions.values()))
-    correct = {}
-    for name, scored in predictions.items():
-        if have_same_rows(scored, first):
-            correct[name] = scored.correct
-        else:
-            print(f"note: {name} is not compared in {path}: it scores only a sample of the {unit}s")
-    write_pairs(path, compare_pairs(correct, first.subjects, unit))
+    calibration = {}
+    for name in outcomes:
+        if name not in VOTING_BASELINES:
+            calibration[name] = list_calibration_points(outcomes[name])
+    figure = draw_calibration(calibration, f"{title}: calibration on new {unit}s")
+    save_png(paths.CALIBRATION_FIGURE, figure)
+
+    decisions = {name: list_decision_points(outcomes[name]) for name in outcomes}
+    threshold = params.evaluation.threshold
+    figure = draw_decisions(decisions, threshold, f"{title}: net benefit on new {unit}s")
+    save_png(paths.DECISIONS_FIGURE, figure)
+
+    roc = {}
+    for name, repeats in repeats_by_model.items():
+        roc[name] = sample_mean_roc_points(repeats, info.classes, negative_label)
+    figure = draw_new_roc(roc, metrics, info.classes, f"{title}: ROC on new {unit}s")
+    save_png(paths.ROC_FIGURE, figure)
 
 
-def have_same_rows(first: Predictions, second: Predictions) -> bool:
-    """Return whether both predict the same rows; subjects that were averaged count from 0."""
-    if not np.array_equal(first.rows, second.rows):
-        return False
-    if not np.array_equal(first.labels, second.labels):
-        return False
-    if first.subjects is None or second.subjects is None:
-        return first.subjects is second.subjects
-    return np.array_equal(first.subjects, second.subjects)
+def list_networks(params: Params, metrics: Container[str]) -> list[str]:
+    """Return the cross-validated models that have a result on new subjects."""
+    return [name for name in params.cross_validation.models if name in metrics]
+
+
+def compare_new_aucs(
+    params: Params, info: Info, metrics: Mapping[str, Metrics]
+) -> list[Difference]:
+    """Return the differences of AUC of those models and baselines that have an AUC."""
+    negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
+    scored = [name for name in metrics if metrics[name].auc is not None]
+    networks = list_networks(params, scored)
+    return compare_aucs(
+        read_all_repeats(networks, info),
+        read_all_repeats([name for name in scored if name in BASELINES], info),
+        negative_label,
+    )
+
+
+def read_all_repeats(names: Iterable[str], info: Info) -> dict[str, Repeats]:
+    """Return the predictions of each repeat, by model, with each subject once."""
+    repeats_by_model: dict[str, Repeats] = {}
+    for name in names:
+        predictions = read_predictions(paths.folds(name), info.classes)
+        repeats_by_model[name] = average_repeats_by_subject(predictions)
+    return repeats_by_model
 
 
 if __name__ == "__main__":

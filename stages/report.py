@@ -1,36 +1,68 @@
 """Write the report: what a new subject would see, what the models learned, and from what."""
 
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from typing import Literal
 
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Params
+from mri_stages.config.schema import BASELINES, Params
+from mri_stages.reporting.headline import describe_headline, find_best, get_unit
 from mri_stages.reporting.report import (
+    GivenResults,
+    NewResults,
     ReportPage,
-    Results,
-    build_confusion_table,
-    build_results,
     describe_auc,
+    describe_given_warning,
     list_conflict_rows,
     list_copy_rows,
     list_leakage_rows,
     render_report,
 )
+from mri_stages.reporting.scores import (
+    AUC,
+    CLASS_SCORES,
+    DECISION_SCORES,
+    PROBABILITY_SCORES,
+    SCALED_BRIER,
+    select_known_scores,
+)
+from mri_stages.reporting.tables import (
+    Table,
+    build_class_table,
+    build_confusion_table,
+    build_difference_table,
+    build_pair_matrix,
+    build_power_table,
+    build_score_table,
+)
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.files import write_bytes
 from mri_stages.storage.records import (
+    Leakage,
+    Metrics,
     list_missing_models,
-    read_confusion,
+    read_differences,
     read_given_metrics,
     read_leakage,
+    read_new_subject_confusion,
     read_new_subject_metrics,
     read_pairs,
+    read_power,
 )
 
-PICTURES = ("new_subjects", "accuracy", "roc", "leakage", "history", "learning_rate", "sample")
+PICTURES = (
+    *("new_subjects", "calibration", "decisions", "roc"),
+    *("accuracy", "leakage", "history", "learning_rate", "sample"),
+)
 LISTED_PACKAGES = ("torch", "scikit-learn", "dvc")
+
+PROBABILITY_CAPTION = (
+    "Probabilities. A perfect model has a scaled Brier score of 1 and a constant answer 0 or less; "
+    "well calibrated probabilities have a slope of 1 (below 1: too extreme) and an intercept of 0 "
+    "(below 0: too high)"
+)
+CLASS_CAPTION = "Classes, the most probable one as the answer; these scores ignore probabilities"
 
 
 def main() -> None:
@@ -44,30 +76,30 @@ def build_page(params: Params) -> ReportPage:
     info = read_info()
     train_counts = info.counts["train"]
     test_counts = info.counts["test"]
-    given = build_given_results(params)
-    new = build_new_results(params)
-    models = [name for name in params.models if name in given.metrics]
-    unit: Literal["subject", "row"] = "row"
-    if new is not None:
-        unit = new.majority.by or "row"
+    new_metrics = read_new_subject_metrics(params)
+    given_metrics = read_given_metrics(params)
+    models = [name for name in params.models if name in given_metrics]
+    networks = list(params.cross_validation.models)
     leakage = read_leakage()
+    power = read_power()
     return ReportPage(
         title=params.data.title,
-        unit=unit,
+        unit=get_unit(new_metrics) if new_metrics else "row",
+        headline=describe_headline(networks, new_metrics, read_differences()),
         n_folds=params.cross_validation.folds,
-        n_models=len(models),
-        auc_label=describe_auc(params.evaluation.negative_class),
-        new=new,
-        given=given,
+        n_repeats=params.cross_validation.repeats,
+        auc_label=describe_auc(params.evaluation.negative_class, info.classes),
+        new=build_new_results(params, new_metrics, info.classes) if new_metrics else None,
+        power_sentences=power.sentences,
+        power=build_power_table("To expect before any training, by the AUC of a model", power),
+        given=build_given_results(params, given_metrics, leakage),
+        given_warning=describe_given_warning(leakage),
         leakage_warning=leakage.warning or "",
         leakage_sentence=leakage.sentence,
         leakage_rows=list_leakage_rows(leakage, sum(test_counts)),
         copy_rows=list_copy_rows(leakage),
         conflict_rows=list_conflict_rows(leakage),
         has_learning_rates=bool(params.group_models_by_lr(models)),
-        confusion={
-            name: build_confusion_table(read_confusion(name), info.classes) for name in models
-        },
         raw_folder=params.data.raw,
         image_shape=info.image_shape,
         n_train_rows=sum(train_counts),
@@ -80,22 +112,83 @@ def build_page(params: Params) -> ReportPage:
     )
 
 
-def build_given_results(params: Params) -> Results:
-    metrics = read_given_metrics(params)
-    models = [name for name in params.models if name in metrics]
-    best = max(models, key=lambda name: metrics[name].accuracy, default="")
-    missing_models = list_missing_models(params.models, metrics)
-    return build_results(metrics, best, missing_models, read_pairs(paths.PAIRS))
-
-
-def build_new_results(params: Params) -> Results | None:
-    """Return the results on new subjects; None where no folds are possible."""
-    metrics = read_new_subject_metrics(params)
-    if not metrics:
-        return None
-    best = max(metrics, key=lambda name: metrics[name].auc or 0)
+def build_new_results(
+    params: Params, metrics: Mapping[str, Metrics], classes: Sequence[str]
+) -> NewResults:
     missing_models = list_missing_models(params.cross_validation.models, metrics)
-    return build_results(metrics, best, missing_models, read_pairs(paths.NEW_SUBJECT_PAIRS))
+    auc_label = describe_auc(params.evaluation.negative_class, classes)
+    tables = [
+        build_score_table(
+            f"{PROBABILITY_CAPTION}. AUC: {auc_label}", metrics, PROBABILITY_SCORES, missing_models
+        ),
+        build_score_table(describe_decisions(params, metrics), metrics, DECISION_SCORES),
+        build_score_table(CLASS_CAPTION, metrics, CLASS_SCORES, has_kept_epochs=True),
+    ]
+    unit = get_unit(metrics)
+    caption = (
+        f"Differences of AUC on the same {unit}s, with 95 % confidence intervals. p is corrected "
+        "(Holm) over the networks for each baseline, and over the pairs of networks"
+    )
+    return NewResults(
+        score_tables=[table for table in tables if len(table.header) > 1],
+        differences=build_difference_table(caption, read_differences()),
+        class_tables=build_class_tables(params, metrics, classes),
+        has_two_classes=bool(select_known_scores([SCALED_BRIER], metrics)),
+        unscored_classes=metrics["majority"].unscored_classes or "",
+        missing_models=missing_models,
+    )
+
+
+def describe_decisions(params: Params, metrics: Mapping[str, Metrics]) -> str:
+    """Return the caption of the table of decisions: the threshold, and what treating all has."""
+    threshold = params.evaluation.threshold
+    caption = f"Decisions, positive from a probability of {threshold:g} on. Net benefit of treating"
+    all_benefit = metrics["majority"].net_benefit_all
+    all_text = "" if all_benefit is None else f" all: {all_benefit:.3f}, of treating"
+    return f"{caption}{all_text} none: 0"
+
+
+def build_class_tables(
+    params: Params, metrics: Mapping[str, Metrics], classes: Sequence[str]
+) -> list[Table]:
+    """Return classes and confusion of the network and of the baseline with the highest AUC."""
+    unit = get_unit(metrics)
+    mean = ", means over repeats" if params.cross_validation.repeats > 1 else ""
+    tables = []
+    for names in (params.cross_validation.models, BASELINES):
+        name = find_best(names, metrics)
+        if not name:
+            continue
+        cells = read_new_subject_confusion(name)
+        caption = f"{name}: {unit}s by actual class (row) and predicted class (column){mean}"
+        tables.append(build_class_table(f"{name}: classes", cells, classes, unit))
+        tables.append(build_confusion_table(caption, cells, classes))
+    return tables
+
+
+def build_given_results(
+    params: Params, metrics: Mapping[str, Metrics], leakage: Leakage
+) -> GivenResults:
+    missing_models = list_missing_models(params.models, metrics)
+    has_ids = leakage.shared_subjects is not None
+    method = "permuting subjects" if has_ids else "McNemar's exact test"
+    caption = (
+        "How many more test rows the model of the row predicts correctly than that of the column; "
+        f"p by {method}, corrected for the number of pairs (Holm)"
+    )
+    scores = build_score_table(
+        "Given split: test rows",
+        metrics,
+        (AUC, *CLASS_SCORES),
+        missing_models,
+        has_kept_epochs=True,
+    )
+    return GivenResults(
+        scores=scores,
+        pairs=build_pair_matrix(caption, read_pairs(paths.PAIRS)),
+        unscored_classes=metrics["majority"].unscored_classes or "",
+        missing_models=missing_models,
+    )
 
 
 if __name__ == "__main__":

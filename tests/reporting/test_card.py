@@ -16,14 +16,29 @@ DESCRIPTION = {
 
 
 def test_metric_rows_have_each_metric_once() -> None:
-    rows = list_metric_rows({"x": {"auc": 0.5, "loss": 2.0}, "y": {"auc": 0.25, "by": "row"}})
-    assert rows == [("auc", [0.5, 0.25]), ("loss", [2.0, None]), ("by", [None, "row"])]
+    rows = list_metric_rows([{"accuracy": 0.5, "auc": 0.25}, {"auc": 0.75, "by": "row"}])
+    auc, accuracy, by = rows
+    assert auc[1] == ["0.250", "0.750"]  # before the accuracy, which is improper
+    assert accuracy[1] == ["0.500", "-"]
+    assert by == ("by", ["-", "row"])
 
 
-def test_card_shows_the_metrics_of_both_splits() -> None:
+def test_metric_row_has_its_interval_in_one_cell() -> None:
+    values = {"auc": 0.5, "auc_low": 0.25, "auc_high": 0.75}
+    ((_, texts),) = list_metric_rows([values])
+    assert texts == ["0.500 (0.250 to 0.750)"]
+
+
+def test_metric_row_of_accuracy_has_its_interval() -> None:
+    values = {"accuracy": 0.5, "ci_low": 0.25, "ci_high": 0.75}
+    ((_, texts),) = list_metric_rows([values])
+    assert texts == ["0.500 (0.250 to 0.750)"]
+
+
+def test_card_shows_new_subjects_first() -> None:
     card = render_card(DESCRIPTION, "They leak.").decode()
-    assert "| | given_split | new_subjects |\n|---|---|---|\n" in card
-    assert "\n| accuracy | 0.5000 | 0.2500 |\n| loss | 2.0000 | - |\n" in card
+    assert "| | new_subjects | given_split |\n|---|---|---|\n" in card
+    assert "\n| loss | - | 2.000 |\n| accuracy | 0.250 | 0.500 |\n" in card
 
 
 def test_card_names_the_leakage() -> None:

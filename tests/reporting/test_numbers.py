@@ -1,6 +1,11 @@
 import pytest
 
-from mri_stages.reporting.numbers import format_interval, format_score, format_value
+from mri_stages.reporting.numbers import (
+    format_interval,
+    format_p_equation,
+    format_score,
+    format_value,
+)
 
 
 @pytest.mark.parametrize(
@@ -11,13 +16,13 @@ from mri_stages.reporting.numbers import format_interval, format_score, format_v
         (False, "no"),
         (3, "3"),
         ("a", "a"),
-        (-0.25, "-0.2500"),
-        (0.0, "0.0000"),
-        (-0.0, "0.0000"),
+        (-0.25, "-0.250"),
+        (0.0, "0.000"),
+        (-0.0, "0.000"),
         (1e-8, "1.0e-08"),
-        (0.001, "0.0010"),
+        (0.001, "0.001"),
         (0.0009, "9.0e-04"),
-        (9999.5, "9999.5000"),
+        (9999.5, "9999.500"),
         (1e4, "1.0e+04"),
     ],
 )
@@ -37,3 +42,10 @@ def test_interval_stands_in_brackets() -> None:
 @pytest.mark.parametrize("value", [None, 0.5])
 def test_interval_is_left_out_where_there_is_none(value: float | None) -> None:
     assert format_interval(value, None, None) == format_score(value)
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.25, "p = 0.250"), (0.001, "p = 0.001"), (0.0009, "p < 0.001")]
+)
+def test_p_is_never_shown_as_zero(p: float, text: str) -> None:
+    assert format_p_equation(p) == text

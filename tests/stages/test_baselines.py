@@ -19,7 +19,7 @@ from mri_stages.storage.predictions import (
     read_predictions,
     split_repeats,
 )
-from mri_stages.storage.records import read_power
+from mri_stages.storage.records import read_new_subject_confusion, read_power
 from stages import baselines, neighbours
 from tests.helpers.flat_rows import (
     CLASSES,
@@ -165,6 +165,13 @@ def test_baseline_without_ids_predicts_each_row(workspace: Path, name: str) -> N
     neighbours.main()
     baselines.main()
     assert read_folds(name).rows.tolist() == list(range(60))
+
+
+@pytest.mark.usefixtures("scored")
+def test_baseline_has_a_confusion_of_its_subjects() -> None:
+    cells = read_new_subject_confusion("linear")
+    assert sum(cell.count for cell in cells) == len(read_folds("linear").rows)
+    assert read_new_subject_confusion("covariates") == []
 
 
 @pytest.mark.usefixtures("scored")

@@ -5,26 +5,28 @@ import numpy as np
 import pytest
 
 from mri_stages import paths
+from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
 from mri_stages.errors import InputError
-from mri_stages.storage.files import write_csv, write_json
+from mri_stages.storage.dataset import read_info
+from mri_stages.storage.files import write_json
 from mri_stages.storage.history import Epoch, write_history
 from mri_stages.storage.predictions import Predictions, write_predictions
-from mri_stages.storage.records import RocPoint
+from mri_stages.storage.records import Difference, read_new_subject_metrics
 from stages import compare
 from tests.helpers.params import REMOVED, change_params
 
 MODELS = ("small", "conv", "conv_again", "conv_hot")
 CLASSES = ["a", "b"]
 METRICS = {"accuracy": 0.5, "ci_low": 0.4, "ci_high": 0.6, "balanced_accuracy": 0.5,
-           "macro_f1": 0.5, "diverged": False}  # fmt: skip
+           "macro_f1": 0.5, "auc": 0.5, "diverged": False}  # fmt: skip
 
 
 def predictions(n_right: int, n_rows: int, *, folds: bool = False) -> Predictions:
     """Return predictions of rows of class a, of which the first are right."""
     p = np.where(np.arange(n_rows)[:, None] < n_right, [[0.9, 0.1]], [[0.2, 0.8]])
     rows, labels = np.arange(n_rows), np.zeros(n_rows, np.int64)
-    labels[-1] = 1
+    labels[-2:] = 1
     return Predictions(rows, rows, labels, p.astype(np.float32), rows % 2 if folds else None)
 
 
@@ -47,7 +49,6 @@ def results(workspace: Path) -> Path:
         write_json(paths.metrics(name), METRICS)
         write_json(paths.new_subject_metrics(name), METRICS | {"by": "subject"})
         write_history(paths.history(name), [Epoch(1, place, 1.5, 0.5)])
-        write_csv(paths.roc(name), RocPoint._fields, [RocPoint("b", 0.5, 0.5)])
         write_predictions(paths.predictions(name), predictions(5 + place, 14), CLASSES)
         folds = predictions(3 + place, 20, folds=True)
         write_predictions(paths.folds(name), folds, CLASSES)
@@ -89,7 +90,7 @@ def test_compare_without_a_model_changes_pictures_of_the_given_split(results: Pa
     compare.main()
     after = read_pictures()
     changed = {name for name, content in before.items() if after[name] != content}
-    assert changed == before.keys() - {"new_subjects.png"}
+    assert changed == {"accuracy.png", "history.png", "learning_rate.png"}
     assert {row[0] for row in table(paths.HISTORIES)} == set(MODELS[:3])
 
 
@@ -97,39 +98,57 @@ def read_pictures() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths.PLOTS.glob("*.png")}
 
 
-def test_compare_tests_models_and_baselines_on_new_subjects(results: Path) -> None:
-    compare.main()
-    # The majority is left out: it is no rival. `small` is right on 3 of 20 subjects.
-    assert [row[:4] for row in table(paths.NEW_SUBJECT_PAIRS)] == [
-        ["small", "nearest_neighbour", "0", "5"],
-        ["small", "linear", "0", "6"],
-        ["nearest_neighbour", "linear", "0", "1"],
-    ]
+def list_rivals() -> list[list[str]]:
+    """Return the two models of each row of the differences of AUC."""
+    return [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)]
 
 
-def test_compare_leaves_out_a_baseline_of_a_sample(
-    results: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sample = predictions(4, 17, folds=True)
-    write_predictions(paths.folds("nearest_neighbour"), sample, CLASSES)
-    compare.main()
-    assert [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)] == [["small", "linear"]]
-    assert "nearest_neighbour is not compared" in capsys.readouterr().out
+def compare_new_aucs() -> list[Difference]:
+    """Return the differences of AUC, without the pictures."""
+    params = read_params()
+    return compare.compare_new_aucs(params, read_info(), read_new_subject_metrics(params))
 
 
-def test_same_rows_need_the_same_subjects() -> None:
-    first = predictions(2, 4)
-    assert compare.have_same_rows(first, predictions(3, 4))
-    assert not compare.have_same_rows(first, first._replace(subjects=np.arange(4) + 1))
-    assert not compare.have_same_rows(first, first._replace(labels=1 - first.labels))
-    assert not compare.have_same_rows(first, first._replace(subjects=None))
+def list_new_rivals() -> list[tuple[str, str]]:
+    return [(row.first, row.second) for row in compare_new_aucs()]
 
 
-def test_compare_leaves_out_a_baseline_without_metrics(results: Path) -> None:
+def test_compare_tests_each_network_against_each_baseline(results: Path) -> None:
+    assert list_new_rivals() == [("small", name) for name in BASELINES]
+
+
+def test_compare_measures_the_difference_of_auc(results: Path) -> None:
+    # Of 18 subjects of class a, `small` gives 3 a lower p of b than it gives those of class b.
+    # The rest is equal. The baseline at place i does so for 7 + i.
+    row = compare_new_aucs()[1]
+    place = len(MODELS) + 1
+    assert row.difference == pytest.approx((3 - (3 + place)) / 18 / 2)
+    assert row.units == 20
+
+
+def test_compare_without_a_baseline_keeps_the_rest(results: Path) -> None:
     write_json(paths.new_subject_metrics("linear"), {})  # without subject ids
+    assert list_new_rivals() == [("small", name) for name in BASELINES if name != "linear"]
+
+
+def test_compare_on_new_subjects_leaves_out_a_diverged_network(results: Path) -> None:
+    metrics = {key: value for key, value in METRICS.items() if key != "auc"}
+    diverged = metrics | {"by": "subject", "diverged": True}
+    write_json(paths.new_subject_metrics("small"), diverged)
+    folds = predictions(3, 20, folds=True)
+    folds = folds._replace(probabilities=np.full_like(folds.probabilities, np.nan))
+    write_predictions(paths.folds("small"), folds, CLASSES)
+    assert list_new_rivals() == []
+
+
+def test_compare_draws_other_pictures_for_other_new_subjects(results: Path) -> None:
     compare.main()
-    pairs = [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)]
-    assert pairs == [["small", "nearest_neighbour"]]
+    before = read_pictures()
+    write_predictions(paths.folds("small"), predictions(12, 20, folds=True), CLASSES)
+    compare.main()
+    after = read_pictures()
+    changed = {name for name, content in before.items() if after[name] != content}
+    assert changed == {"new_subjects.png", "calibration.png", "decisions.png", "roc.png"}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +158,7 @@ def test_compare_leaves_out_a_baseline_without_metrics(results: Path) -> None:
         (paths.metrics("majority"), "{}"),
         *((paths.history("conv"), f"{text}\n") for text in ("epoch,loss\n0,1", "epoch")),
         (paths.predictions("conv"), "row,subject,actual,p_a\n0,,a,1\n"),
-        (paths.folds("small"), "row,subject,actual,p_a,p_b,fold\n0,,c,1,0,0\n"),
+        (paths.folds("small"), "row,subject,actual,p_a,p_b,fold,repeat\n0,,c,1,0,0,0\n"),
         (paths.new_subject_metrics("small"), json.dumps(METRICS | {"by": "house"})),
     ],
 )
@@ -152,7 +171,7 @@ def test_compare_of_a_bad_input_names_it(results: Path, file: Path, content: str
 def remove_results(*models: str) -> None:
     """Remove what `mri-stages repro` removes where the training of a model fails."""
     for name in models:
-        for path in (paths.metrics(name), paths.predictions(name), paths.roc(name)):
+        for path in (paths.metrics(name), paths.predictions(name)):
             path.unlink()
         paths.history(name).unlink()
 
@@ -187,7 +206,7 @@ def test_compare_without_any_model_still_draws_the_baselines(results: Path) -> N
     paths.folds("small").unlink()
     compare.main()
     assert table(paths.HISTORIES) == table(paths.PAIRS) == []
-    assert [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)] == [["nearest_neighbour", "linear"]]
+    assert list_rivals() == []
     after = read_pictures()
     assert after.keys() == before.keys()
     assert not set(after.values()) & set(before.values())
@@ -198,14 +217,14 @@ def test_compare_of_a_single_model_or_two(results: Path, n_models: int) -> None:
     remove_results("small", *MODELS[1 + n_models :])  # `small` has a loss of 0
     compare.main()
     assert len(table(paths.PAIRS)) == n_models - 1
-    assert len(read_pictures()) == 5
+    assert len(read_pictures()) == 7
 
 
 def test_compare_without_a_cross_validation_keeps_the_given_split(results: Path) -> None:
     paths.new_subject_metrics("small").unlink()
     compare.main()
     assert len(table(paths.PAIRS)) == 6
-    assert [row[:2] for row in table(paths.NEW_SUBJECT_PAIRS)] == [["nearest_neighbour", "linear"]]
+    assert list_rivals() == []
 
 
 def test_compare_without_folds_has_no_pairs_of_new_subjects(results: Path) -> None:

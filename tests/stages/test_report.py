@@ -1,7 +1,7 @@
 """The report, written from small files whose figures are known."""
 
 import re
-from base64 import b64encode
+from base64 import b64decode
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,21 @@ import pytest
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
-from mri_stages.reporting.report import build_confusion_table
 from mri_stages.storage.files import read_json, write_bytes, write_json
 from mri_stages.storage.records import (
-    ConfusionRow,
+    GIVEN_SPLIT_BASELINES,
+    ConfusionCell,
+    Difference,
     Leakage,
     Metrics,
     Pair,
     RowCopy,
     read_leakage,
-    write_confusion,
+    read_metrics,
+    write_differences,
     write_leakage,
     write_metrics,
+    write_new_subject_confusion,
     write_pairs,
 )
 from stages import report
@@ -31,9 +34,18 @@ pytestmark = pytest.mark.usefixtures("workspace")
 
 MODELS = tuple(DEFAULT_PARAMS["models"])
 PICTURES = (
-    *("new_subjects", "accuracy", "roc", "leakage"),
-    *("history", "learning_rate", "sample"),
+    *("new_subjects", "calibration", "decisions", "roc"),
+    *("accuracy", "leakage", "history", "learning_rate", "sample"),
 )
+NETWORK_FIGURES = {"brier_scaled": 0.25, "brier_scaled_low": 0.125, "brier_scaled_high": 0.375,
+                   "net_benefit": 0.0625, "diverged": False}  # fmt: skip
+POWER = {
+    "by": "subject",
+    "count": 20,
+    "classes": [{"name": "Sane", "count": 20, "test_folds": 2, "scored": True, "note": ""}],
+    "expected": [{"auc": 0.8, "low": 0.6, "high": 1.0, "difference_0": 0.1875}],
+    "sentences": ["<20 subjects> show little."],
+}
 CLASSES = ("<Ill>", "Sane", "Unsure")
 
 
@@ -58,18 +70,22 @@ def write_report_inputs() -> None:
     write_json(paths.INFO, {"image_shape": [3, 8, 9], "classes": CLASSES, "counts": counts})
     for place, name in enumerate((*MODELS, *BASELINES)):
         write_metrics_of(name, 0.5 + place / 100)
-    write_metrics(paths.new_subject_metrics("linear"), None)  # these data allow none
+    for name in ("linear", "brightness", "kernel", "covariates"):  # these data allow none
+        if name in BASELINES:
+            write_metrics(paths.new_subject_metrics(name), None)
 
     write_leakage(
         Leakage(sentence="<They leak.>", nearest_neighbour_given=0.2, nearest_neighbour_random=0.25)
     )
-    predictions = [ConfusionRow("<Ill>", "<Ill>"), ConfusionRow("Sane", "Unsure")]
-    predictions += [ConfusionRow("<Ill>", "Sane")] * 3
-    for name in MODELS:
-        write_confusion(name, predictions)
-    pair = Pair("small", "conv", 3, 5, 0.25, "as good")
-    write_pairs(paths.PAIRS, [pair])
-    write_pairs(paths.NEW_SUBJECT_PAIRS, [pair._replace(b="majority")])
+    write_json(paths.POWER, POWER)
+    cells = [ConfusionCell("<Ill>", "<Ill>", 1, 4), ConfusionCell("<Ill>", "Sane", 3, 4)]
+    cells += [ConfusionCell("Sane", "Unsure", 1.5, 2)]
+    for name in ("small", *BASELINES):
+        write_new_subject_confusion(name, cells)
+    write_pairs(paths.PAIRS, [Pair("small", "conv", 3, 5, 0.25)])
+    write_differences(
+        [Difference("small", "nearest_neighbour", -0.03125, -0.0625, 0.125, 0.375, 20)]
+    )
     for name in PICTURES:
         write_bytes(paths.PLOTS / f"{name}.png", name.encode())
 
@@ -88,33 +104,34 @@ def write_metrics_of(name: str, accuracy: float) -> None:
     if name in MODELS:
         given |= {"loss": 1e-5, "diverged": False}
     write_metrics(paths.metrics(name), metrics.model_copy(update=given))
-    new = {"auc_low": accuracy, "auc_high": accuracy + 0.3, "by": "subject"}
+    new: dict[str, Any] = {"auc_low": accuracy, "auc_high": accuracy + 0.3, "by": "subject"}
+    if name in MODELS:
+        new |= NETWORK_FIGURES
     write_metrics(paths.new_subject_metrics(name), metrics.model_copy(update=new))
 
 
-def list_leads(page: str) -> list[str]:
-    return re.findall(r'<p class="lead">(.*?)</p>', page)
+def find_headline(page: str) -> str:
+    """Return the first sentence of the report."""
+    (headline,) = re.findall(r'<p class="headline">(.*?)</p>', page)
+    return unescape(headline)
+
+
+def list_words(text: str) -> list[str]:
+    """Return the names of models and the figures of a text, in order."""
+    return re.findall(r"small|conv\w*|nearest_neighbour|majority|-?\d\.\d+", text)
 
 
 def test_report_names_the_data(page: str) -> None:
     assert "<title>Made-up images: report</title>" in page
 
 
-def test_report_leads_with_the_highest_auc_on_new_subjects(page: str) -> None:
-    # Of small, majority and nearest_neighbour, the last has the highest AUC.
-    new, _ = list_leads(page)
-    expected = ["nearest_neighbour", "0.7500", "0.5500", "0.8500", "0.4000", "0.5", "0.4000"]
-    assert re.findall(r"\d\.\d+|nearest_neighbour", new) == expected
-
-
-def test_report_leads_with_the_best_model_on_the_given_split(page: str) -> None:
-    _, given = list_leads(page)
-    assert re.findall(r"\d\.\d+|conv_\w+", given) == ["conv_hot", "0.5300"]
+def test_report_leads_with_the_difference_from_the_best_baseline(page: str) -> None:
+    expected = ["nearest_neighbour", "small", "-0.031", "-0.062", "0.125", "0.375"]
+    assert list_words(find_headline(page)) == expected
 
 
 def test_report_leads_with_the_leakage_in_escaped_text(page: str) -> None:
-    _, given = list_leads(page)
-    assert given.endswith("&lt;They leak.&gt;")
+    assert page.index("&lt;They leak.&gt;") < page.index("<nav>")
 
 
 def test_report_without_copies_has_no_warning(page: str) -> None:
@@ -131,9 +148,8 @@ def test_report_warns_of_copies_above_its_first_sentence(workspace: Path) -> Non
     warning = page.index('<p class="warning">Warning: &lt;2 copies&gt;')
     assert warning < page.index('<p class="lead">')
     assert table(page, "Exact copies")["<b>.png"] == ["a.png"]
-    assert table(page, "Similarity")["test rows that are exact copies of a training row"] == [
-        "0.2500"
-    ]
+    similarity = table(page, "Similarity")
+    assert similarity["test rows that are exact copies of a training row"] == ["0.250"]
 
 
 def test_report_counts_the_rows(page: str) -> None:
@@ -146,24 +162,58 @@ def test_report_names_the_classes_left_out(page: str) -> None:
 
 
 def test_report_shows_the_known_shares_of_leakage(page: str) -> None:
-    assert list(table(page, "Similarity").values())[1:] == [["0.2000"], ["0.2500"]]
+    assert list(table(page, "Similarity").values())[1:] == [["0.200"], ["0.250"]]
 
 
 def test_report_shows_the_metrics_on_the_given_split(page: str) -> None:
     scores = table(page, "Given split")
-    assert list(scores) == ["", *MODELS, *BASELINES[:2]]
-    figures = ["0.5100", "0.4100", "0.6100", "0.4000", "0.3000", "0.7100", "1.0e-05", "no"]
-    assert scores["conv"] == figures
+    assert list(scores) == ["", *MODELS, *GIVEN_SPLIT_BASELINES]
+    accuracy = "0.510 <small>(0.410 to 0.610)</small>"
+    assert scores["conv"] == ["0.710", "1.0e-05", "0.400", accuracy, "0.300"]
 
 
-def test_report_shows_the_metrics_on_new_subjects(page: str) -> None:
-    scores = table(page, "Cross-validation")
-    assert list(scores) == ["", "small", *BASELINES[:2]]
-    assert scores[""][-2:] == ["auc_low", "auc_high"]  # no column of the loss, which none has
+def test_report_shows_the_probabilities_of_new_subjects_first(page: str) -> None:
+    scores = table(page, "Probabilities")
+    assert list(scores) == ["", "small", *GIVEN_SPLIT_BASELINES]
+    auc = "0.700 <small>(0.500 to 0.800)</small>"
+    assert scores["small"] == [auc, "0.250 <small>(0.125 to 0.375)</small>"]
+    assert scores["majority"][1] == "-"
 
 
-def test_report_lets_long_names_of_columns_break(page: str) -> None:
-    assert ">balanced_<wbr>accuracy</th>" in page
+def test_report_shows_accuracy_of_new_subjects_last(page: str) -> None:
+    captions = re.findall(r'<p class="caption">(\w+)', page.split('id="power"')[0])
+    assert captions[:2] == ["Differences", "Probabilities"]
+    assert captions[-1] == "Classes"
+    assert table(page, "Classes")[""][-2:] == ["accuracy", "macro F1"]
+
+
+def test_report_without_two_classes_has_no_pictures_of_them(workspace: Path) -> None:
+    write_report_inputs()
+    metrics = read_metrics(paths.new_subject_metrics("small"))
+    assert metrics is not None
+    nothing = dict.fromkeys(("brier_scaled", "net_benefit"))
+    write_metrics(paths.new_subject_metrics("small"), metrics.model_copy(update=nothing))
+    report.main()
+    shown = list_shown_pictures(paths.REPORT.read_text())
+    assert [name for name in PICTURES if name not in shown] == ["calibration", "decisions"]
+
+
+def test_report_shows_what_the_data_can_show(page: str) -> None:
+    assert "<p>&lt;20 subjects&gt; show little.</p>" in page
+    expected = table(page, "To expect")
+    assert expected["0.8 <small>(0.600 to 1.000)</small>"] == ["0.188", "-", "-"]
+
+
+def test_report_warns_where_subjects_are_shared(workspace: Path) -> None:
+    write_report_inputs()
+    write_leakage(read_leakage().model_copy(update={"shared_subjects": 0.5}))
+    report.main()
+    section = paths.REPORT.read_text().split('id="given"')[1]
+    assert '<p class="warning">50%' in section
+
+
+def test_report_without_ids_has_no_warning_of_shared_subjects(page: str) -> None:
+    assert '<p class="warning">' not in page.split('id="given"')[1]
 
 
 def test_report_escapes_the_names_of_columns(page: str) -> None:
@@ -172,35 +222,37 @@ def test_report_escapes_the_names_of_columns(page: str) -> None:
 
 
 def test_report_shows_the_pairs_of_both_questions(page: str) -> None:
-    assert table(page, "Pairs: subjects")["small"][0] == "majority"
-    assert table(page, "Pairs of models")["small"] == ["conv", "3", "5", "0.2500", "as good"]
+    pair = ["nearest_neighbour", "-0.031 <small>(-0.062 to 0.125)</small>", "0.375"]
+    assert table(page, "Differences")["small"] == pair
+    matrix = table(page, "How many more")
+    assert matrix["small"] == ["", "-2 <small>(p = 0.250)</small>"]
 
 
-def test_report_shows_the_confusion_of_each_class(page: str) -> None:
-    rows = table(page, "conv: test rows")
-    assert rows["<Ill>"] == ["1", "3", "0", "0.2500"]
-    assert rows["Sane"] == ["0", "0", "1", "0.0000"]
-    assert rows["Unsure"] == ["0", "0", "0", "-"]
+def test_report_shows_the_confusion_of_new_subjects(page: str) -> None:
+    rows = table(page, "small: subjects")
+    assert rows["<Ill>"] == ["1", "3", "0"]
+    assert rows["Sane"] == ["0", "0", "1.5"]
+
+
+def test_report_shows_the_classes_of_new_subjects(page: str) -> None:
+    assert table(page, "small: classes")["<Ill>"] == ["4", "0.250", "1.000"]
+
+
+def test_report_shows_the_classes_of_the_best_baseline(page: str) -> None:
+    captions = re.findall(r'<p class="caption">(\w+): classes', page)
+    assert captions == ["small", "nearest_neighbour"]
 
 
 def test_report_shades_a_cell_by_its_share_of_the_row(page: str) -> None:
     assert "--share: 0.75" in page
 
 
-def test_report_of_many_classes_names_the_most_frequent_mistake() -> None:
-    classes = [f"class {label}" for label in range(30)]
-    rows = [ConfusionRow("class 3", name) for name in ("class 3", "class 5", "class 5", "class 7")]
-    table_of_class = build_confusion_table(rows, classes)
-    assert table_of_class.rows[3] == ("class 3", 4, 0.25, "class 5", 2)
-    assert table_of_class.rows[4] == ("class 4", 0, None, "", None)
-
-
 def test_report_says_that_pictures_number_the_classes(page: str) -> None:
     assert "class 1 is the first" not in page
     info = read_json(paths.INFO, dict)
     write_json(paths.INFO, info | {"classes": ["轻度", "Sane", "Unsure"]})
-    for name in MODELS:
-        write_confusion(name, [ConfusionRow("Sane", "轻度")])
+    for name in ("small", *BASELINES):
+        write_new_subject_confusion(name, [ConfusionCell("Sane", "轻度", 1, 1)])
     report.main()
     assert "class 1 is the first" in paths.REPORT.read_text(encoding="utf-8")
 
@@ -209,9 +261,14 @@ def test_report_shows_the_params(page: str) -> None:
     assert paths.PARAMS.read_text() in unescape(page)
 
 
+def list_shown_pictures(page: str) -> list[str]:
+    """Return the names of the pictures of a page, which are their content too."""
+    data = re.findall(r'<img src="data:image/png;base64,(.*?)"', page)
+    return [b64decode(text).decode() for text in data]
+
+
 def test_report_embeds_its_pictures(page: str) -> None:
-    data = [b64encode(name.encode()).decode() for name in PICTURES]
-    assert re.findall(r'<img src="data:image/png;base64,(.*?)"', page) == data
+    assert list_shown_pictures(page) == list(PICTURES)
 
 
 def test_report_is_one_file(page: str) -> None:
@@ -223,7 +280,7 @@ def test_report_without_a_group_of_learning_rates_has_no_picture(workspace: Path
     change_params(workspace, {"models.conv_hot.lr": 0.01})
     write_report_inputs()
     report.main()
-    assert b64encode(b"learning_rate").decode() not in paths.REPORT.read_text()
+    assert "learning_rate" not in list_shown_pictures(paths.REPORT.read_text())
 
 
 def write_report_without(*models: str, new: bool = False) -> str:
@@ -231,7 +288,6 @@ def write_report_without(*models: str, new: bool = False) -> str:
     write_report_inputs()
     for name in models:
         paths.metrics(name).unlink()
-        paths.confusion(name).unlink()
         if new:
             paths.new_subject_metrics(name).unlink()
     report.main()
@@ -240,42 +296,33 @@ def write_report_without(*models: str, new: bool = False) -> str:
 
 def test_report_lists_a_model_without_metrics_last() -> None:
     scores = table(write_report_without("small"), "Given split")
-    assert list(scores) == ["", *MODELS[1:], *BASELINES[:2], "small"]
+    assert list(scores) == ["", *MODELS[1:], *GIVEN_SPLIT_BASELINES, "small"]
     assert scores["small"][:2] == ["no result", "-"]
 
 
 def test_report_of_a_model_without_metrics_on_new_subjects() -> None:
-    scores = table(write_report_without("small", new=True), "Cross-validation")
-    assert list(scores) == ["", *BASELINES[:2], "small"]
+    scores = table(write_report_without("small", new=True), "Probabilities")
+    assert list(scores) == ["", *GIVEN_SPLIT_BASELINES, "small"]
     assert scores["small"][0] == "no result"
 
 
-def test_report_leaves_a_model_without_metrics_out_of_its_lead() -> None:
-    # The best one on the given split has no result; three models have.
-    _, given = list_leads(write_report_without("conv_hot"))
-    assert re.findall(r"conv_\w+|\d\.\d+|\d models", given) == ["conv_again", "3 models", "0.5200"]
-
-
-def test_report_has_no_confusion_of_a_model_without_metrics() -> None:
-    page = write_report_without("conv")
-    assert "conv: test rows" not in page
-    assert "conv_hot: test rows" in page
+def test_report_without_the_only_network_still_has_the_baselines() -> None:
+    page = write_report_without("small", new=True)
+    assert list_words(find_headline(page)) == []
+    assert "small: classes" not in page
 
 
 def test_report_without_any_model_still_has_the_baselines() -> None:
     page = write_report_without(*MODELS)
-    _, given = list_leads(page)
-    assert not re.search(r"\d", given)
-    assert list(table(page, "Given split")) == ["", *BASELINES[:2], *MODELS]
+    assert list(table(page, "Given split")) == ["", *GIVEN_SPLIT_BASELINES, *MODELS]
 
 
 def test_report_without_folds_says_so() -> None:
     write_report_inputs()
     for name in ("small", *BASELINES):
         write_metrics(paths.new_subject_metrics(name), None)
+    write_differences([])
     report.main()
     page = paths.REPORT.read_text()
-    new, _ = list_leads(page)
-    assert "no folds are possible" in new
-    assert "Cross-validation; auc" not in page
-    assert b64encode(b"new_subjects").decode() not in page
+    assert "no folds are possible" in find_headline(page)
+    assert list_shown_pictures(page)[0] == "accuracy"

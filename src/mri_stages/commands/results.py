@@ -1,48 +1,88 @@
-"""Print the results in two short tables: new subjects, and the given split."""
+"""Print the results: is a network better than a baseline on new subjects, and two short tables."""
 
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.console import OneLineParser
+from mri_stages.reporting.headline import Headline, describe_headline, get_unit
 from mri_stages.reporting.numbers import format_interval, format_score
+from mri_stages.reporting.scores import (
+    ACCURACY,
+    AUC,
+    BALANCED_ACCURACY,
+    LOSS,
+    MACRO_F1,
+    NET_BENEFIT,
+    SCALED_BRIER,
+    SENSITIVITY,
+    SLOPE,
+    SPECIFICITY,
+    Score,
+    read_estimate,
+    select_known_scores,
+)
 from mri_stages.storage.records import (
     NO_RESULT,
     Metrics,
     list_missing_models,
+    read_differences,
     read_given_metrics,
     read_leakage,
     read_new_subject_metrics,
 )
 
-ROW_FORMAT = "{:24.24} {:>24} {:>9} {:>9} {:>24} {:>8}"  # a longer name is cut
+MAX_NAME_LENGTH = 24  # a longer name is cut
 LINE_WIDTH = 110
+SHORT_HEADINGS = {SCALED_BRIER: "scaled Brier", SLOPE: "slope", BALANCED_ACCURACY: "balanced"}
+
+# The page has more scores, and more intervals.
+TWO_CLASS_SCORES = (AUC, SCALED_BRIER, SLOPE, NET_BENEFIT, SENSITIVITY, SPECIFICITY)
+CLASS_SCORES = (BALANCED_ACCURACY, ACCURACY, MACRO_F1)
+GIVEN_SPLIT_SCORES = (AUC, LOSS, BALANCED_ACCURACY, ACCURACY, MACRO_F1)
 
 
 def main(argv: Sequence[str]) -> None:
     OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
     params = read_params()
+    options = params.cross_validation
     # All is read before anything is printed: an error is one line.
     new_metrics = read_new_subject_metrics(params)
     given_metrics = read_given_metrics(params)
+    differences = read_differences()
     leakage = read_leakage()
 
+    headline = describe_headline(list(options.models), new_metrics, differences)
+    print_headline(headline)
     if new_metrics:
-        unit = new_metrics["majority"].by
-        title = f"New {unit}s: {params.cross_validation.folds} folds of all rows"
-        missing_models = list_missing_models(params.cross_validation.models, new_metrics)
-        print_table(title, new_metrics, missing_models)
-    else:
-        print("\nNothing is known of new subjects: no folds are possible")
+        title = f"New {get_unit(new_metrics)}s: {describe_folds(options.folds, options.repeats)}"
+        missing_models = list_missing_models(options.models, new_metrics)
+        print_table(title, new_metrics, choose_new_scores(new_metrics), missing_models)
     missing_models = list_missing_models(params.models, given_metrics)
-    print_table("Given split: test rows", given_metrics, missing_models)
+    print_table("Given split: test rows", given_metrics, GIVEN_SPLIT_SCORES, missing_models)
+
     if leakage.warning:
-        print(f"\n{textwrap.fill(f'warning: {leakage.warning}', LINE_WIDTH)}")
-    print(f"\n{textwrap.fill(leakage.sentence, LINE_WIDTH)}")
+        print_paragraph(f"warning: {leakage.warning}")
+    print_paragraph(leakage.sentence)
+    if paths.REPORT.exists():
+        print(f"\nAll scores and intervals: {paths.REPORT}")
     if has_old_results():
         print("warning: some of these results are old; mri-stages repro renews them")
+
+
+def print_headline(headline: Headline) -> None:
+    """Print the first sentence, and below it what it rests on."""
+    print_paragraph(headline.sentence)
+    print_paragraph(" ".join([headline.figures, *headline.notes]).strip())
+
+
+def print_paragraph(text: str) -> None:
+    """Print a text in lines, below an empty line; nothing for an empty text."""
+    if text:
+        print(f"\n{textwrap.fill(text, LINE_WIDTH)}")
 
 
 def has_old_results() -> bool:
@@ -51,25 +91,53 @@ def has_old_results() -> bool:
     return status.returncode != 0
 
 
+def describe_folds(n_folds: int, n_repeats: int) -> str:
+    repeats = "" if n_repeats == 1 else f", {n_repeats} times"
+    return f"{n_folds} folds of all rows{repeats}"
+
+
+def choose_new_scores(metrics_by_name: Mapping[str, Metrics]) -> list[Score]:
+    """Return the scores of the table of new subjects: of two classes, if there are such scores."""
+    if select_known_scores([SCALED_BRIER], metrics_by_name):
+        return [*TWO_CLASS_SCORES, ACCURACY, MACRO_F1]
+    return [AUC, *CLASS_SCORES]
+
+
 def print_table(
-    title: str, metrics_by_model: Mapping[str, Metrics], missing_models: Iterable[str] = ()
+    title: str,
+    metrics_by_name: Mapping[str, Metrics],
+    scores: Sequence[Score],
+    missing_models: Sequence[str] = (),
 ) -> None:
     """Print a row of each model; last, those without a result."""
+    shown_scores = select_known_scores(scores, metrics_by_name)
+    header = ["", *(SHORT_HEADINGS.get(score, score.heading) for score in shown_scores)]
+    rows = []
+    for name, metrics in metrics_by_name.items():
+        rows.append([name, *(format_cell(metrics, score) for score in shown_scores)])
+    rows += [[name, NO_RESULT] for name in missing_models]
     print(f"\n{title}")
-    print(ROW_FORMAT.format("", "accuracy, 95 % interval", "balanced", "macro F1", "AUC", "loss"))
-    for name, metrics in metrics_by_model.items():
-        loss = format_score(metrics.loss)
-        if metrics.diverged:
-            loss = "diverged"
-        print(
-            ROW_FORMAT.format(
-                name,
-                format_interval(metrics.accuracy, metrics.ci_low, metrics.ci_high),
-                format_score(metrics.balanced_accuracy),
-                format_score(metrics.macro_f1),
-                format_interval(metrics.auc, metrics.auc_low, metrics.auc_high),
-                loss,
-            )
-        )
-    for name in missing_models:
-        print(f"{name:24.24} {NO_RESULT}")
+    print_aligned([header, *rows])
+
+
+def format_cell(metrics: Metrics, score: Score) -> str:
+    """Return a score, that of the AUC with its interval; `diverged` in place of an AUC."""
+    if score is AUC and metrics.diverged:
+        return "diverged"
+    estimate = read_estimate(metrics, score)
+    if score is AUC or (score is ACCURACY and metrics.by is None):
+        return format_interval(*estimate)
+    return format_score(estimate.value)
+
+
+def print_aligned(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of texts, the first column to the left and all others to the right."""
+    n_columns = max(map(len, rows))
+    full_rows = [[*row, *[""] * (n_columns - len(row))] for row in rows]
+    names = [row[0][:MAX_NAME_LENGTH] for row in full_rows]
+    columns = [[row[place] for row in full_rows] for place in range(1, n_columns)]
+    name_width = max(map(len, names))
+    widths = [max(map(len, column)) for column in columns]
+    for name, row in zip(names, full_rows, strict=True):
+        cells = [f"{text:>{width}}" for text, width in zip(row[1:], widths, strict=True)]
+        print("  ".join([f"{name:<{name_width}}", *cells]).rstrip())

@@ -40,7 +40,8 @@ MARKER_STYLES = tuple(product("os^vDP*<>", PALETTE))
 
 MAX_SHOWN_LOSS = 1e3  # a curve above it needs no number
 MAX_MARKERS = 25  # of a curve; more of them hide the line
-MAX_ROC_COLUMNS = 4
+MAX_ROC_COLUMNS = 3
+LEGEND_COLUMNS = 2  # below a picture
 MAX_NAMED_CURVES = len(LINE_STYLES)  # of a panel: more of them look alike
 N_MEAN_POINTS = 201
 GIVEN_SPLIT_OFFSET = 0.25  # rows below the interval of the same model
@@ -50,6 +51,7 @@ CROSS_DISTANCE = 0.06  # of two crosses above the panel
 MAX_CROSS_HEIGHT = 0.48  # of all crosses; more than eight of them overlap
 
 # Inches.
+INTERVALS_WIDTH = 6.8
 MAX_NAME_WIDTH = 2.2
 MAX_PANEL_NAME_WIDTH = 1.25  # leaves room for ": diverged"
 MAX_POINT_NAME_WIDTH = 0.8
@@ -70,7 +72,7 @@ Histories = Mapping[str, Sequence[Epoch]]
 
 
 class Score(NamedTuple):
-    """A figure that `draw_intervals` shows in a panel."""
+    """A figure that `draw_intervals` shows."""
 
     label: str
     select: Callable[[Metrics], Estimate]
@@ -82,66 +84,77 @@ AUC = Score("AUC", lambda metrics: metrics.auc_estimate)
 
 def draw_intervals(
     metrics: MetricsByModel,
-    scores: Sequence[Score],
+    score: Score,
     title: str,
     note: str,
     given: MetricsByModel | None = None,
 ) -> Figure:
-    """Return a panel per score, with each model's figure and its 95 % confidence interval.
+    """Return each model's figure with its 95 % confidence interval, and a legend below.
 
-    The dashed line is the figure of `metrics["majority"]`. given: the metrics on the given split,
-    which are shown beside those on new subjects.
+    The dashed line is the figure of `metrics["majority"]`. note: a sentence below the title. given:
+    the metrics on the given split, which are shown beside those on new subjects.
     """
-    width = 4.6 * len(scores) + 3
-    figure_title = wrap_text(title, width - 0.3)
-    height = 1.7 + 0.45 * len(metrics) + measure_extra_height(figure_title)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    panels = figure.subplots(1, len(scores), sharey=True, squeeze=False)[0]
-    for axes, score in zip(panels, scores, strict=True):
-        for row, (name, model_metrics) in enumerate(metrics.items()):
-            given_metrics = None if given is None else given.get(name)
-            _draw_interval(axes, row, name, score, model_metrics, given_metrics)
+    figure_title = wrap_text(title, INTERVALS_WIDTH - 0.3)
+    sentence = wrap_text(note, INTERVALS_WIDTH - 0.5, SMALL_SIZE)
+    height = 2.3 + 0.45 * len(metrics)
+    height += measure_extra_height(figure_title) + measure_extra_height(sentence)
+    figure = Figure(figsize=(INTERVALS_WIDTH, height), layout="constrained")
+    axes = figure.subplots()
+    handles: dict[str, Artist] = {}
+    for row, (name, model_metrics) in enumerate(metrics.items()):
+        given_metrics = None if given is None else given.get(name)
+        handles |= _draw_interval(axes, row, name, score, model_metrics, given_metrics)
 
-        constant = score.select(metrics["majority"]).value
-        axes.axvline(math.nan if constant is None else constant, **DASHED)
-        first_on_top = (len(metrics) - 0.4, -0.6)
-        axes.set(xlim=(0, 1), ylim=first_on_top, xlabel=score.label)
-        axes.grid(axis="x", alpha=0.3)
-
+    constant = score.select(metrics["majority"]).value
+    line = axes.axvline(math.nan if constant is None else constant, **DASHED)
+    handles["a constant answer"] = line
+    first_on_top = (len(metrics) - 0.4, -0.6)
+    axes.set(xlim=(0, 1), ylim=first_on_top, xlabel=f"{score.label}, 95 % confidence interval")
+    axes.grid(axis="x", alpha=0.3)
     names = label_names(list(metrics), "model", MAX_NAME_WIDTH, LABEL_SIZE)
-    panels[0].set_yticks(range(len(metrics)), list(names.values()))
+    axes.set_yticks(range(len(metrics)), list(names.values()))
+    axes.set_title(sentence, fontsize=SMALL_SIZE, parse_math=False, x=0.5)
     figure.suptitle(figure_title, parse_math=False)
-    figure.supxlabel(f"{note}; dashed: a constant answer", fontsize=9)
+    options: dict[str, Any] = {"loc": "outside lower center", "ncols": LEGEND_COLUMNS}
+    figure.legend(list(handles.values()), list(handles), fontsize=SMALL_SIZE, **options)
     return figure
 
 
 def _draw_interval(
     axes: Axes, row: int, name: str, score: Score, metrics: Metrics, given: Metrics | None
-) -> None:
-    """Draw the interval of one model, and its figures as text at the right of the panel."""
+) -> dict[str, Artist]:
+    """Draw the interval of one model, and its figures as text at the right of the panel.
+
+    Returns the marks by what a legend calls them.
+    """
     estimate = score.select(metrics)
     text = "-" if estimate.value is None else f"{estimate.value:.3f}"
-    colour = BLUE
-    marker = "o"
+    label = "network"
+    style: dict[str, Any] = {"color": BLUE, "marker": "o"}
     if name in BASELINES:
-        colour = REFERENCE_COLOUR
-        marker = "s"
+        label = "baseline, without a network"
+        style = {"color": REFERENCE_COLOUR, "marker": "s"}
     if metrics.diverged:
-        colour = DIVERGED_COLOUR
-        marker = "X"
+        label = "diverged"
+        style = {"color": DIVERGED_COLOUR, "marker": "X"}
         text = f"{text} diverged"
 
+    handles: dict[str, Artist] = {}
     if estimate.value is not None:
         interval: list[Any] = [estimate.low, estimate.high]
-        axes.plot(interval, [row, row], color=colour, linewidth=2)
-        axes.plot(estimate.value, row, marker, color=colour, markersize=8, clip_on=False)
+        axes.plot(interval, [row, row], color=style["color"], linewidth=2)
+        (mark,) = axes.plot(estimate.value, row, **style, markersize=8, linestyle="", clip_on=False)
+        handles[label] = mark
 
     given_value = None if given is None else score.select(given).value
     if given_value is not None:
-        hollow: dict[str, Any] = {"mec": ORANGE, "mfc": "none", "mew": 1.5}
-        axes.plot(given_value, row + GIVEN_SPLIT_OFFSET, "D", **hollow, clip_on=False)
+        hollow: dict[str, Any] = {"mec": ORANGE, "mfc": "none", "mew": 1.5, "linestyle": ""}
+        place = row + GIVEN_SPLIT_OFFSET
+        (mark,) = axes.plot(given_value, place, "D", **hollow, clip_on=False)
+        handles["on the given split (in brackets)"] = mark
         text = f"{text} ({given_value:.3f})"
     axes.text(1.03, row, text, transform=axes.get_yaxis_transform(), **TEXT)
+    return handles
 
 
 def draw_roc_curves(

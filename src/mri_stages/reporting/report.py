@@ -1,53 +1,38 @@
-"""The report of the pipeline: what its template shows, and the tables made from records."""
+"""The report of the pipeline: what its template shows."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
+from mri_stages.reporting.headline import Headline
 from mri_stages.reporting.page import render_page
+from mri_stages.reporting.tables import Cell, Table
 from mri_stages.storage.arrays import Shape
-from mri_stages.storage.records import NO_RESULT, ConfusionRow, Leakage, Metrics, Pair
+from mri_stages.storage.records import Leakage
 
 MAX_SHOWN_COPIES = 20  # rows of each table of equal rows
-MAX_CONFUSION_CLASSES = 24  # a table with more columns is not legible
-# The page says two of them in sentences, and two beside kept_epoch.
-HIDDEN_METRICS = {"unscored_classes", "by", "kept_epoch_low", "kept_epoch_high"}
 
 
 @dataclass(frozen=True)
-class ShadedCount:
-    """A cell with a number, shaded by its share of the row."""
+class NewResults:
+    """The results on new subjects."""
 
-    count: int
-    share: float
-
-
-Cell = str | float | None | ShadedCount
-
-
-class Table(NamedTuple):
-    header: list[str]
-    rows: list[tuple[Cell, ...]]
-
-
-@dataclass(frozen=True)
-class Results:
-    """The results on the given split, or on new subjects."""
-
-    metrics: Mapping[str, Metrics]  # by model or baseline
-    best: str  # name of the best one; empty where no model has a result
+    score_tables: list[Table]  # probabilities, decisions, classes
+    differences: Table
+    class_tables: list[Table]  # classes and confusion of the best network and the best baseline
+    has_two_classes: bool  # whether there are pictures of calibration and decisions
+    unscored_classes: str  # empty where all classes are scored
     missing_models: list[str]  # without a result
-    table: Table
-    pairs: list[Pair]
 
-    @property
-    def best_metrics(self) -> Metrics:
-        return self.metrics[self.best]
 
-    @property
-    def majority(self) -> Metrics:
-        return self.metrics["majority"]
+@dataclass(frozen=True)
+class GivenResults:
+    """The results on the given split."""
+
+    scores: Table
+    pairs: Table
+    unscored_classes: str
+    missing_models: list[str]
 
 
 @dataclass(frozen=True)
@@ -55,26 +40,29 @@ class ReportPage:
     """Everything that report.html.jinja shows."""
 
     title: str  # of the data
-    unit: Literal["subject", "row"]  # what cross-validation counts
+    unit: str  # what cross-validation counts: subject or row
+    headline: Headline
     n_folds: int
-    n_models: int  # with a result on the given split
+    n_repeats: int
     auc_label: str
-    new: Results | None  # None where no folds are possible
-    given: Results
+    new: NewResults | None  # None where no folds are possible
+    power_sentences: list[str]  # what these data can show
+    power: Table
+    given: GivenResults
+    given_warning: str  # empty where no test subject is known to train
     leakage_warning: str  # empty without exact copies
     leakage_sentence: str
     leakage_rows: list[tuple[str, float]]
     copy_rows: list[tuple[Cell, ...]]  # a test row, and the training row that it is equal to
     conflict_rows: list[tuple[Cell, ...]]  # two equal rows, each with its class or subject
     has_learning_rates: bool  # whether some models differ in nothing else
-    confusion: dict[str, Table]  # by model
     raw_folder: str
     image_shape: Shape
     n_train_rows: int
     n_test_rows: int
     class_rows: list[tuple[str, int, int]]  # class, training rows, test rows
     has_numbered_classes: bool  # whether the font of the pictures may lack a letter of a name
-    pictures: dict[str, bytes]  # PNG, by name
+    pictures: Mapping[str, bytes]  # PNG, by name
     params_text: str
     versions: list[tuple[str, str]]  # of packages
 
@@ -83,76 +71,16 @@ def render_report(page: ReportPage) -> bytes:
     return render_page("report.html.jinja", **vars(page))
 
 
-def build_results(
-    metrics: Mapping[str, Metrics], best: str, missing_models: list[str], pairs: list[Pair]
-) -> Results:
-    table = build_metrics_table(metrics, missing_models)
-    return Results(metrics, best, missing_models, table, pairs)
-
-
-def build_metrics_table(metrics: Mapping[str, Metrics], missing_models: Sequence[str]) -> Table:
-    """Return a row per model, without the columns that are empty; last, models without a result."""
-    values_by_name = {}
-    for name, model_metrics in metrics.items():
-        values = model_metrics.model_dump(exclude=HIDDEN_METRICS)
-        values_by_name[name] = {**values, "kept_epoch": describe_kept_epoch(model_metrics)}
-    columns = [
-        column
-        for column in Metrics.model_fields
-        if any(values.get(column) is not None for values in values_by_name.values())
-    ]
-    rows: list[tuple[Cell, ...]] = [
-        (name, *(values[column] for column in columns)) for name, values in values_by_name.items()
-    ]
-    empty_cells = [None] * (len(columns) - 1)
-    rows += [(name, NO_RESULT, *empty_cells) for name in missing_models]
-    return Table(["", *columns], rows)
-
-
-def describe_kept_epoch(metrics: Metrics) -> str | None:
-    """Return the kept epoch, of folds the median and the range; None without validation."""
-    if metrics.kept_epoch is None:
-        return None
-    if metrics.kept_epoch_low is None:
-        return f"{metrics.kept_epoch:g}"
-    return f"{metrics.kept_epoch:g} ({metrics.kept_epoch_low} to {metrics.kept_epoch_high})"
-
-
-def build_confusion_table(predictions: Sequence[ConfusionRow], classes: Sequence[str]) -> Table:
-    """Return a row per actual class: test rows by predicted class, and the recall.
-
-    Of many classes, a row has the most frequent wrong class only.
-    """
-    counts = Counter(predictions)
-    if len(classes) > MAX_CONFUSION_CLASSES:
-        return _build_short_confusion_table(counts, classes)
-
-    rows: list[tuple[Cell, ...]] = []
-    for actual in classes:
-        row_counts = [counts[ConfusionRow(actual, predicted)] for predicted in classes]
-        n_rows = sum(row_counts)
-        cells = [ShadedCount(count, count / max(1, n_rows)) for count in row_counts]
-        recall = counts[ConfusionRow(actual, actual)] / n_rows if n_rows else None
-        rows.append((actual, *cells, recall))
-    return Table(["", *classes, "recall"], rows)
-
-
-def _build_short_confusion_table(
-    counts: Mapping[ConfusionRow, int], classes: Sequence[str]
-) -> Table:
-    """Return a row per actual class: test rows, recall, and the most frequent wrong class."""
-    counts_by_actual: dict[str, dict[str, int]] = {name: {} for name in classes}
-    for (actual, predicted), count in counts.items():
-        counts_by_actual[actual][predicted] = count
-
-    rows: list[tuple[Cell, ...]] = []
-    for actual, row_counts in counts_by_actual.items():
-        n_rows = sum(row_counts.values())
-        n_right = row_counts.pop(actual, 0)
-        recall = n_right / n_rows if n_rows else None
-        worst = max(row_counts, key=lambda name: row_counts[name], default="")
-        rows.append((actual, n_rows, recall, worst, row_counts.get(worst)))
-    return Table(["", "test rows", "recall", "most frequent wrong class", "of them"], rows)
+def describe_given_warning(leakage: Leakage) -> str:
+    """Return a warning where subjects of the test rows also train, else nothing."""
+    share = leakage.shared_subjects
+    if not share:
+        return ""
+    return (
+        f"{share:.0%} of the test rows are of subjects that also have training rows. So a model "
+        "can be right here because it knows the subject: the scores of this section say nothing "
+        "of new subjects."
+    )
 
 
 def list_leakage_rows(leakage: Leakage, n_test_rows: int) -> list[tuple[str, float]]:
@@ -200,7 +128,10 @@ def list_conflict_rows(leakage: Leakage) -> list[tuple[Cell, ...]]:
     return rows
 
 
-def describe_auc(negative_class: str | None) -> str:
-    if negative_class is None:
-        return "macro AUC"
-    return f"AUC of any other class against {negative_class}"
+def describe_auc(negative_class: str | None, classes: list[str]) -> str:
+    """Return what the AUC is of."""
+    if negative_class is not None:
+        return f"AUC of any other class against {negative_class}"
+    if len(classes) == 2:
+        return f"AUC of {classes[1]} against {classes[0]}"
+    return "mean AUC of each class against the others"

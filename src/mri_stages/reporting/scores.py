@@ -1,0 +1,58 @@
+"""The scores that every table shows, in one order: proper ones first, accuracy and F1 last.
+
+The order is that of Van Calster and others (STRATOS, Lancet Digital Health 2025, arXiv 2412.10288):
+accuracy and F1 are improper, since a model can raise them by being wrong about probabilities.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from mri_stages.storage.records import Estimate, Metrics
+
+
+class Score(NamedTuple):
+    """A score of a model: a column of a table."""
+
+    key: str  # of `Metrics`
+    heading: str
+
+
+AUC = Score("auc", "AUC")
+SCALED_BRIER = Score("brier_scaled", "scaled Brier score")
+SLOPE = Score("calibration_slope", "calibration slope")
+INTERCEPT = Score("calibration_intercept", "calibration intercept")
+NET_BENEFIT = Score("net_benefit", "net benefit")
+SENSITIVITY = Score("sensitivity", "sensitivity")
+SPECIFICITY = Score("specificity", "specificity")
+PPV = Score("ppv", "positive predictive value")
+NPV = Score("npv", "negative predictive value")
+BALANCED_ACCURACY = Score("balanced_accuracy", "balanced accuracy")
+LOSS = Score("loss", "loss")
+ACCURACY = Score("accuracy", "accuracy")
+MACRO_F1 = Score("macro_f1", "macro F1")
+
+PROBABILITY_SCORES = (AUC, SCALED_BRIER, SLOPE, INTERCEPT)
+DECISION_SCORES = (NET_BENEFIT, SENSITIVITY, SPECIFICITY, PPV, NPV)
+CLASS_SCORES = (LOSS, BALANCED_ACCURACY, ACCURACY, MACRO_F1)  # of all classes
+ALL_SCORES = (*PROBABILITY_SCORES, *DECISION_SCORES, *CLASS_SCORES)
+
+
+def select_known_scores(
+    scores: Iterable[Score], metrics_by_name: Mapping[str, Metrics]
+) -> list[Score]:
+    """Return the scores that one model or more has."""
+    known_scores = []
+    for score in scores:
+        estimates = [read_estimate(metrics, score) for metrics in metrics_by_name.values()]
+        if any(estimate.value is not None for estimate in estimates):
+            known_scores.append(score)
+    return known_scores
+
+
+def read_estimate(metrics: Metrics, score: Score) -> Estimate:
+    """Return a score of a model with its interval; None where there is none."""
+    if score is ACCURACY:
+        return metrics.accuracy_estimate
+    low = getattr(metrics, f"{score.key}_low", None)
+    high = getattr(metrics, f"{score.key}_high", None)
+    return Estimate(getattr(metrics, score.key), low, high)

@@ -12,11 +12,24 @@ from typing import Any
 import pytest
 
 from benchmarks.cpu import show
-from mri_stages.commands.results import print_table
+from mri_stages import paths
+from mri_stages.commands.results import (
+    GIVEN_SPLIT_SCORES,
+    choose_new_scores,
+    print_headline,
+    print_table,
+)
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
+from mri_stages.reporting.headline import describe_headline
 from mri_stages.reporting.numbers import format_interval, format_score
-from mri_stages.storage.records import Metrics, read_metrics
+from mri_stages.storage.files import read_csv
+from mri_stages.storage.records import (
+    GIVEN_SPLIT_BASELINES,
+    Difference,
+    Metrics,
+    read_metrics,
+)
 from tests.helpers.project import REPO
 
 pytestmark = pytest.mark.usefixtures("reference")
@@ -93,15 +106,17 @@ def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]
 
 def list_readme_figures() -> Iterator[str]:
     params = read_params(REPO / "params.yaml")
-    new_subjects = read_all_metrics(
-        REPO / "metrics/cross_validation", (*params.cross_validation.models, *BASELINES)
-    )
-    given_split = read_all_metrics(REPO / "metrics", (*params.models, *BASELINES[:2]))
+    networks = list(params.cross_validation.models)
+    new_subjects = read_all_metrics(REPO / "metrics/cross_validation", (*networks, *BASELINES))
+    given_split = read_all_metrics(REPO / "metrics", (*params.models, *GIVEN_SPLIT_BASELINES))
+    yield f"an AUC of {format_score(given_split['nearest_neighbour'].auc)} on"
+    yield f"to {format_score(new_subjects['nearest_neighbour'].auc)} on"
 
-    for all_metrics, word in ((new_subjects, "to"), (given_split, "from")):
-        yield f"of {100 * all_metrics['simple_nn2'].accuracy:.0f} % on "
-        yield f"{word} {100 * all_metrics['nearest_neighbour'].accuracy:.0f} %"
-        yield from capture_lines(print_table, "", all_metrics)
+    differences = read_csv(REPO / paths.NEW_SUBJECT_PAIRS, Difference, least=0)
+    headline = describe_headline(networks, new_subjects, differences)
+    yield from capture_lines(print_headline, headline)
+    yield from capture_lines(print_table, "", new_subjects, choose_new_scores(new_subjects))
+    yield from capture_lines(print_table, "", given_split, GIVEN_SPLIT_SCORES)
 
 
 def list_leakage_rows(folder: Path) -> Iterator[str]:

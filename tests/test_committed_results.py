@@ -13,12 +13,7 @@ import pytest
 
 from benchmarks.cpu import show
 from mri_stages import paths
-from mri_stages.commands.results import (
-    GIVEN_SPLIT_SCORES,
-    choose_new_scores,
-    print_headline,
-    print_table,
-)
+from mri_stages.commands.results import choose_new_scores, print_headline, print_table
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES
 from mri_stages.reporting.headline import describe_headline
@@ -116,7 +111,6 @@ def list_readme_figures() -> Iterator[str]:
     headline = describe_headline(networks, new_subjects, differences)
     yield from capture_lines(print_headline, headline)
     yield from capture_lines(print_table, "", new_subjects, choose_new_scores(new_subjects))
-    yield from capture_lines(print_table, "", given_split, GIVEN_SPLIT_SCORES)
 
 
 def list_leakage_rows(folder: Path) -> Iterator[str]:

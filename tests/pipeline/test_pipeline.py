@@ -26,7 +26,10 @@ STAGES = [
     *(f"summarise@{name}" for name in CROSS_VALIDATED),
 ]
 WEIGHTS = "models/conv_nn2.safetensors"
-PICTURES = ("sample", "leakage", "accuracy", "learning_rate", "history", "new_subjects", "roc")
+PICTURES = (
+    *("new_subjects", "calibration", "decisions", "roc"),
+    *("accuracy", "leakage", "learning_rate", "history", "sample"),
+)
 RESULTS_COMMAND = ("python", "-m", "mri_stages", "results")
 ARCHITECTURE = """\
 from math import prod

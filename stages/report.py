@@ -116,24 +116,22 @@ def build_new_results(
     params: Params, metrics: Mapping[str, Metrics], classes: Sequence[str]
 ) -> NewResults:
     missing_models = list_missing_models(params.cross_validation.models, metrics)
-    auc_label = describe_auc(params.evaluation.negative_class, classes)
-    tables = [
-        build_score_table(
-            f"{PROBABILITY_CAPTION}. AUC: {auc_label}", metrics, PROBABILITY_SCORES, missing_models
-        ),
-        build_score_table(describe_decisions(params, metrics), metrics, DECISION_SCORES),
-        build_score_table(CLASS_CAPTION, metrics, CLASS_SCORES, has_kept_epochs=True),
-    ]
+    has_two_classes = bool(select_known_scores([SCALED_BRIER], metrics))
+    caption = f"AUC: {describe_auc(params.evaluation.negative_class, classes)}"
+    if has_two_classes:
+        caption = f"{PROBABILITY_CAPTION}. {caption}"
     unit = get_unit(metrics)
-    caption = (
+    difference_caption = (
         f"Differences of AUC on the same {unit}s, with 95 % confidence intervals. p is corrected "
         "(Holm) over the networks for each baseline, and over the pairs of networks"
     )
     return NewResults(
-        score_tables=[table for table in tables if len(table.header) > 1],
-        differences=build_difference_table(caption, read_differences()),
+        probabilities=build_score_table(caption, metrics, PROBABILITY_SCORES, missing_models),
+        decisions=build_score_table(describe_decisions(params, metrics), metrics, DECISION_SCORES),
+        class_scores=build_score_table(CLASS_CAPTION, metrics, CLASS_SCORES, has_kept_epochs=True),
+        differences=build_difference_table(difference_caption, read_differences()),
         class_tables=build_class_tables(params, metrics, classes),
-        has_two_classes=bool(select_known_scores([SCALED_BRIER], metrics)),
+        has_two_classes=has_two_classes,
         unscored_classes=metrics["majority"].unscored_classes or "",
         missing_models=missing_models,
     )

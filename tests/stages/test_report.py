@@ -198,6 +198,18 @@ def test_report_without_two_classes_has_no_pictures_of_them(workspace: Path) -> 
     assert [name for name in PICTURES if name not in shown] == ["calibration", "decisions"]
 
 
+def test_report_without_an_auc_shows_the_classes_once(workspace: Path) -> None:
+    write_report_inputs()
+    nothing = dict.fromkeys(("auc", "auc_low", "auc_high", "brier_scaled", "net_benefit"))
+    for name in ("small", *BASELINES):
+        metrics = read_metrics(paths.new_subject_metrics(name))
+        if metrics is not None:
+            write_metrics(paths.new_subject_metrics(name), metrics.model_copy(update=nothing))
+    report.main()
+    section = paths.REPORT.read_text().split('id="power"')[0]
+    assert re.findall(r'<p class="caption">(\w+)', section) == ["Differences", "Classes"]
+
+
 def test_report_shows_what_the_data_can_show(page: str) -> None:
     assert "<p>&lt;20 subjects&gt; show little.</p>" in page
     expected = table(page, "To expect")
@@ -301,7 +313,7 @@ def test_report_lists_a_model_without_metrics_last() -> None:
 
 
 def test_report_of_a_model_without_metrics_on_new_subjects() -> None:
-    scores = table(write_report_without("small", new=True), "Probabilities")
+    scores = table(write_report_without("small", new=True), "AUC: ")
     assert list(scores) == ["", *GIVEN_SPLIT_BASELINES, "small"]
     assert scores["small"][0] == "no result"
 

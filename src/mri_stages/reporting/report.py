@@ -17,7 +17,9 @@ MAX_SHOWN_COPIES = 20  # rows of each table of equal rows
 class NewResults:
     """The results on new subjects."""
 
-    score_tables: list[Table]  # probabilities, decisions, classes
+    probabilities: Table
+    decisions: Table  # without columns where there are no two classes
+    class_scores: Table
     differences: Table
     class_tables: list[Table]  # classes and confusion of the best network and the best baseline
     has_two_classes: bool  # whether there are pictures of calibration and decisions

@@ -344,6 +344,15 @@ def test_deflated_bomb_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_dicom(path, PixelOptions(), Counter())
 
 
+def test_count_inflated_bytes_is_exact_below_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dicom_file, "PART_BYTES", 1000)
+    data = np.random.default_rng(0).integers(0, 9, 12345, np.uint8).tobytes()
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated = compressor.compress(data) + compressor.flush()
+    assert dicom_file.count_inflated_bytes(deflated) == len(data)
+    assert dicom_file.count_inflated_bytes(deflated[:-9]) <= len(data)
+
+
 def test_file_over_the_limit_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_dicom(tmp_path / "1.dcm", elements=WINDOW)
     with pytest.raises(ImageError, match="too large"):

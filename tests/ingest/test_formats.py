@@ -1,5 +1,6 @@
 """Which files of a set are images, and what opening one gives."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -244,3 +245,15 @@ def test_options_that_change_no_image_are_told(tmp_path: Path) -> None:
     assert [note[:8] for note in describe_unused_options(dicom_pictures, options)] == ["--slices"]
     notes = describe_unused_options([PillowPicture(path)], options)
     assert [note[:8] for note in notes] == ["--slices", "--percen"]
+
+
+def test_faulty_files_are_not_held_in_memory(tmp_path: Path) -> None:
+    """The frames of an error hold the bytes of the file, and a set may have many such files."""
+    pixels = np.zeros((512, 1024), np.int16)  # 1 MiB
+    path = write_dicom(tmp_path / "1.dcm", pixels, {"NumberOfFrames": 2})
+    tracemalloc.start()
+    opened = [open_pictures(path, f"{number}.dcm", PixelOptions()) for number in range(5)]
+    n_held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(opened) == 5
+    assert n_held_bytes < pixels.nbytes

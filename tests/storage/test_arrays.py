@@ -6,7 +6,14 @@ import pytest
 
 from mri_stages.errors import InputError
 from mri_stages.storage import arrays
-from mri_stages.storage.arrays import FormatError, encode_rows, read_rows, to_pixels, view_as_images
+from mri_stages.storage.arrays import (
+    FormatError,
+    encode_rows,
+    read_integers,
+    read_rows,
+    to_pixels,
+    view_as_images,
+)
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (5, 1, 4, 6)).astype(np.float32) / np.float32(255)
@@ -67,3 +74,21 @@ def test_select_rows_is_a_copy() -> None:
     part = np.zeros((2, 2))
     arrays.select_rows([part], np.array([0]))[:] = 1
     assert part.sum() == 0
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [1, 1]])
+def test_read_integers_gives_labels_below_the_number(tmp_path: Path, labels: list[int]) -> None:
+    np.save(tmp_path / "y.npy", np.array(labels))
+    assert read_integers(tmp_path / "y.npy", 2, 3).tolist() == labels
+
+
+@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0, 1, 2]])
+def test_read_integers_names_other_labels(tmp_path: Path, labels: list[int]) -> None:
+    np.save(tmp_path / "y.npy", np.array(labels))
+    with pytest.raises(InputError, match=r"y\.npy"):
+        read_integers(tmp_path / "y.npy", 2, 3)
+
+
+def test_read_integers_takes_any_ids(tmp_path: Path) -> None:
+    np.save(tmp_path / "ids.npy", np.array([-5, 900]))
+    assert read_integers(tmp_path / "ids.npy", 2).tolist() == [-5, 900]

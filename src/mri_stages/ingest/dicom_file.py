@@ -41,6 +41,7 @@ from mri_stages.ingest.image_set import FilePath, ImageError
 from mri_stages.ingest.import_options import PixelOptions
 
 MAX_PIXELS = 2**26  # of one image, 8192 x 8192; its values take 512 MiB as float64
+PART_BYTES = 2**24  # that are inflated at once
 N_CHANNELS = 3
 
 StoredValues = NDArray[np.integer[Any]]  # (H, W), or (H, W, 3) in colour
@@ -150,12 +151,23 @@ def check_deflated_size(data: bytes, path: FilePath) -> None:
     stream = BytesIO(data)
     read_preamble(stream, force=False)
     meta = _read_file_meta_info(stream)
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        inflated = inflater.decompress(data[stream.tell() :], MAX_FILE_BYTES + 1)
-        if len(inflated) > MAX_FILE_BYTES:
-            reason = f"above {MAX_FILE_BYTES >> 20} MiB when it is inflated"
-            raise ImageError(path, "too large", reason)
+    is_deflated = meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+    if is_deflated and count_inflated_bytes(data[stream.tell() :]) > MAX_FILE_BYTES:
+        reason = f"above {MAX_FILE_BYTES >> 20} MiB when it is inflated"
+        raise ImageError(path, "too large", reason)
+
+
+def count_inflated_bytes(data: bytes) -> int:
+    """Return how many bytes deflated data become, or a number above the limit; none are kept."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    n_bytes = 0
+    while not inflater.eof and n_bytes <= MAX_FILE_BYTES:
+        part = inflater.decompress(data, PART_BYTES)
+        if not part:
+            break
+        n_bytes += len(part)
+        data = inflater.unconsumed_tail
+    return n_bytes
 
 
 def check_dataset(dataset: Dataset, path: FilePath, options: PixelOptions) -> None:

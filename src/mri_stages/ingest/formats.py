@@ -127,7 +127,7 @@ def open_dicom(path: FilePath, name: str, options: PixelOptions) -> OpenedPictur
     try:
         header = read_header(path, options)
     except ImageError as error:
-        return OpenedPicture(name, FaultyPicture(error))
+        return OpenedPicture(name, FaultyPicture(error.copy_text()))
     picture = DicomPicture(path, options, header.window)
     return OpenedPicture(name, picture, header.patient_id, is_subject_private=True)
 
@@ -137,7 +137,7 @@ def open_volume(path: FilePath, name: str, options: PixelOptions) -> list[Opened
     try:
         slices = list_slices(path, options)
     except ImageError as error:
-        return [OpenedPicture(name, FaultyPicture(error))]
+        return [OpenedPicture(name, FaultyPicture(error.copy_text()))]
     subject = cut_volume_suffix(name)
     return [OpenedPicture(f"{name}:{piece.index}", piece, subject) for piece in slices]
 

@@ -31,8 +31,16 @@ class ImageError(InputError):
 
     def __init__(self, path: object, kind: str, reason: object) -> None:
         super().__init__(f"{path}: {kind} ({reason})")
+        self.path = path
         self.kind = kind
-        self.reason = reason
+        self.reason = str(reason)
+
+    def copy_text(self) -> "ImageError":
+        """Return an equal error that was not raised yet.
+
+        One that was raised holds its traceback, of which the variables hold the bytes of the file.
+        """
+        return ImageError(self.path, self.kind, self.reason)
 
 
 class Faults:
@@ -40,7 +48,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.names: dict[str, list[str]] = {}
-        self.first_reasons: dict[str, object] = {}
+        self.first_reasons: dict[str, str] = {}
 
     def add(self, name: str, error: ImageError) -> None:
         self.names.setdefault(error.kind, []).append(name)

@@ -18,7 +18,6 @@ STAGES_WITHOUT_TORCH = (
     "summarise",
 )
 STAGES_WITHOUT_SKLEARN = (
-    "compare",
     "leakage",
     "load",
     "plot_sample",

@@ -60,7 +60,7 @@ def test_brightness_equals_a_regression_on_the_other_folds(
     parts: list[np.ndarray], fold: int
 ) -> None:
     train = np.flatnonzero(fold != FOLDS)
-    pixels = np.concatenate([list_pixels(parts, unit) for unit in train])
+    pixels = np.concatenate([list_pixels(parts, int(unit)) for unit in train])
     features = compute_by_numpy(parts, pixels.min(), pixels.max())
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1, max_iter=5000, tol=1e-7))
     model.fit(features[train], LABELS[train])

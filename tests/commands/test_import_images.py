@@ -15,7 +15,7 @@ from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.import_options import Fit, ImportOptions, read_import_options
 from mri_stages.ingest.raw_folder import Raw, read_raw
 from mri_stages.storage.dataset import SPLITS
-from tests.helpers.medical_files import write_dicom
+from tests.helpers.medical_files import WINDOW, write_dicom
 from tests.helpers.stages import list_files
 
 CLASSES = ["Ill", "Sané"]
@@ -625,8 +625,7 @@ def test_import_of_dicom_writes_no_identity(tmp_path: Path, has_table: bool) -> 
     for number, class_name in enumerate(["Ill", "Ill", "Sane", "Sane"]):
         name = f"{class_name}/{number}.dcm"
         person = {"PatientID": f"70001{number}", "PatientName": "Doe^7000"}
-        elements = {"WindowCenter": 0, "WindowWidth": 400, **person}
-        write_dicom(tmp_path / "set" / name, elements=elements)
+        write_dicom(tmp_path / "set" / name, elements={**WINDOW, **person})
         lines.append(f"{name},{class_name}")
     table = tmp_path / "table.csv"
     table.write_text("\n".join(lines))

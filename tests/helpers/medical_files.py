@@ -21,6 +21,7 @@ from mri_stages.ingest.formats import Format, find_format
 DICOM_FOLDER = Path(pydicom.__file__).parent / "data" / "test_files"
 VOLUME_FOLDER = Path(nibabel.__file__).parent / "tests" / "data"
 
+WINDOW = {"WindowCenter": 0, "WindowWidth": 400}  # of -200 to 200
 GREYS = np.arange(-6, 6, dtype=np.int16).reshape(3, 4) * 50
 
 

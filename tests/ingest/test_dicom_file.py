@@ -27,13 +27,13 @@ from mri_stages.ingest.import_options import PixelOptions
 from tests.helpers.medical_files import (
     DICOM_FOLDER,
     GREYS,
+    WINDOW,
     encode_dicom,
     list_dicom_files,
     make_table,
     write_dicom,
 )
 
-WINDOW = {"WindowCenter": 0, "WindowWidth": 400}
 PERCENTILES = PixelOptions(percentiles=(0, 100))
 
 

@@ -27,10 +27,9 @@ from mri_stages.ingest.formats import (
 from mri_stages.ingest.image_file import PillowPicture
 from mri_stages.ingest.image_set import ImageError, ImageFile
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions
-from tests.helpers.medical_files import DICOM_FOLDER, write_dicom, write_volume
+from tests.helpers.medical_files import DICOM_FOLDER, WINDOW, write_dicom, write_volume
 
 VOXELS = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
-WINDOW = {"WindowCenter": 0, "WindowWidth": 400}
 SLICES = ImportOptions(slices="1:3")
 
 

@@ -12,8 +12,10 @@ import pytest
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_folder import list_images
 from mri_stages.ingest.image_set import ImageSet
+from mri_stages.ingest.import_options import ImportOptions
 from tests.helpers.image_sets import FILES, WRITERS, WriteSet, write_folder, write_zip
 from tests.helpers.images import GREY, PNG, flip_bit
+from tests.helpers.medical_files import WINDOW, write_dicom
 
 # Of class a, then of class b.
 SORTED_FILES = [
@@ -255,3 +257,17 @@ def test_list_images_leaves_out_a_member_without_a_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(".", b"x")
     assert list_names(list_images(path)) == SORTED_FILES
+
+
+@pytest.mark.parametrize("subject_level", [None, 2])
+def test_list_images_takes_ids_of_dicom_for_private(
+    tmp_path: Path, subject_level: int | None
+) -> None:
+    """The name of a folder, which a user names as the subject, is none that is kept away."""
+    for name in ("a/x/1.dcm", "a/y/2.dcm", "b/z/3.dcm"):
+        write_dicom(tmp_path / "set" / name, elements=WINDOW)
+    options = ImportOptions(class_level=1, subject_level=subject_level)
+    files = list_images(tmp_path / "set", options).files
+    expected = ["P1", "P1", "P1"] if subject_level is None else ["x", "y", "z"]
+    assert [file.subject for file in files] == expected
+    assert {file.is_subject_private for file in files} == {subject_level is None}

@@ -11,6 +11,7 @@ from mri_stages.errors import InputError
 from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.image_table import list_table_images
 from mri_stages.ingest.import_options import ImportOptions
+from tests.helpers.medical_files import WINDOW, write_dicom
 
 # Twelve images of six subjects; images are not opened while a set is listed.
 NAMES = [f"img/x{number}.png" for number in range(12)]
@@ -442,3 +443,16 @@ def test_table_of_a_class_in_train_only_is_refused(source: Path) -> None:
 @pytest.mark.parametrize("column", ["subject", "split", "file", "name", "row"])
 def test_table_keeps_no_column_named_as_those_of_files_csv(source: Path, column: str) -> None:
     assert "--keep" in refuse(source, make_rows(), keep=(column,))
+
+
+@pytest.mark.parametrize(("subject", "is_private"), [("", True), (",s1", False)])
+def test_table_replaces_the_private_id_of_dicom(
+    tmp_path: Path, subject: str, is_private: bool
+) -> None:
+    for number in (1, 2):
+        write_dicom(tmp_path / f"set/{number}.dcm", elements=WINDOW)
+    columns = "file,class,subject" if subject else "file,class"
+    rows = [f"1.dcm,a{subject}", f"2.dcm,b{subject}"]
+    files = list_set(tmp_path / "set", rows, columns).files
+    assert {file.subject for file in files} == {subject[1:] or "P1"}
+    assert {file.is_subject_private for file in files} == {is_private}

@@ -1,6 +1,6 @@
 """The report of the pipeline: what its template shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,7 +130,7 @@ def list_conflict_rows(leakage: Leakage) -> list[tuple[Cell, ...]]:
     return rows
 
 
-def describe_auc(negative_class: str | None, classes: list[str]) -> str:
+def describe_auc(negative_class: str | None, classes: Sequence[str]) -> str:
     """Return what the AUC is of."""
     if negative_class is not None:
         return f"AUC of any other class against {negative_class}"

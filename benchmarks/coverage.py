@@ -148,7 +148,7 @@ def simulate_training(seed: int) -> Training:
             fold_seed = seed * N_REPEATS + repeat
             splitter = StratifiedKFold(N_FOLDS, shuffle=True, random_state=fold_seed)
             for fold, (train, test) in enumerate(splitter.split(features, LABELS)):
-                model = LogisticRegression().fit(features[train], LABELS[train])
+                model = LogisticRegression(tol=1e-8).fit(features[train], LABELS[train])
                 probabilities[repeat, test] = model.predict_proba(features[test])[:, 1]
                 # Its scores of a class are normal, since the features are.
                 weights = model.coef_[0]

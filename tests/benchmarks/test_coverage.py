@@ -12,7 +12,7 @@ from benchmarks.coverage import (
     simulate_training,
 )
 
-N_SETS = 60
+N_SETS = 40
 
 
 def test_coverage_is_the_share_of_intervals_around_the_truth() -> None:
@@ -34,5 +34,5 @@ def test_interval_of_known_scores_covers_the_truth() -> None:
 
 @pytest.mark.slow
 def test_interval_of_trainings_covers_the_truth_mostly() -> None:
-    trainings = [simulate_training(seed) for seed in range(N_SETS // 3)]
+    trainings = [simulate_training(seed) for seed in range(N_SETS // 4)]
     assert compute_coverage([training.all_repeats for training in trainings]) >= 0.7

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mri_stages.baselines.inner_folds import InnerSplit, list_inner_folds, split_inner_folds
+from mri_stages.baselines.regression import fit_classes
 from mri_stages.evaluation.roc_auc import compute_auc
 from mri_stages.storage.arrays import select_rows, to_pixels
 from mri_stages.storage.predictions import Predictions
@@ -80,7 +81,7 @@ def fit_and_predict_linear(
 ) -> Probabilities:
     """Return probabilities (n, K) of `x_test`, 0 for classes that are not among the labels."""
     model = LogisticRegression(C=penalty, class_weight="balanced", max_iter=1000, tol=1e-6)
-    model.fit(x_train, labels)
+    fit_classes(model, x_train, labels)
     probabilities = np.zeros((len(x_test), n_classes), np.float32)
     probabilities[:, np.unique(labels)] = model.predict_proba(x_test)
     return probabilities

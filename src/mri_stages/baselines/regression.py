@@ -1,5 +1,6 @@
 """Logistic regression on features of units, of classes that need not all be there."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,16 @@ TOLERANCE = 1e-6
 Features = NDArray[Any]  # (n, P)
 Labels = NDArray[np.int64]  # (n,)
 Probabilities = NDArray[np.float32]  # (n, K)
+
+
+def fit_classes(model: LogisticRegression, features: Features, labels: Labels) -> None:
+    """Fit a model to labels (n,), also of more classes than half the rows.
+
+    scikit-learn warns of these that they may be no classes, in every fold again.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The number of unique classes")
+        model.fit(features, labels)
 
 
 def predict_by_regression(
@@ -32,6 +43,6 @@ def predict_by_regression(
         return probabilities
 
     model = LogisticRegression(C=penalty, solver=SOLVER, max_iter=MAX_STEPS, tol=TOLERANCE)
-    model.fit(x_train, labels)
+    fit_classes(model, x_train, labels)
     probabilities[:, known_classes] = model.predict_proba(x_test)
     return probabilities

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 DASK = (sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1")
 WORKER = (sys.executable, "-m", "distributed.cli.dask_worker")
 TRAINED = re.compile(r"^(\S+): done on (tcp://\S+) in", re.MULTILINE)
-SENT = ["report", "export", *(f"studies/dvc.yaml:{study}" for study in STUDIES)]
+SENT = ["train", "cross_validate", "studies/dvc.yaml:seed"]
 
 # Ends when its input does.
 ADAPTIVE_CLUSTER = """\
@@ -188,8 +188,8 @@ def test_workers_give_the_bytes_of_a_local_run(cluster: Cluster, head: Clone) ->
     cluster.add_worker("first")
     cluster.add_worker("second")
     worker_with_two_threads = cluster.add_worker("third", "--nthreads", "2")
-    expected = list_remote_stages(head)
-    shutil.rmtree(head.folder / "studies/runs")  # These lie in Git.
+    expected = {stage for stage in list_remote_stages(head) if stage.split("@")[0] in SENT}
+    shutil.rmtree(head.folder / "studies/runs/seed")  # It lies in Git.
     (head.folder / "studies/dvc.lock").unlink()
 
     process = head.start("python", "-m", "mri_stages", "repro", *SENT)
@@ -206,11 +206,10 @@ def test_workers_give_the_bytes_of_a_local_run(cluster: Cluster, head: Clone) ->
     assert list_trained(output) == expected
     assert not list_started_here(output) & expected
     assert output.count(f"{worker_with_two_threads}: ") == 1  # It refused, and is named.
-    head.repro("studies/dvc.yaml")  # what is not sent
     assert head.run("git", "status", "--short", "--", *RESULTS, ":!studies/dvc.lock") == ""
     lock = yaml.safe_load(head.run("git", "show", "HEAD:studies/dvc.lock"))
-    assert yaml.safe_load((head.folder / "studies/dvc.lock").read_text()) == lock
-    assert head.repro() == []
+    new_lock = yaml.safe_load((head.folder / "studies/dvc.lock").read_text())
+    assert new_lock["stages"].items() <= lock["stages"].items()
     check_outs_of_runs(head.folder.parent / "remote")
 
 

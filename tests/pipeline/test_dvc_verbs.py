@@ -81,11 +81,12 @@ def test_exp_run_apply_save_and_show(fresh: Clone) -> None:
     assert_pipeline_is_up_to_date(fresh)
 
     run_quietly(fresh, "dvc", "exp", "save", "-n", "b")
-    fresh.shell(f"dvc exp run -n c {change}=0.001")
+    fresh.shell("dvc exp run -n c -S data.title=Heads plot_sample")
     rows = csv.DictReader(fresh.run("dvc", "exp", "show", "--csv").splitlines())
     experiments = {row["Experiment"] or row["rev"]: row for row in rows}
-    rates = [experiments[name][LEARNING_RATE] for name in ("a", "b", "c")]
-    assert rates == ["0.003", "0.003", "0.001"]
+    rates = [experiments[name][LEARNING_RATE] for name in ("a", "b")]
+    assert rates == ["0.003", "0.003"]
+    assert experiments["c"]["data.title"] == "Heads"
     assert experiments["negative"]["evaluation.negative_class"] == "NonDemented"
     assert experiments["workspace"]["evaluation.negative_class"] != "NonDemented"
 

@@ -96,7 +96,10 @@ def test_table_without_a_started_stage_is_empty() -> None:
 @asynccontextmanager
 async def start_scheduler() -> AsyncIterator[Scheduler]:
     """Start a scheduler without workers; `run_on_workers` connects to it."""
-    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+    # Its page has any free port: two tests at once would want the same one.
+    async with Scheduler(
+        host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0"
+    ) as scheduler:
         with dask.config.set({"scheduler-address": scheduler.address}):
             yield scheduler
         scheduler.http_server.stop()  # It would leave a socket open.

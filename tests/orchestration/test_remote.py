@@ -3,7 +3,7 @@
 import asyncio
 import pickle
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from types import ModuleType
 from typing import Any
@@ -11,11 +11,17 @@ from typing import Any
 import cloudpickle
 import dask
 import pytest
-from distributed import Scheduler
+from distributed import Client, Scheduler
 
 from mri_stages.errors import InputError
 from mri_stages.orchestration.outcome import Outcome, Status, format_table
-from mri_stages.orchestration.remote import PickledByValue, read_answer, run_on_workers
+from mri_stages.orchestration.pool import WorkerPool
+from mri_stages.orchestration.remote import (
+    PickledByValue,
+    read_answer,
+    run_on_workers,
+    watch_workers,
+)
 
 RAN = "Running stage 'train@a':\n> python\n"
 
@@ -134,6 +140,42 @@ def test_run_on_workers_shows_an_adaptive_cluster_its_demand() -> None:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+
+    asyncio.run(asyncio.wait_for(test(), timeout=60))
+
+
+class EventClient(Client):
+    """A client whose events come when the test calls `send_event`."""
+
+    send_event: Callable[[object], object]
+
+    def subscribe_topic(self, topic: str, handler: Callable[[object], object]) -> None:
+        self.send_event = handler
+
+
+def test_watch_workers_ends_when_an_event_comes_at_its_end() -> None:
+    async def test() -> None:
+        async with (
+            start_scheduler(),
+            EventClient(asynchronous=True) as client,  # type: ignore[no-untyped-call]
+        ):
+            waits_for_event = asyncio.Event()
+            pool = WorkerPool()
+            update = pool.update
+
+            async def update_and_tell(workers: set[str]) -> None:
+                await update(workers)
+                waits_for_event.set()
+
+            pool.update = update_and_tell  # type: ignore[method-assign]
+            watch = asyncio.create_task(watch_workers(client, pool, seconds=60))
+            await waits_for_event.wait()
+            await asyncio.sleep(0)  # It goes on to its wait.
+            client.send_event(None)
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait_for(watch, timeout=10)
+            assert watch.cancelled()
 
     asyncio.run(asyncio.wait_for(test(), timeout=60))
 

@@ -301,6 +301,8 @@ async def watch_workers(client: Client, pool: WorkerPool, seconds: float) -> Non
     while True:
         changed.clear()
         await pool.update(set(await client.nthreads()))
-        # A lost scheduler sends no events: ask it from time to time.
+        # A lost scheduler sends no events: ask it from time to time. Python 3.11's `wait_for` may
+        # lose a cancellation that comes with an event, and the run would never end.
         with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await changed.wait()

@@ -153,23 +153,27 @@ class EventClient(Client):
         self.send_event = handler
 
 
+class ObservedPool(WorkerPool):
+    """A pool that tells when it was updated."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_updated = asyncio.Event()
+
+    async def update(self, workers: set[str]) -> None:
+        await super().update(workers)
+        self.is_updated.set()
+
+
 def test_watch_workers_ends_when_an_event_comes_at_its_end() -> None:
     async def test() -> None:
         async with (
             start_scheduler(),
             EventClient(asynchronous=True) as client,  # type: ignore[no-untyped-call]
         ):
-            waits_for_event = asyncio.Event()
-            pool = WorkerPool()
-            update = pool.update
-
-            async def update_and_tell(workers: set[str]) -> None:
-                await update(workers)
-                waits_for_event.set()
-
-            pool.update = update_and_tell  # type: ignore[method-assign]
+            pool = ObservedPool()
             watch = asyncio.create_task(watch_workers(client, pool, seconds=60))
-            await waits_for_event.wait()
+            await pool.is_updated.wait()
             await asyncio.sleep(0)  # It goes on to its wait.
             client.send_event(None)
             watch.cancel()

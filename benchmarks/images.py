@@ -14,7 +14,7 @@ from PIL import Image
 
 from benchmarks.machine import ROOT, describe_machine
 from benchmarks.processes import ProcessCost, measure_module
-from benchmarks.workspace import write_params
+from benchmarks.workspace import count_bytes, write_params
 
 CLASSES = ("benign", "malignant", "normal")
 SPLITS = {"train": 0.8, "test": 0.2}
@@ -63,11 +63,6 @@ def measure_all(folder: Path) -> None:
 
 def show(name: str, cost: ProcessCost) -> None:
     print(f"{name:12} {cost.seconds:8.1f} {cost.own_mb:15.0f}", flush=True)
-
-
-def count_bytes(folder: Path) -> int:
-    """Return the bytes of all files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.processes import ProcessCost, measure_module
 from benchmarks.timing import Preparation, PreparationRuns, RowsTiming, Timing, take_medians
-from benchmarks.workspace import FULL_SIZE, make_workspace
+from benchmarks.workspace import FULL_SIZE, count_bytes, make_workspace
 
 N_ROUNDS = 3
 FLOAT32_BYTES = 4
@@ -58,8 +58,7 @@ def find_peak_mb(runs: Iterable[list[ProcessCost]]) -> float:
 
 def measure_stored_bytes(folder: Path, n_rows: int) -> Timing:
     """Return the bytes of the outs of load and scale, and of the same rows as plain float32."""
-    files = [path for path in (folder / "data").rglob("*") if path.is_file()]
-    ours = sum(path.stat().st_size for path in files if "raw" not in path.parts)
+    ours = count_bytes(folder / "data") - count_bytes(folder / "data/raw")
     height, width = FULL_SIZE
     row_bytes = N_CHANNELS * height * width * FLOAT32_BYTES
     return Timing(plain=2 * n_rows * row_bytes, ours=ours)  # stored, and scaled

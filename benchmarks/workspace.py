@@ -48,3 +48,8 @@ def write_params(path: Path) -> None:
     params["data"]["raw"] = "data/raw"
     params["train"]["epochs"] = 1
     path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+def count_bytes(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

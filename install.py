@@ -77,14 +77,14 @@ def make_environment(venv: Path) -> int:
     if OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
         return run([sys.executable, "-m", "venv", str(venv)])
 
-    found = f"{sys.executable} is Python {platform.python_version()}, {EXPECTED}"
+    current = f"{sys.executable} is Python {platform.python_version()}, {EXPECTED}"
     if shutil.which("uv") is None:
         print(
-            f"error: {found}; name one: make PYTHON=python3.12; or install uv, which brings one",
+            f"error: {current}; name one: make PYTHON=python3.12; or install uv, which brings one",
             file=sys.stderr,
         )
         return 1
-    print(f"note: {found}: uv brings 3.13", flush=True)
+    print(f"note: {current}: uv brings 3.13", flush=True)
     status = run(["uv", "venv", "--allow-existing", "--python", "3.13", str(venv)])
     # This Python has no pip, but it brings one with it.
     return status or run([str(venv / "bin/python"), "-m", "ensurepip"])

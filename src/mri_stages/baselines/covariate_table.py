@@ -102,7 +102,7 @@ def parse_covariate(column: str, texts: Sequence[str], subjects: NDArray[np.int6
     if not number_mask.any():
         return Covariate(column, np.array(texts))
 
-    # A word among numbers may be a misprint, or a code that is no quantity.
+    # A word among numbers may be a misprint, or the numbers may be codes of something.
     index = int(np.flatnonzero(~number_mask)[0])
     n_words = len(np.unique(subjects[~number_mask]))
     raise InputError(

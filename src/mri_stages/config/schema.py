@@ -259,7 +259,7 @@ class Evaluation(Group):
         Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(check_distinct)] | None
     )
     """columns of `subjects.csv`, such as `[age, sex]`, of which the baseline `covariates` predicts
-    the class; null: there is no such baseline"""
+    the class; null: it is left out"""
     threshold: Annotated[float, Field(gt=0, lt=1)]
     """the probability of the positive class from which a new subject is called positive, for
     sensitivity, specificity and net benefit; choose it before you see results"""

@@ -17,6 +17,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
 from mri_stages.evaluation.new_subjects import (
+    VOTING_BASELINES,
     Options,
     average_repeats_by_subject,
     compute_new_subject_metrics,
@@ -33,9 +34,6 @@ from mri_stages.storage.records import (
     write_new_subject_confusion,
     write_power,
 )
-
-# Their p is a share of votes, often 0 or 1, and no probability that could be calibrated.
-VOTING_BASELINES = ("majority", "nearest_neighbour")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from mri_stages.config.schema import BASELINES, Params
 from mri_stages.evaluation.auc_differences import Repeats, compare_aucs
 from mri_stages.evaluation.comparison import compare_pairs
 from mri_stages.evaluation.metrics import find_negative_label
-from mri_stages.evaluation.new_subjects import average_repeats_by_subject
+from mri_stages.evaluation.new_subjects import VOTING_BASELINES, average_repeats_by_subject
 from mri_stages.evaluation.probabilities import (
     build_outcomes,
     list_calibration_points,
@@ -41,8 +41,6 @@ from mri_stages.storage.records import (
     write_differences,
     write_pairs,
 )
-
-VOTING_BASELINES = ("majority", "nearest_neighbour")  # their p is no probability to calibrate
 
 NO_MODEL = "No model has a result on the given split"
 NO_FOLDS = "No folds are possible, so nothing is known of new subjects"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import euclidean_distances
 
+from mri_stages.baselines.sampling import sample_each_kind
 from mri_stages.console import show_progress
 from mri_stages.storage.neighbours import Indices, Neighbours
 
@@ -39,13 +40,8 @@ def sample_rows(
     has_train_rows = np.bincount(unit_of_row, ~test_mask) > 0
     kinds = 2 * has_test_rows.astype(int) + has_train_rows.astype(int)
 
-    rng = np.random.default_rng(0)
-    samples = []
-    for kind in np.unique(kinds):
-        candidates = np.flatnonzero(kinds == kind)
-        n_samples = max(1, len(candidates) * max_rows // n_rows)
-        samples.append(rng.choice(candidates, n_samples, replace=False))
-    return np.flatnonzero(np.isin(unit_of_row, np.concatenate(samples)))
+    sampled_units = sample_each_kind(kinds, max_rows, n_rows)
+    return np.flatnonzero(np.isin(unit_of_row, sampled_units))
 
 
 def find_nearest_neighbours(

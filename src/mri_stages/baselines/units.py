@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mri_stages.baselines.sampling import sample_each_kind
 from mri_stages.storage.dataset import AllRows
 
 Indices = NDArray[np.int64]
@@ -35,14 +36,7 @@ def sample_units(labels: NDArray[np.int64], max_units: int) -> Indices:
     n_units = len(labels)
     if n_units <= max_units:
         return np.arange(n_units)
-
-    rng = np.random.default_rng(0)
-    samples = []
-    for label in np.unique(labels):
-        candidates = np.flatnonzero(labels == label)
-        n_samples = max(1, len(candidates) * max_units // n_units)
-        samples.append(rng.choice(candidates, n_samples, replace=False))
-    return np.sort(np.concatenate(samples))
+    return np.sort(sample_each_kind(labels, max_units, n_units))
 
 
 def sum_by_unit(values: NDArray[Any], units: Units) -> NDArray[np.float64]:

@@ -22,7 +22,6 @@ from mri_stages.reporting.scores import (
     SLOPE,
     SPECIFICITY,
     Score,
-    read_estimate,
     select_known_scores,
 )
 from mri_stages.storage.records import (
@@ -124,7 +123,7 @@ def format_cell(metrics: Metrics, score: Score) -> str:
     """Return a score, that of the AUC with its interval; `diverged` in place of an AUC."""
     if score is AUC and metrics.diverged:
         return "diverged"
-    estimate = read_estimate(metrics, score)
+    estimate = metrics.get_estimate(score.key)
     if score is AUC or (score is ACCURACY and metrics.by is None):
         return format_interval(*estimate)
     return format_score(estimate.value)

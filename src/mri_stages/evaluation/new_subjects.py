@@ -32,6 +32,8 @@ from mri_stages.evaluation.roc_auc import (
 from mri_stages.storage.predictions import Predictions, average_by_subject, split_repeats
 from mri_stages.storage.records import ConfusionCell, Metrics
 
+# Their p is a share of votes, often 0 or 1: it cannot be calibrated.
+VOTING_BASELINES = ("majority", "nearest_neighbour")
 MAX_CONFUSION_CELLS = 200
 MEAN_KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 

@@ -145,7 +145,7 @@ def count_classes(
 
 
 def write_class_note(class_count: ClassCount, n_folds: int, unit: Unit) -> str:
-    """Return what the number of a class's units means for its score; "" if it is no problem."""
+    """Return what the number of a class's units means for its score; empty where all is well."""
     count = class_count.count
     units = format_count(count, unit)
     if count == 0:

@@ -7,7 +7,7 @@ accuracy and F1 are improper, since a model can raise them by being wrong about 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from mri_stages.storage.records import Estimate, Metrics
+from mri_stages.storage.records import Metrics
 
 
 class Score(NamedTuple):
@@ -43,16 +43,7 @@ def select_known_scores(
     """Return the scores that one model or more has."""
     known_scores = []
     for score in scores:
-        estimates = [read_estimate(metrics, score) for metrics in metrics_by_name.values()]
+        estimates = [metrics.get_estimate(score.key) for metrics in metrics_by_name.values()]
         if any(estimate.value is not None for estimate in estimates):
             known_scores.append(score)
     return known_scores
-
-
-def read_estimate(metrics: Metrics, score: Score) -> Estimate:
-    """Return a score of a model with its interval; None where there is none."""
-    if score is ACCURACY:
-        return metrics.accuracy_estimate
-    low = getattr(metrics, f"{score.key}_low", None)
-    high = getattr(metrics, f"{score.key}_high", None)
-    return Estimate(getattr(metrics, score.key), low, high)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mri_stages.reporting.numbers import format_p, format_p_equation, format_range, format_score
-from mri_stages.reporting.scores import AUC, Score, read_estimate, select_known_scores
+from mri_stages.reporting.scores import AUC, Score, select_known_scores
 from mri_stages.storage.records import (
     NO_RESULT,
     ConfusionCell,
@@ -77,7 +77,7 @@ def build_score_cell(metrics: Metrics, score: Score) -> Cell:
     """Return a score with its interval; `diverged` in place of an AUC."""
     if score is AUC and metrics.diverged:
         return "diverged"
-    return build_estimate_cell(read_estimate(metrics, score))
+    return build_estimate_cell(metrics.get_estimate(score.key))
 
 
 def build_estimate_cell(estimate: Estimate) -> Cell:

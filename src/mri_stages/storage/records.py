@@ -158,12 +158,12 @@ class Metrics(BaseModel):
         return Estimate(self.auc, self.auc_low, self.auc_high)
 
     def get_estimate(self, key: str) -> Estimate:
-        """Return the figure `key` with its interval, such as that of `brier`."""
+        """Return the figure `key`, such as `brier`, with its interval; None where there is none."""
         if key == "accuracy":
             return self.accuracy_estimate
-        return Estimate(
-            getattr(self, key), getattr(self, f"{key}_low"), getattr(self, f"{key}_high")
-        )
+        low = getattr(self, f"{key}_low", None)
+        high = getattr(self, f"{key}_high", None)
+        return Estimate(getattr(self, key), low, high)
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(exclude_none=True)

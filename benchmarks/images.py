@@ -17,6 +17,7 @@ from benchmarks.processes import ProcessCost, measure_module
 from benchmarks.workspace import count_bytes, write_params
 
 CLASSES = ("benign", "malignant", "normal")
+NEGATIVE_CLASS = "normal"
 SPLITS = {"train": 0.8, "test": 0.2}
 STAGES = ("load", "neighbours", "baselines", "scale")
 COARSE_SIZE = 8  # pixels of the noise that is enlarged to a smooth image
@@ -32,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_image_set(folder / "set", arguments.images, arguments.size)
-        write_params(folder / "params.yaml")
+        write_params(folder / "params.yaml", NEGATIVE_CLASS)
         shutil.copy(ROOT / "environment.yaml", folder)
         measure_all(folder)
 

@@ -8,7 +8,7 @@ import yaml
 from ruamel.yaml import YAML
 
 from benchmarks.machine import ROOT
-from mri_stages.ingest.phantoms import CLASSES, draw_phantoms
+from mri_stages.ingest.phantoms import CLASSES, LARGEST_CLASS, draw_phantoms
 from mri_stages.ingest.raw_folder import save_labels, save_tensor
 
 FULL_SIZE = (208, 176)  # height and width of the notebook's images
@@ -20,7 +20,7 @@ N_SLICES = 32  # of each subject
 def make_workspace(folder: Path, n_rows: dict[str, int], size: tuple[int, int]) -> Path:
     """Make `folder` with params.yaml and a raw folder of phantoms, the same few repeated."""
     write_raw_folder(folder / "data/raw", n_rows, size)
-    write_params(folder / "params.yaml")
+    write_params(folder / "params.yaml", CLASSES[LARGEST_CLASS])
     return folder
 
 
@@ -41,12 +41,13 @@ def write_raw_folder(folder: Path, n_rows: dict[str, int], size: tuple[int, int]
     save_labels(folder, CLASSES, labels, {})
 
 
-def write_params(path: Path) -> None:
-    """Write the project's params with one epoch and the workspace's raw folder."""
+def write_params(path: Path, negative_class: str) -> None:
+    """Write the project's params with one epoch and the classes and raw folder of a workspace."""
     # YAML 1.2, as DVC reads it: there 1e-8 is a number.
     params = YAML(typ="safe", pure=True).load(ROOT / "params.yaml")
     params["data"]["raw"] = "data/raw"
     params["train"]["epochs"] = 1
+    params["evaluation"]["negative_class"] = negative_class
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 

@@ -1,7 +1,8 @@
 """Predict every row by a model that never saw its subject: `python -m stages.cross_validate MODEL`.
 
 All rows, train and test, are in folds. Each fold has its own scaler and its own training. Each
-repeat has its own folds, and its own seed of the trainings.
+repeat has its own folds, and its own seed of the trainings. The networks of the first repeat are
+kept, with the scalers of their folds.
 """
 
 from pathlib import Path
@@ -34,7 +35,10 @@ from mri_stages.storage.predictions import (
 )
 from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
+from mri_stages.training.fold_networks import FoldFiles, FoldIndex, move_networks
 from mri_stages.training.held_out import HeldOutResult, fit_and_predict
+
+NETWORKS = "networks"  # of the folds of the first repeat, in the folder of a run
 
 
 class Repeat(NamedTuple):
@@ -47,6 +51,11 @@ class Repeat(NamedTuple):
     def seed(self) -> int:
         """Return the seed of its folds."""
         return derive_seed(self.options.seed, self.number)
+
+    @property
+    def keeps_networks(self) -> bool:
+        """Return whether its networks are kept: one repeat is enough to look at robustness."""
+        return self.number == 0
 
     def describe_fold(self, fold: int) -> str:
         """Return a line of progress."""
@@ -64,20 +73,24 @@ def main() -> None:
     rows = load_all_rows(info)
     options = params.cross_validation
     folds_of_repeats = assign_folds_of_repeats(rows, info.image_shape, options)
+    folder = paths.folds_checkpoint(name, compute_key(model, options))
+    networks = folder / NETWORKS
     if not folds_of_repeats:
         write_predictions(paths.folds(name), predict_nothing(len(info.classes)), info.classes)
+        move_networks(networks, paths.fold_networks(name), FoldIndex(folds=0, networks=0))
         remove_checkpoints(name)
         return
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
     # A killed run leaves the results of its finished folds, and a checkpoint.
-    folder = paths.folds_checkpoint(name, compute_key(model, options))
     predictions = [
         predict_repeat(model, info, rows, folds, Repeat(number, options), folder)
         for number, folds in enumerate(folds_of_repeats)
     ]
     write_predictions(paths.folds(name), join_repeats(predictions), info.classes)
+    index = FoldIndex(folds=options.folds, networks=model.ensemble)
+    move_networks(networks, paths.fold_networks(name), index)
     remove_checkpoints(name)
 
 
@@ -116,9 +129,12 @@ def predict_repeat(
     for fold in range(repeat.options.folds):
         fold_path = folder / f"repeat-{repeat.number}-fold-{fold}.npy"
         epoch_path = fold_path.with_suffix(".json")
-        if not fold_path.exists():
+        kept_files = FoldFiles(folder / NETWORKS, fold) if repeat.keeps_networks else None
+        if not is_finished(fold_path, kept_files, model.ensemble):
             print(repeat.describe_fold(fold), flush=True)
-            result = predict_fold(model, info, rows, folds == fold, repeat.seed, fold_path)
+            result = predict_fold(
+                model, info, rows, folds == fold, repeat.seed, fold_path, kept_files
+            )
             write_json(epoch_path, {"kept_epoch": result.kept_epoch})
             shape = result.probabilities.shape
             write_array(fold_path, shape, np.float32, [result.probabilities])
@@ -136,6 +152,11 @@ def predict_repeat(
     )
 
 
+def is_finished(fold_path: Path, kept_files: FoldFiles | None, n_networks: int) -> bool:
+    """Return whether a killed run left the probabilities of a fold and what it keeps of it."""
+    return fold_path.exists() and (kept_files is None or kept_files.are_complete(n_networks))
+
+
 def predict_fold(
     model: Model,
     info: Info,
@@ -143,10 +164,12 @@ def predict_fold(
     fold_mask: NDArray[np.bool_],
     seed: int,
     fold_path: Path,
+    kept_files: FoldFiles | None,
 ) -> HeldOutResult:
     """Train on all rows (N,) outside a fold; return the results for its rows (m,).
 
-    seed: of the order of the training rows. fold_path: the checkpoint lies beside it.
+    seed: of the order of the training rows. fold_path: the checkpoint lies beside it. kept_files:
+    of the scaler and the networks, where they are kept.
     """
     # Shuffle once: training takes rows in stored order, and raw files may be sorted by class.
     rng = np.random.default_rng(seed)
@@ -154,7 +177,14 @@ def predict_fold(
     test_indices = np.flatnonzero(fold_mask)
     checkpoint = Checkpoint(fold_path.with_suffix(".checkpoint"))
     return fit_and_predict(
-        model, info, rows, train_indices, test_indices, fold_path.parent, checkpoint=checkpoint
+        model,
+        info,
+        rows,
+        train_indices,
+        test_indices,
+        fold_path.parent,
+        checkpoint=checkpoint,
+        kept_files=kept_files,
     )
 
 

@@ -83,6 +83,11 @@ def folds(model: str) -> Path:
     return FOLDS / f"{model}.csv"
 
 
+def fold_networks(model: str) -> Path:
+    """Return the folder of the networks of the folds of repeat 0, with their scalers."""
+    return MODELS / f"folds/{model}"
+
+
 def metrics(model: str) -> Path:
     """Return the file of the metrics on the given split."""
     return METRICS / f"{model}.json"

@@ -20,9 +20,16 @@ from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.preprocessing.folds import derive_seed
+from mri_stages.storage.arrays import to_pixels
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.predictions import read_predictions, split_repeats
 from mri_stages.training.fit import fit
+from mri_stages.training.fold_networks import (
+    FoldFiles,
+    FoldIndex,
+    FoldPredictor,
+    read_fold_index,
+)
 from stages.cross_validate import remove_checkpoints_of_fold
 from tests.helpers.params import change_params
 from tests.helpers.project import REPO
@@ -145,6 +152,48 @@ def test_cross_validate_resumes_after_its_finished_folds(
     assert not list(flat.glob("models/_*"))
 
 
+@pytest.mark.parametrize("changes", [{}, {"train.validation": 0.4, "train.ensemble": 2}])
+def test_cross_validate_keeps_networks_that_predict_again(
+    flat: Path, changes: dict[str, float]
+) -> None:
+    """The probabilities of the kept networks have the same bits."""
+    change_params(flat, {**changes, "cross_validation.repeats": 2})
+    call_stage(flat, "cross_validate", "small")
+    expected = split_repeats(read_predictions(flat / paths.folds("small"), CLASSES))[0]
+    assert expected.folds is not None
+
+    model = read_params(flat / "params.yaml").models["small"]
+    info = Info(image_shape=(3, 2, 2), classes=CLASSES, counts={})
+    folder = flat / paths.fold_networks("small")
+    assert read_fold_index(folder) == FoldIndex(folds=2, networks=model.ensemble)
+    for fold in range(2):
+        rows = np.flatnonzero(expected.folds == fold)
+        predictor = FoldPredictor(FoldFiles(folder, fold), model, info)
+        probabilities = predictor.predict(to_pixels(X[rows]))
+        np.testing.assert_array_equal(probabilities, expected.probabilities[rows])
+
+
+def test_cross_validate_resumed_keeps_the_same_networks(
+    flat: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_stage(flat, "cross_validate", "small")
+    folder = flat / paths.fold_networks("small")
+    expected = {file.name: file.read_bytes() for file in folder.iterdir()}
+    shutil.rmtree(flat / "data/folds")
+    shutil.rmtree(folder)
+    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
+    with pytest.raises(OSError, match="folds"):
+        call_stage(flat, "cross_validate", "small")
+    (work,) = flat.glob(str(paths.folds_checkpoint("small", "*")))
+    (work / "networks/fold-1.0.safetensors").unlink()  # as if it was killed before it
+    (work / "networks/fold-0.npz.999999999.partial").touch()
+    (flat / "data/folds").unlink()
+    capsys.readouterr()
+    call_stage(flat, "cross_validate", "small")
+    assert capsys.readouterr().out.count("fold ") == 1
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == expected
+
+
 def test_cross_validate_of_two_repeats_begins_with_those_of_one(flat: Path) -> None:
     call_stage(flat, "cross_validate", "small")
     one = (flat / paths.folds("small")).read_text()
@@ -241,6 +290,8 @@ def test_cross_validate_without_folds_writes_a_header(flat: Path) -> None:
     header = (flat / paths.folds("small")).read_text()
     assert header == "row,subject,actual,p_Ill,p_Sane,fold,repeat,kept_epoch\n"
     assert (flat / paths.new_subject_metrics("small")).read_text() == "{}\n"
+    (file,) = (flat / paths.fold_networks("small")).iterdir()
+    assert json.loads(file.read_text()) == {"folds": 0, "networks": 0}
 
 
 @pytest.mark.parametrize(

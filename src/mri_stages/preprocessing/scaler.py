@@ -21,6 +21,8 @@ from mri_stages.storage.files import REMAKE, write_bytes
 MAX_MEAN_SHIFT = 0.8  # in standard deviations of the training pixels
 MAX_STD_RATIO = 1.95  # the larger standard deviation by the smaller
 
+ARRAYS = ("mean", "var", "scale", "n_samples")  # in the file
+
 
 class FittedScaler(Protocol):
     """What the file has of scikit-learn's StandardScaler."""
@@ -55,11 +57,24 @@ def save_scaler(path: Path, scaler: FittedScaler, n_features: int) -> None:
 
 def read_scaler(path: Path, image_shape: Shape) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return mean and scale (C, H, W) of `save_scaler`; InputError if it is of other images."""
+    arrays = read_scaler_arrays(path)
+    try:
+        mean = arrays["mean"].astype(np.float32).reshape(image_shape)
+        scale = arrays["scale"].astype(np.float32).reshape(image_shape)
+    except ValueError as error:
+        raise describe_wrong_scaler(path, f"no scaler of images {image_shape} ({error})") from None
+    return mean, scale
+
+
+def read_scaler_arrays(path: Path) -> dict[str, NDArray[np.float64]]:
+    """Return mean, var, scale and n_samples of `save_scaler`; InputError for another file."""
     try:
         # NumPy leaves a damaged file open, so it is opened here.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            mean = arrays["mean"].astype(np.float32).reshape(image_shape)
-            scale = arrays["scale"].astype(np.float32).reshape(image_shape)
+            return {name: arrays[name] for name in ARRAYS}
     except (EOFError, KeyError, ValueError, BadZipFile) as error:
-        raise InputError(f"{path}: no scaler of images {image_shape} ({error}); {REMAKE}") from None
-    return mean, scale
+        raise describe_wrong_scaler(path, f"no scaler ({error})") from None
+
+
+def describe_wrong_scaler(path: Path, fault: str) -> InputError:
+    return InputError(f"{path}: {fault}; {REMAKE}")

@@ -10,7 +10,7 @@ from sklearn import config_context
 from sklearn.preprocessing import StandardScaler
 
 from mri_stages.errors import InputError
-from mri_stages.preprocessing.scaler import MAX_MEAN_SHIFT, MAX_STD_RATIO
+from mri_stages.preprocessing.scaler import MAX_MEAN_SHIFT, MAX_STD_RATIO, read_scaler_arrays
 from mri_stages.storage.arrays import iterate_chunks, select_rows, to_pixels, write_array
 
 FLOAT32_BYTES = 4
@@ -52,9 +52,7 @@ def iterate_scaled(
     `path`, the file that the rows are for, is only for the messages.
     """
     for chunk in iterate_chunks(len(indices), count_row_bytes(parts), f"scale {path.stem}"):
-        pixels = to_pixels(select_rows(parts, indices[chunk]))
-        with config_context(assume_finite=True), np.errstate(all="ignore"):  # checked below
-            scaled = scaler.transform(pixels)
+        scaled = scale_pixels(scaler, to_pixels(select_rows(parts, indices[chunk])))
         finite_mask = np.isfinite(scaled).all(axis=1)
         if not finite_mask.all():
             raise InputError(
@@ -62,6 +60,28 @@ def iterate_scaled(
                 "of 3.4e38; rescale the raw pixels or fix that image"
             )
         yield scaled
+
+
+def scale_pixels(scaler: StandardScaler, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return scaled rows (n, D); a value beyond float32's range is infinite."""
+    with config_context(assume_finite=True), np.errstate(all="ignore"):
+        scaled: NDArray[np.float32] = scaler.transform(pixels)
+    return scaled
+
+
+def load_scaler(path: Path) -> StandardScaler:
+    """Return the scaler of a file of `save_scaler`, with the same float64 values.
+
+    It is of rows as they are stored: equal channels once. InputError for another file.
+    """
+    arrays = read_scaler_arrays(path)
+    scaler = StandardScaler()
+    scaler.mean_ = arrays["mean"]
+    scaler.var_ = arrays["var"]
+    scaler.scale_ = arrays["scale"]
+    scaler.n_samples_seen_ = arrays["n_samples"]
+    scaler.n_features_in_ = len(scaler.mean_)
+    return scaler
 
 
 def count_row_bytes(parts: Sequence[NDArray[Any]]) -> int:

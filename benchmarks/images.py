@@ -19,7 +19,7 @@ from benchmarks.workspace import count_bytes, write_params
 CLASSES = ("benign", "malignant", "normal")
 NEGATIVE_CLASS = "normal"
 SPLITS = {"train": 0.8, "test": 0.2}
-STAGES = ("load", "neighbours", "baselines", "scale")
+STAGES = ("load", "assign_folds", "neighbours", "baselines", "scale")
 COARSE_SIZE = 8  # pixels of the noise that is enlarged to a smooth image
 N_LEVELS = 256
 

@@ -24,7 +24,7 @@ from mri_stages.evaluation.new_subjects import (
     count_confusion,
 )
 from mri_stages.evaluation.power import forecast
-from mri_stages.preprocessing.folds import assign_folds_of_repeats
+from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import GIVEN_SPLIT, NeighbourTable, read_neighbours
 from mri_stages.storage.predictions import Predictions, write_predictions
@@ -43,9 +43,7 @@ def main() -> None:
     negative_label = find_negative_label(params.evaluation.negative_class, classes)
     rows = load_all_rows(info)
     table = read_neighbours(paths.NEIGHBOURS, len(rows.labels))
-    folds_of_repeats = assign_folds_of_repeats(rows, info.image_shape, params.cross_validation)
-
-    task = build_task(rows, folds_of_repeats, len(classes), negative_label)
+    task = build_task(rows, read_assignment(rows), len(classes), negative_label)
 
     new_subjects = predict_new_subjects(task, table, params.evaluation.covariates or [])
     score_given_split(predict_given_split(rows, table, len(classes)), classes, negative_label)

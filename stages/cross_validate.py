@@ -5,6 +5,8 @@ repeat has its own folds, and its own seed of the trainings. The networks of the
 kept, with the scalers of their folds.
 """
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,10 +16,11 @@ from numpy.typing import NDArray
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import CrossValidation, Model
+from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
-from mri_stages.preprocessing.folds import assign_folds_of_repeats, derive_seed
+from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.storage.arrays import read_array, write_array
+from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import (
     SPLITS,
     AllRows,
@@ -45,12 +48,13 @@ class Repeat(NamedTuple):
     """One repeat of the cross-validation."""
 
     number: int  # from 0
-    options: CrossValidation
+    n_repeats: int
+    folds: NDArray[np.int64]  # (N,) in which each row is test
+    seed: int  # of the order of the training rows
 
     @property
-    def seed(self) -> int:
-        """Return the seed of its folds."""
-        return derive_seed(self.options.seed, self.number)
+    def n_folds(self) -> int:
+        return int(self.folds.max()) + 1
 
     @property
     def keeps_networks(self) -> bool:
@@ -59,10 +63,7 @@ class Repeat(NamedTuple):
 
     def describe_fold(self, fold: int) -> str:
         """Return a line of progress."""
-        return (
-            f"repeat {self.number + 1} of {self.options.repeats}, "
-            f"fold {fold + 1} of {self.options.folds}"
-        )
+        return f"repeat {self.number + 1} of {self.n_repeats}, fold {fold + 1} of {self.n_folds}"
 
 
 def main() -> None:
@@ -71,62 +72,71 @@ def main() -> None:
     name = parse_model_argument("cross_validate", params.cross_validation.models)
     model = params.models[name]
     rows = load_all_rows(info)
-    options = params.cross_validation
-    folds_of_repeats = assign_folds_of_repeats(rows, info.image_shape, options)
-    folder = paths.folds_checkpoint(name, compute_key(model, options))
-    networks = folder / NETWORKS
+    folds_of_repeats = read_assignment(rows)
+    fingerprint = compute_fingerprint_of_rows(model, params.cross_validation.seed)
+    folders = [
+        paths.folds_checkpoint(name, compute_key(fingerprint, folds)) for folds in folds_of_repeats
+    ]
     if not folds_of_repeats:
-        write_predictions(paths.folds(name), predict_nothing(len(info.classes)), info.classes)
-        move_networks(networks, paths.fold_networks(name), FoldIndex(folds=0, networks=0))
-        remove_checkpoints(name)
+        write_nothing(name, info.classes, paths.folds_checkpoint(name, fingerprint))
         return
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
     # A killed run leaves the results of its finished folds, and a checkpoint.
+    repeats = []
+    for number, folds in enumerate(folds_of_repeats):
+        seed = derive_seed(params.cross_validation.seed, number)
+        repeats.append(Repeat(number, len(folds_of_repeats), folds, seed))
     predictions = [
-        predict_repeat(model, info, rows, folds, Repeat(number, options), folder)
-        for number, folds in enumerate(folds_of_repeats)
+        predict_repeat(model, info, rows, repeat, folder)
+        for repeat, folder in zip(repeats, folders, strict=True)
     ]
     write_predictions(paths.folds(name), join_repeats(predictions), info.classes)
-    index = FoldIndex(folds=options.folds, networks=model.ensemble)
-    move_networks(networks, paths.fold_networks(name), index)
+    index = FoldIndex(folds=repeats[0].n_folds, networks=model.ensemble)
+    move_networks(folders[0] / NETWORKS, paths.fold_networks(name), index)
+    remove_checkpoints(name)
+
+
+def write_nothing(name: str, classes: Sequence[str], folder: Path) -> None:
+    """Write predictions of no row, and no networks, where no folds are possible.
+
+    folder: of the run, as for each repeat.
+    """
+    write_predictions(paths.folds(name), predict_nothing(len(classes)), classes)
+    index = FoldIndex(folds=0, networks=0)
+    move_networks(folder / NETWORKS, paths.fold_networks(name), index)
     remove_checkpoints(name)
 
 
 def predict_nothing(n_classes: int) -> Predictions:
-    """Return predictions of no row, where no folds are possible."""
+    """Return predictions of no row."""
     no_rows = np.arange(0)
     return Predictions(no_rows, None, no_rows, np.empty((0, n_classes), np.float32), no_rows)
 
 
-def compute_key(model: Model, cross_validation: CrossValidation) -> str:
-    """Return a hash of all that decides the probabilities, so that no other run resumes.
-
-    The number of repeats decides none of them.
-    """
-    values = {
-        "model": model.model_dump(),
-        "folds": cross_validation.folds,
-        "seed": cross_validation.seed,
-    }
+def compute_fingerprint_of_rows(model: Model, seed: int) -> str:
+    """Return a hash of all that decides the probabilities but the folds."""
+    values = {"model": model.model_dump(), "seed": seed}
     files = [*list_label_files(*SPLITS), *map(paths.flat_images, SPLITS)]
     return compute_fingerprint(values, files, set_up_device(model.threads))
 
 
+def compute_key(fingerprint: str, folds: NDArray[np.int64]) -> str:
+    """Return a hash of all that decides a repeat's probabilities, so that no other run resumes."""
+    text = f"{fingerprint} {folds.tolist()}"
+    return hashlib.sha256(text.encode()).hexdigest()[: len(fingerprint)]
+
+
 def predict_repeat(
-    model: Model,
-    info: Info,
-    rows: AllRows,
-    folds: NDArray[np.int64],
-    repeat: Repeat,
-    folder: Path,
+    model: Model, info: Info, rows: AllRows, repeat: Repeat, folder: Path
 ) -> Predictions:
-    """Return the predictions of all rows, each by the training of its fold (N,)."""
+    """Return the predictions of all rows, each by the training of its fold."""
+    folds = repeat.folds
     model = model.model_copy(update={"seed": derive_seed(model.seed, repeat.number)})
     probabilities = np.empty((len(folds), len(info.classes)), np.float32)
     kept_epochs = np.zeros(len(folds), np.int64)
-    for fold in range(repeat.options.folds):
+    for fold in range(repeat.n_folds):
         fold_path = folder / f"repeat-{repeat.number}-fold-{fold}.npy"
         epoch_path = fold_path.with_suffix(".json")
         kept_files = FoldFiles(folder / NETWORKS, fold) if repeat.keeps_networks else None

@@ -8,8 +8,9 @@ from mri_stages.baselines.nearest_neighbours import find_nearest_neighbours, sam
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CrossValidation
-from mri_stages.preprocessing.folds import assign_folds_by_seed, assign_folds_of_repeats
+from mri_stages.preprocessing.folds import assign_folds_by_seed
 from mri_stages.storage.arrays import Shape, select_rows
+from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
@@ -54,8 +55,8 @@ def main() -> None:
 def list_fold_groupings(
     rows: AllRows, image_shape: Shape, options: CrossValidation
 ) -> dict[str, NDArray[np.int64]]:
-    """Return the folds (N,) by row, and those of each repeat by subject, if possible."""
-    folds_of_repeats = assign_folds_of_repeats(rows, image_shape, options)
+    """Return the folds (N,) by row, and those of the cross-validation, if possible."""
+    folds_of_repeats = read_assignment(rows)
     random_folds = folds_of_repeats[:1]
     if rows.subjects is not None:
         rows_without_ids = rows._replace(subjects=None)

@@ -54,6 +54,7 @@ BASE_PARAMS: Params = {
         "folds": 2,
         "repeats": 2,
         "seed": 0,
+        "stratify": None,
         "models": {"small": "simple_nn2"},
     },
     "export": {"model": "small"},
@@ -97,6 +98,7 @@ OTHER_PARAMS: Params = {
         "folds": 3,
         "repeats": 1,
         "seed": 1,
+        "stratify": ["sex"],
         "models": {"small": "simple_nn1", "large": "simple_nn2"},
     },
     "export": {"model": "large"},
@@ -109,7 +111,7 @@ OTHER_PARAMS: Params = {
 }
 
 # The stages before any training.
-FAST_STAGES = ("sample", "load", "plot_sample", "scale")
+FAST_STAGES = ("sample", "load", "plot_sample", "assign_folds", "scale")
 SLOW_STAGES = [name for name in read_all_definitions() if name not in FAST_STAGES]
 
 

@@ -6,6 +6,7 @@ from tests.helpers.modules import list_loaded_modules
 
 # One process imports all stages of a list, since what none of them loads, not one does.
 STAGES_WITHOUT_TORCH = (
+    "assign_folds",
     "baselines",
     "compare",
     "leakage",

@@ -14,6 +14,7 @@ IMPORT_OPTIONS = DETAILS / "import.json"
 FILE_TABLE = DETAILS / "files.csv"
 SUBJECT_TABLE = DETAILS / "subjects.csv"
 SCALED = Path("data/scaled")
+ASSIGNMENT = Path("data/assignment.csv")  # of rows or subjects to folds
 FOLDS = Path("data/folds")
 SCALER = Path("data/scaler.npz")
 NEIGHBOURS = Path("data/neighbours.npz")

@@ -25,6 +25,7 @@ COMMANDS = (
     "mri_stages import set --out data/images",
     "stages.load",
     "stages.plot_sample",
+    "stages.assign_folds",
     "stages.neighbours",
     "stages.leakage",
     "stages.baselines",

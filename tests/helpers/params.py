@@ -49,6 +49,7 @@ DEFAULT_PARAMS: Params = {
         "folds": 2,
         "repeats": 1,
         "seed": 0,
+        "stratify": None,
         "models": {"small": "simple_nn2"},
     },
     "export": {"model": "small"},

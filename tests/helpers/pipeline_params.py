@@ -32,6 +32,7 @@ PIPELINE_PARAMS: Params = {
         "folds": 2,
         "repeats": 1,
         "seed": 0,
+        "stratify": None,
         "models": {"simple_nn2": "simple_nn2", "resnet": "resnet"},
     },
     "export": {"model": "simple_nn2"},

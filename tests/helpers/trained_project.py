@@ -20,6 +20,7 @@ STAGES = (
     "scale",
     "train small",
     "evaluate small",
+    "assign_folds",
     "neighbours",
     "leakage",
     "cross_validate small",

@@ -72,6 +72,25 @@ def test_import_warnings_name_the_columns_of_subjects(raw: Path) -> None:
     assert "age, sex" in lines[0]
 
 
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (["F"] * 8, "sex is F"),
+        (["F", "M", " ", *["F"] * 5], "1 of 8 subjects, such as 2"),
+        (["F", "M", *["F"] * 6], ""),
+    ],
+)
+def test_import_warnings_name_a_column_that_no_fold_can_keep(
+    raw: Path, values: list[str], named: str
+) -> None:
+    lines = [f"{subject},{value}" for subject, value in enumerate(values)]
+    (raw / "subjects.csv").write_text("\n".join(["subject,sex", *lines]))
+    change_params(Path(), {"cross_validation.stratify": ["sex"]})
+    warnings = list_import_warnings(raw)
+    assert len(warnings) == (1 if named else 0)
+    assert named in "".join(warnings)
+
+
 def test_import_warnings_without_a_table_of_subjects(raw: Path) -> None:
     change_params(Path(), {"evaluation.covariates": ["age"]})
     (line,) = list_import_warnings(raw)
@@ -164,7 +183,7 @@ def test_repro_refuses_another_negative_class_before_it_runs(raw: Path) -> None:
     assert not Path("flat").exists()
 
 
-@pytest.mark.parametrize("fold_stage", ["baselines", "neighbours"])
+@pytest.mark.parametrize("fold_stage", ["assign_folds", "neighbours"])
 def test_repro_refuses_too_many_folds_before_it_runs(raw: Path, fold_stage: str) -> None:
     write_project(
         load=shell_stage("echo > flat", "flat", "data/raw"),

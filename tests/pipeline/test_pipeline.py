@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 MODELS = list(PIPELINE_PARAMS["models"])
 CROSS_VALIDATED = list(PIPELINE_PARAMS["cross_validation"]["models"])
 STAGES = [
-    *("sample", "load", "plot_sample", "neighbours", "leakage", "baselines", "scale"),
-    *("compare", "export@model", "report"),
+    *("sample", "load", "plot_sample", "assign_folds", "neighbours", "leakage", "baselines"),
+    *("scale", "compare", "export@model", "report"),
     *(f"train@{name}" for name in MODELS),
     *(f"evaluate@{name}" for name in MODELS),
     *(f"cross_validate@{name}" for name in CROSS_VALIDATED),

@@ -20,6 +20,7 @@ from mri_stages.storage.predictions import (
     split_repeats,
 )
 from mri_stages.storage.records import read_new_subject_confusion, read_power
+from stages import assign_folds as assign_folds_stage
 from stages import baselines, neighbours
 from tests.helpers.flat_rows import (
     CLASSES,
@@ -49,7 +50,7 @@ def scored_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy_environment(folder)
     write_params(folder)
     write_flat_rows(folder)
-    for stage in ("neighbours", "baselines"):
+    for stage in ("assign_folds", "neighbours", "baselines"):
         call_stage(folder, stage)
     return folder
 
@@ -58,6 +59,12 @@ def scored_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scored(flat: None, scored_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outs of the stage."""
     monkeypatch.chdir(scored_folder)
+
+
+def find_neighbours() -> None:
+    """Run the stages on which `baselines` depends."""
+    assign_folds_stage.main()
+    neighbours.main()
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -125,7 +132,7 @@ def test_baseline_is_on_the_folds_of_the_models(name: str) -> None:
 @pytest.mark.parametrize("name", SCORED_BASELINES)
 def test_baseline_has_the_folds_of_each_repeat(workspace: Path, name: str) -> None:
     change_params(workspace, {"cross_validation.repeats": 2})
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     for repeat, predictions in enumerate(split_repeats(read_folds(name))):
         folds = assign_folds(LABELS, SUBJECTS, 2, derive_seed(0, repeat))
@@ -143,7 +150,7 @@ def test_baseline_on_new_subjects_counts_them(name: str) -> None:
 
 
 def test_baselines_use_the_negative_class(workspace: Path) -> None:
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     before = read(paths.new_subject_metrics("linear"))["auc"]
     change_params(workspace, {"evaluation.negative_class": "Sane"})
@@ -153,7 +160,7 @@ def test_baselines_use_the_negative_class(workspace: Path) -> None:
 
 def test_baselines_without_ids_have_no_linear_one(workspace: Path) -> None:
     remove_subject_ids(workspace)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     assert read(paths.new_subject_metrics("linear")) == {}
     assert len(paths.folds("linear").read_text().splitlines()) == 1  # the header
@@ -162,7 +169,7 @@ def test_baselines_without_ids_have_no_linear_one(workspace: Path) -> None:
 @pytest.mark.parametrize("name", ["brightness", "kernel"])
 def test_baseline_without_ids_predicts_each_row(workspace: Path, name: str) -> None:
     remove_subject_ids(workspace)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     assert read_folds(name).rows.tolist() == list(range(60))
 
@@ -185,7 +192,7 @@ def test_covariates_are_those_of_the_subjects(workspace: Path) -> None:
     ages = [f"{subject},{50 + 20 * (subject >= 9) + subject % 2}" for subject in range(15)]
     paths.SUBJECT_TABLE.write_text("\n".join(["subject,age", *ages]))
     change_params(workspace, {"evaluation.covariates": ["age"]})
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     predictions = read_folds("covariates")
     expected = np.minimum(LABELS[predictions.rows], 1)  # the only subject of class 2 is not known
@@ -195,7 +202,7 @@ def test_covariates_are_those_of_the_subjects(workspace: Path) -> None:
 def test_baselines_refuse_an_unknown_covariate_and_write_nothing(workspace: Path) -> None:
     paths.SUBJECT_TABLE.write_text("subject,sex\n0,F\n")
     change_params(workspace, {"evaluation.covariates": ["age"]})
-    neighbours.main()
+    find_neighbours()
     with pytest.raises(InputError, match="'age'"):
         baselines.main()
     assert not paths.METRICS.exists()
@@ -211,7 +218,7 @@ def test_power_counts_the_subjects_of_each_class() -> None:
 
 def test_power_without_ids_counts_rows(workspace: Path) -> None:
     remove_subject_ids(workspace)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     assert [item.count for item in read_power().classes] == np.bincount(LABELS).tolist()
 
@@ -220,7 +227,7 @@ def test_kernel_of_many_subjects_is_of_a_sample(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(new_subjects, "MAX_UNITS", 10)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     n_subjects = len(read_folds("kernel").rows)
     assert 0 < n_subjects <= 10
@@ -229,7 +236,7 @@ def test_kernel_of_many_subjects_is_of_a_sample(
 
 def test_baselines_without_ids_count_rows(workspace: Path) -> None:
     remove_subject_ids(workspace)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     assert read(paths.new_subject_metrics("nearest_neighbour"))["by"] == "row"
 
@@ -237,7 +244,7 @@ def test_baselines_without_ids_count_rows(workspace: Path) -> None:
 def test_baselines_without_folds_score_the_given_split(workspace: Path) -> None:
     for split, n_rows in (("train", N_TRAIN), ("test", 60 - N_TRAIN)):
         np.save(workspace / f"data/flat/subjects_{split}.npy", np.zeros(n_rows, np.int64))
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     assert read(paths.metrics("nearest_neighbour"))["accuracy"] == 1.0
     for name in BASELINES:
@@ -247,7 +254,7 @@ def test_baselines_without_folds_score_the_given_split(workspace: Path) -> None:
 
 def test_nearest_neighbour_of_many_rows_scores_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nearest_neighbours, "MAX_PRODUCTS", 40**2 * 520)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     sample = nearest_neighbours.sample_rows(20, np.arange(60) >= N_TRAIN, SUBJECTS)
     assert read_folds("nearest_neighbour").rows.tolist() == sample.tolist()
@@ -258,7 +265,7 @@ def test_linear_of_many_subjects_is_of_a_sample(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(nearest_neighbours, "MAX_PRODUCTS", 10**2 * 1000)
-    neighbours.main()
+    find_neighbours()
     baselines.main()
     n_subjects = len(read_folds("linear").rows)
     assert 0 < n_subjects <= 10

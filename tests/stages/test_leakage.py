@@ -8,7 +8,7 @@ import pytest
 from mri_stages import paths
 from mri_stages.baselines import nearest_neighbours
 from mri_stages.errors import InputError
-from stages import leakage, neighbours
+from stages import assign_folds, leakage, neighbours
 from tests.helpers.flat_rows import SUBJECTS, remove_subject_ids, write_flat_rows
 
 
@@ -18,6 +18,7 @@ def flat(workspace: Path) -> None:
 
 
 def measure_leakage() -> dict[str, Any]:
+    assign_folds.main()
     neighbours.main()
     leakage.main()
     content: dict[str, Any] = json.loads(paths.LEAKAGE.read_text())

@@ -17,6 +17,7 @@ from mri_stages.storage.neighbours import (
     name_subject_folds,
     read_neighbours,
 )
+from stages import assign_folds as assign_folds_stage
 from stages import neighbours
 from tests.helpers.flat_rows import LABELS, N_TRAIN, PIXELS, SUBJECTS, write_flat_rows
 from tests.helpers.params import change_params
@@ -28,6 +29,7 @@ def flat(workspace: Path) -> None:
 
 
 def find_neighbours() -> NeighbourTable:
+    assign_folds_stage.main()
     neighbours.main()
     return read_neighbours(paths.NEIGHBOURS, len(LABELS))
 
@@ -67,6 +69,7 @@ def test_neighbours_of_two_repeats_have_the_folds_of_both(workspace: Path) -> No
 
 
 def test_neighbours_repeat_their_bytes() -> None:
+    assign_folds_stage.main()
     neighbours.main()
     first = paths.NEIGHBOURS.read_bytes()
     neighbours.main()

@@ -53,6 +53,8 @@ MAX_SEED = 2**32 - 1
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 BatchSize = Annotated[int, Field(ge=1)]
 DISTINCT_VALUES = (AfterValidator(check_distinct), Field(min_length=1))
+# Names of columns of subjects.csv.
+Columns = Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(check_distinct)]
 
 
 class Group(BaseModel):
@@ -255,9 +257,7 @@ class LeakageStudy(Study):
 class Evaluation(Group):
     negative_class: str | None
     """`auc` is of any other class against this one; null: the mean of one class against the rest"""
-    covariates: (
-        Annotated[list[Annotated[str, Field(min_length=1)]], AfterValidator(check_distinct)] | None
-    )
+    covariates: Columns | None
     """columns of `subjects.csv`, such as `[age, sex]`, of which the baseline `covariates` predicts
     the class; null: it is left out"""
     threshold: Annotated[float, Field(gt=0, lt=1)]
@@ -272,6 +272,9 @@ class CrossValidation(Group):
     """times that all rows are predicted, each with its own folds and seed of the trainings"""
     seed: Seed
     """seed of the folds of the first repeat; those of the others are derived from it"""
+    stratify: Columns | None
+    """columns of `subjects.csv`, such as `[sex]`, whose shares within each class are alike in all
+    folds; null: only those of the classes are"""
     models: dict[str, str]  # DVC cannot look the arch up
     """`NAME: ARCH` of the models to cross-validate; ARCH as under `models`"""
 

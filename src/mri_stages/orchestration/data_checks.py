@@ -12,8 +12,9 @@ from mri_stages.orchestration.data_facts import DataFacts, find_data_facts, read
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.image_sizes import Refusal, find_fitting_size, find_refusals
 from mri_stages.orchestration.outcome import Outcome, Status
+from mri_stages.preprocessing.strata import describe_stratum_fault
 
-FOLD_STAGES = ("neighbours", "baselines", "cross_validate")  # without the models of the last
+FOLD_STAGES = ("assign_folds", "neighbours")
 
 
 def list_import_warnings(raw_folder: Path) -> list[str]:
@@ -30,7 +31,7 @@ def list_import_warnings(raw_folder: Path) -> list[str]:
 
     facts = read_data_facts(raw_folder)
     warnings = []
-    warnings += list_evaluation_problems(params, facts)
+    warnings += list_data_problems(params, facts)
     fold_problem = describe_fold_number(params, facts)
     if fold_problem:
         warnings.append(fold_problem)
@@ -46,13 +47,13 @@ def find_refused_stages(
     """Return the outcomes of stages that are not started: their model cannot take the images.
 
     changed_stages: those that differ from dvc.lock. due_stages: these, and all that depend on them.
-    Print which models these are. InputError if the data lack what the group `evaluation` names, or
-    if a stage would assign more folds than are possible.
+    Print which models these are. InputError if the data lack what the params name, or if a
+    stage would assign more folds than are possible.
     """
     facts = find_data_facts(params, graph, changed_stages)
     if facts is None:
         return {}
-    problems = list_evaluation_problems(params, facts)
+    problems = list_data_problems(params, facts)
     if problems:
         raise InputError(problems[0])
     if has_fold_stage(due_stages):
@@ -77,7 +78,7 @@ def find_refused_stages(
 
 def has_fold_stage(stages: Iterable[str]) -> bool:
     """Return whether one of the stages assigns rows to folds."""
-    return any(stage.partition("@")[0] in FOLD_STAGES for stage in stages)
+    return any(stage in FOLD_STAGES for stage in stages)
 
 
 def list_first_stages(graph: StageGraph, stages: Collection[str]) -> list[str]:
@@ -93,8 +94,8 @@ def list_first_stages(graph: StageGraph, stages: Collection[str]) -> list[str]:
     return first_stages
 
 
-def list_evaluation_problems(params: Params, facts: DataFacts) -> list[str]:
-    """Return what the group `evaluation` names, and the data do not have: a line for each."""
+def list_data_problems(params: Params, facts: DataFacts) -> list[str]:
+    """Return what the params name, and the data do not have: a class or columns, a line each."""
     problems = []
     name = params.evaluation.negative_class
     if name is not None and name not in facts.classes:
@@ -102,14 +103,34 @@ def list_evaluation_problems(params: Params, facts: DataFacts) -> list[str]:
             f"{paths.PARAMS}: evaluation.negative_class is {name!r}, expected null or one of "
             f"{', '.join(facts.classes)}"
         )
-    for column in params.evaluation.covariates or []:
-        if column not in facts.subject_columns:
-            expected = ", ".join(facts.subject_columns) or "no column, since there is none"
-            problems.append(
-                f"{paths.PARAMS}: evaluation.covariates names {column!r}, expected columns of the "
-                f"raw folder's subjects.csv: {expected}; 'mri-stages import --keep' keeps more"
-            )
+    for key, columns in list_named_columns(params).items():
+        for column in columns:
+            problem = describe_column(key, column, facts)
+            if problem:
+                problems.append(problem)
     return problems
+
+
+def list_named_columns(params: Params) -> dict[str, list[str]]:
+    """Return the columns of subjects.csv that params.yaml names, by key."""
+    return {
+        "evaluation.covariates": params.evaluation.covariates or [],
+        "cross_validation.stratify": params.cross_validation.stratify or [],
+    }
+
+
+def describe_column(key: str, column: str, facts: DataFacts) -> str:
+    """Return why a key cannot use a column of subjects.csv; "" if it can, as far as is known."""
+    if column not in facts.subject_values:
+        expected = ", ".join(facts.subject_values) or "no column, since there is none"
+        return (
+            f"{paths.PARAMS}: {key} names {column!r}, expected columns of the raw folder's "
+            f"subjects.csv: {expected}; 'mri-stages import --keep' keeps more"
+        )
+    texts = facts.subject_values[column]
+    if key == "cross_validation.stratify":
+        return describe_stratum_fault(column, texts, facts.subjects)
+    return ""
 
 
 def describe_fold_number(params: Params, facts: DataFacts) -> str:

@@ -1,6 +1,6 @@
 """Tell what the stage `load` will read: shape of the images, classes, folds, columns."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,9 @@ class DataFacts(NamedTuple):
     classes: list[str]  # K names in label order
     fold_limit: FoldLimit | None  # None where no folds are possible: the given split is scored
     is_sample: bool = False  # the phantoms that the stage `sample` draws
-    subject_columns: Sequence[str] = ()  # of subjects.csv, without the ids
+    subject_values: Mapping[str, Sequence[str]] = {}
+    """columns of subjects.csv without the ids; a text for each subject, "" where it is missing"""
+    subjects: Sequence[str] = ()  # their ids, as texts
 
 
 def read_data_facts(folder: Path) -> DataFacts:
@@ -54,11 +56,16 @@ def read_data_facts(folder: Path) -> DataFacts:
         fold_limit = find_fold_limit(all_labels, all_subjects)
     channels, height, width = images["train"].shape[1:]
     table = read_table(folder / SUBJECT_TABLE_FILE, SUBJECT_COLUMNS)
+    subject_values = {}
+    for column in table.columns:
+        if column not in SUBJECT_COLUMNS:
+            subject_values[column] = [row[column].strip() for row in table.rows]
     return DataFacts(
         image_shape=(channels, height, width),
         classes=classes,
         fold_limit=fold_limit,
-        subject_columns=[column for column in table.columns if column not in SUBJECT_COLUMNS],
+        subject_values=subject_values,
+        subjects=[row["subject"] for row in table.rows],
     )
 
 

@@ -50,19 +50,24 @@ def derive_seed(seed: int, repeat: int) -> int:
 
 
 def assign_folds_of_repeats(
-    rows: AllRows, image_shape: Shape, options: CrossValidation
+    rows: AllRows, image_shape: Shape, options: CrossValidation, strata: Integers | None = None
 ) -> list[Integers]:
     """Return the fold (N,) of each row, for each repeat of the cross-validation.
 
     There is no repeat, and a note that says why, if no folds are possible. Without subject ids,
     rows of the same bytes are in one fold.
+    strata: see `assign_folds`.
     """
     seeds = [derive_seed(options.seed, repeat) for repeat in range(options.repeats)]
-    return assign_folds_by_seed(rows, image_shape, options.folds, seeds)
+    return assign_folds_by_seed(rows, image_shape, options.folds, seeds, strata)
 
 
 def assign_folds_by_seed(
-    rows: AllRows, image_shape: Shape, n_folds: int, seeds: Sequence[int]
+    rows: AllRows,
+    image_shape: Shape,
+    n_folds: int,
+    seeds: Sequence[int],
+    strata: Integers | None = None,
 ) -> list[Integers]:
     """Return the fold (N,) of each row, for each seed; see `assign_folds_of_repeats`."""
     copies = None
@@ -73,7 +78,8 @@ def assign_folds_by_seed(
             print(f"note: {n_copies:,} rows are exact copies of another row: they share its fold")
     try:
         return [
-            assign_folds(rows.labels, rows.subjects, n_folds, seed, copies=copies) for seed in seeds
+            assign_folds(rows.labels, rows.subjects, n_folds, seed, copies=copies, strata=strata)
+            for seed in seeds
         ]
     except NoFoldsError as error:
         print(f"note: {error}")
@@ -87,11 +93,13 @@ def assign_folds(
     seed: int,
     source: str = CONFIG_KEY,
     copies: Copies | None = None,
+    strata: Integers | None = None,
 ) -> Integers:
     """Return the fold (N,) in which each row is test, from labels (N,) and subject ids (N,).
 
     With ids, all rows of a subject are in one fold; without, all rows of the same bytes, if
-    `copies` are known. Raise NoFoldsError if no number of folds is possible. Raise InputError,
+    `copies` are known. The folds keep the shares of the classes or, with ids, of `strata` (N,).
+    Raise NoFoldsError if no number of folds is possible. Raise InputError,
     which starts with `source`, if rows or subjects fill fewer folds, or one class is all that is
     left to train on or to score.
     """
@@ -103,17 +111,19 @@ def assign_folds(
     else:
         check_folds_are_possible(labels, subjects, source, "subject")
         check_fold_count(labels, subjects, n_folds, source)
-        folds = split_subjects(labels, subjects, n_folds, seed)
+        if strata is not None:
+            check_stratum_sizes(strata, subjects, n_folds, source)
+        folds = split_subjects(labels if strata is None else strata, subjects, n_folds, seed)
     check_folds(labels, folds, n_folds, source)
     return folds
 
 
-def split_subjects(labels: Integers, subjects: Integers, n_folds: int, seed: int) -> Integers:
+def split_subjects(strata: Integers, subjects: Integers, n_folds: int, seed: int) -> Integers:
     """Return the fold (N,) of each row, stratified, with all rows of a subject in one fold."""
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    folds = np.empty(len(labels), np.int64)
+    folds = np.empty(len(strata), np.int64)
     with ignore_rare_classes():
-        for fold, (_, test) in enumerate(splitter.split(labels, labels, subjects)):
+        for fold, (_, test) in enumerate(splitter.split(strata, strata, subjects)):
             folds[test] = fold
     return folds
 
@@ -135,6 +145,24 @@ def split_images(labels: Integers, first_rows: Integers, n_folds: int, seed: int
 def ignore_rare_classes() -> warnings.catch_warnings:
     """Ignore that scikit-learn warns of classes with fewer rows than folds, which are allowed."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)
+
+
+def check_stratum_sizes(strata: Integers, subjects: Integers, n_folds: int, source: str) -> None:
+    """Raise InputError if no stratum of rows (N,) has a subject for each fold."""
+    subject_counts = count_subjects_of_strata(strata, subjects)
+    if subject_counts.max() < n_folds:
+        raise InputError(
+            f"{source}: {n_folds} folds, expected at most {subject_counts.max()}, the subjects of "
+            "the largest group of class and cross_validation.stratify; use fewer folds, or name "
+            "fewer columns"
+        )
+
+
+def count_subjects_of_strata(strata: Integers, subjects: Integers) -> Integers:
+    """Return the number of subjects (S,) that have rows (N,) of each stratum."""
+    stratum_of_pair, _ = np.unique(np.stack([strata, subjects]), axis=1)
+    _, subject_counts = np.unique(stratum_of_pair, return_counts=True)
+    return subject_counts
 
 
 def check_folds(labels: Integers, folds: Integers, n_folds: int, source: str) -> None:

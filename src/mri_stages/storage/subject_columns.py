@@ -40,7 +40,7 @@ def read_subject_columns(
     row_by_subject = {str(row[ID_COLUMN]): row for row in table}
     check_all_subjects(subjects, row_by_subject)
 
-    texts_by_column = {}
+    texts_by_column: dict[str, Texts] = {}
     for column in columns:
         texts = [row_by_subject[str(subject)][column] or "" for subject in subjects]
         texts_by_column[column] = [text.strip() for text in texts]

@@ -41,7 +41,7 @@ test: $(SETUP) lint ## set up, then ruff, mypy and pytest
 # On a processor with AMX or AVX512 this takes other code of PyTorch, oneDNN and MKL.
 test-cpu: $(SETUP) ## the tests of src again, with the instructions of an older processor
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 \
-		python -m pytest $(PARALLEL) $(addprefix tests/,training ingest preprocessing baselines evaluation models studies storage)
+		python -m pytest $(PARALLEL) $(addprefix tests/,training preprocessing baselines models)
 
 test-faults: $(SETUP) ## the slow tests: pipeline runs, kills, full disks (see docs/reliability.md)
 	python -m pytest $(PARALLEL) -m slow

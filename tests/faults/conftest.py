@@ -4,21 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.clones import Clone, new_clone, share_clone
+from tests.helpers.clones import Clone, new_clone, share_two_models
 from tests.helpers.pipeline_params import TWO_MODEL_PARAMS
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Return two models after an undisturbed `dvc repro`; tests that change it take a copy."""
-    return share_clone(tmp_path_factory, "two_models", finish_two_models)
-
-
-def finish_two_models(folder: Path) -> Clone:
-    clone = new_clone(folder, TWO_MODEL_PARAMS)
-    clone.repro()
-    clone.commit("results")
-    return clone
+    return share_two_models(tmp_path_factory)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from tests.helpers.params import Params, change_params, save_params
-from tests.helpers.pipeline_params import PIPELINE_PARAMS
+from tests.helpers.pipeline_params import PIPELINE_PARAMS, TWO_MODEL_PARAMS
 from tests.helpers.project import REPO
 
 STUDIES = ("leakage", "leakage_permuted", "seed", "learning_rate", "batch_size")
@@ -130,6 +130,18 @@ def share_clone(
 
     clone = Clone(original).copy(tmp_path_factory.mktemp(name) / "clone")
     clone.cold_run = json.loads(stages_file.read_text())
+    return clone
+
+
+def share_two_models(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Return a copy of a committed clone of two models, after an undisturbed `dvc repro`."""
+    return share_clone(tmp_path_factory, "two_models", finish_two_models)
+
+
+def finish_two_models(folder: Path) -> Clone:
+    clone = new_clone(folder, TWO_MODEL_PARAMS)
+    clone.repro()
+    clone.commit("results")
     return clone
 
 

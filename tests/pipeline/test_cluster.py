@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.helpers.clones import RESULTS, STUDIES, Clone, new_clone
+from tests.helpers.clones import RESULTS, STUDIES, Clone, new_clone, share_two_models
 from tests.helpers.pipeline_params import TWO_MODEL_PARAMS
 
 pytestmark = pytest.mark.slow
@@ -102,9 +102,12 @@ def adaptive_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture
-def head(studied: Clone, tmp_path: Path) -> Clone:
-    """Return a new clone with an empty cache and a folder as DVC remote."""
-    head = studied.git_clone(tmp_path / "head")
+def head(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Clone:
+    """Return a new clone of results, with an empty cache and a folder as DVC remote."""
+    finished = share_two_models(tmp_path_factory)
+    finished.repro("studies/dvc.yaml:seed")
+    finished.commit("a study")
+    head = finished.git_clone(tmp_path / "head")
     add_remote(head, str(tmp_path / "remote"))
     return head
 
@@ -174,8 +177,8 @@ def fail_repro(head: Clone, *names: str) -> str:
     return output
 
 
-def test_remote_stages_are_all_that_train(head: Clone) -> None:
-    stages = list_remote_stages(head)
+def test_remote_stages_are_all_that_train(studied: Clone) -> None:
+    stages = list_remote_stages(studied)
     assert {stage.split("@")[0] for stage in stages} == {
         "train",
         "cross_validate",

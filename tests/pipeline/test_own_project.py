@@ -1,6 +1,7 @@
 """Lint and tests stay green in a user's project: after README's steps, with a network and data."""
 
 import re
+import shutil
 
 import pytest
 
@@ -20,6 +21,7 @@ def make_network(image_shape, n_classes):
 """
 README_LEARNING_RATE = r"sed -i.bak '/^  conv_nn2:/,/lr:/s/lr: 0.01/lr: 0.001/' params.yaml"
 README_RAW_FOLDER = "sed -i.bak 's#raw: data/sample#raw: data/raw#' params.yaml"
+MYPY_CACHE = REPO / ".mypy_cache"
 README_MODEL = re.compile(r"^\$ (mri-stages models add .*)$", re.MULTILINE)
 # The tests that could look at params.yaml, the architectures, or the results. Those of the other
 # packages have inputs of their own and take minutes: they are collected, but not run.
@@ -55,6 +57,9 @@ def test_steps_are_those_of_readme(command: str) -> None:
 
 
 def test_lint_passes_in_an_own_project(own: Clone) -> None:
+    # mypy hashes each file: only what differs from this checkout is read again.
+    if MYPY_CACHE.exists():
+        shutil.copytree(MYPY_CACHE, own.folder / MYPY_CACHE.name)
     own.run("make", "lint", "SETUP=requirements.lock")  # with this environment, not .venv
 
 

@@ -7,6 +7,8 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES, Params
+from mri_stages.reporting.failures import build_failure_table
+from mri_stages.reporting.groups import build_group_table, describe_groups
 from mri_stages.reporting.headline import describe_headline, find_best, get_unit
 from mri_stages.reporting.report import (
     GivenResults,
@@ -37,7 +39,9 @@ from mri_stages.reporting.tables import (
     build_score_table,
 )
 from mri_stages.storage.dataset import read_info
+from mri_stages.storage.failures import read_failures
 from mri_stages.storage.files import write_bytes
+from mri_stages.storage.groups import read_groups
 from mri_stages.storage.records import (
     Leakage,
     Metrics,
@@ -52,7 +56,7 @@ from mri_stages.storage.records import (
 )
 
 PICTURES = (
-    *("new_subjects", "calibration", "decisions", "roc"),
+    *("new_subjects", "calibration", "decisions", "roc", "failures"),
     *("accuracy", "leakage", "history", "learning_rate", "sample"),
 )
 LISTED_PACKAGES = ("torch", "scikit-learn", "dvc")
@@ -82,6 +86,7 @@ def build_page(params: Params) -> ReportPage:
     networks = list(params.cross_validation.models)
     leakage = read_leakage()
     power = read_power()
+    groups = read_groups()
     return ReportPage(
         title=params.data.title,
         unit=get_unit(new_metrics) if new_metrics else "row",
@@ -90,6 +95,9 @@ def build_page(params: Params) -> ReportPage:
         n_repeats=params.cross_validation.repeats,
         auc_label=describe_auc(params.evaluation.negative_class, info.classes),
         new=build_new_results(params, new_metrics, info.classes) if new_metrics else None,
+        group_sentences=describe_groups(groups),
+        groups=build_group_table(groups),
+        failures=build_failure_table(read_failures()),
         power_sentences=power.sentences,
         power=build_power_table("To expect before any training, by the AUC of a model", power),
         given=build_given_results(params, given_metrics, leakage),

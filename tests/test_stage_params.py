@@ -49,7 +49,12 @@ BASE_PARAMS: Params = {
         "small": {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5},
         "large": {"arch": "simple_nn1", "lr": 0.02, "batch_size": 6},
     },
-    "evaluation": {"negative_class": "NonDemented", "threshold": 0.5, "covariates": None},
+    "evaluation": {
+        "negative_class": "NonDemented",
+        "threshold": 0.5,
+        "covariates": None,
+        "groups": None,
+    },
     "cross_validation": {
         "folds": 2,
         "repeats": 2,
@@ -93,7 +98,12 @@ OTHER_PARAMS: Params = {
         "small": {"arch": "simple_nn1", "lr": 0.03, "batch_size": 7, "epochs": 4},
         "large": {"arch": "simple_nn2", "lr": 0.04, "batch_size": 8, "epochs": 4},
     },
-    "evaluation": {"negative_class": None, "threshold": 0.3, "covariates": ["age"]},
+    "evaluation": {
+        "negative_class": None,
+        "threshold": 0.3,
+        "covariates": ["age"],
+        "groups": ["sex"],
+    },
     "cross_validation": {
         "folds": 3,
         "repeats": 1,

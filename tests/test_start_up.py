@@ -9,6 +9,8 @@ STAGES_WITHOUT_TORCH = (
     "assign_folds",
     "baselines",
     "compare",
+    "failures",
+    "groups",
     "leakage",
     "neighbours",
     "plot_sample",

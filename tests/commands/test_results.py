@@ -11,6 +11,7 @@ from mri_stages.commands.results import choose_new_scores, print_table
 from mri_stages.config.schema import BASELINES
 from mri_stages.errors import InputError
 from mri_stages.reporting.scores import ACCURACY, AUC
+from mri_stages.storage.groups import GroupResult, write_groups
 from mri_stages.storage.records import (
     Difference,
     Leakage,
@@ -100,10 +101,12 @@ def test_results_begin_with_the_difference_from_the_best_baseline(
         write_metrics(paths.new_subject_metrics(name), metrics)
     write_differences([Difference("small", "majority", 0.125, -0.25, 0.5, 0.375, 60)])
     write_leakage(Leakage(sentence="They leak.", nearest_neighbour_given=0.2))
+    write_groups([GroupResult("small", "sex", "F", 20, 2)])
     monkeypatch.setattr(results, "has_old_results", lambda: False)
     results.main([])
-    first_paragraph, figures, *_ = capsys.readouterr().out.strip().split("\n\n")
+    first_paragraph, figures, *others = capsys.readouterr().out.strip().split("\n\n")
     assert re.findall(r"small|-?\d\.\d+", first_paragraph) == [
         *("small", "0.125", "-0.250", "0.500", "0.375"),
     ]
     assert "0.750" in figures
+    assert any("sex F" in paragraph for paragraph in others)

@@ -22,6 +22,7 @@ models:
     arch: simple_nn2
     class_weights: none
 """
+EVALUATION = {"negative_class": None, "threshold": 0.5, "covariates": None, "groups": None}
 
 
 def test_upgrade_text_writes_none_as_nothing() -> None:
@@ -40,13 +41,23 @@ def test_upgrade_text_adds_missing_keys_and_groups() -> None:
     values = yaml.safe_load(upgrade_text(OLD_TEXT))
     assert values["train"]["patience"] is None
     assert values["train"]["ensemble"] == 1
-    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5, "covariates": None}
+    assert values["evaluation"] == {
+        "negative_class": None,
+        "threshold": 0.5,
+        "covariates": None,
+        "groups": None,
+    }
 
 
 def test_upgrade_text_fills_an_empty_group() -> None:
     values = yaml.safe_load(upgrade_text("train:\nevaluation:\n"))
     assert values["train"]["epochs"] == UPGRADE_VALUES["train.epochs"]
-    assert values["evaluation"] == {"negative_class": None, "threshold": 0.5, "covariates": None}
+    assert values["evaluation"] == {
+        "negative_class": None,
+        "threshold": 0.5,
+        "covariates": None,
+        "groups": None,
+    }
 
 
 def test_upgrade_text_keeps_an_empty_list_before_its_comment() -> None:

@@ -34,6 +34,8 @@ COMMANDS = (
     "stages.evaluate small",
     "stages.cross_validate small",
     "stages.summarise small",
+    "stages.groups",
+    "stages.failures",
     "stages.compare",
     "stages.report",
 )

@@ -44,7 +44,7 @@ DEFAULT_PARAMS: Params = {
         "conv_again": {"arch": "conv_nn2", "lr": 0.01, "batch_size": 4},
         "conv_hot": {"arch": "conv_nn2", "lr": 1e30, "batch_size": 4},
     },
-    "evaluation": {"negative_class": None, "threshold": 0.5, "covariates": None},
+    "evaluation": {"negative_class": None, "threshold": 0.5, "covariates": None, "groups": None},
     "cross_validation": {
         "folds": 2,
         "repeats": 1,

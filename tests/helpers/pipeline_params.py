@@ -27,7 +27,7 @@ PIPELINE_PARAMS: Params = {
             "validation": 0.5,
         },
     },
-    "evaluation": {"negative_class": None, "threshold": 0.5, "covariates": None},
+    "evaluation": {"negative_class": None, "threshold": 0.5, "covariates": None, "groups": None},
     "cross_validation": {
         "folds": 2,
         "repeats": 1,

@@ -10,7 +10,9 @@ import pytest
 
 from mri_stages import paths
 from mri_stages.config.schema import BASELINES
+from mri_stages.storage.failures import Failure, write_failures
 from mri_stages.storage.files import read_json, write_bytes, write_json
+from mri_stages.storage.groups import GroupResult, write_groups
 from mri_stages.storage.records import (
     GIVEN_SPLIT_BASELINES,
     ConfusionCell,
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("workspace")
 
 MODELS = tuple(DEFAULT_PARAMS["models"])
 PICTURES = (
-    *("new_subjects", "calibration", "decisions", "roc"),
+    *("new_subjects", "calibration", "decisions", "roc", "failures"),
     *("accuracy", "leakage", "history", "learning_rate", "sample"),
 )
 NETWORK_FIGURES = {"brier_scaled": 0.25, "brier_scaled_low": 0.125, "brier_scaled_high": 0.375,
@@ -86,6 +88,8 @@ def write_report_inputs() -> None:
     write_differences(
         [Difference("small", "nearest_neighbour", -0.03125, -0.0625, 0.125, 0.375, 20)]
     )
+    write_groups([])
+    write_failures([Failure("small", 4, "<Ill>", "Sane", 0.875, 3, 0.75, "scan <3>.png")])
     for name in PICTURES:
         write_bytes(paths.PLOTS / f"{name}.png", name.encode())
 
@@ -119,6 +123,27 @@ def find_headline(page: str) -> str:
 def list_words(text: str) -> list[str]:
     """Return the names of models and the figures of a text, in order."""
     return re.findall(r"small|conv\w*|nearest_neighbour|majority|-?\d\.\d+", text)
+
+
+def test_report_names_the_failures(page: str) -> None:
+    rows = table(page, "The wrong answers with the highest probability")
+    assert rows["small"] == ["4", "<Ill>", "Sane", "0.875", "scan <3>.png", "0.750"]
+
+
+def test_report_without_groups_says_nothing_of_them(page: str) -> None:
+    assert "looked at" not in page
+
+
+def test_report_shows_the_groups(workspace: Path) -> None:
+    write_report_inputs()
+    write_groups([GroupResult("small", "sex", "F", 20, 7, 0.75, 0.5, 0.9375, p=0.25)])
+    report.main()
+    page = paths.REPORT.read_text()
+    assert "1 groups of new subjects were looked at" in page
+    (row,) = [cells for name, cells in table(page, "Groups of new").items() if name == "small"]
+    assert row[:3] == ["sex F", "20", "7"]
+    assert "0.750" in row[3]
+    assert row[-1] == "0.250"
 
 
 def test_report_names_the_data(page: str) -> None:
@@ -181,7 +206,7 @@ def test_report_shows_the_probabilities_of_new_subjects_first(page: str) -> None
 
 
 def test_report_shows_accuracy_of_new_subjects_last(page: str) -> None:
-    captions = re.findall(r'<p class="caption">(\w+)', page.split('id="power"')[0])
+    captions = re.findall(r'<p class="caption">(\w+)', page.split('id="failures"')[0])
     assert captions[:2] == ["Differences", "Probabilities"]
     assert captions[-1] == "Classes"
     assert table(page, "Classes")[""][-2:] == ["accuracy", "macro F1"]
@@ -206,7 +231,7 @@ def test_report_without_an_auc_shows_the_classes_once(workspace: Path) -> None:
         if metrics is not None:
             write_metrics(paths.new_subject_metrics(name), metrics.model_copy(update=nothing))
     report.main()
-    section = paths.REPORT.read_text().split('id="power"')[0]
+    section = paths.REPORT.read_text().split('id="failures"')[0]
     assert re.findall(r'<p class="caption">(\w+)', section) == ["Differences", "Classes"]
 
 

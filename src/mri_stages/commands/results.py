@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.console import OneLineParser
+from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import Headline, describe_headline, get_unit
 from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.reporting.scores import (
@@ -24,6 +25,7 @@ from mri_stages.reporting.scores import (
     Score,
     select_known_scores,
 )
+from mri_stages.storage.groups import read_groups
 from mri_stages.storage.records import (
     NO_RESULT,
     Metrics,
@@ -53,6 +55,7 @@ def main(argv: Sequence[str]) -> None:
     given_metrics = read_given_metrics(params)
     differences = read_differences()
     leakage = read_leakage()
+    groups = read_groups()
 
     headline = describe_headline(list(options.models), new_metrics, differences)
     print_headline(headline)
@@ -60,6 +63,7 @@ def main(argv: Sequence[str]) -> None:
         title = f"New {get_unit(new_metrics)}s: {describe_folds(options.folds, options.repeats)}"
         missing_models = list_missing_models(options.models, new_metrics)
         print_table(title, new_metrics, choose_new_scores(new_metrics), missing_models)
+        print_paragraph(" ".join(describe_groups(groups)))
     missing_models = list_missing_models(params.models, given_metrics)
     print_table("Given split: test rows", given_metrics, GIVEN_SPLIT_SCORES, missing_models)
 

@@ -260,6 +260,9 @@ class Evaluation(Group):
     covariates: Columns | None
     """columns of `subjects.csv`, such as `[age, sex]`, of which the baseline `covariates` predicts
     the class; null: it is left out"""
+    groups: Columns | None
+    """columns of `subjects.csv`, such as `[sex, site]`, of at most ten values each: the networks
+    are scored in each of these groups of new subjects; null: in none"""
     threshold: Annotated[float, Field(gt=0, lt=1)]
     """the probability of the positive class from which a new subject is called positive, for
     sensitivity, specificity and net benefit; choose it before you see results"""

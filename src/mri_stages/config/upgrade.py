@@ -41,6 +41,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "evaluation.negative_class": None,
     "evaluation.threshold": 0.5,
     "evaluation.covariates": None,
+    "evaluation.groups": None,
     "cross_validation.folds": 5,
     "cross_validation.repeats": 1,
     "cross_validation.seed": 0,

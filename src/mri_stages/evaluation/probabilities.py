@@ -113,14 +113,27 @@ def compute_calibration_figures(outcomes: Outcomes, weights: Weights) -> Figures
     `calibration_slope` is b of a + b logit(p): below 1, p is too extreme. `calibration_intercept`
     is a of a + logit(p): above 0, p is too low.
     """
-    slopes = []
-    intercepts = []
-    for probabilities in outcomes.probabilities:
-        cut = probabilities.clip(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
-        logits = logit(cut)
-        slopes.append(fit_slopes(logits, outcomes.positive_mask, weights))
-        intercepts.append(fit_intercepts(logits, outcomes.positive_mask, weights))
-    return {"calibration_slope": np.stack(slopes), "calibration_intercept": np.stack(intercepts)}
+    slopes = [
+        fit_slopes(compute_logits(probabilities), outcomes.positive_mask, weights)
+        for probabilities in outcomes.probabilities
+    ]
+    intercepts = compute_calibration_intercepts(outcomes, weights)
+    return {"calibration_slope": np.stack(slopes), "calibration_intercept": intercepts}
+
+
+def compute_calibration_intercepts(outcomes: Outcomes, weights: Weights) -> Floats:
+    """Return the `calibration_intercept` (R, n), also called calibration in the large."""
+    intercepts = [
+        fit_intercepts(compute_logits(probabilities), outcomes.positive_mask, weights)
+        for probabilities in outcomes.probabilities
+    ]
+    return np.stack(intercepts)
+
+
+def compute_logits(probabilities: Floats) -> Floats:
+    """Return the logits of probabilities, which are cut so that none is infinite."""
+    logits: Floats = logit(probabilities.clip(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
+    return logits
 
 
 def fit_slopes(logits: Floats, positive_mask: NDArray[np.bool_], weights: Weights) -> Floats:

@@ -13,6 +13,7 @@ from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.image_sizes import Refusal, find_fitting_size, find_refusals
 from mri_stages.orchestration.outcome import Outcome, Status
 from mri_stages.preprocessing.strata import describe_stratum_fault
+from mri_stages.storage.subject_columns import describe_group_fault
 
 FOLD_STAGES = ("assign_folds", "neighbours")
 
@@ -115,6 +116,7 @@ def list_named_columns(params: Params) -> dict[str, list[str]]:
     """Return the columns of subjects.csv that params.yaml names, by key."""
     return {
         "evaluation.covariates": params.evaluation.covariates or [],
+        "evaluation.groups": params.evaluation.groups or [],
         "cross_validation.stratify": params.cross_validation.stratify or [],
     }
 
@@ -130,6 +132,10 @@ def describe_column(key: str, column: str, facts: DataFacts) -> str:
     texts = facts.subject_values[column]
     if key == "cross_validation.stratify":
         return describe_stratum_fault(column, texts, facts.subjects)
+    if key == "evaluation.groups":
+        path_and_key = f"{paths.PARAMS}: {key}"
+        fault = describe_group_fault(path_and_key, column, texts)
+        return f"{path_and_key}: {fault}" if fault else ""
     return ""
 
 

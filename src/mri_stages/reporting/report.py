@@ -48,6 +48,9 @@ class ReportPage:
     n_repeats: int
     auc_label: str
     new: NewResults | None  # None where no folds are possible
+    group_sentences: list[str]  # none where no group was looked at
+    groups: Table
+    failures: Table
     power_sentences: list[str]  # what these data can show
     power: Table
     given: GivenResults

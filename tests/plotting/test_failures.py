@@ -1,0 +1,34 @@
+import numpy as np
+
+from mri_stages.plotting.failures import draw_failures
+from mri_stages.storage.failures import Failure
+
+CLASSES = ["Ill", "Sane"]
+IMAGES = {row: np.full((1, 4, 3), row, np.uint8) for row in range(3)}
+
+
+def make_failure(model: str, row: int) -> Failure:
+    return Failure(model, 7 + row, "Ill", "not Ill", 0.875, row, 0.75, "")
+
+
+def test_failures_have_a_row_of_images_for_each_model() -> None:
+    failures = {"a": [make_failure("a", 0), make_failure("a", 1)], "none": [], "b": []}
+    failures["b"] = [make_failure("b", 2)]
+    figure = draw_failures(failures, IMAGES, CLASSES, "Title")
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [int(axes.images[0].get_array().max()) for axes in shown] == [0, 1, 2]
+    assert len(figure.axes) == 4
+
+
+def test_failure_names_model_subject_and_answer() -> None:
+    figure = draw_failures({"a": [make_failure("a", 1)]}, IMAGES, CLASSES, "Title")
+    assert figure.axes[0].get_title().split("\n") == [
+        "a: subject 8",
+        "is Ill",
+        "answer not Ill",
+        "probability 0.88",
+    ]
+
+
+def test_no_failure_is_a_sentence() -> None:
+    assert draw_failures({"a": []}, {}, CLASSES, "Title").texts[0].get_text()

@@ -89,7 +89,8 @@ def mark_rows_of_unit(
 ) -> NDArray[np.bool_]:
     """Return which rows (N,) a unit is the mean of."""
     if row_predictions.subjects is None or unit_predictions.subjects is None:
-        return np.arange(len(row_predictions.rows)) == unit
+        row_mask: NDArray[np.bool_] = np.arange(len(row_predictions.rows)) == unit
+        return row_mask
     is_subject = row_predictions.subjects == unit_predictions.subjects[unit]
     mask: NDArray[np.bool_] = is_subject & (row_predictions.labels == unit_predictions.labels[unit])
     return mask

@@ -91,6 +91,26 @@ def test_import_warnings_name_a_column_that_no_fold_can_keep(
     assert named in "".join(warnings)
 
 
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (["F"] * 8, "sex is F"),
+        ([""] * 8, "no value"),
+        ([str(number) for number in range(8)], ""),
+        (["F", "M", " ", *["F"] * 5], ""),
+    ],
+)
+def test_import_warnings_name_a_column_that_makes_no_groups(
+    raw: Path, values: list[str], named: str
+) -> None:
+    lines = [f"{subject},{value}" for subject, value in enumerate(values)]
+    (raw / "subjects.csv").write_text("\n".join(["subject,sex", *lines]))
+    change_params(Path(), {"evaluation.groups": ["sex"]})
+    warnings = list_import_warnings(raw)
+    assert len(warnings) == (1 if named else 0)
+    assert named in "".join(warnings)
+
+
 def test_import_warnings_without_a_table_of_subjects(raw: Path) -> None:
     change_params(Path(), {"evaluation.covariates": ["age"]})
     (line,) = list_import_warnings(raw)

@@ -122,9 +122,9 @@ def describe_group_fault(key: str, column: str, texts: Texts) -> str:
         )
     if len(values) > 1:
         return ""
-    fault = f"{column} is {values[0]} for all subjects that have a value"
-    if not values:
-        fault = f"{column} has no value for any subject"
+    fault = f"{column} has no value for any subject"
+    if values:
+        fault = f"{column} is {values[0]} for all subjects that have a value"
     return f"{fault}, expected two values or more; take {column} out of {name_key(key)}"
 
 

@@ -81,7 +81,7 @@ def test_groups_of_a_column_that_divides_nobody_are_refused(column: str, named: 
 
 def test_groups_are_described_with_their_number() -> None:
     (looks, small) = describe_groups(score("sex"))
-    assert "3 groups" in looks
+    assert "looked at: 3, in 2 models" in looks
     assert "4 comparisons" in looks
     assert "sex unknown" in small
 

@@ -139,7 +139,7 @@ def test_report_shows_the_groups(workspace: Path) -> None:
     write_groups([GroupResult("small", "sex", "F", 20, 7, 0.75, 0.5, 0.9375, p=0.25)])
     report.main()
     page = paths.REPORT.read_text()
-    assert "1 groups of new subjects were looked at" in page
+    assert "looked at: 1, in 1 models" in page
     (row,) = [cells for name, cells in table(page, "Groups of new").items() if name == "small"]
     assert row[:3] == ["sex F", "20", "7"]
     assert "0.750" in row[3]

@@ -8,12 +8,7 @@ from mri_stages.storage.groups import GroupResult
 from mri_stages.storage.records import Estimate
 
 MAX_P_OF_A_DIFFERENCE = 0.05
-GROUP_CAPTION = (
-    "Groups of new subjects, with 95 % confidence intervals. The difference is the AUC of the "
-    "group minus that of all other subjects; its p is corrected (Holm) over all rows with a p. "
-    "Calibration in the large is the calibration intercept: above 0, the probabilities are too "
-    "low. A group with fewer than five subjects on either side has counts only"
-)
+GROUP_CAPTION = "Groups of new subjects, with 95 % confidence intervals"
 
 
 def describe_groups(results: Sequence[GroupResult]) -> list[str]:
@@ -29,7 +24,7 @@ def describe_groups(results: Sequence[GroupResult]) -> list[str]:
     compared = [result for result in results if result.p is not None]
     different = [result for result in compared if is_different(result)]
 
-    looks = f"Groups: {len(names)} groups of new subjects were looked at, in {len(models)} models"
+    looks = f"Groups of new subjects that were looked at: {len(names)}, in {len(models)} models"
     sentences = [f"{looks}. {describe_differences(different, len(compared))}"]
     if small:
         sentences.append(f"Too few subjects of a class to score: {', '.join(small)}.")

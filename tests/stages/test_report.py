@@ -140,7 +140,7 @@ def test_report_shows_the_groups(workspace: Path) -> None:
     report.main()
     page = paths.REPORT.read_text()
     assert "looked at: 1, in 1 models" in page
-    (row,) = [cells for name, cells in table(page, "Groups of new subjects, with").items() if name == "small"]
+    row = table(page, "Groups of new subjects, with")["small"]
     assert row[:3] == ["sex F", "20", "7"]
     assert "0.750" in row[3]
     assert row[-1] == "0.250"

@@ -15,7 +15,8 @@ from mri_stages.baselines.new_subjects import (
 )
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
+from mri_stages.evaluation.metrics import compute_metrics
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import (
     VOTING_BASELINES,
     Options,

@@ -9,7 +9,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES, Params
 from mri_stages.evaluation.auc_differences import Repeats, compare_aucs
 from mri_stages.evaluation.comparison import compare_pairs
-from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import VOTING_BASELINES, average_repeats_by_subject
 from mri_stages.evaluation.probabilities import (
     build_outcomes,

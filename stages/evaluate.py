@@ -13,7 +13,8 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
-from mri_stages.evaluation.metrics import compute_metrics, find_negative_label
+from mri_stages.evaluation.metrics import compute_metrics
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.roc_auc import sample_roc_points
 from mri_stages.models import average_logits
 from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info

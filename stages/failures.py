@@ -13,7 +13,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.evaluation.failures import MAX_FAILURES, find_failures
-from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.plotting.failures import draw_failures
 from mri_stages.plotting.style import save_png
 from mri_stages.plotting.text import print_missing_letters

@@ -8,7 +8,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES, Params
 from mri_stages.errors import InputError
 from mri_stages.evaluation.groups import GroupOptions, correct_results, score_groups
-from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import VOTING_BASELINES, average_repeats_by_subject
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import find_best

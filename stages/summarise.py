@@ -11,7 +11,7 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.console import parse_model_argument
-from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import (
     Options,
     average_repeats_by_subject,

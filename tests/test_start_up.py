@@ -21,6 +21,7 @@ STAGES_WITHOUT_TORCH = (
     "summarise",
 )
 STAGES_WITHOUT_SKLEARN = (
+    "failures",
     "leakage",
     "load",
     "plot_sample",

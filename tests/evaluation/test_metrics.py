@@ -9,8 +9,8 @@ from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.evaluation.metrics import (
     compute_cross_entropy,
     compute_metrics,
-    find_negative_label,
 )
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.roc_auc import compute_auc
 from mri_stages.storage.predictions import Predictions
 from tests.helpers.predictions import draw_predictions

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mri_stages import paths
 from mri_stages.console import OneLineParser, make_printable, print_errors
 from mri_stages.errors import InputError
-from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
 from mri_stages.export.external_set import (
     ExternalSet,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import f1_score, recall_score
 
-from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.evaluation.roc_auc import compute_auc, list_scored_classes
 from mri_stages.storage.predictions import Predictions
@@ -44,15 +43,3 @@ def compute_cross_entropy(predictions: Predictions) -> float:
     probabilities = predictions.probabilities[indices, predictions.labels].astype(np.float64)
     with np.errstate(divide="ignore"):  # a baseline may be certain, and wrong
         return float(-np.log(probabilities).mean())
-
-
-def find_negative_label(negative_class: str | None, classes: Sequence[str]) -> int | None:
-    """Return the label of evaluation.negative_class; InputError if no class has that name."""
-    if negative_class is None:
-        return None
-    if negative_class not in classes:
-        raise InputError(
-            f"params.yaml: evaluation.negative_class is {negative_class!r}, expected null or one "
-            f"of {', '.join(classes)}"
-        )
-    return classes.index(negative_class)

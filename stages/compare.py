@@ -25,6 +25,7 @@ from mri_stages.plotting.results import (
     draw_intervals,
     draw_learning_rates,
 )
+from mri_stages.plotting.robustness import draw_robustness
 from mri_stages.plotting.style import draw_sentence, save_png
 from mri_stages.plotting.text import print_missing_letters
 from mri_stages.reporting.headline import describe_headline, find_best, get_unit
@@ -38,6 +39,7 @@ from mri_stages.storage.records import (
     list_missing_models,
     read_given_metrics,
     read_new_subject_metrics,
+    read_robustness,
     write_differences,
     write_pairs,
 )
@@ -59,6 +61,8 @@ def main() -> None:
     compare_histories(params, given_metrics)
     compare_on_given_split(params, info, given_metrics)
     compare_on_new_subjects(params, info, new_metrics, given_metrics)
+    title = f"{params.data.title}: AUC of networks on new images that are changed"
+    save_png(paths.ROBUSTNESS_FIGURE, draw_robustness(read_robustness(params), title))
 
 
 def print_missing_models(split: str, models: Iterable[str], metrics: Container[str]) -> None:

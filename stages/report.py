@@ -36,6 +36,7 @@ from mri_stages.reporting.tables import (
     build_difference_table,
     build_pair_matrix,
     build_power_table,
+    build_robustness_table,
     build_score_table,
 )
 from mri_stages.storage.dataset import read_info
@@ -53,10 +54,11 @@ from mri_stages.storage.records import (
     read_new_subject_metrics,
     read_pairs,
     read_power,
+    read_robustness,
 )
 
 PICTURES = (
-    *("new_subjects", "calibration", "decisions", "roc", "failures"),
+    *("new_subjects", "calibration", "decisions", "roc", "failures", "robustness"),
     *("accuracy", "leakage", "history", "learning_rate", "sample"),
 )
 LISTED_PACKAGES = ("torch", "scikit-learn", "dvc")
@@ -67,6 +69,8 @@ PROBABILITY_CAPTION = (
     "(below 0: too high)"
 )
 CLASS_CAPTION = "Classes, the most probable one as the answer; these scores ignore probabilities"
+
+ROBUSTNESS_CAPTION = "AUC on changed images, with 95 % confidence intervals"
 
 
 def main() -> None:
@@ -98,6 +102,7 @@ def build_page(params: Params) -> ReportPage:
         group_sentences=describe_groups(groups),
         groups=build_group_table(groups),
         failures=build_failure_table(read_failures()),
+        robustness=build_robustness_table(ROBUSTNESS_CAPTION, read_robustness(params)),
         power_sentences=power.sentences,
         power=build_power_table("To expect before any training, by the AUC of a model", power),
         given=build_given_results(params, given_metrics, leakage),

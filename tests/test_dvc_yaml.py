@@ -27,6 +27,7 @@ ARCHITECTURE_DEPS = {
     "train": "src/mri_stages/models/${item.arch}.py",
     "evaluate": "src/mri_stages/models/${item.arch}.py",
     "cross_validate": "src/mri_stages/models/${item}.py",
+    "probe": "src/mri_stages/models/${item}.py",
 }
 
 # Where the name of a package differs from the name that code imports.

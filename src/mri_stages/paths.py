@@ -34,8 +34,9 @@ GROUPS = PLOTS / "groups.csv"  # figures of new subjects in groups
 FAILURES = PLOTS / "failures.csv"  # the most confident wrong subjects
 FAILURES_FIGURE = PLOTS / "failures.png"
 POWER = PLOTS / "power.json"  # what the data can show
-CALIBRATION_FIGURE = PLOTS / "calibration.png"  # these three are of new subjects too
+CALIBRATION_FIGURE = PLOTS / "calibration.png"  # these four are of new subjects too
 DECISIONS_FIGURE = PLOTS / "decisions.png"
+ROBUSTNESS_FIGURE = PLOTS / "robustness.png"
 ROC_FIGURE = PLOTS / "roc.png"
 LEAKAGE = PLOTS / "leakage.json"
 LEAKAGE_FIGURE = PLOTS / "leakage.png"
@@ -103,7 +104,10 @@ def new_subject_metrics(model: str) -> Path:
 
 
 def new_subject_plot(kind: str, model: str) -> Path:
-    """Return the file of points on new subjects: calibration, roc, confusion or decision."""
+    """Return the file of points on new subjects.
+
+    kind: calibration, roc, confusion, decision or robustness.
+    """
     return PLOTS / f"new_subjects/{kind}/{model}.csv"
 
 

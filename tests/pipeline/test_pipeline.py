@@ -24,10 +24,11 @@ STAGES = [
     *(f"evaluate@{name}" for name in MODELS),
     *(f"cross_validate@{name}" for name in CROSS_VALIDATED),
     *(f"summarise@{name}" for name in CROSS_VALIDATED),
+    *(f"probe@{name}" for name in CROSS_VALIDATED),
 ]
 WEIGHTS = "models/conv_nn2.safetensors"
 PICTURES = (
-    *("new_subjects", "calibration", "decisions", "roc", "failures"),
+    *("new_subjects", "calibration", "decisions", "roc", "failures", "robustness"),
     *("accuracy", "leakage", "learning_rate", "history", "sample"),
 )
 RESULTS_COMMAND = ("python", "-m", "mri_stages", "results")

@@ -12,7 +12,12 @@ from mri_stages.storage.dataset import read_info
 from mri_stages.storage.files import write_json
 from mri_stages.storage.history import Epoch, write_history
 from mri_stages.storage.predictions import Predictions, write_predictions
-from mri_stages.storage.records import Difference, read_new_subject_metrics
+from mri_stages.storage.records import (
+    Difference,
+    RobustnessRow,
+    read_new_subject_metrics,
+    write_robustness,
+)
 from stages import compare
 from tests.helpers.params import REMOVED, change_params
 
@@ -52,6 +57,7 @@ def results(workspace: Path) -> Path:
         write_predictions(paths.predictions(name), predictions(5 + place, 14), CLASSES)
         folds = predictions(3 + place, 20, folds=True)
         write_predictions(paths.folds(name), folds, CLASSES)
+    write_robustness("small", [RobustnessRow("unchanged", 0, None, 0.9, 0.8, 0.95, 20)])
     return workspace
 
 
@@ -152,6 +158,16 @@ def test_compare_draws_other_pictures_for_other_new_subjects(results: Path) -> N
     assert changed == {"new_subjects.png", "calibration.png", "decisions.png", "roc.png"}
 
 
+def test_compare_draws_the_auc_on_changed_images(results: Path) -> None:
+    compare.main()
+    before = read_pictures()
+    write_robustness("small", [RobustnessRow("unchanged", 0, None, 0.7, 0.6, 0.8, 20)])
+    compare.main()
+    after = read_pictures()
+    changed = {name for name, content in before.items() if after[name] != content}
+    assert changed == {"robustness.png"}
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -205,6 +221,7 @@ def test_compare_without_any_model_still_draws_the_baselines(results: Path) -> N
     remove_results(*MODELS)
     paths.new_subject_metrics("small").unlink()
     paths.folds("small").unlink()
+    paths.new_subject_plot("robustness", "small").unlink()
     compare.main()
     assert table(paths.HISTORIES) == table(paths.PAIRS) == []
     assert list_rivals() == []
@@ -218,7 +235,7 @@ def test_compare_of_a_single_model_or_two(results: Path, n_models: int) -> None:
     remove_results("small", *MODELS[1 + n_models :])  # `small` has a loss of 0
     compare.main()
     assert len(table(paths.PAIRS)) == n_models - 1
-    assert len(read_pictures()) == 7
+    assert len(read_pictures()) == 8
 
 
 def test_compare_without_a_cross_validation_keeps_the_given_split(results: Path) -> None:

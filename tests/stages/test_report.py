@@ -20,6 +20,7 @@ from mri_stages.storage.records import (
     Leakage,
     Metrics,
     Pair,
+    RobustnessRow,
     RowCopy,
     read_leakage,
     read_metrics,
@@ -28,6 +29,7 @@ from mri_stages.storage.records import (
     write_metrics,
     write_new_subject_confusion,
     write_pairs,
+    write_robustness,
 )
 from stages import report
 from tests.helpers.params import DEFAULT_PARAMS, change_params
@@ -36,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("workspace")
 
 MODELS = tuple(DEFAULT_PARAMS["models"])
 PICTURES = (
-    *("new_subjects", "calibration", "decisions", "roc", "failures"),
+    *("new_subjects", "calibration", "decisions", "roc", "failures", "robustness"),
     *("accuracy", "leakage", "history", "learning_rate", "sample"),
 )
 NETWORK_FIGURES = {"brier_scaled": 0.25, "brier_scaled_low": 0.125, "brier_scaled_high": 0.375,
@@ -48,6 +50,10 @@ POWER = {
     "expected": [{"auc": 0.8, "low": 0.6, "high": 1.0, "difference_0": 0.1875}],
     "sentences": ["<20 subjects> show little."],
 }
+ROBUSTNESS = [
+    RobustnessRow("unchanged", 0, None, 0.875, 0.75, 1.0, 20),
+    RobustnessRow("noise", 0.02, "of the grey range", None, None, None, 20),
+]
 CLASSES = ("<Ill>", "Sane", "Unsure")
 
 
@@ -90,6 +96,7 @@ def write_report_inputs() -> None:
     )
     write_groups([])
     write_failures([Failure("small", 4, "<Ill>", "Sane", 0.875, 3, 0.75, "scan <3>.png")])
+    write_robustness("small", ROBUSTNESS)
     for name in PICTURES:
         write_bytes(paths.PLOTS / f"{name}.png", name.encode())
 
@@ -210,6 +217,22 @@ def test_report_shows_accuracy_of_new_subjects_last(page: str) -> None:
     assert captions[:2] == ["Differences", "Probabilities"]
     assert captions[-1] == "Classes"
     assert table(page, "Classes")[""][-2:] == ["accuracy", "macro F1"]
+
+
+def test_report_has_the_auc_of_changed_images(page: str) -> None:
+    cells = table(page, "AUC on changed images")
+    assert cells["images"] == ["small"]
+    assert re.findall(r"\d\.\d+", cells["unchanged"][0]) == ["0.875", "0.750", "1.000"]
+    assert cells["noise 0.02 of the grey range"] == ["-"]
+
+
+def test_report_without_a_probed_network_says_so(workspace: Path) -> None:
+    write_report_inputs()
+    paths.new_subject_plot("robustness", "small").unlink()
+    report.main()
+    page = paths.REPORT.read_text()
+    assert "robustness" not in list_shown_pictures(page)
+    assert "none was probed" in page
 
 
 def test_report_without_two_classes_has_no_pictures_of_them(workspace: Path) -> None:
@@ -359,6 +382,7 @@ def test_report_without_folds_says_so() -> None:
     for name in ("small", *BASELINES):
         write_metrics(paths.new_subject_metrics(name), None)
     write_differences([])
+    write_robustness("small", [])
     report.main()
     page = paths.REPORT.read_text()
     assert "no folds are possible" in find_headline(page)

@@ -51,6 +51,7 @@ class ReportPage:
     group_sentences: list[str]  # none where no group was looked at
     groups: Table
     failures: Table
+    robustness: Table  # without rows where no network could be probed
     power_sentences: list[str]  # what these data can show
     power: Table
     given: GivenResults

@@ -14,6 +14,7 @@ from mri_stages.storage.records import (
     Metrics,
     Pair,
     Power,
+    RobustnessRow,
 )
 
 MAX_CONFUSION_CLASSES = 24  # a table with more columns is not legible
@@ -71,6 +72,24 @@ def build_score_table(
     empty_cells = [None] * (len(header) - 2)
     rows += [(name, NO_RESULT, *empty_cells) for name in missing_models]
     return Table(caption, header, rows)
+
+
+def build_robustness_table(
+    caption: str, rows_by_model: Mapping[str, Sequence[RobustnessRow]]
+) -> Table:
+    """Return a row per change of the images, with the AUC of each model and its interval."""
+    names = list(rows_by_model)
+    changes: dict[tuple[str, float, str], list[Cell]] = {}
+    for name in names:
+        for row in rows_by_model[name]:
+            cells = changes.setdefault((row.change, row.strength, row.unit or ""), [])
+            cells.append(build_estimate_cell(Estimate(row.auc, row.low, row.high)))
+
+    rows: list[tuple[Cell, ...]] = []
+    for (change, strength, unit), cells in changes.items():
+        text = f"{change} {strength:g} {unit}" if unit else change
+        rows.append((text, *cells))
+    return Table(caption, ["images", *names], rows)
 
 
 def build_score_cell(metrics: Metrics, score: Score) -> Cell:

@@ -63,6 +63,18 @@ class ConfusionCell(NamedTuple):
     total: int  # of subjects of the actual class
 
 
+class RobustnessRow(NamedTuple):
+    """A row of plots/new_subjects/robustness/M.csv: the AUC on images with one change."""
+
+    change: str  # unchanged, shift, noise, contrast or brightness
+    strength: float
+    unit: str | None  # of the strength; None of unchanged images
+    auc: float | None  # None where a changed image has a probability that is no number
+    low: float | None  # 95 % confidence interval
+    high: float | None
+    units: int  # subjects; without ids, rows
+
+
 class Pair(NamedTuple):
     """A row of plots/pairs.csv: the test of two models on the same rows."""
 
@@ -366,3 +378,18 @@ def write_new_subject_confusion(model: str, cells: Iterable[ConfusionCell]) -> N
 
 def read_new_subject_confusion(model: str) -> list[ConfusionCell]:
     return read_csv(paths.new_subject_plot("confusion", model), ConfusionCell, least=0)
+
+
+def write_robustness(model: str, rows: Iterable[RobustnessRow]) -> None:
+    write_csv(paths.new_subject_plot("robustness", model), RobustnessRow._fields, rows)
+
+
+def read_robustness(params: Params) -> dict[str, list[RobustnessRow]]:
+    """Return the AUCs on changed images of each cross-validated model that has some."""
+    rows_by_model = {}
+    for name in params.cross_validation.models:
+        path = paths.new_subject_plot("robustness", name)
+        rows = read_csv(path, RobustnessRow, least=0) if path.exists() else []
+        if rows:
+            rows_by_model[name] = rows
+    return rows_by_model

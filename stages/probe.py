@@ -13,7 +13,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
 from mri_stages.errors import InputError
-from mri_stages.evaluation.metrics import find_negative_label
+from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.robustness import (
     CHANGES,
     GreyRange,

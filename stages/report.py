@@ -23,6 +23,7 @@ from mri_stages.reporting.report import (
 )
 from mri_stages.reporting.scores import (
     AUC,
+    AUC_BY_FOLD,
     CLASS_SCORES,
     DECISION_SCORES,
     PROBABILITY_SCORES,
@@ -141,6 +142,7 @@ def build_new_results(
     return NewResults(
         probabilities=build_score_table(caption, metrics, PROBABILITY_SCORES, missing_models),
         decisions=build_score_table(describe_decisions(params, metrics), metrics, DECISION_SCORES),
+        fold_scores=build_score_table(describe_fold_scores(metrics), metrics, [AUC_BY_FOLD]),
         class_scores=build_score_table(CLASS_CAPTION, metrics, CLASS_SCORES, has_kept_epochs=True),
         differences=build_difference_table(difference_caption, read_differences()),
         class_tables=build_class_tables(params, metrics, classes),
@@ -148,6 +150,20 @@ def build_new_results(
         unscored_classes=metrics["majority"].unscored_classes or "",
         missing_models=missing_models,
     )
+
+
+def describe_fold_scores(metrics: Mapping[str, Metrics]) -> str:
+    """Return the caption of the table of AUCs by fold; it names the folds without one."""
+    caption = (
+        "AUC within folds: it never compares the probabilities of two trainings. The AUC above "
+        "compares all"
+    )
+    unscored_folds = next(
+        (row.unscored_folds for row in metrics.values() if row.unscored_folds is not None), ""
+    )
+    if not unscored_folds:
+        return caption
+    return f"{caption}. A class is missing in these folds, which are left out: {unscored_folds}"
 
 
 def describe_decisions(params: Params, metrics: Mapping[str, Metrics]) -> str:

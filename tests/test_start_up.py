@@ -8,6 +8,7 @@ from tests.helpers.modules import list_loaded_modules
 STAGES_WITHOUT_TORCH = (
     "assign_folds",
     "baselines",
+    "combine",
     "compare",
     "failures",
     "groups",

@@ -16,6 +16,8 @@ SUBJECT_TABLE = DETAILS / "subjects.csv"
 SCALED = Path("data/scaled")
 ASSIGNMENT = Path("data/assignment.csv")  # of rows or subjects to folds
 FOLDS = Path("data/folds")
+COMBINED = Path("data/combined")
+CHOICES = COMBINED / "chosen.csv"  # the model that each fold chooses
 SCALER = Path("data/scaler.npz")
 NEIGHBOURS = Path("data/neighbours.npz")
 INFO = FLAT / "info.json"
@@ -86,6 +88,11 @@ def weights(model: str) -> Path:
 def folds(model: str) -> Path:
     """Return the file of the predictions of all rows, each by a network of its fold."""
     return FOLDS / f"{model}.csv"
+
+
+def combined(name: str) -> Path:
+    """Return the file of the predictions of a row that is made of several models."""
+    return COMBINED / f"{name}.csv"
 
 
 def fold_networks(model: str) -> Path:

@@ -120,6 +120,13 @@ def test_new_subject_metrics_leave_out_a_baseline_without_any(workspace: Path) -
     assert list(read_new_subject_metrics(read_params())) == ["small", *BASELINES[:2]]
 
 
+def test_new_subject_metrics_have_the_average_after_the_models(workspace: Path) -> None:
+    write_params(workspace)
+    for name in ("average", *BASELINES):
+        write_metrics(paths.new_subject_metrics(name), Metrics(**ALL_KEYS))
+    assert list(read_new_subject_metrics(read_params())) == ["average", *BASELINES]
+
+
 @pytest.mark.usefixtures("workspace")
 def test_leakage_is_read_as_written() -> None:
     leakage = Leakage(sentence="S", nearest_neighbour_given=0.5, nearest_neighbour_random=0.25)

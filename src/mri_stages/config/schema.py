@@ -17,8 +17,9 @@ from pydantic import (
 
 # Rows of the same table as the models, in its order.
 BASELINES = ("majority", "nearest_neighbour", "brightness", "linear", "kernel", "covariates")
-# Rows that this table, or files beside those of the models, may get.
-RESERVED_NAMES = (*BASELINES, "average", "chosen")
+AVERAGE = "average"  # the row of the mean of the cross-validated networks
+CHOSEN = "chosen"  # the row of the model that each fold chooses
+RESERVED_NAMES = (*BASELINES, AVERAGE, CHOSEN)
 
 
 def list_architectures() -> list[str]:

@@ -14,6 +14,7 @@ MAX_BLOCK_WEIGHTS = 2**22  # resamples x rows in memory at a time
 MAX_MISSING_SHARE = 0.05  # of the resamples that have no figure
 
 Subjects = NDArray[np.int64] | None  # (N,) ids; None where they are unknown
+Strata = NDArray[np.int64] | None  # (N,) the same for all rows of a subject; None is one stratum
 Weights = NDArray[np.float64]  # (n, N) how often each row is in each of n resamples
 Figures = NDArray[np.float64]  # (F, R, n) figures of R repeats; NaN where a resample has none
 Statistic = Callable[[Weights], Figures]
@@ -30,17 +31,21 @@ def has_several_subjects(subjects: Subjects) -> TypeGuard[NDArray[np.int64]]:
 
 
 def resample_figures(
-    statistic: Statistic, n_rows: int, subjects: Subjects, n_repeats: int = 1
+    statistic: Statistic,
+    n_rows: int,
+    subjects: Subjects,
+    n_repeats: int = 1,
+    strata: Strata = None,
 ) -> NDArray[np.float64]:
     """Return F figures (F, n) in n resamples; NaN where a resample has none. It is seeded.
 
     A resample draws the subjects (without ids, the rows) with replacement (Efron 1979). From R
     repeats it draws R - 1, since R of R make the variance of a mean too small by (R - 1) / R. A
-    figure is the mean over the drawn repeats.
+    figure is the mean over the drawn repeats. strata: subjects are drawn within each of them.
     """
     rng = np.random.default_rng(1)  # another one than that of the subjects
     blocks = []
-    for weights in draw_weights(n_rows, subjects):
+    for weights in draw_weights(n_rows, subjects, strata):
         with np.errstate(invalid="ignore", divide="ignore"):  # a figure may be 0 / 0
             figures = statistic(weights)
         shares = draw_shares_of_repeats(n_repeats, len(weights), rng)
@@ -48,19 +53,25 @@ def resample_figures(
     return np.concatenate(blocks, axis=1)
 
 
-def draw_weights(n_rows: int, subjects: Subjects) -> Iterator[Weights]:
-    """Yield blocks of resamples of the subjects; without the ids of two or more, of the rows."""
+def draw_weights(n_rows: int, subjects: Subjects, strata: Strata = None) -> Iterator[Weights]:
+    """Yield blocks of resamples of the subjects; without the ids of two or more, of the rows.
+
+    strata: each has as many subjects in a resample as in the data.
+    """
     units = subjects if has_several_subjects(subjects) else np.arange(n_rows)
-    _, unit_of_row = np.unique(units, return_inverse=True)
-    n_units = int(unit_of_row.max()) + 1
-    equal_shares = np.full(n_units, 1 / n_units)
+    _, first_rows, unit_of_row = np.unique(units, return_index=True, return_inverse=True)
+    unit_strata = np.zeros(len(first_rows), np.int64) if strata is None else strata[first_rows]
+    units_of_strata = [np.flatnonzero(unit_strata == stratum) for stratum in np.unique(unit_strata)]
     n_resamples = min(N_RESAMPLES, max(MIN_RESAMPLES, MAX_BOOTSTRAP_WEIGHTS // n_rows))
     block_size = max(1, MAX_BLOCK_WEIGHTS // n_rows)
 
     rng = np.random.default_rng(0)
     for start in range(0, n_resamples, block_size):
         n_draws = min(block_size, n_resamples - start)
-        unit_counts = rng.multinomial(n_units, equal_shares, size=n_draws)
+        unit_counts = np.empty((n_draws, len(first_rows)), np.int64)
+        for members in units_of_strata:
+            equal_shares = np.full(len(members), 1 / len(members))
+            unit_counts[:, members] = rng.multinomial(len(members), equal_shares, size=n_draws)
         yield unit_counts[:, unit_of_row].astype(np.float64)
 
 

@@ -15,6 +15,7 @@ from mri_stages.evaluation.confidence import (
     count_subjects,
     resample_figures,
 )
+from mri_stages.evaluation.fold_auc import summarise_auc_by_fold
 from mri_stages.evaluation.metrics import compute_cross_entropy, compute_metrics
 from mri_stages.evaluation.probabilities import (
     FiguresByName,
@@ -75,6 +76,7 @@ def compute_new_subject_metrics(
         interval = compute_auc_interval(repeats, options.negative_label)
         update["auc_low"] = interval.low
         update["auc_high"] = interval.high
+        update |= summarise_auc_by_fold(repeats, options.negative_label)
     outcomes = build_outcomes(repeats, len(classes), options.negative_label)
     if outcomes is not None:
         update |= compute_two_class_figures(outcomes, subjects, options)

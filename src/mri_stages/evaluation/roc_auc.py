@@ -122,9 +122,15 @@ def compute_weighted_aucs(
     for repeat, predictions in enumerate(repeats):
         curves = build_roc_curves(predictions, negative_label)
         if curves:
-            areas = [compute_weighted_auc(curve, weights) for curve in curves]
-            aucs[repeat] = np.ma.masked_invalid(areas).mean(0).filled(np.nan)
+            aucs[repeat] = average_weighted_aucs(curves, weights)
     return aucs
+
+
+def average_weighted_aucs(curves: Sequence[RocCurve], weights: Weights) -> NDArray[np.float64]:
+    """Return the mean area (n,) of the curves that have one; NaN where none has."""
+    areas = [compute_weighted_auc(curve, weights) for curve in curves]
+    means: NDArray[np.float64] = np.ma.masked_invalid(areas).mean(0).filled(np.nan)
+    return means
 
 
 def compute_weighted_auc(curve: RocCurve, weights: Weights) -> NDArray[np.float64]:

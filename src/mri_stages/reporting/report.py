@@ -20,6 +20,7 @@ class NewResults:
     probabilities: Table
     decisions: Table  # without columns where there are no two classes
     class_scores: Table
+    fold_scores: Table  # the AUC by fold
     differences: Table
     class_tables: list[Table]  # classes and confusion of the best network and the best baseline
     has_two_classes: bool  # whether there are pictures of calibration and decisions

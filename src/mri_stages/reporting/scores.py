@@ -18,6 +18,7 @@ class Score(NamedTuple):
 
 
 AUC = Score("auc", "AUC")
+AUC_BY_FOLD = Score("auc_by_fold", "mean of the folds' AUCs")
 SCALED_BRIER = Score("brier_scaled", "scaled Brier score")
 SLOPE = Score("calibration_slope", "calibration slope")
 INTERCEPT = Score("calibration_intercept", "calibration intercept")

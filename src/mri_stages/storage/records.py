@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from mri_stages import paths
-from mri_stages.config.schema import BASELINES, Params
+from mri_stages.config.schema import AVERAGE, BASELINES, Params
 from mri_stages.storage.files import read_csv, read_json, write_csv, write_json
 
 GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # the others predict new subjects only
@@ -118,6 +118,10 @@ class Metrics(BaseModel):
     auc: Share | None = None  # see `compute_auc`
     auc_low: Share | None = None  # 95 % confidence interval of the AUC
     auc_high: Share | None = None
+    auc_by_fold: Share | None = None  # mean of the AUCs of the folds: see fold_auc.py
+    auc_by_fold_low: Share | None = None
+    auc_by_fold_high: Share | None = None
+    unscored_folds: str | None = None  # folds without an AUC; separated by commas
     loss: FiniteFloat | None = None
     diverged: bool | None = None  # None for a baseline
     unscored_classes: str | None = None  # see `list_scored_classes`; separated by commas
@@ -279,13 +283,13 @@ def read_given_metrics(params: Params) -> dict[str, Metrics]:
 
 
 def read_new_subject_metrics(params: Params) -> dict[str, Metrics]:
-    """Return the metrics in cross-validation, of the models and then of the baselines.
+    """Return the metrics in cross-validation: of the models, their average and the baselines.
 
     A model without a file of metrics has no result, and is left out. So is a score that these data
     do not allow; where no folds are possible, that is every score.
     """
     metrics_by_name = {}
-    for name in (*params.cross_validation.models, *BASELINES):
+    for name in (*params.cross_validation.models, AVERAGE, *BASELINES):
         path = paths.new_subject_metrics(name)
         metrics = read_metrics(path) if name in BASELINES or path.exists() else None
         if metrics is not None:

@@ -1,0 +1,74 @@
+"""Combine the cross-validated models: the average of the networks, and the choice of each fold."""
+
+import numpy as np
+
+from mri_stages import paths
+from mri_stages.config.environment import run_stage
+from mri_stages.config.loading import read_params
+from mri_stages.config.schema import AVERAGE, CHOSEN, Params
+from mri_stages.evaluation.model_average import average_models
+from mri_stages.evaluation.negative_class import find_negative_label
+from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
+from mri_stages.storage.choices import write_choices
+from mri_stages.storage.dataset import Info, read_info
+from mri_stages.storage.predictions import (
+    Predictions,
+    has_predictions,
+    read_predictions,
+    write_predictions,
+)
+from mri_stages.storage.records import write_metrics
+
+MIN_AVERAGED_NETWORKS = 2
+
+
+def main() -> None:
+    params = read_params()
+    info = read_info()
+    write_average(params, info)
+    # No fold chooses without inner predictions.
+    write_choices([])
+    write_metrics(paths.new_subject_metrics(CHOSEN), None)
+
+
+def write_average(params: Params, info: Info) -> None:
+    """Write predictions and metrics of the average; empty ones for fewer than two networks."""
+    networks = read_finite_networks(params, info)
+    if len(networks) < MIN_AVERAGED_NETWORKS:
+        no_rows = np.arange(0)
+        no_probabilities = np.empty((0, len(info.classes)), np.float32)
+        nothing = Predictions(no_rows, None, no_rows, no_probabilities, no_rows)
+        write_predictions(paths.combined(AVERAGE), nothing, info.classes)
+        write_metrics(paths.new_subject_metrics(AVERAGE), None)
+        print(f"note: no {AVERAGE}, since it needs two networks; there are {len(networks)}")
+        return
+
+    predictions = average_models(networks)
+    negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
+    options = Options(negative_label, params.evaluation.threshold)
+    metrics = compute_new_subject_metrics(predictions, info.classes, options)
+    write_predictions(paths.combined(AVERAGE), predictions, info.classes)
+    write_metrics(
+        paths.new_subject_metrics(AVERAGE), metrics.model_copy(update={"diverged": False})
+    )
+    print(f"{AVERAGE} of {', '.join(networks)}: accuracy {metrics.accuracy:.4f} by {metrics.by}")
+
+
+def read_finite_networks(params: Params, info: Info) -> dict[str, Predictions]:
+    """Return the predictions of the networks that have finite ones; print which have not."""
+    networks = {}
+    for name in params.cross_validation.models:
+        path = paths.folds(name)
+        if not path.exists():
+            print(f"note: {name} has no result on new subjects, and is left out of {AVERAGE}")
+        elif has_predictions(path):
+            predictions = read_predictions(path, info.classes)
+            if np.isfinite(predictions.probabilities).all():
+                networks[name] = predictions
+            else:
+                print(f"note: {name} diverged, and is left out of {AVERAGE}")
+    return networks
+
+
+if __name__ == "__main__":
+    run_stage(main)

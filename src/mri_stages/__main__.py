@@ -24,6 +24,7 @@ class Subcommand(NamedTuple):
 SUBCOMMANDS = {
     "repro": Subcommand("repro", "bring stages up to date, several at once"),
     "results": Subcommand("results", "print the scores of all models in two tables"),
+    "history": Subcommand("history", "list the last runs of stages: time, seconds, changed params"),
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
     "external": Subcommand("external", "score a trained model on another raw folder"),

@@ -12,16 +12,21 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mri_stages import paths
+from mri_stages.config.run_history import record_run
 from mri_stages.console import run_command
 from mri_stages.errors import InputError
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run `main` of a stage as a command, after a check of the installed packages."""
+    """Run `main` of a stage as a command, after a check of the installed packages.
+
+    The history of runs gets a line.
+    """
 
     def check_and_run() -> None:
-        check_environment()
-        main()
+        with record_run():
+            check_environment()
+            main()
 
     run_command(check_and_run)
 

@@ -69,6 +69,6 @@ def test_repro_force_leaves_the_cache(finished: Clone, linked: Clone) -> None:
     for name in linked.read_outs():
         (linked.folder / name).chmod(0o444)
     for stage in FORCED_STAGES:
-        linked.run("dvc", "repro", "--force", "--single-item", stage)
+        linked.shell(f"dvc repro -f --single-item {stage}")
     assert linked.read_outs() == finished.read_outs()
     assert list_damaged_objects(linked) == []

@@ -28,6 +28,7 @@ SUBCOMMANDS = {
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
     "external": Subcommand("external", "score a trained model on another raw folder"),
+    "cache": Subcommand("cache", "list what the cache holds, and what `dvc gc` would remove"),
     "models": Subcommand("models", "list the models, add or remove some"),
     "parameters": Subcommand("parameters", "write the table of docs/parameters.md"),
 }

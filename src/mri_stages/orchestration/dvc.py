@@ -6,6 +6,7 @@ hits of the run cache, the folders of remotes) is asked in a thread of this proc
 
 import asyncio
 import json
+import logging
 import os
 import re
 import signal
@@ -16,10 +17,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mri_stages.console import make_printable, print_once
 from mri_stages.errors import NO_MEMORY_STATUS, InputError
+from mri_stages.orchestration.cache import CacheContent, StageObjects
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.storage.files import explain_read_errors, write_bytes
 
@@ -292,6 +294,11 @@ async def read_relative_remotes() -> dict[str, str]:
     return await _ask_repo_patiently(_list_relative_remotes, "the remotes")
 
 
+async def read_cache_content() -> CacheContent:
+    """Return what lies in the cache of this machine; nothing is changed."""
+    return await _ask_repo_patiently(_read_cache_content, "the cache")
+
+
 async def _ask_repo_patiently(question: "Callable[[Repo], T]", subject: str) -> T:
     """Return the answer of DVC's own code, after a wait while another process holds its lock."""
     while True:
@@ -410,3 +417,65 @@ def _list_relative_remotes(repo: "Repo") -> dict[str, str]:
         for name, remote in repo.config["remote"].items()
         if isinstance(remote.get("url"), RelPath)
     }
+
+
+def _read_cache_content(repo: "Repo") -> CacheContent:
+    """Return the objects that `dvc gc --workspace` looks at, with its own idea of their use."""
+    logging.getLogger("dvc").setLevel(logging.ERROR)  # It warns of each stage that has not run.
+    sizes = {}
+    for odb in _list_local_stores(repo):
+        for md5 in odb.all():
+            sizes[f"{odb.hash_name}:{md5}"] = Path(odb.oid_to_path(md5)).stat().st_size
+
+    runs = _read_runs(repo)
+    stages = {}
+    n_known_runs = 0
+    for stage in repo.index.stages:
+        outs_of_runs = runs.get(str(stage.cmd), [])
+        n_known_runs += len(outs_of_runs)
+        written = {key for outs in outs_of_runs for key in _list_out_keys(repo, outs)}
+        used = _list_keys(stage.get_used_objs())
+        stages[stage.addressing] = StageObjects(used, written, len(outs_of_runs))
+    n_runs = sum(len(outs_of_runs) for outs_of_runs in runs.values())
+    return CacheContent(sizes, _list_keys(repo.used_objs()), stages, n_runs - n_known_runs)
+
+
+def _list_local_stores(repo: "Repo") -> list[Any]:
+    """Return the object stores on this machine: one of now, and one of DVC 2 in the same folder."""
+    stores = {id(odb): odb for _, odb in repo.cache.by_scheme() if odb}
+    return [odb for odb in stores.values() if odb.fs.protocol in ("local", "file")]
+
+
+def _list_keys(objects: Mapping[Any, Iterable[Any]]) -> set[str]:
+    """Return the kind and the value of each hash."""
+    keys = set()
+    for hashes in objects.values():
+        keys |= {f"{hash_info.name}:{hash_info.value}" for hash_info in hashes}
+    return keys
+
+
+def _read_runs(repo: "Repo") -> dict[str, list[list[dict[str, Any]]]]:
+    """Return the outs of each run in the run cache, by the command of its stage."""
+    from dvc.utils.serialize import YAMLFileCorruptedError, load_yaml
+
+    runs: dict[str, list[list[dict[str, Any]]]] = {}
+    for path in Path(repo.stage_cache.cache_dir).glob("*/*/*"):
+        try:
+            run = load_yaml(str(path))
+        except (YAMLFileCorruptedError, FileNotFoundError):  # DVC leaves it out too.
+            continue
+        runs.setdefault(str(run["cmd"]), []).append(run.get("outs", []))
+    return runs
+
+
+def _list_out_keys(repo: "Repo", outs: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the objects of the outs of a run: files, folders, and the files in these."""
+    folder = Path(repo.cache.local.path)
+    keys = set()
+    for out in outs:
+        md5 = str(out["md5"])
+        keys.add(f"md5:{md5}")
+        listing = folder / md5[:2] / md5[2:]
+        if md5.endswith(".dir") and listing.exists():
+            keys |= {f"md5:{entry['md5']}" for entry in json.loads(listing.read_bytes())}
+    return keys

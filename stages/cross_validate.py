@@ -6,7 +6,8 @@ kept, with the scalers of their folds.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
-from mri_stages.console import parse_model_argument
+from mri_stages.console import enter_part, parse_model_argument
 from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.storage.arrays import read_array, write_array
 from mri_stages.storage.assignment import read_assignment
@@ -60,6 +61,14 @@ class Repeat(NamedTuple):
     def keeps_networks(self) -> bool:
         """Return whether its networks are kept: one repeat is enough to look at robustness."""
         return self.number == 0
+
+    @contextmanager
+    def enter_fold(self, fold: int) -> Iterator[None]:
+        """Let those who watch know which fold is trained meanwhile."""
+        in_repeat = enter_part("repeat", self.number + 1, self.n_repeats)
+        in_fold = enter_part("fold", fold + 1, self.n_folds)
+        with in_repeat, in_fold:
+            yield
 
     def describe_fold(self, fold: int) -> str:
         """Return a line of progress."""
@@ -142,9 +151,10 @@ def predict_repeat(
         kept_files = FoldFiles(folder / NETWORKS, fold) if repeat.keeps_networks else None
         if not is_finished(fold_path, kept_files, model.ensemble):
             print(repeat.describe_fold(fold), flush=True)
-            result = predict_fold(
-                model, info, rows, folds == fold, repeat.seed, fold_path, kept_files
-            )
+            with repeat.enter_fold(fold):
+                result = predict_fold(
+                    model, info, rows, folds == fold, repeat.seed, fold_path, kept_files
+                )
             write_json(epoch_path, {"kept_epoch": result.kept_epoch})
             shape = result.probabilities.shape
             write_array(fold_path, shape, np.float32, [result.probabilities])

@@ -29,6 +29,7 @@ SUBCOMMANDS = {
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
     "external": Subcommand("external", "score a trained model on another raw folder"),
     "cache": Subcommand("cache", "list what the cache holds, and what `dvc gc` would remove"),
+    "watch": Subcommand("watch", "show the trainings that run now, and the remaining time"),
     "models": Subcommand("models", "list the models, add or remove some"),
     "parameters": Subcommand("parameters", "write the table of docs/parameters.md"),
 }

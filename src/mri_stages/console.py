@@ -6,11 +6,11 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from io import TextIOWrapper
-from typing import NoReturn, TextIO
+from typing import NamedTuple, NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -140,6 +140,53 @@ def show_progress(
                 last_line_time = time.monotonic()
 
         yield advance
+
+
+class Part(NamedTuple):
+    """One of several equal parts of a stage, such as fold 2 of 5."""
+
+    name: str
+    number: int  # from 1
+    total: int
+
+
+class Progress(NamedTuple):
+    """How far a training is."""
+
+    epoch: int  # the last one that is done; 0 at the start
+    n_epochs: int
+    losses: Mapping[str, float]  # of that epoch, by name
+
+
+ProgressListener = Callable[[Sequence[Part], Progress], None]
+_parts: list[Part] = []
+_listeners: list[ProgressListener] = []
+
+
+@contextmanager
+def enter_part(name: str, number: int, total: int) -> Iterator[None]:
+    """Let listeners know that what is done meanwhile is one of several equal parts, from 1."""
+    _parts.append(Part(name, number, total))
+    try:
+        yield
+    finally:
+        _parts.pop()
+
+
+@contextmanager
+def listen_to_progress(listener: ProgressListener) -> Iterator[None]:
+    """Call the listener meanwhile, at the start of each training and after each epoch."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+def announce_progress(epoch: int, n_epochs: int, **losses: float) -> None:
+    """Tell all listeners how far a training is; without any, nothing is done."""
+    for listener in _listeners:
+        listener(_parts, Progress(epoch, n_epochs, losses))
 
 
 class OneLineParser(argparse.ArgumentParser):

@@ -22,6 +22,7 @@ SCALER = Path("data/scaler.npz")
 NEIGHBOURS = Path("data/neighbours.npz")
 INFO = FLAT / "info.json"
 EXTERNAL = Path("external")
+LIVE = Path(".mri-stages/live")  # a file of each stage that trains now
 RUN_HISTORY = Path(".mri-stages/history.jsonl")  # a line of each run of a stage
 
 MODELS = Path("models")

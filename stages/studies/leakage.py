@@ -14,7 +14,7 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import LeakageStudy, Model
-from mri_stages.console import OneLineParser
+from mri_stages.console import OneLineParser, enter_part
 from mri_stages.evaluation.metrics import compute_metrics
 from mri_stages.preprocessing.folds import assign_folds
 from mri_stages.storage.dataset import AllRows, Info, load_all_rows, read_info
@@ -43,10 +43,11 @@ def main() -> None:
     if rows.subjects is None:
         print("note: without subject ids there is nothing to measure")
     else:
-        for seed in study.seeds:
+        for number, seed in enumerate(study.seeds, start=1):
             changes = {"seed": seed, "ensemble": 1}
             model = params.models[study.model].model_copy(update=changes)
-            run = train_with_dose(study.model, model, dose, info, rows)
+            with enter_part("seed", number, len(study.seeds)):
+                run = train_with_dose(study.model, model, dose, info, rows)
             runs.append(run)
             print(f"seed {seed}: accuracy {run.accuracy:.1%}", flush=True)
     write_records(dose.path, LeakageRun, runs)

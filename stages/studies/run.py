@@ -10,7 +10,7 @@ scaler has seen mean and standard deviation of those pixels, but no label.
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
-from mri_stages.console import OneLineParser
+from mri_stages.console import OneLineParser, enter_part
 from mri_stages.preprocessing.folds import assign_folds
 from mri_stages.storage.dataset import load_scaled, read_info
 from mri_stages.studies.measure import (
@@ -46,8 +46,10 @@ def main() -> None:
 
     recipe = point.build_recipe(params, len(train_rows.labels))
     runs = []
-    for seed in list_seeds(params, point.study):
-        training = run_training(recipe.model_copy(update={"seed": seed}), info, train_rows)
+    seeds = list_seeds(params, point.study)
+    for number, seed in enumerate(seeds, start=1):
+        with enter_part("seed", number, len(seeds)):
+            training = run_training(recipe.model_copy(update={"seed": seed}), info, train_rows)
         run = measure_run(point.get_model_name(params), training, held_out_rows)
         if point.study is not StudyName.SEED:
             run = add_curvature(run, training)

@@ -12,6 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mri_stages import paths
+from mri_stages.config.live import write_live
 from mri_stages.config.run_history import record_run
 from mri_stages.console import run_command
 from mri_stages.errors import InputError
@@ -20,11 +21,11 @@ from mri_stages.errors import InputError
 def run_stage(main: Callable[[], None]) -> None:
     """Run `main` of a stage as a command, after a check of the installed packages.
 
-    The history of runs gets a line.
+    The history of runs gets a line, and `mri-stages watch` sees the trainings.
     """
 
     def check_and_run() -> None:
-        with record_run():
+        with record_run(), write_live():
             check_environment()
             main()
 

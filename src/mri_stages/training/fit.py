@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from mri_stages.config.schema import Model
+from mri_stages.console import enter_part
 from mri_stages.models import join_networks, make_networks
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.history import Epoch
@@ -108,7 +109,8 @@ def fit_networks(
             print(f"network {number + 1} of {model.ensemble}", flush=True)
         member = select_network(model, number)
         member_checkpoint = None if checkpoint is None else checkpoint.select_network(number)
-        network, history = fit_or_restore(member, data, info, member_checkpoint, quiet)
+        with enter_part("network", number + 1, model.ensemble):
+            network, history = fit_or_restore(member, data, info, member_checkpoint, quiet)
         yield FitResult(network, [epoch._replace(network=number) for epoch in history])
 
 

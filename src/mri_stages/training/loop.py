@@ -9,6 +9,7 @@ from torch import nn
 from tqdm import tqdm
 
 from mri_stages.config.schema import Model
+from mri_stages.console import announce_progress
 from mri_stages.storage.history import Epoch, find_best_epoch
 from mri_stages.storage.weights import collect_tensors
 from mri_stages.training.augmentation import make_augmentation
@@ -56,6 +57,7 @@ def train(
     if checkpoint is not None:
         run.resume(checkpoint)
 
+    announce_progress(len(run.history), recipe.epochs)
     with use_precision(recipe.precision), run.make_bar() as bar:
         for epoch in range(len(run.history) + 1, recipe.epochs + 1):
             row = run.train_epoch(epoch, bar)
@@ -284,6 +286,10 @@ def make_step(
 
 def report_epoch(row: Epoch, n_epochs: int, bar: "tqdm[None]", quiet: bool) -> None:
     """Show the epoch beside the progress bar; in a log, where there is no bar, print a line."""
+    losses = {"train": row.train_loss}
+    if row.validation_loss is not None:
+        losses["validation"] = row.validation_loss
+    announce_progress(row.epoch, n_epochs, **losses)
     bar.set_postfix(epoch=row.epoch, loss=f"{row.train_loss:.4g}")
     if bar.disable and not quiet:
         print(f"epoch {row.epoch}/{n_epochs}: {row.describe()}", flush=True)

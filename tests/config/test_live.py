@@ -1,0 +1,164 @@
+"""The files of running stages: who writes and removes them, and what they tell of the rest."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mri_stages import paths
+from mri_stages.config.live import (
+    LiveLine,
+    LiveState,
+    compute_share,
+    estimate_seconds,
+    find_live_file,
+    judge_state,
+    read_live_lines,
+    write_live,
+)
+from mri_stages.config.run_history import STAGE_VARIABLE
+from mri_stages.console import Part, announce_progress, enter_part
+
+STAGE = "studies/dvc.yaml:seed@net"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def make_line(epoch: int, seconds: float, *parts: Part) -> LiveLine:
+    time = NOW + timedelta(seconds=seconds)
+    return LiveLine(
+        time=time, stage=STAGE, pid=1, host="there", parts=list(parts), epoch=epoch, epochs=4
+    )
+
+
+@contextmanager
+def run_as_stage() -> Iterator[Path]:
+    """Yield the file of this process, which stands for that of a stage."""
+    with write_live():
+        yield find_live_file(STAGE)
+
+
+@pytest.fixture(autouse=True)
+def stage_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(STAGE_VARIABLE, STAGE)
+
+
+def test_write_live_has_a_line_per_epoch() -> None:
+    with run_as_stage() as path, enter_part("fold", 2, 5):
+        announce_progress(0, 4)
+        announce_progress(1, 4, train=0.5, validation=float("nan"))
+        lines = read_live_lines(path)
+    assert [line.epoch for line in lines] == [0, 1]
+    assert lines[1].parts == [Part("fold", 2, 5)]
+    assert lines[1].losses == {"train": 0.5, "validation": None}
+    assert lines[1].stage == STAGE
+
+
+def test_write_live_file_is_in_the_folder() -> None:
+    with run_as_stage():
+        announce_progress(0, 4)
+        assert len(list(paths.LIVE.glob("*.jsonl"))) == 1
+
+
+def test_write_live_removes_its_file() -> None:
+    with run_as_stage() as path:
+        announce_progress(0, 4)
+    assert not path.exists()
+
+
+def test_write_live_removes_it_after_an_error() -> None:
+    with suppress(ValueError), run_as_stage() as path:
+        announce_progress(0, 4)
+        assert path.exists()
+        raise ValueError("the stage has failed")
+    assert not path.exists()
+
+
+def test_write_live_only_for_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(STAGE_VARIABLE)
+    with write_live():
+        announce_progress(0, 4)
+        assert not paths.LIVE.exists()
+
+
+def test_write_live_replaces_a_killed_run() -> None:
+    with run_as_stage() as path:
+        path.parent.mkdir(parents=True)
+        path.write_text(make_line(3, 0).model_dump_json() + "\n")
+        announce_progress(0, 4)
+        assert len(path.read_text().splitlines()) == 1
+
+
+def test_write_live_warns_once(capsys: pytest.CaptureFixture[str]) -> None:
+    paths.LIVE.parent.write_text("a file in place of the folder")
+    with run_as_stage():
+        announce_progress(0, 4)
+        announce_progress(1, 4)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_read_live_lines_skips_a_half_line() -> None:
+    path = Path("a.jsonl")
+    line = make_line(1, 0)
+    path.write_text(line.model_dump_json() + "\n" + line.model_dump_json()[:20])
+    assert read_live_lines(path) == [line]
+
+
+def test_read_live_lines_of_the_last_process() -> None:
+    path = Path("a.jsonl")
+    lines = [make_line(3, 0), make_line(0, 9).model_copy(update={"pid": 2})]
+    path.write_text("".join(line.model_dump_json() + "\n" for line in lines))
+    assert read_live_lines(path) == lines[1:]
+
+
+def test_judge_state_running() -> None:
+    with run_as_stage() as path:
+        announce_progress(0, 4)
+        assert judge_state(read_live_lines(path)[0]) is LiveState.RUNNING
+
+
+def test_judge_state_of_a_dead_process() -> None:
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                             capture_output=True, text=True, check=True)  # fmt: skip
+    with run_as_stage() as path:
+        announce_progress(0, 4)
+        line = read_live_lines(path)[0].model_copy(update={"pid": int(process.stdout)})
+    assert judge_state(line) is LiveState.STOPPED
+
+
+def test_judge_state_of_a_used_number() -> None:
+    with run_as_stage() as path:
+        announce_progress(0, 4)
+        line = read_live_lines(path)[0].model_copy(
+            update={"time": datetime(2000, 1, 1, tzinfo=UTC)}
+        )
+    assert line.pid == os.getpid()
+    assert judge_state(line) is LiveState.STOPPED
+
+
+def test_judge_state_elsewhere() -> None:
+    assert judge_state(make_line(0, 0)) is LiveState.ELSEWHERE
+
+
+def test_compute_share_of_nested_parts() -> None:
+    line = make_line(2, 0, Part("repeat", 2, 2), Part("fold", 1, 5))
+    assert compute_share(line) == pytest.approx(0.5 + 0.1 * 0.5)
+
+
+def test_estimate_seconds_over_all_parts() -> None:
+    lines = [make_line(0, 0, Part("fold", 1, 2)), make_line(2, 10, Part("fold", 1, 2))]
+    assert estimate_seconds(lines, NOW + timedelta(seconds=14)) == pytest.approx(30 - 4)
+
+
+def test_estimate_seconds_of_a_resumed_training() -> None:
+    lines = [make_line(2, 0), make_line(3, 10)]
+    assert estimate_seconds(lines, NOW + timedelta(seconds=10)) == pytest.approx(10)
+
+
+def test_estimate_seconds_unknown_at_the_start() -> None:
+    assert estimate_seconds([make_line(0, 0)], NOW) is None

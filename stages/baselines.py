@@ -7,6 +7,7 @@ import numpy as np
 from mri_stages import paths
 from mri_stages.baselines.majority import predict_majority
 from mri_stages.baselines.new_subjects import (
+    NewPredictions,
     Task,
     build_predictions,
     build_task,
@@ -25,8 +26,10 @@ from mri_stages.evaluation.new_subjects import (
     count_confusion,
 )
 from mri_stages.evaluation.power import forecast
+from mri_stages.preprocessing.nested_folds import assign_inner_folds
 from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
+from mri_stages.storage.inner_predictions import write_inner_predictions
 from mri_stages.storage.neighbours import GIVEN_SPLIT, NeighbourTable, read_neighbours
 from mri_stages.storage.predictions import Predictions, write_predictions
 from mri_stages.storage.records import (
@@ -44,7 +47,11 @@ def main() -> None:
     negative_label = find_negative_label(params.evaluation.negative_class, classes)
     rows = load_all_rows(info)
     table = read_neighbours(paths.NEIGHBOURS, len(rows.labels))
-    task = build_task(rows, read_assignment(rows), len(classes), negative_label)
+    folds_of_repeats = read_assignment(rows)
+    inner_folds_of_repeats = assign_inner_folds(
+        rows, info.image_shape, folds_of_repeats, params.cross_validation
+    )
+    task = build_task(rows, folds_of_repeats, len(classes), negative_label, inner_folds_of_repeats)
 
     new_subjects = predict_new_subjects(task, table, params.evaluation.covariates or [])
     score_given_split(predict_given_split(rows, table, len(classes)), classes, negative_label)
@@ -76,11 +83,12 @@ def score_given_split(
 
 
 def score_new_subjects(
-    predictions: dict[str, Predictions], classes: Sequence[str], options: Options
+    predictions: dict[str, NewPredictions], classes: Sequence[str], options: Options
 ) -> None:
     """Write predictions, metrics and confusion; empty ones where the data do not allow any."""
-    for name, baseline in predictions.items():
+    for name, (baseline, inner) in predictions.items():
         write_predictions(paths.folds(name), baseline, classes)
+        write_inner_predictions(paths.inner(name), inner, classes)
         metrics = None
         cells = []
         if len(baseline.rows):

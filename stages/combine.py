@@ -5,12 +5,19 @@ import numpy as np
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import AVERAGE, CHOSEN, Params
+from mri_stages.config.schema import AVERAGE, BASELINES, CHOSEN, Params
+from mri_stages.evaluation.choice import Candidate, choose_models, join_chosen, list_choices
+from mri_stages.evaluation.fold_auc import summarise_auc_by_fold
 from mri_stages.evaluation.model_average import average_models
 from mri_stages.evaluation.negative_class import find_negative_label
-from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
-from mri_stages.storage.choices import write_choices
+from mri_stages.evaluation.new_subjects import (
+    Options,
+    average_repeats_by_subject,
+    compute_new_subject_metrics,
+)
+from mri_stages.storage.choices import describe_choices, write_choices, write_chosen_metrics
 from mri_stages.storage.dataset import Info, read_info
+from mri_stages.storage.inner_predictions import read_inner_predictions
 from mri_stages.storage.predictions import (
     Predictions,
     has_predictions,
@@ -26,9 +33,51 @@ def main() -> None:
     params = read_params()
     info = read_info()
     write_average(params, info)
-    # No fold chooses without inner predictions.
-    write_choices([])
-    write_metrics(paths.new_subject_metrics(CHOSEN), None)
+    write_chosen(params, info)
+
+
+def write_chosen(params: Params, info: Info) -> None:
+    """Write which model each fold chooses, and the score of that; nothing without inner folds."""
+    candidates = read_candidates(params, info)
+    negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
+    chosen = choose_models(candidates, negative_label)
+    undecided = [f"{place.repeat}.{place.fold}" for place, name in chosen.items() if not name]
+    if undecided:
+        print(f"note: no model has an AUC on the inner folds of {', '.join(undecided)}")
+    if undecided or not chosen:
+        write_choices([])
+        write_chosen_metrics({})
+        return
+
+    choices = list_choices(candidates, chosen, negative_label)
+    content = summarise_auc_by_fold(join_chosen(candidates, chosen), negative_label)
+    write_choices(choices)
+    write_chosen_metrics(content)
+    print(f"{CHOSEN}: {describe_choices(choices)}")
+    if not content:
+        print(f"note: a model diverged in the fold that chose it, so {CHOSEN} has no score")
+
+
+def read_candidates(params: Params, info: Info) -> dict[str, Candidate]:
+    """Return the models that have inner predictions, and then the baselines.
+
+    A baseline of a sample of the subjects cannot stand beside the others, and is left out.
+    """
+    candidates = {}
+    for name in (*params.cross_validation.models, *BASELINES):
+        if not paths.inner(name).exists() or not paths.folds(name).exists():
+            print(f"note: {name} has no inner predictions, and cannot be chosen")
+            continue
+        inner = read_inner_predictions(paths.inner(name), info.classes)
+        if inner:
+            predictions = read_predictions(paths.folds(name), info.classes)
+            candidates[name] = Candidate(average_repeats_by_subject(predictions), inner)
+    n_units = max((len(row.repeats[0].labels) for row in candidates.values()), default=0)
+    for name in list(candidates):
+        if len(candidates[name].repeats[0].labels) < n_units:
+            print(f"note: {name} is of a sample, and cannot be chosen")
+            del candidates[name]
+    return candidates
 
 
 def write_average(params: Params, info: Info) -> None:

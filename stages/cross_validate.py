@@ -20,6 +20,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.console import enter_part, parse_model_argument
 from mri_stages.preprocessing.folds import derive_seed
+from mri_stages.preprocessing.nested_folds import assign_inner_folds
 from mri_stages.storage.arrays import read_array, write_array
 from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import (
@@ -31,6 +32,11 @@ from mri_stages.storage.dataset import (
     read_info,
 )
 from mri_stages.storage.files import read_json, remove_path, write_json
+from mri_stages.storage.inner_predictions import (
+    InnerPredictions,
+    OuterFold,
+    write_inner_predictions,
+)
 from mri_stages.storage.predictions import (
     NO_EPOCH,
     Predictions,
@@ -41,6 +47,7 @@ from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fold_networks import FoldFiles, FoldIndex, move_networks
 from mri_stages.training.held_out import HeldOutResult, fit_and_predict
+from mri_stages.training.inner_training import InnerTask, predict_inner_folds
 
 NETWORKS = "networks"  # of the folds of the first repeat, in the folder of a run
 
@@ -82,6 +89,9 @@ def main() -> None:
     model = params.models[name]
     rows = load_all_rows(info)
     folds_of_repeats = read_assignment(rows)
+    inner_folds_of_repeats = assign_inner_folds(
+        rows, info.image_shape, folds_of_repeats, params.cross_validation
+    )
     fingerprint = compute_fingerprint_of_rows(model, params.cross_validation.seed)
     folders = [
         paths.folds_checkpoint(name, compute_key(fingerprint, folds)) for folds in folds_of_repeats
@@ -101,6 +111,10 @@ def main() -> None:
         predict_repeat(model, info, rows, repeat, folder)
         for repeat, folder in zip(repeats, folders, strict=True)
     ]
+    inner: InnerPredictions = {}
+    for repeat, inner_folds, folder in zip(repeats, inner_folds_of_repeats, folders, strict=True):
+        inner |= predict_inner(model, info, rows, repeat, inner_folds, folder)
+    write_inner_predictions(paths.inner(name), inner, info.classes)
     write_predictions(paths.folds(name), join_repeats(predictions), info.classes)
     index = FoldIndex(folds=repeats[0].n_folds, networks=model.ensemble)
     move_networks(folders[0] / NETWORKS, paths.fold_networks(name), index)
@@ -113,6 +127,7 @@ def write_nothing(name: str, classes: Sequence[str], folder: Path) -> None:
     folder: of the run, as for each repeat.
     """
     write_predictions(paths.folds(name), predict_nothing(len(classes)), classes)
+    write_inner_predictions(paths.inner(name), {}, classes)
     index = FoldIndex(folds=0, networks=0)
     move_networks(folder / NETWORKS, paths.fold_networks(name), index)
     remove_checkpoints(name)
@@ -170,6 +185,24 @@ def predict_repeat(
         folds=folds,
         kept_epochs=kept_epochs if model.validation else None,
     )
+
+
+def predict_inner(
+    model: Model,
+    info: Info,
+    rows: AllRows,
+    repeat: Repeat,
+    inner_folds_of_folds: Sequence[NDArray[np.int64]],
+    folder: Path,
+) -> InnerPredictions:
+    """Return the predictions by inner folds, of each outer fold of a repeat; none without any."""
+    model = model.model_copy(update={"seed": derive_seed(model.seed, repeat.number)})
+    inner = {}
+    for fold, inner_folds in enumerate(inner_folds_of_folds):
+        place = OuterFold(repeat.number, fold)
+        task = InnerTask(place, inner_folds, repeat.seed)
+        inner[place] = predict_inner_folds(model, info, rows, task, folder)
+    return inner
 
 
 def is_finished(fold_path: Path, kept_files: FoldFiles | None, n_networks: int) -> bool:

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import BASELINES, Params
+from mri_stages.config.schema import BASELINES, CHOSEN, Params
 from mri_stages.reporting.failures import build_failure_table
 from mri_stages.reporting.groups import build_group_table, describe_groups
 from mri_stages.reporting.headline import describe_headline, find_best, get_unit
@@ -35,11 +35,13 @@ from mri_stages.reporting.tables import (
     build_class_table,
     build_confusion_table,
     build_difference_table,
+    build_estimate_cell,
     build_pair_matrix,
     build_power_table,
     build_robustness_table,
     build_score_table,
 )
+from mri_stages.storage.choices import describe_choices, read_choices, read_chosen_metrics
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.failures import read_failures
 from mri_stages.storage.files import write_bytes
@@ -142,7 +144,8 @@ def build_new_results(
     return NewResults(
         probabilities=build_score_table(caption, metrics, PROBABILITY_SCORES, missing_models),
         decisions=build_score_table(describe_decisions(params, metrics), metrics, DECISION_SCORES),
-        fold_scores=build_score_table(describe_fold_scores(metrics), metrics, [AUC_BY_FOLD]),
+        fold_scores=build_fold_table(metrics),
+        choice=describe_choices(read_choices()) if read_chosen_metrics() else "",
         class_scores=build_score_table(CLASS_CAPTION, metrics, CLASS_SCORES, has_kept_epochs=True),
         differences=build_difference_table(difference_caption, read_differences()),
         class_tables=build_class_tables(params, metrics, classes),
@@ -150,6 +153,15 @@ def build_new_results(
         unscored_classes=metrics["majority"].unscored_classes or "",
         missing_models=missing_models,
     )
+
+
+def build_fold_table(metrics: Mapping[str, Metrics]) -> Table:
+    """Return the AUC by fold of every row, and last of what each fold chose, if it did."""
+    table = build_score_table(describe_fold_scores(metrics), metrics, [AUC_BY_FOLD])
+    chosen = read_chosen_metrics()
+    if chosen is None:
+        return table
+    return table._replace(rows=[*table.rows, (CHOSEN, build_estimate_cell(chosen.estimate))])
 
 
 def describe_fold_scores(metrics: Mapping[str, Metrics]) -> str:

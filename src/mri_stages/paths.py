@@ -16,6 +16,7 @@ SUBJECT_TABLE = DETAILS / "subjects.csv"
 SCALED = Path("data/scaled")
 ASSIGNMENT = Path("data/assignment.csv")  # of rows or subjects to folds
 FOLDS = Path("data/folds")
+INNER = Path("data/inner")
 COMBINED = Path("data/combined")
 CHOICES = COMBINED / "chosen.csv"  # the model that each fold chooses
 SCALER = Path("data/scaler.npz")
@@ -90,6 +91,11 @@ def weights(model: str) -> Path:
 def folds(model: str) -> Path:
     """Return the file of the predictions of all rows, each by a network of its fold."""
     return FOLDS / f"{model}.csv"
+
+
+def inner(model: str) -> Path:
+    """Return the file of the predictions of the training rows of each fold, by inner folds."""
+    return INNER / f"{model}.csv"
 
 
 def combined(name: str) -> Path:

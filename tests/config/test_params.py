@@ -314,3 +314,10 @@ def test_every_stage_checks_the_whole_params_file(workspace: Path, stage: str) -
 def test_params_may_export_no_model(tmp_path: Path) -> None:
     write_params(tmp_path, {"export": {}})
     assert read_params(tmp_path / "params.yaml").export.model == ""
+
+
+@pytest.mark.parametrize("n_folds", [1, -1, 101])
+def test_inner_folds_are_none_or_several(workspace: Path, n_folds: int) -> None:
+    write_params(workspace, {"cross_validation.inner_folds": n_folds})
+    with pytest.raises(InputError, match="inner_folds"):
+        read_params()

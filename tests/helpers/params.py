@@ -50,6 +50,7 @@ DEFAULT_PARAMS: Params = {
         "repeats": 1,
         "seed": 0,
         "stratify": None,
+        "inner_folds": 0,
         "models": {"small": "simple_nn2"},
     },
     "export": {"model": "small"},

@@ -33,6 +33,7 @@ PIPELINE_PARAMS: Params = {
         "repeats": 1,
         "seed": 0,
         "stratify": None,
+        "inner_folds": 0,
         "models": {"simple_nn2": "simple_nn2", "resnet": "resnet"},
     },
     "export": {"model": "simple_nn2"},

@@ -219,3 +219,9 @@ def test_repro_without_folds_takes_any_number(raw: Path) -> None:
     write_small_project()
     change_params(Path(), {"cross_validation.folds": 9})
     run_repro("train@small")
+
+
+def test_import_warnings_name_inner_folds_that_a_class_cannot_fill(raw: Path) -> None:
+    change_params(Path(), {"cross_validation.inner_folds": 7})
+    (line,) = list_import_warnings(raw)
+    assert "cross_validation.inner_folds" in line

@@ -155,7 +155,7 @@ def test_folds_of_copies_of_one_image_are_impossible(capsys: pytest.CaptureFixtu
 
 def test_folds_of_repeats_begin_with_those_of_the_seed() -> None:
     rows = make_rows([*range(20)])
-    options = CrossValidation(folds=3, repeats=3, seed=5, stratify=None, models={})
+    options = CrossValidation(folds=3, repeats=3, seed=5, stratify=None, inner_folds=0, models={})
     folds_of_repeats = assign_folds_of_repeats(rows, SHAPE, options)
     seeds = [5, derive_seed(5, 1), derive_seed(5, 2)]
     for folds, seed in zip(folds_of_repeats, seeds, strict=True):

@@ -13,6 +13,7 @@ from mri_stages.config.schema import BASELINES
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.preprocessing.folds import assign_folds, derive_seed
+from mri_stages.storage.inner_predictions import OuterFold, read_inner_predictions
 from mri_stages.storage.predictions import (
     Predictions,
     average_by_subject,
@@ -270,3 +271,38 @@ def test_linear_of_many_subjects_is_of_a_sample(
     n_subjects = len(read_folds("linear").rows)
     assert 0 < n_subjects <= 10
     assert f"sample of {n_subjects} subjects" in capsys.readouterr().out
+
+
+def write_two_classes(pixels: np.ndarray, labels: np.ndarray) -> None:
+    for split, part in (("train", slice(N_TRAIN)), ("test", slice(N_TRAIN, None))):
+        np.save(paths.flat_images(split), pixels[part])
+        np.save(paths.labels(split), labels[part])
+
+
+def test_inner_folds_of_baselines_see_nothing_of_the_outer_fold(workspace: Path) -> None:
+    labels = SUBJECTS % 2
+    write_two_classes(PIXELS, labels)
+    paths.SUBJECT_TABLE.write_text(
+        "subject,age\n" + "".join(f"{subject},{40 + subject**2}\n" for subject in range(15))
+    )
+    changes = {"cross_validation.inner_folds": 2, "evaluation.covariates": ["age"]}
+    change_params(workspace, changes)
+    find_neighbours()
+    baselines.main()
+    names = [name for name in BASELINES if name != "nearest_neighbour"]
+    before = {name: read_inner_predictions(paths.inner(name), CLASSES) for name in names}
+    place = OuterFold(0, 0)
+    train_subjects = before["linear"][place].subjects
+    assert train_subjects is not None
+    outer_mask = np.isin(SUBJECTS, train_subjects, invert=True)
+    write_two_classes(
+        np.where(outer_mask[:, None], 255 - PIXELS, PIXELS),
+        np.where(outer_mask, 1 - labels, labels),
+    )
+    baselines.main()
+    for name in names:
+        after = read_inner_predictions(paths.inner(name), CLASSES)
+        assert after.keys() == {OuterFold(0, 0), OuterFold(0, 1)}
+        assert np.array_equal(after[place].probabilities, before[name][place].probabilities)
+        assert set(np.array(after[place].subjects)) == set(SUBJECTS[~outer_mask])
+    assert read_inner_predictions(paths.inner("nearest_neighbour"), CLASSES) == {}

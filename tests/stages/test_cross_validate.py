@@ -21,7 +21,12 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.storage.arrays import to_pixels
-from mri_stages.storage.dataset import Info, LabelledImages
+from mri_stages.storage.dataset import Info, LabelledImages, load_all_rows, read_info
+from mri_stages.storage.inner_predictions import (
+    InnerPredictions,
+    OuterFold,
+    read_inner_predictions,
+)
 from mri_stages.storage.predictions import read_predictions, split_repeats
 from mri_stages.training.fit import fit
 from mri_stages.training.fold_networks import (
@@ -30,6 +35,7 @@ from mri_stages.training.fold_networks import (
     FoldPredictor,
     read_fold_index,
 )
+from mri_stages.training.inner_training import InnerTask, predict_inner_folds
 from stages.cross_validate import remove_checkpoints_of_fold
 from tests.helpers.params import change_params
 from tests.helpers.project import REPO
@@ -115,6 +121,59 @@ def test_cross_validate_trains_each_fold_on_its_own_rows(flat: Path) -> None:
         expected = predict_fold_plainly(model, predictions.folds, fold, seed=0)
         probabilities = predictions.probabilities[predictions.folds == fold]
         np.testing.assert_allclose(probabilities, expected, rtol=1e-3, atol=1e-5)
+
+
+def read_inner(folder: Path) -> InnerPredictions:
+    return read_inner_predictions(folder / paths.inner("small"), CLASSES)
+
+
+def test_cross_validate_without_inner_folds_writes_a_header(flat: Path) -> None:
+    cross_validate(flat)
+    assert read_inner(flat) == {}
+
+
+def test_cross_validate_predicts_the_training_rows_of_each_fold(flat: Path) -> None:
+    change_params(flat, {"cross_validation.inner_folds": 2, "cross_validation.repeats": 2})
+    cross_validate(flat)
+    inner = read_inner(flat)
+    assert list(inner) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    outer = split_repeats(read_predictions(flat / paths.folds("small"), CLASSES))
+    for place, predictions in inner.items():
+        folds = outer[place.repeat].folds
+        assert predictions.rows.tolist() == np.flatnonzero(folds != place.fold).tolist()
+        assert np.isfinite(predictions.probabilities).all()
+
+
+def test_inner_folds_see_nothing_of_the_outer_fold(flat: Path) -> None:
+    change_params(flat, {"cross_validation.inner_folds": 2})
+    cross_validate(flat)
+    before = read_inner(flat)
+    outer_mask = np.isin(np.arange(90), before[OuterFold(0, 0)].rows, invert=True)
+    for split, part in (("train", slice(N_TRAIN)), ("test", slice(N_TRAIN, None))):
+        x = np.where(outer_mask[part, None], 255 - X[part], X[part])
+        y = np.where(outer_mask[part], 1 - Y[part], Y[part])
+        np.save(flat / f"data/flat/x_{split}.npy", x)
+        np.save(flat / f"data/flat/y_{split}.npy", y)
+    call_stage(flat, "cross_validate", "small")
+    after = read_inner(flat)
+    for place, is_same in ((OuterFold(0, 0), True), (OuterFold(0, 1), False)):
+        first = before[place].probabilities
+        assert np.array_equal(first, after[place].probabilities) is is_same
+
+
+def test_finished_inner_folds_are_not_trained_again(flat: Path) -> None:
+    inner_folds = np.where(SUBJECTS < 6, -1, SUBJECTS % 2)
+    for inner_fold in (0, 1):
+        p = np.full(((inner_folds == inner_fold).sum(), 2), inner_fold / 4, np.float32)
+        np.save(flat / f"inner-1-3-{inner_fold}-of-2.npy", p)
+    info = read_info()
+    rows = load_all_rows(info)
+    task = InnerTask(OuterFold(1, 3), inner_folds, seed=0)
+    model = read_params().models["small"]
+    predictions = predict_inner_folds(model, info, rows, task, flat)
+    assert predictions.folds is not None
+    assert predictions.rows.tolist() == np.flatnonzero(SUBJECTS >= 6).tolist()
+    assert (predictions.probabilities[:, 0] == predictions.folds / 4).all()
 
 
 def predict_fold_plainly(model: Model, folds: np.ndarray, fold: int, seed: int) -> np.ndarray:

@@ -43,6 +43,10 @@ class GreyLevels:
         self.highs = np.full(n_units, -np.inf)
         np.maximum.at(self.highs, units.unit_of_row, row_highs)
 
+    def select(self, indices: NDArray[np.int64]) -> "SelectedLevels":
+        """Return the grey levels of some units (n,)."""
+        return SelectedLevels(self, indices)
+
     def compute_features(self, low: float, high: float) -> Floats:
         """Return mean, deviation and the shares of pixels in equal bins of a range: (U, 2 + B).
 
@@ -54,6 +58,20 @@ class GreyLevels:
             shares = sum_by_unit(counts, self.units) / self.n_pixels[:, None]
             self._shares[low, high] = shares
         return np.column_stack([self.means, self.deviations, self._shares[low, high]])
+
+
+class SelectedLevels:
+    """The grey levels of some units (n,) of all."""
+
+    def __init__(self, levels: GreyLevels, indices: NDArray[np.int64]) -> None:
+        self.levels = levels
+        self.indices = indices
+        self.lows = levels.lows[indices]
+        self.highs = levels.highs[indices]
+
+    def compute_features(self, low: float, high: float) -> Floats:
+        """Return the features (n, 2 + B) of these units."""
+        return self.levels.compute_features(low, high)[self.indices]
 
 
 def measure_rows(parts: Parts) -> tuple[Floats, Floats, Floats, Floats]:
@@ -85,7 +103,10 @@ def count_in_bins(parts: Parts, edges: Floats) -> NDArray[np.int64]:
 
 
 def predict_brightness(
-    levels: GreyLevels, labels: NDArray[np.int64], folds: NDArray[np.int64], n_classes: int
+    levels: GreyLevels | SelectedLevels,
+    labels: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    n_classes: int,
 ) -> NDArray[np.float32]:
     """Return class probabilities (U, K), those of each fold from a fit on the other folds.
 

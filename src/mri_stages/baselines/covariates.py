@@ -25,6 +25,10 @@ class Covariate(NamedTuple):
     def is_number(self) -> bool:
         return self.values.dtype.kind == "f"
 
+    def select(self, indices: NDArray[np.int64]) -> "Covariate":
+        """Return the column of some units (n,)."""
+        return Covariate(self.name, self.values[indices])
+
     def describe(self) -> str:
         """Return the name and what the values were taken for."""
         if self.is_number:

@@ -15,7 +15,9 @@ from mri_stages.baselines.majority import predict_majority
 from mri_stages.baselines.nearest_neighbours import sample_rows
 from mri_stages.baselines.units import Units, build_units, sample_units
 from mri_stages.config.schema import BASELINES
+from mri_stages.preprocessing.nested_folds import OUTER
 from mri_stages.storage.dataset import AllRows
+from mri_stages.storage.inner_predictions import InnerPredictions, OuterFold
 from mri_stages.storage.neighbours import NeighbourTable, name_subject_folds
 from mri_stages.storage.predictions import Predictions, join_repeats
 from mri_stages.storage.records import Unit
@@ -24,7 +26,15 @@ N_PENALTY_FITS = 25  # fits of the linear baseline: inner folds of outer folds
 
 Indices = NDArray[np.int64]  # (n,) of rows
 Folds = NDArray[np.int64]  # (N,) of rows, or (n,) of units
-Predict = Callable[[Folds], NDArray[Any]]  # from the folds (n,) of units to probabilities (n, K)
+# From the places (m,) of units among all n, and their folds (m,), to probabilities (m, K).
+Predict = Callable[[Indices, Folds], NDArray[Any]]
+
+
+class NewPredictions(NamedTuple):
+    """What a baseline predicts of new subjects."""
+
+    outer: Predictions
+    inner: InnerPredictions  # none without inner folds
 
 
 class Task(NamedTuple):
@@ -35,6 +45,7 @@ class Task(NamedTuple):
     folds_of_repeats: Sequence[Folds]
     n_classes: int
     negative_label: int | None  # see `compute_auc`
+    inner_folds_of_repeats: Sequence[Sequence[Folds]] = ()  # of each outer fold: (N,), or none
 
     @property
     def unit_name(self) -> Unit:
@@ -53,7 +64,7 @@ class Task(NamedTuple):
 
 def predict_new_subjects(
     task: Task, table: NeighbourTable, covariate_columns: Sequence[str]
-) -> dict[str, Predictions]:
+) -> dict[str, NewPredictions]:
     """Return the predictions of each fold from the others, in all repeats, by baseline.
 
     Where no folds are possible, and of a baseline that these data do not allow, they are of no row.
@@ -71,37 +82,56 @@ def predict_new_subjects(
     }
 
 
-def predict_nothing(task: Task) -> Predictions:
+def predict_nothing(task: Task) -> NewPredictions:
     """Return predictions of no row."""
     folds = np.zeros(len(task.rows.labels), np.int64)
-    return build_predictions(task.rows, np.arange(0), np.empty((0, task.n_classes)), folds)
+    no_probabilities = np.empty((0, task.n_classes))
+    return NewPredictions(build_predictions(task.rows, np.arange(0), no_probabilities, folds), {})
 
 
-def predict_repeats(task: Task, indices: Indices, predict: Predict) -> Predictions:
-    """Return the predictions of the rows at `indices` (n,) in all repeats."""
+def predict_repeats(task: Task, indices: Indices, predict: Predict) -> NewPredictions:
+    """Return the predictions of the rows at `indices` (n,) in all repeats, and by inner folds."""
     repeats = []
     for folds in task.folds_of_repeats:
-        probabilities = predict(folds[indices])
+        probabilities = predict(np.arange(len(indices)), folds[indices])
         repeats.append(build_predictions(task.rows, indices, probabilities, folds))
-    return join_repeats(repeats)
+    return NewPredictions(join_repeats(repeats), predict_inner(task, indices, predict))
 
 
-def predict_largest_class(task: Task) -> Predictions:
+def predict_inner(task: Task, indices: Indices, predict: Predict) -> InnerPredictions:
+    """Return the predictions of those rows at `indices` (n,) that are outside each outer fold.
+
+    Nothing of the rows of the outer fold reaches `predict`.
+    """
+    inner = {}
+    for repeat, inner_folds_of_folds in enumerate(task.inner_folds_of_repeats):
+        for fold, inner_folds in enumerate(inner_folds_of_folds):
+            places = np.flatnonzero(inner_folds[indices] != OUTER)
+            train_indices = indices[places]
+            probabilities = predict(places, inner_folds[train_indices])
+            inner[OuterFold(repeat, fold)] = build_predictions(
+                task.rows, train_indices, probabilities, inner_folds
+            )
+    return inner
+
+
+def predict_largest_class(task: Task) -> NewPredictions:
     labels = task.rows.labels
     return predict_repeats(
         task,
         np.arange(len(labels)),
-        lambda folds: predict_majority(labels, folds, task.n_classes),
+        lambda places, folds: predict_majority(labels[places], folds, task.n_classes),
     )
 
 
-def predict_nearest_neighbour(task: Task, table: NeighbourTable) -> Predictions:
+def predict_nearest_neighbour(task: Task, table: NeighbourTable) -> NewPredictions:
+    """Return the predictions of the compared rows; none by inner folds, which have no table."""
     repeats = []
     for repeat, folds in enumerate(task.folds_of_repeats):
         grouping = name_subject_folds(repeat)
         probabilities = copy_neighbours(task.rows, table, grouping, task.n_classes)
         repeats.append(build_predictions(task.rows, table.compared, probabilities, folds))
-    return join_repeats(repeats)
+    return NewPredictions(join_repeats(repeats), {})
 
 
 def copy_neighbours(
@@ -114,17 +144,19 @@ def copy_neighbours(
     return probabilities
 
 
-def predict_by_brightness(task: Task) -> Predictions:
+def predict_by_brightness(task: Task) -> NewPredictions:
     levels = GreyLevels(task.rows.parts, task.units)
     labels = task.unit_labels
     return predict_repeats(
         task,
         task.units.first_rows,
-        lambda folds: predict_brightness(levels, labels, folds, task.n_classes),
+        lambda places, folds: predict_brightness(
+            levels.select(places), labels[places], folds, task.n_classes
+        ),
     )
 
 
-def predict_by_linear_model(task: Task) -> Predictions:
+def predict_by_linear_model(task: Task) -> NewPredictions:
     """Return the predictions for each subject and class, in place of rows; none without ids."""
     rows = task.rows
     if rows.subjects is None:
@@ -142,11 +174,11 @@ def predict_by_linear_model(task: Task) -> Predictions:
     return predict_repeats(
         task,
         first_rows[units],
-        lambda folds: predict_linear(images, labels, folds, task.n_classes),
+        lambda places, folds: predict_linear(images[places], labels[places], folds, task.n_classes),
     )
 
 
-def predict_by_kernel(task: Task) -> Predictions:
+def predict_by_kernel(task: Task) -> NewPredictions:
     """Return the predictions for each unit, or for a seeded sample of them."""
     units = sample_units(task.unit_labels, MAX_UNITS)
     n_units = len(task.units.first_rows)
@@ -162,11 +194,17 @@ def predict_by_kernel(task: Task) -> Predictions:
     return predict_repeats(
         task,
         task.units.first_rows[units],
-        lambda folds: predict_kernel(distances, labels, folds, task.n_classes, task.negative_label),
+        lambda places, folds: predict_kernel(
+            distances[np.ix_(places, places)],
+            labels[places],
+            folds,
+            task.n_classes,
+            task.negative_label,
+        ),
     )
 
 
-def predict_by_covariates(task: Task, columns: Sequence[str]) -> Predictions:
+def predict_by_covariates(task: Task, columns: Sequence[str]) -> NewPredictions:
     """Return the predictions for each subject and class; none where no column is named.
 
     InputError if a column cannot be used. Print what the columns were taken for.
@@ -180,14 +218,24 @@ def predict_by_covariates(task: Task, columns: Sequence[str]) -> Predictions:
     return predict_repeats(
         task,
         task.units.first_rows,
-        lambda folds: predict_covariates(covariates, labels, folds, task.n_classes),
+        lambda places, folds: predict_covariates(
+            [covariate.select(places) for covariate in covariates],
+            labels[places],
+            folds,
+            task.n_classes,
+        ),
     )
 
 
 def build_task(
-    rows: AllRows, folds_of_repeats: Sequence[Folds], n_classes: int, negative_label: int | None
+    rows: AllRows,
+    folds_of_repeats: Sequence[Folds],
+    n_classes: int,
+    negative_label: int | None,
+    inner_folds_of_repeats: Sequence[Sequence[Folds]] = (),
 ) -> Task:
-    return Task(rows, build_units(rows), folds_of_repeats, n_classes, negative_label)
+    units = build_units(rows)
+    return Task(rows, units, folds_of_repeats, n_classes, negative_label, inner_folds_of_repeats)
 
 
 def build_predictions(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
+from mri_stages.config.schema import CHOSEN
 from mri_stages.console import OneLineParser
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import Headline, describe_headline, get_unit
@@ -14,6 +15,7 @@ from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.reporting.scores import (
     ACCURACY,
     AUC,
+    AUC_BY_FOLD,
     BALANCED_ACCURACY,
     LOSS,
     MACRO_F1,
@@ -24,6 +26,13 @@ from mri_stages.reporting.scores import (
     SPECIFICITY,
     Score,
     select_known_scores,
+)
+from mri_stages.storage.choices import (
+    Choice,
+    ChosenMetrics,
+    describe_choices,
+    read_choices,
+    read_chosen_metrics,
 )
 from mri_stages.storage.groups import read_groups
 from mri_stages.storage.records import (
@@ -56,6 +65,8 @@ def main(argv: Sequence[str]) -> None:
     differences = read_differences()
     leakage = read_leakage()
     groups = read_groups()
+    chosen = read_chosen_metrics()
+    choices = read_choices() if chosen is not None else []
 
     headline = describe_headline(list(options.models), new_metrics, differences)
     print_headline(headline)
@@ -64,6 +75,8 @@ def main(argv: Sequence[str]) -> None:
         missing_models = list_missing_models(options.models, new_metrics)
         print_table(title, new_metrics, choose_new_scores(new_metrics), missing_models)
         print_paragraph(" ".join(describe_groups(groups)))
+        if chosen is not None:
+            print_choice(new_metrics, chosen, choices)
     missing_models = list_missing_models(params.models, given_metrics)
     print_table("Given split: test rows", given_metrics, GIVEN_SPLIT_SCORES, missing_models)
 
@@ -80,6 +93,19 @@ def print_headline(headline: Headline) -> None:
     """Print the first sentence, and below it what it rests on."""
     print_paragraph(headline.sentence)
     print_paragraph(" ".join([headline.figures, *headline.notes]).strip())
+
+
+def print_choice(
+    metrics_by_name: Mapping[str, Metrics], chosen: ChosenMetrics, choices: Sequence[Choice]
+) -> None:
+    """Print the AUC by fold of every row, and of what the folds chose."""
+    print("\nChosen inside the folds: mean of the folds' AUCs")
+    rows = []
+    for name, metrics in metrics_by_name.items():
+        rows.append([name, format_interval(*metrics.get_estimate(AUC_BY_FOLD.key))])
+    rows.append([CHOSEN, format_interval(*chosen.estimate)])
+    print_aligned(rows)
+    print_paragraph(f"The folds chose {describe_choices(choices)}.")
 
 
 def print_paragraph(text: str) -> None:

@@ -49,6 +49,13 @@ def check_distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def check_inner_folds(n_folds: int) -> int:
+    """Return the number; ValueError for a single fold, which leaves nothing to train on."""
+    if n_folds == 1:
+        raise ValueError("1 inner fold, expected 0 (no choice) or 2 and more")
+    return n_folds
+
+
 Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
 MAX_SEED = 2**32 - 1
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -279,6 +286,9 @@ class CrossValidation(Group):
     stratify: Columns | None
     """columns of `subjects.csv`, such as `[sex]`, whose shares within each class are alike in all
     folds; null: only those of the classes are"""
+    inner_folds: Annotated[int, Field(ge=0, le=100), AfterValidator(check_inner_folds)]
+    """folds of the training rows of each fold, which choose the best model inside it: the row
+    `chosen`, see docs/evaluation.md. So many further trainings for each fold; 0: no choice"""
     models: dict[str, str]  # DVC cannot look the arch up
     """`NAME: ARCH` of the models to cross-validate; ARCH as under `models`"""
 

@@ -46,6 +46,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "cross_validation.repeats": 1,
     "cross_validation.seed": 0,
     "cross_validation.stratify": None,
+    "cross_validation.inner_folds": 0,
     "cross_validation.models": {},
     "studies.seed.seeds": [0, 1, 2, 3, 4],
     "studies.learning_rate.values": [1.0e-8, 1.0e-4, 0.001, 0.01, 0.1, 1, 10],

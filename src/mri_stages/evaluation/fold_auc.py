@@ -102,6 +102,16 @@ def build_fold_curves(
     return curves_of_folds
 
 
+def compute_fold_aucs(predictions: Predictions, negative_label: int | None) -> dict[int, float]:
+    """Return the AUC of each fold of one repeat that has one, by its number."""
+    aucs = {}
+    for fold, (row_mask, curves) in build_fold_curves(predictions, negative_label).items():
+        if curves and not np.isnan(predictions.probabilities[row_mask]).any():
+            equal_weights = np.ones((1, int(row_mask.sum())))
+            aucs[fold] = float(average_weighted_aucs(curves, equal_weights)[0])
+    return aucs
+
+
 def average_folds(
     folds_of_repeats: Sequence[dict[int, FoldCurves]], weights: Weights
 ) -> NDArray[np.float64]:

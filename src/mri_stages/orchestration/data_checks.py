@@ -15,7 +15,7 @@ from mri_stages.orchestration.outcome import Outcome, Status
 from mri_stages.preprocessing.strata import describe_stratum_fault
 from mri_stages.storage.subject_columns import describe_group_fault
 
-FOLD_STAGES = ("assign_folds", "neighbours")
+FOLD_STAGES = ("assign_folds", "neighbours", "baselines")
 
 
 def list_import_warnings(raw_folder: Path) -> list[str]:
@@ -143,7 +143,11 @@ def describe_fold_number(params: Params, facts: DataFacts) -> str:
     """Return what is wrong with cross_validation.folds for these rows; "" if nothing is."""
     if facts.fold_limit is None:
         return ""
-    return facts.fold_limit.describe_excess(params.cross_validation.folds)
+    options = params.cross_validation
+    problem = facts.fold_limit.describe_excess(options.folds)
+    if problem or facts.inner_limit is None:
+        return problem
+    return facts.inner_limit.describe_excess(options.inner_folds, options.folds)
 
 
 def describe_refusals(refusals: Mapping[str, Refusal], params: Params, facts: DataFacts) -> str:

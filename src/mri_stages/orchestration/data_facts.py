@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mri_stages import paths
 from mri_stages.config.schema import Params, Sample
@@ -15,12 +16,25 @@ from mri_stages.ingest.phantoms import CLASSES
 from mri_stages.ingest.raw_folder import read_classes, read_images, read_labels, read_subjects
 from mri_stages.orchestration.graph import LOAD, StageGraph
 from mri_stages.preprocessing.folds import FoldLimit, are_folds_possible, find_fold_limit
+from mri_stages.preprocessing.nested_folds import count_least_training_units, describe_few_units
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.details import SUBJECT_COLUMNS
 
 SAMPLE_CHANNELS = 3
 SAMPLE = "sample"
+
+
+class InnerLimit(NamedTuple):
+    """What limits the inner folds."""
+
+    labels: NDArray[np.int64]  # (N,) of all rows
+    units: NDArray[np.int64]  # (N,) subjects, or rows without ids
+
+    def describe_excess(self, n_inner: int, n_folds: int) -> str:
+        """Return why a class certainly cannot fill the inner folds; "" if it may."""
+        n_units = count_least_training_units(self.labels, self.units, n_folds)
+        return describe_few_units(n_inner, n_units) if n_units < n_inner else ""
 
 
 class DataFacts(NamedTuple):
@@ -32,6 +46,7 @@ class DataFacts(NamedTuple):
     is_sample: bool = False  # the phantoms that the stage `sample` draws
     subject_values: Mapping[str, Sequence[str]] = {}
     """columns of subjects.csv without the ids; a text for each subject, "" where it is missing"""
+    inner_limit: InnerLimit | None = None  # None where it is not known before `load`
     subjects: Sequence[str] = ()  # their ids, as texts
 
 
@@ -60,7 +75,9 @@ def read_data_facts(folder: Path) -> DataFacts:
     for column in table.columns:
         if column not in SUBJECT_COLUMNS:
             subject_values[column] = [row[column].strip() for row in table.rows]
+    units = np.arange(len(all_labels)) if all_subjects is None else all_subjects
     return DataFacts(
+        inner_limit=InnerLimit(all_labels, units),
         image_shape=(channels, height, width),
         classes=classes,
         fold_limit=fold_limit,

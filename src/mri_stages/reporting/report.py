@@ -21,6 +21,7 @@ class NewResults:
     decisions: Table  # without columns where there are no two classes
     class_scores: Table
     fold_scores: Table  # the AUC by fold
+    choice: str  # which models the folds chose, and how often; empty without inner folds
     differences: Table
     class_tables: list[Table]  # classes and confusion of the best network and the best baseline
     has_two_classes: bool  # whether there are pictures of calibration and decisions

@@ -102,6 +102,17 @@ def test_write_live_warns_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_write_live_on_a_full_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    with run_as_stage() as path:
+        path.parent.mkdir(parents=True)
+        path.symlink_to("/dev/full")
+        announce_progress(0, 4)
+        announce_progress(1, 4)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not path.is_symlink()
+
+
 def test_read_live_lines_skips_a_half_line() -> None:
     path = Path("a.jsonl")
     line = make_line(1, 0)

@@ -83,7 +83,7 @@ class LiveWriter:
     def __init__(self, stage: str, path: Path) -> None:
         self.stage = stage
         self.path = path
-        self.has_lines = False
+        self.has_lines = False  # or a part of one, on a full disk
         self.has_failed = False
 
     def append(self, parts: Sequence[Part], progress: Progress) -> None:
@@ -103,8 +103,8 @@ class LiveWriter:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a" if self.has_lines else "w", encoding="utf-8") as file:
+                self.has_lines = True
                 file.write(line.model_dump_json() + "\n")
-            self.has_lines = True
         except OSError as error:
             self.warn(error)
 

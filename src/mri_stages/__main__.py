@@ -23,6 +23,7 @@ class Subcommand(NamedTuple):
 
 SUBCOMMANDS = {
     "repro": Subcommand("repro", "bring stages up to date, several at once"),
+    "plan": Subcommand("plan", "print which stages would run, and why"),
     "results": Subcommand("results", "print the scores of all models in two tables"),
     "history": Subcommand("history", "list the last runs of stages: time, seconds, changed params"),
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),

@@ -1,13 +1,13 @@
 """`mri-stages history`."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mri_stages.commands import history
-from mri_stages.config.run_history import ChangedParam, RunResult, StageRun, append_run
+from mri_stages.config.run_history import ChangedParam, append_run
 from mri_stages.errors import ArgumentError, InputError
+from tests.helpers.stage_runs import make_run
 
 MAX_WIDTH = 160
 
@@ -17,29 +17,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def add_run(stage: str, seconds: float = 1, changed_params: list[ChangedParam] = []) -> None:  # noqa: B006
-    append_run(
-        StageRun(
-            time=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
-            stage=stage,
-            result=RunResult.DONE,
-            seconds=seconds,
-            cpu_seconds=seconds,
-            peak_mb=100,
-            host="here",
-            commit="0123456789ab-dirty",
-            changed_params=changed_params,
-        )
-    )
-
-
 def list_rows(capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
     return [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
 
 
 def test_history_shows_the_newest_run_last(capsys: pytest.CaptureFixture[str]) -> None:
-    add_run("load", 12.34)
-    add_run("train@net", 56.78)
+    append_run(make_run("load", 12.34))
+    append_run(make_run("train@net", 56.78))
     history.main([])
     rows = list_rows(capsys)
     assert [row[2] for row in rows] == ["load", "train@net"]
@@ -49,19 +33,20 @@ def test_history_shows_the_newest_run_last(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize("name", ["net", "train", "train@net"])
 def test_history_of_a_name_shows_its_stages(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     for stage in ("load", "train@net", "evaluate@other"):
-        add_run(stage)
+        append_run(make_run(stage))
     history.main([name])
     assert [row[2] for row in list_rows(capsys)] == ["train@net"]
 
 
 def test_history_of_an_unknown_name_names_the_stages() -> None:
-    add_run("train@net")
+    append_run(make_run("train@net"))
     with pytest.raises(InputError, match="train@net"):
         history.main(["nonsense"])
 
 
 def test_history_shows_the_changed_params(capsys: pytest.CaptureFixture[str]) -> None:
-    add_run("train@net", changed_params=[ChangedParam(name="models.net.lr", old=0.1, new=0.25)])
+    change = ChangedParam(name="models.net.lr", old=0.1, new=0.25)
+    append_run(make_run(changed_params=(change,)))
     history.main([])
     output = capsys.readouterr().out
     assert "models.net.lr" in output
@@ -69,15 +54,15 @@ def test_history_shows_the_changed_params(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_history_cuts_a_long_list_of_changes(capsys: pytest.CaptureFixture[str]) -> None:
-    changes = [ChangedParam(name=f"models.net.key{n}", old=0, new=1) for n in range(20)]
-    add_run("train@net", changed_params=changes)
+    changes = tuple(ChangedParam(name=f"models.net.key{n}", old=0, new=1) for n in range(20))
+    append_run(make_run(changed_params=changes))
     history.main([])
     assert max(map(len, capsys.readouterr().out.splitlines())) <= MAX_WIDTH
 
 
 def test_history_shows_as_many_runs_as_asked(capsys: pytest.CaptureFixture[str]) -> None:
     for stage in ("load", "scale", "report"):
-        add_run(stage)
+        append_run(make_run(stage))
     history.main(["--runs", "2"])
     assert [row[2] for row in list_rows(capsys)[:2]] == ["scale", "report"]
 

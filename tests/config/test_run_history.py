@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from mri_stages.config.run_history import (
     ABSENT,
     ChangedParam,
     RunResult,
-    StageRun,
     append_or_warn,
     append_run,
     find_history_file,
@@ -22,6 +20,7 @@ from mri_stages.config.run_history import (
     record_run,
 )
 from tests.helpers.project import REPO
+from tests.helpers.stage_runs import make_run
 
 LOCK = """\
 schema: '2.0'
@@ -47,20 +46,6 @@ models:
 train:
   epochs: 10
 """
-
-
-def make_run(stage: str = "train@net") -> StageRun:
-    return StageRun(
-        time=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-        stage=stage,
-        result=RunResult.DONE,
-        seconds=1.5,
-        cpu_seconds=1.25,
-        peak_mb=200,
-        host="here",
-        commit="abc",
-        changed_params=[ChangedParam(name="models.net.lr", old=0.1, new=0.2)],
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +76,8 @@ def test_full_disk_leaves_the_earlier_lines(project: Path) -> None:
     before = paths.RUN_HISTORY.read_bytes()
     code = (
         "import resource, signal\n"
-        "from tests.config.test_run_history import append_or_warn, make_run\n"
+        "from mri_stages.config.run_history import append_or_warn\n"
+        "from tests.helpers.stage_runs import make_run\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + 20},) * 2)\n"
         "append_or_warn(make_run('scale'))\n"
@@ -113,7 +99,8 @@ def test_folder_in_place_of_the_file_stops_no_stage(capsys: pytest.CaptureFixtur
 
 def test_two_processes_at_once_lose_no_line() -> None:
     code = (
-        "from tests.config.test_run_history import append_run, make_run\n"
+        "from mri_stages.config.run_history import append_run\n"
+        "from tests.helpers.stage_runs import make_run\n"
         "for _ in range(200): append_run(make_run())\n"
     )
     environment = {"PYTHONPATH": f"{REPO}/src:{REPO}", "PATH": "/usr/bin:/bin"}

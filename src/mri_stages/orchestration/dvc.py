@@ -1,5 +1,7 @@
 """Call DVC. No other module knows its words, or the private names of its Python code.
 
+Only modules named dvc_... beside this one do so too.
+
 DVC's commands run as processes. What no command tells (the graph with the `meta` of each stage,
 hits of the run cache, the folders of remotes) is asked in a thread of this process.
 """
@@ -247,7 +249,7 @@ async def add_to_cache(files: Mapping[str, bytes]) -> None:
 
 async def read_stage_graph() -> StageGraph:
     """Return all stages of the project."""
-    return await _ask_repo_patiently(_build_graph, "dvc.yaml")
+    return await ask_repo_patiently(_build_graph, "dvc.yaml")
 
 
 async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
@@ -257,19 +259,19 @@ async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
     last run is in the cache.
     """
     names = list(stages)
-    return await _ask_repo_patiently(lambda repo: _list_hits(repo, names), names[-1])
+    return await ask_repo_patiently(lambda repo: _list_hits(repo, names), names[-1])
 
 
 async def remove_lock_entries(stages: Iterable[str]) -> None:
     """Remove what dvc.lock, beside the dvc.yaml of each stage, says of these stages."""
     names = list(stages)
-    await _ask_repo_patiently(lambda repo: _remove_lock_entries(repo, names), "dvc.lock")
+    await ask_repo_patiently(lambda repo: _remove_lock_entries(repo, names), "dvc.lock")
 
 
 async def remove_former_lock_entries(names: Iterable[str]) -> None:
     """Remove what dvc.lock says of these stages, which dvc.yaml defines no more."""
     former_names = list(names)
-    await _ask_repo_patiently(
+    await ask_repo_patiently(
         lambda repo: _cut_lock_file(repo, LOCK_FILE, former_names), LOCK_FILE.name
     )
 
@@ -291,15 +293,15 @@ def list_locked_makers(path: Path) -> list[str]:
 
 async def read_relative_remotes() -> dict[str, str]:
     """Return the remotes whose folder is written relative to the project, with absolute paths."""
-    return await _ask_repo_patiently(_list_relative_remotes, "the remotes")
+    return await ask_repo_patiently(_list_relative_remotes, "the remotes")
 
 
 async def read_cache_content() -> CacheContent:
     """Return what lies in the cache of this machine; nothing is changed."""
-    return await _ask_repo_patiently(_read_cache_content, "the cache")
+    return await ask_repo_patiently(_read_cache_content, "the cache")
 
 
-async def _ask_repo_patiently(question: "Callable[[Repo], T]", subject: str) -> T:
+async def ask_repo_patiently(question: "Callable[[Repo], T]", subject: str) -> T:
     """Return the answer of DVC's own code, after a wait while another process holds its lock."""
     while True:
         try:
@@ -374,9 +376,18 @@ def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
 
 
 def _is_hit(repo: "Repo", name: str) -> bool:
+    from dvc.stage.serialize import to_single_stage_lockfile
+
     stage = repo.stage.collect(name)[0]
-    stage.save_deps()  # hashes the deps, in memory only
-    run = repo.stage_cache._load(stage)
+    if not all(dep.exists for dep in stage.deps):
+        return False
+    is_locked = not stage.changed_stage() and stage.deps_cached()
+    if is_locked and all(out.hash_info for out in stage.outs):
+        # DVC restores what dvc.lock says, also where its run cache knows nothing of it.
+        run = to_single_stage_lockfile(stage)
+    else:
+        stage.save_deps()  # hashes the deps, in memory only
+        run = repo.stage_cache._load(stage)
     if not run:
         return False
     stage_of_run = repo.stage_cache._create_stage(run, wdir=stage.wdir)

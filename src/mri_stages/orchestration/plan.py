@@ -1,0 +1,73 @@
+"""Say which stages `mri-stages repro` would run, and why, before any of them runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mri_stages.orchestration.durations import Duration
+from mri_stages.orchestration.dvc import find_run_cache_hits, read_stage_graph
+from mri_stages.orchestration.dvc_changes import Change, read_changes
+from mri_stages.orchestration.graph import StageGraph
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """A stage that is not up to date."""
+
+    changes: Sequence[Change]
+    """What has changed of the stage itself."""
+    earlier_stages: Sequence[str]
+    """The stages whose outs it reads, and which are not up to date either."""
+    is_restored: bool = False
+    """Whether DVC has its result: nothing is computed."""
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether it runs only if the outs of earlier stages change."""
+        return not self.changes
+
+
+async def plan_stages(names: Sequence[str]) -> dict[str, PlannedStage]:
+    """Return the stages of these names that are not up to date, in the order of dvc.yaml."""
+    graph = (await read_stage_graph()).select(names)
+    plan = arrange_plan(graph, await read_changes(graph.deps))
+
+    # Of a stage whose deps may still change, nobody knows yet.
+    ready_stages = [stage for stage, planned in plan.items() if not planned.earlier_stages]
+    hits = await find_run_cache_hits(ready_stages) if ready_stages else set()
+    for stage in hits:
+        plan[stage] = PlannedStage(plan[stage].changes, (), is_restored=True)
+    return plan
+
+
+def arrange_plan(
+    graph: StageGraph, changes: Mapping[str, Sequence[Change]]
+) -> dict[str, PlannedStage]:
+    """Return the changed stages and those that depend on them.
+
+    A dep that differs counts for nothing where the stage that writes it is in the plan too.
+    """
+    due_stages = graph.collect_descendants(changes)
+    plan = {}
+    for stage, deps in graph.deps.items():
+        if stage not in due_stages:
+            continue
+        own_changes = [
+            change for change in changes.get(stage, []) if not change.makers & due_stages
+        ]
+        earlier_stages = [dep for dep in graph.deps if dep in deps & due_stages]
+        plan[stage] = PlannedStage(own_changes, earlier_stages)
+    return plan
+
+
+def sum_seconds_by_host(
+    plan: Mapping[str, PlannedStage], durations: Mapping[str, Duration]
+) -> dict[str, tuple[float, float]]:
+    """Return the seconds of the stages that ran last on each host: at least, and at most."""
+    sums: dict[str, tuple[float, float]] = {}
+    for stage, planned in plan.items():
+        if stage not in durations or planned.is_restored:
+            continue
+        seconds, host = durations[stage]
+        least, most = sums.get(host, (0.0, 0.0))
+        sums[host] = (least + (0 if planned.may_stay else seconds), most + seconds)
+    return sums

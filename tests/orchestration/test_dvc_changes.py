@@ -1,0 +1,111 @@
+"""What DVC's status says of small projects, change by change."""
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mri_stages.orchestration.dvc_changes import (
+    Change,
+    ChangeKind,
+    compare_values,
+    format_param,
+    is_code,
+    read_changes,
+)
+from tests.helpers.dvc_projects import DVC, shell_stage, write_project
+
+# DVC's own code uses it.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+
+
+def write_files() -> None:
+    Path("params.yaml").write_text("train: {lr: 0.1, epochs: 3}\n")
+    Path("environment.yaml").write_text('torch: "1.10"\n')
+    Path("code.py").write_text("1")
+    Path("source").write_text("1")
+
+
+def make_project() -> None:
+    stage: dict[str, Any] = shell_stage("cat source > out", "out", "source", "code.py")
+    stage["params"] = ["train", {"environment.yaml": ["torch"]}]
+    write_project(first=stage, last=shell_stage("cat out > end", "end", "out"))
+
+
+@pytest.fixture
+def project(workspace: Path) -> None:
+    """Make a project whose stages are up to date."""
+    write_files()
+    make_project()
+    subprocess.run([*DVC, "repro", "--quiet"], check=True)
+
+
+def list_changes() -> dict[str, list[Change]]:
+    return asyncio.run(read_changes(["first", "last"]))
+
+
+def test_changes_of_a_stage_that_never_ran(workspace: Path) -> None:
+    write_files()
+    make_project()
+    assert list_changes()["first"] == [Change(ChangeKind.NEW)]
+
+
+def test_changes_name_each_cause(project: None) -> None:
+    assert list_changes() == {}
+    Path("params.yaml").write_text("train: {lr: 0.2, epochs: 3}\n")
+    Path("environment.yaml").write_text('torch: "1.11"\n')
+    Path("code.py").write_text("2")
+    Path("source").unlink()
+    dvc_yaml = Path("dvc.yaml")
+    dvc_yaml.write_text(dvc_yaml.read_text().replace("cat source", "tail source"))
+    assert set(list_changes()["first"]) == {
+        Change(ChangeKind.COMMAND, state="differs"),
+        Change(ChangeKind.PARAM, "train.lr", "0.1 -> 0.2"),
+        Change(ChangeKind.VERSION, "torch", "1.10 -> 1.11"),
+        Change(ChangeKind.CODE, "code.py", "differs"),
+        Change(ChangeKind.FILE, "source", "missing"),
+    }
+
+
+def test_changes_by_the_bytes_of_a_file(project: None) -> None:
+    """The run cache has the result of the last write, so a dry run would tell nothing."""
+    Path("source").write_text("2")
+    subprocess.run([*DVC, "repro", "--quiet"], check=True)
+    Path("source").write_text("1")
+    assert list_changes() == {"first": [Change(ChangeKind.FILE, "source", "differs")]}
+
+
+def test_changes_of_a_dep_name_its_maker(project: None) -> None:
+    Path("out").unlink()
+    changes = list_changes()
+    assert changes["first"] == [Change(ChangeKind.OUT, "out", "missing")]
+    assert [change.makers for change in changes["last"]] == [frozenset({"first"})]
+
+
+def test_compare_values_of_groups() -> None:
+    old = {"lr": 0.1, "augment": {"shift": 2}, "same": [1], "gone": None}
+    new = {"lr": 0.1, "augment": {"shift": 3}, "same": [1], "more": "a"}
+    changes = {change.name: change.state for change in compare_values("m", old, new)}
+    assert changes == {
+        "m.augment.shift": "2 -> 3",
+        "m.gone": "null -> (absent)",
+        "m.more": "(absent) -> a",
+    }
+
+
+def test_format_param_is_short() -> None:
+    values = list(range(100))
+    text = format_param(values)
+    assert text.endswith("...")
+    assert json.dumps(values).startswith(text.removesuffix("..."))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("src/package", True), ("own.py", True), ("data/flat", False), ("params.yaml", False)],
+)
+def test_is_code_by_place_or_ending(path: str, expected: bool) -> None:
+    assert is_code(Path(path)) is expected

@@ -40,6 +40,7 @@ class ScaledNetwork(nn.Module):
     def __init__(self, network: nn.Module, mean: torch.Tensor, scale: torch.Tensor) -> None:
         super().__init__()
         self.network = network
+        self.layout = torch.contiguous_format  # of the batches that the network sees
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
@@ -49,6 +50,8 @@ class ScaledNetwork(nn.Module):
         values = scaled.flatten(1)
         mean = values.mean(1)
         deviation = ((values - mean[:, None]) ** 2).mean(1).sqrt()
+        if self.layout == torch.channels_last:
+            scaled = scaled.contiguous(memory_format=torch.channels_last)
         probabilities = self.network(scaled).softmax(1)
         return probabilities, mean, deviation
 

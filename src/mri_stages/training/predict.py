@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from mri_stages.models import eval_mode
+from mri_stages.training.layout import choose_batch_layout
 
 
 @torch.inference_mode()
@@ -25,7 +26,9 @@ def predict_logits(
         index_batches = indices.to(images.device).split(batch_size)
         batches = (images.index_select(0, batch) for batch in index_batches)
 
-    # Batches are made contiguous, since a user's network may call `view`.
     with eval_mode(network):
-        logits = torch.cat([network(batch.to(device).contiguous()) for batch in batches])
+        layout = choose_batch_layout(network, images)
+        logits = torch.cat(
+            [network(batch.to(device).contiguous(memory_format=layout)) for batch in batches]
+        )
     return logits.to(torch.promote_types(logits.dtype, torch.float32)).cpu()

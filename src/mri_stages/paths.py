@@ -49,6 +49,8 @@ ACCURACY_FIGURE = PLOTS / "accuracy.png"
 HISTORY_FIGURE = PLOTS / "history.png"
 LEARNING_RATE_FIGURE = PLOTS / "learning_rate.png"
 REPORT = PLOTS / "report.html"
+SHEET = PLOTS / "sheet.md"  # what a reviewer asks
+FLOW_FIGURE = PLOTS / "flow.png"  # of the data, from files to folds
 
 STUDIES = Path("studies")
 STUDY_PLOTS = STUDIES / "plots"

@@ -301,7 +301,7 @@ def test_no_key_of_a_group_has_a_default(group: type[Group]) -> None:
     "stage",
     [
         "sample", "load", "plot_sample", "assign_folds", "scale", "baselines", "train", "evaluate",
-        "combine", "groups", "failures", "compare", "report", "cross_validate", "summarise",
+        "combine", "groups", "failures", "compare", "sheet", "report", "cross_validate", "summarise",
         "export",
     ],
 )  # fmt: skip

@@ -19,7 +19,7 @@ MODELS = list(PIPELINE_PARAMS["models"])
 CROSS_VALIDATED = list(PIPELINE_PARAMS["cross_validation"]["models"])
 STAGES = [
     *("sample", "load", "plot_sample", "assign_folds", "neighbours", "leakage", "baselines"),
-    *("scale", "combine", "groups", "failures", "compare", "export@model", "report"),
+    *("scale", "combine", "groups", "failures", "compare", "sheet", "export@model", "report"),
     *(f"train@{name}" for name in MODELS),
     *(f"evaluate@{name}" for name in MODELS),
     *(f"cross_validate@{name}" for name in CROSS_VALIDATED),

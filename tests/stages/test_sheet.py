@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mri_stages import paths
+from mri_stages.config.schema import BASELINES
+from mri_stages.reporting.sheet import YOURS, Answer, render_sheet
+from mri_stages.storage.assignment import write_assignment
+from mri_stages.storage.files import write_csv, write_json
+from mri_stages.storage.records import Leakage, Power, write_leakage, write_power
+from stages import sheet
+from tests.helpers.params import change_params
+
+SUBJECTS = np.array([1, 1, 2, 2, 3, 3, 4, 4])
+
+
+@pytest.fixture(autouse=True)
+def data(workspace: Path) -> None:
+    """Six training and two test images of four subjects in two folds; no import."""
+    counts = {"train": [3, 3], "test": [1, 1]}
+    write_json(paths.INFO, {"image_shape": [1, 2, 2], "classes": ["A|B", "C"], "counts": counts})
+    for split, part in (("train", slice(0, 6)), ("test", slice(6, 8))):
+        subjects = SUBJECTS[part]
+        np.save(paths.flat_images(split), np.zeros((len(subjects), 4), dtype=np.uint8))
+        np.save(paths.labels(split), np.arange(len(subjects)) % 2)
+        np.save(paths.subjects(split), subjects)
+    write_assignment([np.array([0, 0, 0, 0, 0, 0, 1, 1])], SUBJECTS)
+    write_leakage(Leakage(sentence="No leak.", nearest_neighbour_given=0.5, copied_test_rows=7))
+    write_power(Power(by="subject", count=4, classes=[], expected=[], sentences=["Few."]))
+    for name in BASELINES:
+        write_json(paths.new_subject_metrics(name), {})
+    write_json(paths.IMPORT_OPTIONS, {})
+    write_csv(paths.FILE_TABLE, ("row", "split", "class", "subject", "file"), [])
+
+
+def read_rows() -> dict[str, str]:
+    """Run the stage, and return the last cell of each row by its topic."""
+    sheet.main()
+    lines = paths.SHEET.read_text(encoding="utf-8").splitlines()
+    cells = [line.removesuffix(" |").split(" | ") for line in lines if line.startswith("| ")]
+    return {row[0].removeprefix("| "): row[-1] for row in cells}
+
+
+def test_sheet_counts_images_and_subjects() -> None:
+    text = read_rows()["Partition by subject"]
+    assert "6 images, 3 subjects" in text
+    assert "2 to 6 images" in text
+
+
+def test_sheet_escapes_names_of_classes() -> None:
+    assert read_rows()["Labels"] == "A\\|B 4, C 4"
+
+
+def test_sheet_counts_copies() -> None:
+    assert "7 are copies" in read_rows()["Leakage"]
+
+
+def test_sheet_has_threshold() -> None:
+    change_params(Path(), {"evaluation.threshold": 0.125})
+    assert "0.125" in read_rows()["Decision curve"]
+
+
+def test_sheet_names_excluded_files() -> None:
+    write_json(paths.IMPORT_OPTIONS, {"exclude": ["*/masks/*"]})
+    row = ("0", "train", "C", "1", "a.png")
+    write_csv(paths.FILE_TABLE, ("row", "split", "class", "subject", "file"), [row])
+    text = read_rows()["Eligibility, and what was left out"]
+    assert "*/masks/*" in text
+    assert "1 images" in text
+
+
+def test_sheet_is_the_same_again() -> None:
+    read_rows()
+    files = (paths.SHEET, paths.FLOW_FIGURE)
+    expected = [path.read_bytes() for path in files]
+    read_rows()
+    assert [path.read_bytes() for path in files] == expected
+
+
+def test_render_keeps_cells_in_one_line() -> None:
+    text = render_sheet("T", [Answer("Ethics", YOURS, "a\nb")]).decode()
+    assert f"| Ethics | {YOURS} | a b |" in text.splitlines()

@@ -62,7 +62,7 @@ from mri_stages.storage.records import (
 
 PICTURES = (
     *("new_subjects", "calibration", "decisions", "roc", "failures", "robustness"),
-    *("accuracy", "leakage", "history", "learning_rate", "sample", "flow"),
+    *("accuracy", "leakage", "history", "learning_rate", "flow", "sample"),
 )
 LISTED_PACKAGES = ("torch", "scikit-learn", "dvc")
 

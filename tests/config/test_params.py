@@ -301,8 +301,8 @@ def test_no_key_of_a_group_has_a_default(group: type[Group]) -> None:
     "stage",
     [
         "sample", "load", "plot_sample", "assign_folds", "scale", "baselines", "train", "evaluate",
-        "combine", "groups", "failures", "compare", "sheet", "report", "cross_validate", "summarise",
-        "export",
+        "combine", "groups", "failures", "compare", "sheet", "report", "cross_validate",
+        "summarise", "export",
     ],
 )  # fmt: skip
 def test_every_stage_checks_the_whole_params_file(workspace: Path, stage: str) -> None:

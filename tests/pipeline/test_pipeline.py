@@ -29,7 +29,7 @@ STAGES = [
 WEIGHTS = "models/conv_nn2.safetensors"
 PICTURES = (
     *("new_subjects", "calibration", "decisions", "roc", "failures", "robustness"),
-    *("accuracy", "leakage", "learning_rate", "history", "sample"),
+    *("accuracy", "leakage", "learning_rate", "history", "flow", "sample"),
 )
 RESULTS_COMMAND = ("python", "-m", "mri_stages", "results")
 ARCHITECTURE = """\

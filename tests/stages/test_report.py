@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("workspace")
 MODELS = tuple(DEFAULT_PARAMS["models"])
 PICTURES = (
     *("new_subjects", "calibration", "decisions", "roc", "failures", "robustness"),
-    *("accuracy", "leakage", "history", "learning_rate", "sample", "flow"),
+    *("accuracy", "leakage", "history", "learning_rate", "flow", "sample"),
 )
 NETWORK_FIGURES = {"brier_scaled": 0.25, "brier_scaled_low": 0.125, "brier_scaled_high": 0.375,
                    "net_benefit": 0.0625, "diverged": False}  # fmt: skip

@@ -36,8 +36,8 @@ def list_levels(rows: AllRows) -> list[list[str]]:
         [describe_origin()],
         [f"Tensors: {count_rows(rows, all_mask)}"],
         [
-            f"Train\n{count_rows(rows, ~rows.test_mask)}",
-            f"Test\n{count_rows(rows, rows.test_mask)}\n{describe_copies()}",
+            f"Train\n{break_line(count_rows(rows, ~rows.test_mask))}",
+            f"Test\n{break_line(count_rows(rows, rows.test_mask))}\n{describe_copies()}",
         ],
         [f"Train and test together\n{describe_folds(rows)}"],
     ]
@@ -75,6 +75,11 @@ def count_rows(rows: AllRows, mask: NDArray[np.bool_]) -> str:
     return f"{images}, {len(np.unique(rows.subjects[mask]))} subjects"
 
 
+def break_line(text: str) -> str:
+    """Return the text with its numbers in lines below each other, for a narrow box."""
+    return text.replace(", ", "\n")
+
+
 def describe_copies() -> str:
     leakage = read_leakage()
     return f"{leakage.copied_test_rows or 0} are copies of a training image"
@@ -87,9 +92,10 @@ def describe_folds(rows: AllRows) -> str:
         return "No folds are possible"
     sizes = np.concatenate([np.bincount(folds) for folds in repeats])
     unit = "image, since subjects are unknown" if rows.subjects is None else "subject"
+    fold_size = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else f"{sizes.min()}"
     return (
         f"{int(repeats[0].max()) + 1} folds by {unit}; repeats: {len(repeats)}\n"
-        f"{sizes.min()} to {sizes.max()} images in a fold"
+        f"{fold_size} images in a fold"
     )
 
 

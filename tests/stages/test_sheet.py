@@ -61,6 +61,16 @@ def test_sheet_has_threshold() -> None:
     assert "0.125" in read_rows()["Decision curve"]
 
 
+def test_sheet_has_auc_with_interval() -> None:
+    figures = {"auc": 0.75, "auc_low": 0.625, "auc_high": 0.875}
+    accuracy = {"accuracy": 0.5, "ci_low": 0.4, "ci_high": 0.6, "balanced_accuracy": 0.5}
+    metrics = {**accuracy, "macro_f1": 0.5, **figures}
+    write_json(paths.new_subject_metrics("linear"), metrics)
+    assert (
+        "linear 0.750 (95 % interval 0.625 to 0.875)" in read_rows()["Performance with intervals"]
+    )
+
+
 def test_sheet_names_excluded_files() -> None:
     write_json(paths.IMPORT_OPTIONS, {"exclude": ["*/masks/*"]})
     row = ("0", "train", "C", "1", "a.png")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.storage.records import Metrics
 
 YOURS = "not by a pipeline: yours"
@@ -44,13 +43,13 @@ def describe_scores(key: str, metrics: Mapping[str, Metrics]) -> list[str]:
     """Return the figure `key` with its interval for each model that has it."""
     texts = []
     for name, scores in metrics.items():
-        value, low, high = scores.get_estimate(key)
-        if value is None:
+        estimate = scores.get_estimate(key)
+        if estimate.value is None:
             continue
         interval = "no interval"
-        if low is not None and high is not None:
-            interval = f"95 % CI {format_interval(low, high)}"
-        texts.append(f"{name} {format_score(value)} ({interval})")
+        if estimate.low is not None and estimate.high is not None:
+            interval = f"95 % interval {estimate.low:.3f} to {estimate.high:.3f}"
+        texts.append(f"{name} {estimate.value:.3f} ({interval})")
     return texts
 
 

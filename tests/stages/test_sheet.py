@@ -90,4 +90,4 @@ def test_sheet_is_the_same_again() -> None:
 
 def test_render_keeps_cells_in_one_line() -> None:
     text = render_sheet("T", [Answer("Ethics", YOURS, "a\nb")]).decode()
-    assert f"| Ethics | {YOURS} | a b |" in text.splitlines()
+    assert f"| Ethics | {YOURS} | a; b |" in text.splitlines()

@@ -70,9 +70,9 @@ def list_data_answers(facts: SheetFacts) -> list[Answer]:
         Answer("Partition by subject", "`plots/flow.png`, `data/assignment.csv`",
                facts.partition),
         Answer("Leakage", f"`plots/leakage.json`; {REPORT}, leakage", facts.copies),
-        Answer("Missing data", "no pixel is filled in; `load` refuses wrong tensors; missing "
+        Answer("Missing data", "`load` refuses wrong tensors; missing "
                "subjects and covariates: yours"),
-        Answer("Preprocessing", "`data/details/import.json` (import); docs/notebook.md (scaling)",
+        Answer("Preprocessing", "`data/details/import.json` (import); `data/scaler.npz` (scaling)",
                "pixels are standardised by the training rows, in each fold anew"),
         Answer("Sample size and power", f"`plots/power.json`; {REPORT}", " ".join(facts.power)),
     ]  # fmt: skip
@@ -128,4 +128,5 @@ def render_sheet(title: str, answers: Sequence[Answer]) -> bytes:
 
 def escape_cell(text: str) -> str:
     """Return the text in one line, so that it stays in its cell."""
-    return " ".join(text.split()).replace("|", "\\|")
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    return "; ".join(lines).replace("|", "\\|")

@@ -60,7 +60,7 @@ BASE_PARAMS: Params = {
         "repeats": 2,
         "seed": 0,
         "stratify": None,
-        "inner_folds": 2,
+        "inner_folds": 0,
         "models": {"small": "simple_nn2"},
     },
     "export": {"model": "small"},

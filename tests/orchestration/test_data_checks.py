@@ -222,6 +222,6 @@ def test_repro_without_folds_takes_any_number(raw: Path) -> None:
 
 
 def test_import_warnings_name_inner_folds_that_a_class_cannot_fill(raw: Path) -> None:
-    change_params(Path(), {"cross_validation.inner_folds": 7})
+    change_params(Path(), {"cross_validation.inner_folds": 50})
     (line,) = list_import_warnings(raw)
     assert "cross_validation.inner_folds" in line

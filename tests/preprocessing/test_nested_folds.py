@@ -8,7 +8,6 @@ from mri_stages.errors import InputError
 from mri_stages.preprocessing.nested_folds import (
     OUTER,
     assign_inner_folds,
-    count_least_training_units,
 )
 from mri_stages.storage.dataset import AllRows
 
@@ -69,4 +68,11 @@ def test_inner_folds_that_a_class_cannot_fill_are_refused() -> None:
     labels = (SUBJECTS < 6).astype(np.int64)  # four of them in two of three folds
     with pytest.raises(InputError, match=r"inner_folds: 5 inner folds.*at most 4"):
         assign_inner_folds(make_rows(labels=labels), SHAPE, [FOLDS], make_options(5))
-    assert count_least_training_units(labels, SUBJECTS, 3) == 4
+
+
+def test_inner_folds_are_possible_with_a_class_of_one_subject() -> None:
+    labels = np.where(SUBJECTS == 0, 2, LABELS)
+    ((*inner_folds,),) = assign_inner_folds(
+        make_rows(labels=labels), SHAPE, [FOLDS], make_options(3)
+    )
+    assert len(inner_folds) == 3

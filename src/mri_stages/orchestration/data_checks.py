@@ -147,7 +147,7 @@ def describe_fold_number(params: Params, facts: DataFacts) -> str:
     problem = facts.fold_limit.describe_excess(options.folds)
     if problem or facts.inner_limit is None:
         return problem
-    return facts.inner_limit.describe_excess(options.inner_folds, options.folds)
+    return facts.inner_limit.describe_excess(options.inner_folds)
 
 
 def describe_refusals(refusals: Mapping[str, Refusal], params: Params, facts: DataFacts) -> str:

@@ -16,7 +16,7 @@ from mri_stages.ingest.phantoms import CLASSES
 from mri_stages.ingest.raw_folder import read_classes, read_images, read_labels, read_subjects
 from mri_stages.orchestration.graph import LOAD, StageGraph
 from mri_stages.preprocessing.folds import FoldLimit, are_folds_possible, find_fold_limit
-from mri_stages.preprocessing.nested_folds import count_least_training_units, describe_few_units
+from mri_stages.preprocessing.nested_folds import count_units_of_second_class, describe_few_units
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.details import SUBJECT_COLUMNS
@@ -31,9 +31,9 @@ class InnerLimit(NamedTuple):
     labels: NDArray[np.int64]  # (N,) of all rows
     units: NDArray[np.int64]  # (N,) subjects, or rows without ids
 
-    def describe_excess(self, n_inner: int, n_folds: int) -> str:
+    def describe_excess(self, n_inner: int) -> str:
         """Return why a class certainly cannot fill the inner folds; "" if it may."""
-        n_units = count_least_training_units(self.labels, self.units, n_folds)
+        n_units = count_units_of_second_class(self.labels, self.units)
         return describe_few_units(n_inner, n_units) if n_units < n_inner else ""
 
 

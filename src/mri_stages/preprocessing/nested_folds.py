@@ -29,8 +29,8 @@ def assign_inner_folds(
 ) -> list[list[Integers]]:
     """Return the inner fold (N,) of each row, for each repeat and outer fold; OUTER in that fold.
 
-    An empty list for each repeat where there are no inner folds. InputError if a class of the
-    training rows cannot fill them.
+    An empty list for each repeat where there are no inner folds. InputError if two
+    classes of the training rows cannot fill them.
     """
     if options.inner_folds == 0:
         return [[] for _ in folds_of_repeats]
@@ -86,25 +86,24 @@ def split_training_rows(
 
 
 def check_classes_fill(labels: Integers, units: Integers, n_inner: int) -> None:
-    """Raise InputError if a class (n,) has fewer units, subjects or images, than inner folds."""
-    pair_labels, _ = np.unique(np.stack([labels, units]), axis=1)
-    n_units = int(np.unique(pair_labels, return_counts=True)[1].min())
+    """Raise InputError if fewer than two classes have a unit (n,) for each inner fold.
+
+    An AUC needs two classes in a fold. A rarer class does not fill all folds, and takes part.
+    """
+    n_units = count_units_of_second_class(labels, units)
     if n_units < n_inner:
         raise InputError(describe_few_units(n_inner, n_units))
 
 
 def describe_few_units(n_inner: int, n_units: int) -> str:
     return (
-        f"{CONFIG_KEY}: {n_inner} inner folds, expected 0 or at most {n_units}: outside a fold, a "
-        "class has no more subjects (without ids, images)"
+        f"{CONFIG_KEY}: {n_inner} inner folds, expected 0 or at most {n_units}, the number of "
+        "training subjects (without ids, images) of the second largest class"
     )
 
 
-def count_least_training_units(labels: Integers, units: Integers, n_folds: int) -> int:
-    """Return how many units (N,) of the rarest class (N,) are left outside one of the folds.
-
-    It is an upper bound: a fold with more of them leaves fewer.
-    """
+def count_units_of_second_class(labels: Integers, units: Integers) -> int:
+    """Return how many units (n,), subjects or images, the second largest class (n,) has."""
     pair_labels, _ = np.unique(np.stack([labels, units]), axis=1)
-    n_units = int(np.unique(pair_labels, return_counts=True)[1].min())
-    return n_units - -(-n_units // n_folds)
+    unit_counts = np.sort(np.unique(pair_labels, return_counts=True)[1])
+    return int(unit_counts[-2]) if len(unit_counts) > 1 else 0

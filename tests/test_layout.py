@@ -21,7 +21,7 @@ ALLOWED = {
     "models": BASE,
     "training": BASE | {"preprocessing", "models"},
     "evaluation": BASE,
-    "baselines": BASE | {"evaluation"},
+    "baselines": BASE | {"evaluation", "preprocessing"},
     "studies": BASE | {"training", "models"},
     "plotting": BASE | {"studies"},
     "reporting": BASE,

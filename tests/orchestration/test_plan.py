@@ -12,6 +12,7 @@ from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.plan import (
     PlannedStage,
     arrange_plan,
+    list_due_stages,
     plan_stages,
     sum_seconds_by_host,
 )
@@ -73,8 +74,10 @@ def test_plan_knows_what_is_restored(workspace: Path) -> None:
         Path("source").write_text(content)
         subprocess.run([*DVC, "repro", "--quiet"], check=True)
     assert asyncio.run(plan_stages([])) == {}
+    assert asyncio.run(list_due_stages()) == []
 
     Path("source").write_text("1")  # The run cache has its result.
+    assert asyncio.run(list_due_stages()) == ["first", "last"]
     plan = asyncio.run(plan_stages([]))
     assert plan["first"].is_restored
     assert plan["last"].earlier_stages == ["first"]

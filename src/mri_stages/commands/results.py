@@ -1,14 +1,14 @@
 """Print the results: is a network better than a baseline on new subjects, and two short tables."""
 
-import subprocess
-import sys
+import asyncio
 import textwrap
 from collections.abc import Mapping, Sequence
 
 from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CHOSEN
-from mri_stages.console import OneLineParser
+from mri_stages.console import OneLineParser, list_some
+from mri_stages.orchestration.plan import list_due_stages
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import Headline, describe_headline, get_unit
 from mri_stages.reporting.numbers import format_interval, format_score
@@ -57,6 +57,12 @@ GIVEN_SPLIT_SCORES = (AUC, LOSS, BALANCED_ACCURACY, ACCURACY, MACRO_F1)
 
 def main(argv: Sequence[str]) -> None:
     OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
+    print_results()
+    print_due_stages()
+
+
+def print_results() -> None:
+    """Print what the stages wrote, as it is."""
     params = read_params()
     options = params.cross_validation
     # All is read before anything is printed: an error is one line.
@@ -85,8 +91,16 @@ def main(argv: Sequence[str]) -> None:
     print_paragraph(leakage.sentence)
     if paths.REPORT.exists():
         print(f"\nAll scores and intervals: {paths.REPORT}")
-    if has_old_results():
-        print("warning: some of these results are old; mri-stages repro renews them")
+
+
+def print_due_stages() -> None:
+    """Print a warning that names the stages whose results are old, if there are such stages."""
+    due_stages = asyncio.run(list_due_stages())
+    if due_stages:
+        print(
+            f"warning: not up to date: {list_some(due_stages)}; "
+            "mri-stages plan says why, mri-stages repro renews them"
+        )
 
 
 def print_headline(headline: Headline) -> None:
@@ -112,12 +126,6 @@ def print_paragraph(text: str) -> None:
     """Print a text in lines, below an empty line; nothing for an empty text."""
     if text:
         print(f"\n{textwrap.fill(text, LINE_WIDTH)}")
-
-
-def has_old_results() -> bool:
-    """Return whether DVC would run a stage of dvc.yaml again."""
-    status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet", "dvc.yaml"])
-    return status.returncode != 0
 
 
 def describe_folds(n_folds: int, n_repeats: int) -> str:

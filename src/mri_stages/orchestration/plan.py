@@ -39,6 +39,13 @@ async def plan_stages(names: Sequence[str]) -> dict[str, PlannedStage]:
     return plan
 
 
+async def list_due_stages() -> list[str]:
+    """Return the stages of dvc.yaml that are not up to date, and those that depend on them."""
+    graph = (await read_stage_graph()).select([])
+    due_stages = graph.collect_descendants(await read_changes(graph.deps))
+    return [stage for stage in graph.deps if stage in due_stages]
+
+
 def arrange_plan(
     graph: StageGraph, changes: Mapping[str, Sequence[Change]]
 ) -> dict[str, PlannedStage]:

@@ -15,7 +15,7 @@ from benchmarks.cpu import show
 from mri_stages import paths
 from mri_stages.commands.results import choose_new_scores, print_headline, print_table
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import BASELINES
+from mri_stages.config.schema import AVERAGE, BASELINES
 from mri_stages.reporting.headline import describe_headline
 from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.storage.files import read_csv
@@ -102,7 +102,7 @@ def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]
 def list_readme_figures() -> Iterator[str]:
     params = read_params(REPO / "params.yaml")
     networks = list(params.cross_validation.models)
-    new_subjects = read_all_metrics(REPO / "metrics/cross_validation", (*networks, *BASELINES))
+    new_subjects = read_all_metrics(REPO / "metrics/cross_validation", (*networks, AVERAGE, *BASELINES))
     given_split = read_all_metrics(REPO / "metrics", (*params.models, *GIVEN_SPLIT_BASELINES))
     yield f"an AUC of {format_score(given_split['nearest_neighbour'].auc)} on"
     yield f"to {format_score(new_subjects['nearest_neighbour'].auc)} on"

@@ -32,7 +32,8 @@ RESULTS = (
     "studies/**/*.csv",
     "benchmarks/results/cpu.json",
 )
-NOT_IN_GIT = ("plots/history/", "plots/predictions/")  # cached outs of the stages
+# Cached outs of the stages.
+NOT_IN_GIT = ("plots/failures.csv", "plots/history/", "plots/predictions/")
 COMMAND = "python -m tests.helpers.reference"
 
 

@@ -102,7 +102,8 @@ def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]
 def list_readme_figures() -> Iterator[str]:
     params = read_params(REPO / "params.yaml")
     networks = list(params.cross_validation.models)
-    new_subjects = read_all_metrics(REPO / "metrics/cross_validation", (*networks, AVERAGE, *BASELINES))
+    rows = (*networks, AVERAGE, *BASELINES)
+    new_subjects = read_all_metrics(REPO / "metrics/cross_validation", rows)
     given_split = read_all_metrics(REPO / "metrics", (*params.models, *GIVEN_SPLIT_BASELINES))
     yield f"an AUC of {format_score(given_split['nearest_neighbour'].auc)} on"
     yield f"to {format_score(new_subjects['nearest_neighbour'].auc)} on"

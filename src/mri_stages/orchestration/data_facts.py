@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mri_stages import paths
 from mri_stages.config.schema import Params, Sample
@@ -28,13 +27,11 @@ SAMPLE = "sample"
 class InnerLimit(NamedTuple):
     """What limits the inner folds."""
 
-    labels: NDArray[np.int64]  # (N,) of all rows
-    units: NDArray[np.int64]  # (N,) subjects, or rows without ids
+    n_units: int  # subjects, or rows without ids, of the class that has the second most
 
     def describe_excess(self, n_inner: int) -> str:
         """Return why a class certainly cannot fill the inner folds; "" if it may."""
-        n_units = count_units_of_second_class(self.labels, self.units)
-        return describe_few_units(n_inner, n_units) if n_units < n_inner else ""
+        return describe_few_units(n_inner, self.n_units) if self.n_units < n_inner else ""
 
 
 class DataFacts(NamedTuple):
@@ -77,7 +74,7 @@ def read_data_facts(folder: Path) -> DataFacts:
             subject_values[column] = [row[column].strip() for row in table.rows]
     units = np.arange(len(all_labels)) if all_subjects is None else all_subjects
     return DataFacts(
-        inner_limit=InnerLimit(all_labels, units),
+        inner_limit=InnerLimit(count_units_of_second_class(all_labels, units)),
         image_shape=(channels, height, width),
         classes=classes,
         fold_limit=fold_limit,

@@ -49,6 +49,7 @@ def test_repro_runs_what_a_stage_depends_on(chain: None) -> None:
     assert not Path("other").exists()
 
 
+@pytest.mark.slow
 def test_repro_runs_what_changed(chain: None) -> None:
     run_repro("last")
     assert list_started(run_repro("last")) == []

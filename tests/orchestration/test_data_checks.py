@@ -181,6 +181,7 @@ def write_small_project() -> None:
     )
 
 
+@pytest.mark.slow
 def test_repro_starts_only_the_models_that_take_the_images(small_raw: Path) -> None:
     write_small_project()
     lines = run_repro(status=1)
@@ -190,11 +191,13 @@ def test_repro_starts_only_the_models_that_take_the_images(small_raw: Path) -> N
     assert Path("compared").read_text() == "small\n"
 
 
+@pytest.mark.slow
 def test_repro_says_nothing_of_models_that_it_does_not_train(small_raw: Path) -> None:
     write_small_project()
     assert "conv" not in "".join(run_repro("train@small"))
 
 
+@pytest.mark.slow
 def test_repro_refuses_another_negative_class_before_it_runs(raw: Path) -> None:
     write_small_project()
     change_params(Path(), {"evaluation.negative_class": "Well"})
@@ -203,6 +206,7 @@ def test_repro_refuses_another_negative_class_before_it_runs(raw: Path) -> None:
     assert not Path("flat").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold_stage", ["assign_folds", "neighbours"])
 def test_repro_refuses_too_many_folds_before_it_runs(raw: Path, fold_stage: str) -> None:
     write_project(
@@ -215,6 +219,7 @@ def test_repro_refuses_too_many_folds_before_it_runs(raw: Path, fold_stage: str)
     assert not Path("flat").exists()
 
 
+@pytest.mark.slow
 def test_repro_without_folds_takes_any_number(raw: Path) -> None:
     write_small_project()
     change_params(Path(), {"cross_validation.folds": 9})

@@ -37,6 +37,7 @@ COMMANDS = (
     "stages.groups",
     "stages.failures",
     "stages.compare",
+    "stages.sheet",
     "stages.report",
 )
 IMAGES = ("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/0.png")

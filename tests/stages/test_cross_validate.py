@@ -71,6 +71,14 @@ def cross_validate(folder: Path) -> None:
     call_stage(folder, "cross_validate", "small")
 
 
+def stop_after_last_fold(folder: Path) -> None:
+    """Run the cross-validation until it has all folds, and cannot write its predictions."""
+    (folder / "data/folds").write_text("in the way")
+    with pytest.raises(OSError, match="folds"):
+        cross_validate(folder)
+    (folder / "data/folds").unlink()
+
+
 @pytest.mark.slow
 def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path) -> None:
     """With full batches and many steps it is a logistic regression without a penalty."""
@@ -198,16 +206,13 @@ def test_cross_validate_resumes_after_its_finished_folds(
     assert capsys.readouterr().out.count("fold ") == 2
     assert not list(flat.glob("models/_*"))
     shutil.rmtree(flat / "data/folds")
-    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
-    with pytest.raises(OSError, match="folds"):
-        cross_validate(flat)
+    stop_after_last_fold(flat)
     (work,) = flat.glob(str(paths.folds_checkpoint("small", "*")))
     kept = np.load(work / "repeat-0-fold-1.npy")
     np.save(work / "repeat-0-fold-1.npy", kept[:, ::-1])  # shows that it is not made again
     (work / "repeat-0-fold-0.npy").unlink()
     call_stage(flat, "scale")
     call_stage(flat, "train", "small")  # it removes checkpoints of its own, and no other
-    (flat / "data/folds").unlink()
     capsys.readouterr()
     cross_validate(flat)
     assert capsys.readouterr().out.count("fold ") == 1
@@ -247,13 +252,10 @@ def test_cross_validate_resumed_keeps_the_same_networks(
     expected = {file.name: file.read_bytes() for file in folder.iterdir()}
     shutil.rmtree(flat / "data/folds")
     shutil.rmtree(folder)
-    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
-    with pytest.raises(OSError, match="folds"):
-        cross_validate(flat)
+    stop_after_last_fold(flat)
     (work,) = flat.glob(str(paths.folds_checkpoint("small", "*")))
     (work / "networks/fold-1.0.safetensors").unlink()  # as if it was killed before it
     (work / "networks/fold-0.npz.999999999.partial").touch()
-    (flat / "data/folds").unlink()
     capsys.readouterr()
     cross_validate(flat)
     assert capsys.readouterr().out.count("fold ") == 1
@@ -288,12 +290,9 @@ def test_cross_validate_resumes_in_its_second_repeat(
     flat: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change_params(flat, {"cross_validation.repeats": 2})
-    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
-    with pytest.raises(OSError, match="folds"):
-        cross_validate(flat)
+    stop_after_last_fold(flat)
     (fold_file,) = flat.glob(f"{paths.folds_checkpoint('small', '*')}/repeat-1-fold-1.npy")
     fold_file.unlink()
-    (flat / "data/folds").unlink()
     capsys.readouterr()
     cross_validate(flat)
     assert capsys.readouterr().out.count("fold ") == 1
@@ -302,10 +301,7 @@ def test_cross_validate_resumes_in_its_second_repeat(
 def test_cross_validate_after_a_change_of_ids_uses_no_older_fold(
     flat: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
-    with pytest.raises(OSError, match="folds"):
-        cross_validate(flat)
-    (flat / "data/folds").unlink()
+    stop_after_last_fold(flat)
     np.save(flat / "data/flat/subjects_test.npy", SUBJECTS[N_TRAIN:][::-1].copy())
     capsys.readouterr()
     cross_validate(flat)
@@ -315,10 +311,7 @@ def test_cross_validate_after_a_change_of_ids_uses_no_older_fold(
 def test_cross_validate_after_a_change_of_folds_uses_no_older_fold(
     flat: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (flat / "data/folds").write_text("in the way")  # stops the stage after its last fold
-    with pytest.raises(OSError, match="folds"):
-        cross_validate(flat)
-    (flat / "data/folds").unlink()
+    stop_after_last_fold(flat)
     assignment = (flat / paths.ASSIGNMENT).read_text()
     assert "0,0,0\n" in assignment  # subject 0 moves to the other fold
     (flat / paths.ASSIGNMENT).write_text(assignment.replace("0,0,0\n", "0,0,1\n"))

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mri_stages.commands import history
-from mri_stages.config.run_history import ChangedParam, append_run
+from mri_stages.config.param_changes import ChangedParam
+from mri_stages.config.run_history import append_run
 from mri_stages.errors import ArgumentError, InputError
 from tests.helpers.stage_runs import make_run
 

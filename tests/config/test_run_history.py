@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from mri_stages import paths
+from mri_stages.config.param_changes import ABSENT, ChangedParam
 from mri_stages.config.run_history import (
-    ABSENT,
-    ChangedParam,
     RunResult,
     append_or_warn,
     append_run,

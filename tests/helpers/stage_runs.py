@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from mri_stages.config.run_history import ChangedParam, RunResult, StageRun
+from mri_stages.config.param_changes import ChangedParam
+from mri_stages.config.run_history import RunResult, StageRun
 
 
 def make_run(

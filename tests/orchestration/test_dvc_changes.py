@@ -1,7 +1,6 @@
 """What DVC's status says of small projects, change by change."""
 
 import asyncio
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 from mri_stages.orchestration.dvc_changes import (
     Change,
     ChangeKind,
-    compare_values,
-    format_param,
     is_code,
     read_changes,
 )
@@ -83,24 +80,6 @@ def test_changes_of_a_dep_name_its_maker(project: None) -> None:
     changes = list_changes()
     assert changes["first"] == [Change(ChangeKind.OUT, "out", "missing")]
     assert [change.makers for change in changes["last"]] == [frozenset({"first"})]
-
-
-def test_compare_values_of_groups() -> None:
-    old = {"lr": 0.1, "augment": {"shift": 2}, "same": [1], "gone": None}
-    new = {"lr": 0.1, "augment": {"shift": 3}, "same": [1], "more": "a"}
-    changes = {change.name: change.state for change in compare_values("m", old, new)}
-    assert changes == {
-        "m.augment.shift": "2 -> 3",
-        "m.gone": "null -> (absent)",
-        "m.more": "(absent) -> a",
-    }
-
-
-def test_format_param_is_short() -> None:
-    values = list(range(100))
-    text = format_param(values)
-    assert text.endswith("...")
-    assert json.dumps(values).startswith(text.removesuffix("..."))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from mri_stages.config.run_history import ChangedParam, StageRun, read_history
+from mri_stages.config.param_changes import ChangedParam
+from mri_stages.config.run_history import StageRun, read_history
 from mri_stages.console import OneLineParser
 from mri_stages.errors import ArgumentError, InputError
 
@@ -81,7 +82,7 @@ def format_run(run: StageRun) -> list[str]:
 
 def format_changes(changed_params: Sequence[ChangedParam], experiment: str) -> str:
     """Return the changed params in one text, behind the name of an experiment."""
-    changes = [f"{param.name} {param.old} -> {param.new}" for param in changed_params]
+    changes = [f"{param.name} {param.describe_values()}" for param in changed_params]
     text = ", ".join(changes)
     if experiment:
         text = f"{experiment}: {text}"

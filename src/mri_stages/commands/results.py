@@ -71,8 +71,8 @@ def print_results() -> None:
     differences = read_differences()
     leakage = read_leakage()
     groups = read_groups()
-    chosen = read_chosen_metrics()
-    choices = read_choices() if chosen is not None else []
+    chosen_metrics = read_chosen_metrics()
+    choices = read_choices() if chosen_metrics is not None else []
 
     headline = describe_headline(list(options.models), new_metrics, differences)
     print_headline(headline)
@@ -81,8 +81,8 @@ def print_results() -> None:
         missing_models = list_missing_models(options.models, new_metrics)
         print_table(title, new_metrics, choose_new_scores(new_metrics), missing_models)
         print_paragraph(" ".join(describe_groups(groups)))
-        if chosen is not None:
-            print_choice(new_metrics, chosen, choices)
+        if chosen_metrics is not None:
+            print_choice(new_metrics, chosen_metrics, choices)
     missing_models = list_missing_models(params.models, given_metrics)
     print_table("Given split: test rows", given_metrics, GIVEN_SPLIT_SCORES, missing_models)
 
@@ -110,14 +110,14 @@ def print_headline(headline: Headline) -> None:
 
 
 def print_choice(
-    metrics_by_name: Mapping[str, Metrics], chosen: ChosenMetrics, choices: Sequence[Choice]
+    metrics_by_name: Mapping[str, Metrics], chosen_metrics: ChosenMetrics, choices: Sequence[Choice]
 ) -> None:
     """Print the AUC by fold of every row, and of what the folds chose."""
     print("\nChosen inside the folds: mean of the folds' AUCs")
     rows = []
     for name, metrics in metrics_by_name.items():
         rows.append([name, format_interval(*metrics.get_estimate(AUC_BY_FOLD.key))])
-    rows.append([CHOSEN, format_interval(*chosen.estimate)])
+    rows.append([CHOSEN, format_interval(*chosen_metrics.estimate)])
     print_aligned(rows)
     print_paragraph(f"The folds chose {describe_choices(choices)}.")
 

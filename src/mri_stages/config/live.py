@@ -17,7 +17,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
 from mri_stages import paths
-from mri_stages.config.run_history import STAGE_VARIABLE, find_history_file
+from mri_stages.config.run_history import STAGE_VARIABLE, find_project_folder
 from mri_stages.console import Part, Progress, listen_to_progress, print_errors
 
 CLOCK_TOLERANCE_SECONDS = 2  # of the start of a process
@@ -48,7 +48,7 @@ class LiveLine(BaseModel):
     """The epochs that are done; at the start of a training 0, or those of its checkpoint."""
     epochs: PositiveInt
     losses: dict[str, float | None] = {}
-    """By name; None where a loss is no number."""
+    """By name; None where a loss is not a number."""
 
 
 @contextmanager
@@ -73,8 +73,8 @@ def find_live_file(stage: str) -> Path:
 
 
 def find_live_folder() -> Path:
-    """Return the folder of all files, which lies beside the history of runs."""
-    return find_history_file().with_name(paths.LIVE.name)
+    """Return the folder of all files."""
+    return find_project_folder() / paths.LIVE
 
 
 class LiveWriter:

@@ -19,6 +19,14 @@ from mri_stages.errors import InputError
 # name that pydantic has for the kind.
 KIND_NAMES = ("Augment", "int", "float", "constrained-int", "literal['all']", "literal['own']")
 
+# Of PyYAML: what else is a number, and with which characters it begins. YAML 1.2, as DVC reads it,
+# has 1e-8 as a number.
+FLOAT_RESOLVER = (
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+0123456789."),
+)
+
 UPGRADE_HINT = "'mri-stages models upgrade-params' writes what it knows"
 
 
@@ -74,11 +82,7 @@ class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]
         return node
 
 
-StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
+StrictLoader.add_implicit_resolver(*FLOAT_RESOLVER)
 
 
 def parse_yaml(text: str) -> Any:

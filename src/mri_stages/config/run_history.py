@@ -9,7 +9,6 @@ import errno
 import fcntl
 import os
 import platform
-import re
 import resource
 import subprocess
 import sys
@@ -26,6 +25,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mri_stages import paths
+from mri_stages.config.loading import FLOAT_RESOLVER
+from mri_stages.config.param_changes import ABSENT, ChangedParam, compare_params
 from mri_stages.console import print_errors
 
 # DVC sets these for the command of a stage.
@@ -34,7 +35,6 @@ EXPERIMENT_VARIABLE = "DVC_EXP_NAME"
 EXPERIMENT_COPIES = (".dvc", "tmp", "exps")  # below the project, where `--temp` and queues run
 MACOS_PEAK_UNIT = 1  # bytes; elsewhere ru_maxrss counts kilobytes
 LINUX_PEAK_UNIT = 1024
-ABSENT = "(none)"  # in place of a value that one of two runs lacks
 
 
 class RunResult(Enum):
@@ -50,19 +50,7 @@ class ParamsLoader(yaml.CSafeLoader):  # type: ignore[misc]
     """Reads 1e-08 as a number, as DVC does; PyYAML takes it for a text."""
 
 
-ParamsLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d+$"), list("-+0123456789")
-)
-
-
-class ChangedParam(BaseModel):
-    """A param whose value is not the one that DVC locked after the stage's last run."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    old: Any
-    new: Any
+ParamsLoader.add_implicit_resolver(*FLOAT_RESOLVER)
 
 
 class StageRun(BaseModel):
@@ -142,15 +130,20 @@ def append_or_warn(run: StageRun) -> None:
 
 
 def find_history_file() -> Path:
-    """Return the history of the project, also from the copy in which an experiment runs.
+    """Return the history of the project."""
+    return find_project_folder() / paths.RUN_HISTORY
+
+
+def find_project_folder() -> Path:
+    """Return the current folder; of the copy in which an experiment runs, the project's folder.
 
     DVC deletes such a copy after its experiment.
     """
     folder = Path.cwd()
     for parent in folder.parents:
         if parent.joinpath(*EXPERIMENT_COPIES) in folder.parents:
-            return parent / paths.RUN_HISTORY
-    return folder / paths.RUN_HISTORY
+            return parent
+    return folder
 
 
 def append_run(run: StageRun, path: Path = paths.RUN_HISTORY) -> None:
@@ -200,11 +193,11 @@ def list_changed_params(stage: str) -> list[ChangedParam]:
     file, _, name = stage.rpartition(":")
     lock = read_yaml(Path(file or "dvc.yaml").with_suffix(".lock"))
     locked_params = lock.get("stages", {}).get(name, {}).get("params", {})
-    changed_params = []
+    changed_params: list[ChangedParam] = []
     for params_file, old_values in locked_params.items():
         new_params = read_yaml(Path(params_file))  # from the folder in which the stage runs
         for key, old_value in old_values.items():
-            changed_params += compare_values(key, old_value, find_value(new_params, key))
+            changed_params += compare_params(key, old_value, find_value(new_params, key))
     return changed_params
 
 
@@ -225,15 +218,3 @@ def find_value(params: Mapping[str, Any], key: str) -> Any:
             return ABSENT
         value = value[part]
     return value
-
-
-def compare_values(key: str, old: Any, new: Any) -> list[ChangedParam]:
-    """Return the leaves that differ below a key."""
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return [] if old == new else [ChangedParam(name=key, old=old, new=new)]
-
-    changed_params = []
-    for part in dict.fromkeys([*old, *new]):
-        name = f"{key}.{part}"
-        changed_params += compare_values(name, old.get(part, ABSENT), new.get(part, ABSENT))
-    return changed_params

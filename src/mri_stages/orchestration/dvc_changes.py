@@ -3,23 +3,20 @@
 A dry run does not tell: it does not hash the deps again.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mri_stages import paths
-from mri_stages.console import make_printable
+from mri_stages.config.param_changes import ABSENT, compare_params
 from mri_stages.orchestration.dvc import ask_repo_patiently
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-MAX_VALUE_LENGTH = 40  # of a param, as it is shown
 CODE_FOLDERS = ("src", "stages")
-ABSENT = object()  # in place of the value of a param that is not there
 
 # What DVC's status says of a file, and what a user reads.
 FILE_STATES = {
@@ -110,12 +107,13 @@ def _list_changes_of_dep(repo: "Repo", stage: Any, dep: Any) -> list[Change]:
 
     old_values = dep.hash_info.value
     new_values = dep.read_params()
-    changes: list[Change] = []
+    is_environment = Path(str(dep)).name == paths.ENVIRONMENT.name
+    kind = ChangeKind.VERSION if is_environment else ChangeKind.PARAM
+    changes = []
     for key in state:
         old = old_values.get(key, ABSENT)
-        changes += compare_values(key, old, new_values.get(key, ABSENT))
-    if Path(str(dep)).name == paths.ENVIRONMENT.name:
-        return [Change(ChangeKind.VERSION, change.name, change.state) for change in changes]
+        for param in compare_params(key, old, new_values.get(key, ABSENT)):
+            changes.append(Change(kind, param.name, param.describe_values()))
     return changes
 
 
@@ -134,25 +132,3 @@ def _list_makers(repo: "Repo", stage: Any, dep: Any) -> frozenset[str]:
 def is_code(path: Path) -> bool:
     """Return whether a dep, relative to the project, is code of it."""
     return path.suffix == ".py" or path.parts[0] in CODE_FOLDERS
-
-
-def compare_values(key: str, old: Any, new: Any) -> Iterator[Change]:
-    """Yield the changes of a param; of a group, those of each key that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in dict.fromkeys((*old, *new)):
-            old_value = old.get(name, ABSENT)
-            new_value = new.get(name, ABSENT)
-            if old_value != new_value:
-                yield from compare_values(f"{key}.{name}", old_value, new_value)
-        return
-    yield Change(ChangeKind.PARAM, key, f"{format_param(old)} -> {format_param(new)}")
-
-
-def format_param(value: Any) -> str:
-    """Return a value of params.yaml in one short text."""
-    if value is ABSENT:
-        return "(absent)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    line = make_printable(text)
-    is_long = len(line) > MAX_VALUE_LENGTH
-    return f"{line[: MAX_VALUE_LENGTH - 3]}..." if is_long else line

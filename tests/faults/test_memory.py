@@ -35,6 +35,7 @@ COMMANDS = (
     # A batch of 100 takes 1.7 GB at least; how much more depends on the CPU's convolutions.
     (["stages.train", "conv_nn1"], "data/scaled/x_train.npy", 3 * GB),
     (["stages.evaluate", "conv_nn1"], "data/scaled/x_test.npy", 2 * GB),
+    (["stages.assign_folds"], "", 1 * GB),
     # It maps the scaled rows of a fold, which take at most as much as those of the split.
     (["stages.cross_validate", "simple_nn2"], "data/*/x_*.npy", 2 * GB),
 )

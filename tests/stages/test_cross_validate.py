@@ -89,6 +89,7 @@ def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path)
         "    return nn.Sequential(nn.Flatten(), nn.Linear(12, n_classes))\n"
     )
     copy_environment(flat)
+    call_stage(flat, "assign_folds")  # before a model that this checkout does not have
     change_params(
         flat,
         {
@@ -97,7 +98,6 @@ def test_cross_validate_of_a_linear_network_equals_cross_val_predict(flat: Path)
             "cross_validation.models": {"small": "linear_network"},
         },
     )
-    call_stage(flat, "assign_folds")
     path = os.pathsep.join([f"{flat}/src", str(flat), str(REPO)])
     command = [sys.executable, "-m", "stages.cross_validate", "small"]
     environment = {**os.environ, "PYTHONPATH": path}

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
+from mri_stages.ingest import bounded_bytes, npz_file
 from mri_stages.ingest.image_set import DARK_NOTE, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.npz_file import list_npz_images
@@ -265,6 +266,77 @@ def test_npz_with_a_flipped_value_is_refused_when_read(tmp_path: Path) -> None:
         read_pixels(list_npz_images(path, OPTIONS), "train_images:5")
 
 
+def hide_size(path: Path, name: str, claimed_size: int) -> None:
+    """Let the zip say another unpacked size of a member."""
+    with zipfile.ZipFile(path) as archive:
+        size = archive.getinfo(name).file_size
+    sizes = (struct.pack("<L", size), struct.pack("<L", claimed_size))
+    path.write_bytes(path.read_bytes().replace(*sizes))
+
+
+def measure_refusal(path: Path) -> tuple[str, int]:
+    """Return the line with which an import ends, and the peak of its memory."""
+    tracemalloc.start()
+    text = refuse(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return text, peak
+
+
+def write_deflated(path: Path, **members: bytes) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+
+
+def test_npz_of_labels_that_hide_a_bomb_takes_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_bytes, "PART_BYTES", 2**18)
+    path = tmp_path / "set.npz"
+    labels = write_header("(12, 1)", 2**22)
+    write_deflated(path, train_images=write_header("(12, 5, 4)"), train_labels=labels)
+    hide_size(path, "train_labels.npy", len(write_header("(12, 1)", 12)))
+    text, peak = measure_refusal(path)
+    assert "CRC" in text
+    assert peak < 2**21
+
+
+def test_npz_header_that_says_it_is_long_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    header = b"\x93NUMPY\x02\x00" + struct.pack("<L", 2**32 - 1) + bytes(2**22)
+    write_deflated(path, train_images=header, train_labels=write_header("(12, 1)", 12))
+    text, peak = measure_refusal(path)
+    assert "not a whole .npz" in text
+    assert peak < 2**21
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [(zipfile.ZIP_BZIP2, "bzip2"), (zipfile.ZIP_LZMA, "LZMA")]
+)
+def test_npz_of_a_method_without_a_limit_is_refused(tmp_path: Path, method: int, name: str) -> None:
+    path = tmp_path / "set.npz"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("train_images.npy", bytes(2**20))
+    text, peak = measure_refusal(path)
+    assert f"compressed by {name}" in text
+    assert peak < 2**18
+
+
+@pytest.mark.parametrize(("n_images", "is_refused"), [(50, False), (51, True)])
+def test_npz_has_a_largest_number_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_images: int, is_refused: bool
+) -> None:
+    monkeypatch.setattr(npz_file, "MAX_IMAGES", 50)
+    images = np.zeros((n_images, 1, 1), np.uint8)
+    labels = np.arange(n_images)[:, None] % 2
+    path = write_npz(tmp_path, {"train_images": images, "train_labels": labels})
+    if is_refused:
+        assert "more than 50 images" in refuse(path)
+    else:
+        assert len(list_npz_images(path, OPTIONS).files) == n_images
+
+
 def test_npz_with_fewer_values_than_it_says_is_refused_when_read(tmp_path: Path) -> None:
     # The zip and the header say 6,000 rows; the stream of 5,999 rows and its checksum are whole.
     path = tmp_path / "set.npz"
@@ -274,9 +346,7 @@ def test_npz_with_fewer_values_than_it_says_is_refused_when_read(tmp_path: Path)
         labels = io.BytesIO()
         np.save(labels, np.arange(6000)[:, None] % 2)
         archive.writestr("train_labels.npy", labels.getvalue())
-    size = struct.pack("<L", len(data))
-    larger_size = struct.pack("<L", len(data) + 20)
-    path.write_bytes(path.read_bytes().replace(size, larger_size))
+    hide_size(path, "train_images.npy", len(data) + 20)
 
     image_set = list_npz_images(path, OPTIONS)
     with pytest.raises(InputError, match="cut short"):

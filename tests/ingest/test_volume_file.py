@@ -22,7 +22,7 @@ from mri_stages.errors import ArgumentError
 from mri_stages.ingest import volume_file
 from mri_stages.ingest.image_set import ImageError
 from mri_stages.ingest.import_options import Axis, PixelOptions
-from mri_stages.ingest.volume_file import list_slices
+from mri_stages.ingest.volume_file import check_bytes, list_slices
 from tests.helpers.medical_files import VOLUME_FOLDER, write_volume
 
 SHAPE = (5, 6, 7)  # to the right, to anterior, to superior
@@ -384,6 +384,44 @@ def test_missing_voxels_take_no_memory(tmp_path: Path) -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**26
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((1024, 1024, 1024), np.uint8), ((512, 512, 2048), np.int16)]
+)
+def test_check_bytes_takes_a_volume_at_the_limit(shape: tuple[int, ...], dtype: type) -> None:
+    check_bytes(shape, np.dtype(dtype), Path("1.nii.gz"))
+    with pytest.raises(ImageError, match="1024 MiB"):
+        check_bytes((*shape[:2], shape[2] + 1), np.dtype(dtype), Path("1.nii.gz"))
+
+
+@pytest.mark.parametrize("n_extra_bytes", [0, 1])
+def test_volume_at_its_limit_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_extra_bytes: int
+) -> None:
+    """What a .nii.gz holds behind its voxels does not count."""
+    monkeypatch.setattr(volume_file, "MAX_VOLUME_BYTES", VOXELS.nbytes)
+    path = tmp_path / "1.nii.gz"
+    plain = write_volume(tmp_path / "1.nii", VOXELS)
+    path.write_bytes(gzip.compress(plain.read_bytes() + bytes(n_extra_bytes)))
+    assert len(read_volume(path, make_options())) == 5
+
+
+def test_volume_over_its_limit_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(volume_file, "MAX_VOLUME_BYTES", VOXELS.nbytes - 1)
+    path = write_volume(tmp_path / "1.nii.gz", VOXELS)
+    with pytest.raises(ImageError, match="too large"):
+        list_slices(path, make_options())
+
+
+def test_slice_at_its_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(volume_file, "MAX_SLICE_VOXELS", 5 * 6)
+    path = write_volume(tmp_path / "1.nii", VOXELS)
+    assert len(list_slices(path, make_options(Axis.AXIAL))) == 5
+    with pytest.raises(ImageError, match="35 voxels in a slice"):
+        list_slices(path, make_options(Axis.CORONAL))
 
 
 @pytest.mark.parametrize("value", [0, 7])

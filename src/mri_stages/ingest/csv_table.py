@@ -5,15 +5,15 @@ The separator is a comma, a semicolon or a tab. The text is UTF-8, with or witho
 
 import csv
 import io
-import zlib
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 from mri_stages.console import make_printable
 from mri_stages.errors import InputError
+from mri_stages.ingest.bounded_bytes import read_part
 from mri_stages.ingest.file_tree import normalise_text
 from mri_stages.ingest.image_set import FilePath
+from mri_stages.ingest.zip_members import MEMBER_ERRORS
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 MAX_TABLE_BYTES = 2**28
@@ -60,8 +60,8 @@ def read_limited_bytes(path: FilePath, name: str) -> bytes:
     """Return the bytes of a file, perhaps in a zip; InputError if it is damaged or too large."""
     try:
         with path.open("rb") as file:
-            data: bytes = file.read(MAX_TABLE_BYTES + 1)
-    except (BadZipFile, RuntimeError, NotImplementedError, EOFError, zlib.error) as error:
+            data = read_part(file, MAX_TABLE_BYTES + 1)
+    except MEMBER_ERRORS as error:
         raise InputError(f"{name}: unreadable in its zip ({error})") from None
     if len(data) > MAX_TABLE_BYTES:
         raise InputError(f"{name}: over {MAX_TABLE_BYTES:,} bytes, expected a smaller table")

@@ -12,6 +12,7 @@ from zipfile import Path as ZipMember
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.image_set import FilePath
+from mri_stages.ingest.zip_members import check_members
 
 MAX_LISTED_NAMES = 5  # in a message
 HIDDEN_FOLDERS = ("__MACOSX",)  # in zips of macOS, beside names that begin with a dot
@@ -69,6 +70,7 @@ def list_zip(source: Path) -> FileTree:
         raise InputError(
             f"{source}: not a whole zip ({error}), expected a folder or a zip of images"
         ) from None
+    check_members(source, archive)
 
     tree: FileTree = {}
     for member in archive.namelist():

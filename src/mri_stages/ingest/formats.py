@@ -16,6 +16,7 @@ from mri_stages.ingest.image_file import PillowPicture
 from mri_stages.ingest.image_set import FaultyPicture, FilePath, ImageError, Picture
 from mri_stages.ingest.import_options import PixelOptions
 from mri_stages.ingest.volume_file import list_slices
+from mri_stages.ingest.zip_members import MEMBER_ERRORS
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
@@ -72,8 +73,7 @@ def has_magic(path: FilePath) -> bool:
     try:
         with path.open("rb") as file:
             start = file.read(START_BYTES)
-    except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError):
-        # zipfile raises the last four for encrypted, unknown and damaged members.
+    except (OSError, *MEMBER_ERRORS):
         return False
     return bytes(start[MAGIC_OFFSET:]).startswith(MAGIC) and INDEX_CLASS not in start
 

@@ -27,16 +27,17 @@ from nibabel.spm2analyze import Spm2AnalyzeHeader
 from numpy.typing import NDArray
 
 from mri_stages.errors import ArgumentError, InputError
+from mri_stages.ingest.bounded_bytes import read_part
 from mri_stages.ingest.grey_levels import Window, apply_window, stretch_levels
 from mri_stages.ingest.image_set import FilePath, ImageError
 from mri_stages.ingest.import_options import Axis, PixelOptions
 
 DEFAULT_PERCENTILES = (0.5, 99.5)
 MAX_VOLUME_BYTES = 2**30  # of the stored voxels, such as 512 x 512 x 2048 of 16 bits
+MAX_SLICE_VOXELS = 2**26  # such as 8192 x 8192, which become numbers of 64 bits
 MAX_HEADER_BYTES = 2**26  # before the voxels of a file; extensions may be long
 N_CACHED_VOLUMES = 2  # so that all slices of a volume come from one reading
 N_CHANNELS = 3
-PART_BYTES = 2**24  # that are read at once
 
 HEADER_START_BYTES = 540  # of the longest header, NIfTI-2
 HeaderClass = type[AnalyzeHeader]
@@ -127,6 +128,7 @@ def list_slices(path: FilePath, options: PixelOptions) -> list[VolumeSlice]:
             f"--slices {options.slices}; take fewer, or leave such volumes out by --exclude"
         )
         raise ImageError(path, "of too few slices", reason)
+    check_slice(math.prod(geometry.shape) // n_slices, path)
     return [
         VolumeSlice(path, index, options, geometry.is_assumed, geometry.has_other_order)
         for index in options.slice_range
@@ -264,9 +266,17 @@ def check_dtype(header: AnalyzeHeader, path: FilePath) -> np.dtype[Any]:
 
 
 def check_bytes(shape: tuple[int, ...], dtype: np.dtype[Any], path: FilePath) -> None:
+    """Raise ImageError if the voxels would take more than `MAX_VOLUME_BYTES`."""
     if math.prod(shape) * dtype.itemsize > MAX_VOLUME_BYTES:
         reason = f"{'x'.join(map(str, shape))} voxels of {dtype.itemsize} bytes"
         raise ImageError(path, "too large", f"{reason}, expected {MAX_VOLUME_BYTES >> 20} MiB")
+
+
+def check_slice(n_voxels: int, path: FilePath) -> None:
+    """Raise ImageError if a slice has more than `MAX_SLICE_VOXELS`."""
+    if n_voxels > MAX_SLICE_VOXELS:
+        reason = f"{n_voxels:,} voxels in a slice, expected {MAX_SLICE_VOXELS:,}; see --axis"
+        raise ImageError(path, "too large", reason)
 
 
 def read_scaling(header: AnalyzeHeader, path: FilePath) -> tuple[float, float]:
@@ -334,16 +344,6 @@ def read_voxels(path: FilePath, geometry: Geometry) -> Voxels:
     return canonical
 
 
-def read_part(stream: BinaryIO, n_bytes: int) -> bytes:
-    """Return up to `n_bytes` of a stream; memory grows with what it holds, not with `n_bytes`."""
-    parts = []
-    n_missing = n_bytes
-    while part := stream.read(min(n_missing, PART_BYTES)):
-        parts.append(part)
-        n_missing -= len(part)
-    return b"".join(parts)
-
-
 def find_data_file(path: FilePath) -> FilePath:
     """Return the file of the voxels: the volume itself, or the .img file beside a .hdr file."""
     suffix = Path(path.name).suffix
@@ -391,7 +391,10 @@ def find_limits(
 def select_finite(voxels: Voxels) -> NDArray[Any]:
     """Return a copy of the finite voxels (N,) in this machine's order of bytes."""
     values = voxels.astype(voxels.dtype.newbyteorder("="), order="K").ravel(order="K")
-    return values if values.dtype.kind in "iu" else values[np.isfinite(values)]
+    if values.dtype.kind in "iu":
+        return values
+    finite_mask = np.isfinite(values)
+    return values if finite_mask.all() else values[finite_mask]
 
 
 def reduce_to_grey(

@@ -3,21 +3,25 @@
 import asyncio
 import pickle
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import cloudpickle
 import dask
 import pytest
-from distributed import Client, Scheduler
+from distributed import Client, Scheduler, Worker, get_worker
 
+from mri_stages.config.live import find_live_file
 from mri_stages.errors import InputError
 from mri_stages.orchestration.outcome import Outcome, Status, format_table
 from mri_stages.orchestration.pool import WorkerPool
 from mri_stages.orchestration.remote import (
     PickledByValue,
+    RemoteRunner,
     read_answer,
     run_on_workers,
     watch_workers,
@@ -142,6 +146,42 @@ def test_run_on_workers_shows_an_adaptive_cluster_its_demand() -> None:
                 await task
 
     asyncio.run(asyncio.wait_for(test(), timeout=60))
+
+
+may_stage_end = threading.Event()
+
+
+def report_epoch(stage: str, job: dict[str, Any]) -> dict[str, Any]:
+    """Stand for a stage on a worker, in this process: tell of an epoch, and wait for the test."""
+    get_worker().log_event(job["topic"], [f"epoch of {stage}"])
+    may_stage_end.wait(timeout=30)
+    return {"status": "done", "problem": "", "output": ""}
+
+
+def test_runner_writes_the_epochs_of_a_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = find_live_file("train@a")
+
+    async def test() -> None:
+        async with (
+            start_scheduler() as scheduler,
+            Worker(scheduler.address, nthreads=1, dashboard=False) as worker,
+            Client(asynchronous=True) as client,
+        ):
+            pool = WorkerPool()
+            await pool.update({worker.address})
+            runner = RemoteRunner(client, pool, {}, str, report_epoch)
+            run = asyncio.create_task(runner.run("train@a"))
+            while not (path.exists() and path.read_text()):
+                await asyncio.sleep(0)
+            assert path.read_text() == "epoch of train@a\n"
+            may_stage_end.set()
+            await run
+
+    asyncio.run(asyncio.wait_for(test(), timeout=60))
+    assert not path.exists()
 
 
 class EventClient(Client):

@@ -1,11 +1,14 @@
-"""What a worker looks for before it runs a stage."""
+"""What a worker looks for before it runs a stage, and what it tells meanwhile."""
 
 import hashlib
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from mri_stages.orchestration.worker import NoWeightsError, check_weights
+from mri_stages.orchestration import worker
+from mri_stages.orchestration.worker import LineReporter, NoWeightsError, call, check_weights
 
 DATA = b"weights"
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -34,3 +37,46 @@ def test_check_weights_refuses_other_bytes_and_names_the_hash(tmp_path: Path) ->
     (tmp_path / "w.pt").write_bytes(b"others")
     with pytest.raises(NoWeightsError, match=SHA256):
         check_weights(tmp_path, "w.pt", SHA256)
+
+
+def test_line_reporter_sends_each_whole_line_once(tmp_path: Path) -> None:
+    sent: list[list[str]] = []
+    path = tmp_path / "live.jsonl"
+    reporter = LineReporter(path, sent.append)
+    reporter.send_new_lines()
+    for text in ("a\nb\nhal", "", "f\n"):
+        with path.open("a") as file:
+            file.write(text)
+        reporter.send_new_lines()
+    path.unlink()
+    reporter.send_new_lines()
+    assert sent == [["a", "b"], ["half"]]
+
+
+def test_line_reporter_sends_no_line_of_a_killed_stage(tmp_path: Path) -> None:
+    sent: list[list[str]] = []
+    path = tmp_path / "live.jsonl"
+    path.write_text("old\n")
+    LineReporter(path, sent.append).send_new_lines()
+    assert sent == []
+
+
+def test_call_looks_while_a_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ends when somebody has looked, and keeps what it printed before."""
+    monkeypatch.setattr(worker, "SECONDS_BETWEEN_LOOKS", 0.05)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code = f"print(1, flush=True); print(open({str(pipe)!r}).read())"
+
+    def look() -> None:
+        if pipe.exists():
+            pipe.write_text("2")
+            pipe.unlink()
+
+    assert call(tmp_path, sys.executable, "-c", code, look=look) == (True, "1\n2\n")
+
+
+def test_call_of_a_missing_program_does_not_succeed(tmp_path: Path) -> None:
+    succeeded, output = call(tmp_path, "no-such-program")
+    assert not succeeded
+    assert "no-such-program" in output

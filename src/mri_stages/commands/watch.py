@@ -1,7 +1,7 @@
-"""Show the trainings that run now in this project: progress, loss, and the remaining time.
+"""Show the trainings that run now for this project: progress, loss, and the remaining time.
 
-A terminal shows it anew each second, until Ctrl-C; a log, or --once, has one look. Not shown are
-stages that train nothing, and trainings on the workers of Dask.
+A terminal shows it anew each second, until Ctrl-C; a log, or --once, has one look. Trainings on the
+workers of Dask are shown where the stages were sent from. Not shown are stages that train nothing.
 """
 
 import sys

@@ -1,7 +1,8 @@
 """Show what runs: a running training appends a line per epoch to `.mri-stages/live/STAGE.jsonl`.
 
-The stage's own process writes it and removes it at its end. Only a process that was killed leaves
-it. No result depends on it: where it cannot be written, one warning says so, and the stage goes on.
+The stage's own process writes it and removes it at its end; of a stage on a worker, so does the
+process that sent it. Only a process that was killed leaves it. No result depends on it: where it
+cannot be written, one warning says so, and the stage goes on.
 """
 
 import os
@@ -69,7 +70,12 @@ def write_live() -> Iterator[None]:
 
 def find_live_file(stage: str) -> Path:
     """Return the file of a stage, in the project also from the copy of an experiment."""
-    return find_live_folder() / f"{quote(stage, safe='@')}.jsonl"
+    return find_project_folder() / name_live_file(stage)
+
+
+def name_live_file(stage: str) -> Path:
+    """Return the file of a stage, seen from the folder of the project."""
+    return paths.LIVE / f"{quote(stage, safe='@')}.jsonl"
 
 
 def find_live_folder() -> Path:
@@ -84,12 +90,10 @@ class LiveWriter:
         self.stage = stage
         self.path = path
         self.has_lines = False  # or a part of one, on a full disk
-        self.has_failed = False
+        self.is_closed = False
 
     def append(self, parts: Sequence[Part], progress: Progress) -> None:
-        """Append a line; the first one takes the place of what a killed run left."""
-        if self.has_failed:
-            return
+        """Append a line on a training in this process."""
         line = LiveLine(
             time=datetime.now(UTC),
             stage=self.stage,
@@ -100,16 +104,23 @@ class LiveWriter:
             epochs=progress.n_epochs,
             losses=dict(progress.losses),
         )
+        self.write([line.model_dump_json()])
+
+    def write(self, lines: Sequence[str]) -> None:
+        """Append lines; the first ones take the place of what a killed run left."""
+        if self.is_closed:
+            return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a" if self.has_lines else "w", encoding="utf-8") as file:
                 self.has_lines = True
-                file.write(line.model_dump_json() + "\n")
+                file.writelines(f"{line}\n" for line in lines)
         except OSError as error:
             self.warn(error)
 
     def remove(self) -> None:
-        """Remove the file, if this process has written one."""
+        """Remove the file, if this process has written one; nothing is written afterwards."""
+        self.is_closed = True
         if not self.has_lines:
             return
         try:
@@ -119,7 +130,7 @@ class LiveWriter:
 
     def warn(self, error: OSError) -> None:
         """Print the only warning, and write no more."""
-        self.has_failed = True
+        self.is_closed = True
         print_errors([f"warning: {self.path}: {error.strerror}; 'mri-stages watch' lacks this run"])
 
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 import cloudpickle
 from distributed import Client, Future
 
+from mri_stages.config.live import LiveWriter, find_live_file, name_live_file
 from mri_stages.console import list_some
 from mri_stages.errors import InputError
 from mri_stages.orchestration import worker as worker_module
@@ -30,7 +31,10 @@ from mri_stages.orchestration.outcome import Outcome, Status
 from mri_stages.orchestration.pool import NoWorkerLeftError, WorkerPool
 
 Job = dict[str, Any]
-"""What a worker needs beside the name of the stage: see `worker.run_stage_on_worker`."""
+"""What a worker needs beside the name of the stage: see `worker.run_stage_on_worker`.
+
+`RemoteRunner` adds what belongs to one run, see `_show_epochs`.
+"""
 
 MAX_WORKER_DEATHS = 3  # during one stage
 REPORT_SECONDS = 60.0  # between two lines on what is waited for
@@ -73,13 +77,18 @@ class RemoteRunner:
     """Runs stages on the workers of a pool."""
 
     def __init__(
-        self, client: Client, pool: WorkerPool, job: Job, show: Callable[[str], object]
+        self,
+        client: Client,
+        pool: WorkerPool,
+        job: Job,
+        show: Callable[[str], object],
+        run_stage: Callable[[str, Job], dict[str, Any]] = worker_module.run_stage_on_worker,
     ) -> None:
         self._client = client
         self._pool = pool
         self._job = job
         self._show = show
-        self._run_stage = PickledByValue(worker_module.run_stage_on_worker)
+        self._run_stage = PickledByValue(run_stage)
         self._waiting: dict[str, float] = {}
         """When each stage began to wait for a worker."""
         self._running: dict[str, tuple[str, float]] = {}
@@ -147,8 +156,27 @@ class RemoteRunner:
 
     async def _run_on(self, worker: str, stage: str) -> Outcome:
         """Return how the stage ended on this worker; WorkerLostError if the worker is gone."""
+        with self._show_epochs(stage) as live_job:
+            return await self._get_outcome(worker, stage, {**self._job, **live_job})
+
+    @contextmanager
+    def _show_epochs(self, stage: str) -> Iterator[Job]:
+        """Write what the worker tells of each epoch to the file that a training here would write.
+
+        Yield what the worker needs for that. Its topic is of this run alone, since a worker that
+        seems to be lost may go on.
+        """
+        topic = f"{KEY}-{stage}-{uuid4().hex}"
+        writer = LiveWriter(stage, find_live_file(stage))
+        self._client.subscribe_topic(topic, lambda event: writer.write(event[1]))
+        try:
+            yield {"topic": topic, "live_file": str(name_live_file(stage))}
+        finally:
+            writer.remove()
+
+    async def _get_outcome(self, worker: str, stage: str, job: Job) -> Outcome:
         future = self._client.submit(
-            self._run_stage, stage, self._job, key=(KEY, stage, uuid4().hex), workers=[worker]
+            self._run_stage, stage, job, key=(KEY, stage, uuid4().hex), workers=[worker]
         )
         answer = asyncio.ensure_future(get_answer(future))
         departure = asyncio.ensure_future(self._pool.wait_until_gone(worker))

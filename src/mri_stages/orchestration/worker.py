@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from distributed import get_worker
 
 REF = "refs/mri-stages/workspace"
 MAX_INLINE_BYTES = 2**20  # of a file that comes back with the answer
+SECONDS_BETWEEN_LOOKS = 1.0  # at the progress of a training
 
 
 class RefusedError(Exception):
@@ -40,7 +42,8 @@ def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
 
     job: `bundle` (bytes of a Git bundle), `inputs` (stages whose outs are in the DVC remote),
     `torch_version`, `remotes` (folders of DVC remotes by name), `weights` (by stage, the file and
-    the sha256 of the trained weights that it begins with).
+    the sha256 of the trained weights that it begins with), `live_file` (in the clone, to which the
+    training appends a line per epoch), `topic` (of Dask's events, each a list of such lines).
 
     Return `status` ("done", "failed", or "refused" by this worker only), `problem` (why it
     refused), `is_for_stage` (whether it refused this stage alone), `output` (of the command that
@@ -54,7 +57,11 @@ def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
         clone = make_clone(job)
         if stage in job["weights"]:
             check_weights(clone, **job["weights"][stage])
-        succeeded, output = call(clone, "dvc", "repro", "--pull", "--single-item", stage)
+        reporter = LineReporter(
+            clone / job["live_file"], lambda lines: get_worker().log_event(job["topic"], lines)
+        )
+        command = ("dvc", "repro", "--pull", "--single-item", stage)
+        succeeded, output = call(clone, *command, look=reporter.send_new_lines)
         answer["output"] = output
         if succeeded:
             call_or_refuse(clone, "dvc", "push", "--run-cache", stage)
@@ -123,11 +130,41 @@ def call_or_refuse(clone: Path, *command: str) -> None:
         raise RefusedError(f"`{' '.join(command[:2])}` failed there", output)
 
 
-def call(clone: Path, *command: str) -> tuple[bool, str]:
-    """Run a command in the clone; return whether it succeeded, and what it printed."""
+class LineReporter:
+    """Sends the new lines of a file that another process writes."""
+
+    def __init__(self, path: Path, send: Callable[[list[str]], object]) -> None:
+        self._path = path
+        self._send = send
+        self._n_sent_bytes = 0
+        path.unlink(missing_ok=True)  # A stage that was killed here leaves its file.
+
+    def send_new_lines(self) -> None:
+        """Send the lines since the last call; the last one may be half-written, and waits."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._n_sent_bytes)
+                data = file.read()
+        except FileNotFoundError:  # No epoch has begun, or the stage has ended.
+            return
+        whole_data = data[: data.rfind(b"\n") + 1]
+        if whole_data:
+            self._n_sent_bytes += len(whole_data)
+            self._send(whole_data.decode(errors="replace").splitlines())
+
+
+def do_nothing() -> None:
+    pass
+
+
+def call(clone: Path, *command: str, look: Callable[[], object] = do_nothing) -> tuple[bool, str]:
+    """Run a command in the clone; return whether it succeeded, and what it printed.
+
+    `look` is called again and again while it runs.
+    """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     try:
-        process = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=clone,
             env={**os.environ, "PATH": path},
@@ -138,7 +175,14 @@ def call(clone: Path, *command: str) -> tuple[bool, str]:
         )
     except OSError as error:  # The program is missing there.
         return False, str(error)
-    return process.returncode == 0, process.stdout
+
+    while True:
+        try:
+            output, _ = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)
+        except subprocess.TimeoutExpired:
+            look()
+        else:
+            return process.returncode == 0, output
 
 
 def read_small_outs(clone: Path, stage: str) -> dict[str, bytes]:

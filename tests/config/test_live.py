@@ -14,6 +14,7 @@ from mri_stages import paths
 from mri_stages.config.live import (
     LiveLine,
     LiveState,
+    LiveWriter,
     compute_share,
     estimate_seconds,
     find_live_file,
@@ -23,6 +24,7 @@ from mri_stages.config.live import (
 )
 from mri_stages.config.run_history import STAGE_VARIABLE
 from mri_stages.console import Part, announce_progress, enter_part
+from tests.helpers.project import REPO
 
 STAGE = "studies/dvc.yaml:seed@net"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -92,6 +94,53 @@ def test_write_live_replaces_a_killed_run() -> None:
         path.write_text(make_line(3, 0).model_dump_json() + "\n")
         announce_progress(0, 4)
         assert len(path.read_text().splitlines()) == 1
+
+
+def test_write_live_of_a_killed_process_is_stopped() -> None:
+    code = (
+        "from itertools import count\n"
+        "from mri_stages.config.live import write_live\n"
+        "from mri_stages.console import announce_progress\n"
+        "with write_live():\n"
+        "    for epoch in count():\n"
+        "        announce_progress(epoch, 10**9)\n"
+        "        if epoch == 1: print(flush=True)\n"
+    )
+    environment = {"PYTHONPATH": f"{REPO}/src", "PATH": "/usr/bin:/bin", STAGE_VARIABLE: STAGE}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.kill()
+    lines = read_live_lines(find_live_file(STAGE))
+    assert [line.epoch for line in lines] == list(range(len(lines)))
+    assert judge_state(lines[0]) is LiveState.STOPPED
+
+
+def test_live_writer_beside_another_of_its_stage() -> None:
+    """Two commands run a stage at once: the one that ends first removes the file of both."""
+    path = Path("a.jsonl")
+    first_writer = LiveWriter(STAGE, path)
+    second_writer = LiveWriter(STAGE, path)
+    first_writer.write([make_line(0, 0).model_dump_json()])
+    second_line = make_line(0, 1).model_copy(update={"pid": 2})
+    second_writer.write([second_line.model_dump_json()])
+    first_writer.write([make_line(1, 2).model_dump_json()])
+    first_writer.remove()
+    second_writer.write([second_line.model_dump_json()])
+    assert read_live_lines(path) == [second_line]
+    second_writer.remove()
+    assert not path.exists()
+
+
+def test_live_writer_writes_nothing_after_its_end() -> None:
+    path = Path("a.jsonl")
+    writer = LiveWriter(STAGE, path)
+    writer.write(["{}"])
+    writer.remove()
+    writer.write(["{}"])
+    assert not path.exists()
 
 
 def test_write_live_warns_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,6 +90,37 @@ def test_full_disk_leaves_the_earlier_lines(project: Path) -> None:
     assert paths.RUN_HISTORY.read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_disk_without_room_for_a_byte_stops_no_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    paths.RUN_HISTORY.parent.mkdir()
+    paths.RUN_HISTORY.symlink_to("/dev/full")
+    append_or_warn(make_run())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(paths.RUN_HISTORY) in line
+
+
+def test_killed_process_leaves_the_history_readable() -> None:
+    code = (
+        "from mri_stages.config.run_history import append_run\n"
+        "from tests.helpers.stage_runs import make_run\n"
+        "append_run(make_run('load'))\n"
+        "print(flush=True)\n"
+        "while True: append_run(make_run('scale'))\n"
+    )
+    environment = {"PYTHONPATH": f"{REPO}/src:{REPO}", "PATH": "/usr/bin:/bin"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.kill()
+    append_run(make_run("report"))
+    stages = [run.stage for run in read_history()]
+    assert stages[0] == "load"
+    assert set(stages[1:-1]) <= {"scale"}
+    assert stages[-1] == "report"
+
+
 def test_folder_in_place_of_the_file_stops_no_stage(capsys: pytest.CaptureFixture[str]) -> None:
     paths.RUN_HISTORY.mkdir(parents=True)
     append_or_warn(make_run())

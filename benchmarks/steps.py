@@ -11,7 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from itertools import cycle, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,13 +24,14 @@ from mri_stages.training.device import has_gpu, set_up_device, use_precision
 from mri_stages.training.fit import build_network
 from mri_stages.training.loop import TrainingRun
 
-# The name of a recipe, and the precision of its products.
-RECIPES = {
-    "plain": "float32",
-    "resident": "float32",
-    "ours": "float32",
-    "ours_tf32": "tf32",
-    "ours_bf16": "bf16",
+# The name of a recipe, and what it changes in the recipe of a model.
+RECIPES: dict[str, dict[str, Any]] = {
+    "plain": {"precision": "float32"},
+    "resident": {"precision": "float32"},
+    "ours": {"precision": "float32"},
+    "ours_graphs": {"precision": "float32", "cuda_graphs": True},
+    "ours_tf32": {"precision": "tf32"},
+    "ours_bf16": {"precision": "bf16"},
 }
 N_THREADS = 2
 N_WARM_UP_STEPS = 3
@@ -56,12 +57,8 @@ def main() -> None:
     parser.add_argument("steps", type=int)
     arguments = parser.parse_args()
 
-    precision = RECIPES[arguments.recipe]
-    model = (
-        read_params()
-        .models[arguments.model]
-        .model_copy(update={"precision": precision, "threads": N_THREADS})
-    )
+    changes = RECIPES[arguments.recipe] | {"threads": N_THREADS}
+    model = read_params().models[arguments.model].model_copy(update=changes)
     info = read_info()
     data = load_scaled("train", info)
     if arguments.recipe.startswith("ours"):
@@ -70,7 +67,7 @@ def main() -> None:
         is_resident = arguments.recipe == "resident"
         stepper = prepare_plain(model, data, info, is_resident, arguments.steps)
 
-    with use_precision(precision):
+    with use_precision(model.precision):
         time_steps = time_gpu_steps if has_gpu() else time_cpu_steps
         print(1000 * time_steps(stepper, arguments.steps))
 

@@ -25,6 +25,7 @@ DEFAULT_PARAMS: Params = {
         "shuffle": False,
         "threads": 1,
         "precision": "float32",
+        "cuda_graphs": False,
         "optimizer": "sgd",
         "momentum": 0,
         "weight_decay": 0,

@@ -374,7 +374,11 @@ def test_training_run_starts_its_bar_after_the_resumed_epochs() -> None:
     "arch", ["simple_nn1", "simple_nn2", "conv_nn1", "conv_nn2", "resnet", "small_cnn"]
 )
 @pytest.mark.parametrize("lr", [0.01, 1e30])
-def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(arch: str, lr: float) -> None:
+@pytest.mark.parametrize("cuda_graphs", [False, True])
+def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(
+    arch: str, lr: float, cuda_graphs: bool
+) -> None:
+    recipe = make_recipe(epochs=3, lr=lr, cuda_graphs=cuda_graphs)
     device = set_up_device(threads=1)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(23, 1, 36, 40, generator=generator).expand(-1, 3, -1, -1)
@@ -383,7 +387,7 @@ def test_train_on_a_gpu_takes_the_steps_of_the_cpu_and_repeats(arch: str, lr: fl
     histories: list[list[Epoch]] = []
     for place in (torch.device("cpu"), device, device):
         network = make_network(arch, (3, 36, 40), 4, seed=0).to(place)
-        histories.append(train(network, images, labels, make_recipe(epochs=3, lr=lr)))
+        histories.append(train(network, images, labels, recipe))
         networks.append(network.cpu())
     assert str(histories[1]) == str(histories[2])
     assert len(histories[0]) == len(histories[1]) == (3 if lr < 1 else 1)

@@ -132,6 +132,9 @@ class Train(Group):
     precision: Literal["float32", "tf32", "bf16"]
     """of the products in training: `tf32` (GPU only) and `bf16` round more and are faster on a GPU;
     weights stay float32"""
+    cuda_graphs: bool
+    """on a GPU, the steps of networks that can be condensed run as CUDA graphs, which no GPU has
+    tried yet; false: as ordinary PyTorch runs them. A training on the CPU is the same with both"""
     optimizer: Literal["sgd", "adam", "adamw"]
     """as in `torch.optim`"""
     momentum: Annotated[float, Field(ge=0, lt=1)]

@@ -26,6 +26,7 @@ UPGRADE_VALUES: dict[str, Any] = {
     "train.shuffle": False,
     "train.threads": 1,
     "train.precision": "float32",
+    "train.cuda_graphs": False,
     "train.optimizer": "sgd",
     "train.momentum": 0,
     "train.weight_decay": 0,

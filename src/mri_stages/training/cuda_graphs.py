@@ -5,10 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from mri_stages.config.schema import Recipe
+
 StepResult = tuple[torch.Tensor, torch.Tensor]  # loss and number of correct rows, of one batch
 Step = Callable[[torch.Tensor, torch.Tensor], StepResult]  # takes images and labels
 
 WARM_UP_STEPS = 3
+
+
+def should_capture(recipe: Recipe, device: torch.device) -> bool:
+    """Return whether the steps of a condensed network run as CUDA graphs: on a GPU, if asked."""
+    return device.type == "cuda" and recipe.cuda_graphs
 
 
 def capture_step(step: Step, module: nn.Module) -> Step:

@@ -16,7 +16,7 @@ from mri_stages.training.augmentation import make_augmentation
 from mri_stages.training.checkpoint import Checkpoint, Stateful, Weights
 from mri_stages.training.checks import check_recipe
 from mri_stages.training.condensed import condense
-from mri_stages.training.cuda_graphs import Step, StepResult, capture_step
+from mri_stages.training.cuda_graphs import Step, StepResult, capture_step, should_capture
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
 from mri_stages.training.network_checks import N_PROBED_ROWS, keep_buffers, outputs_differ
 from mri_stages.training.optimization import (
@@ -126,7 +126,7 @@ class TrainingRun:
         self.step = make_step(
             self.module, self.optimizer, recipe.precision, self.compute_loss, self.class_weights
         )
-        if self.condensed is not None and self.device.type == "cuda":
+        if self.condensed is not None and should_capture(recipe, self.device):
             self.step = capture_step(self.step, self.condensed)
 
         # The state that changes with every epoch, beside that of module, optimizer and schedule.

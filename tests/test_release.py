@@ -1,8 +1,9 @@
-"""What the workflow that releases takes for granted."""
+"""What the workflows take for granted, above all the one that releases."""
 
 import re
 import tomllib
 
+import pytest
 import yaml
 
 from tests.helpers.project import REPO
@@ -10,9 +11,12 @@ from tests.helpers.project import REPO
 TEXT = (REPO / ".github/workflows/release.yml").read_text(encoding="utf-8")
 
 
-def test_release_pins_actions_by_commit() -> None:
-    steps = yaml.safe_load(TEXT)["jobs"]["release"]["steps"]
-    actions = [step["uses"] for step in steps if "uses" in step]
+@pytest.mark.parametrize("name", ["ci.yml", "release.yml"])
+def test_workflow_pins_actions_by_commit(name: str) -> None:
+    text = (REPO / ".github/workflows" / name).read_text(encoding="utf-8")
+    actions = []
+    for job in yaml.safe_load(text)["jobs"].values():
+        actions += [step["uses"] for step in job["steps"] if "uses" in step]
     assert actions
     assert [action for action in actions if not re.search("@[0-9a-f]{40}$", action)] == []
 

@@ -167,6 +167,11 @@ def test_run_cache_without_outs_is_no_hit(workspace: Path) -> None:
     assert asyncio.run(find_run_cache_hits(["one"])) == set()
 
 
+def test_run_cache_has_no_stage_without_deps(workspace: Path) -> None:
+    write_project(one=shell_stage("echo > x", "x"))
+    assert asyncio.run(find_run_cache_hits(["one"])) == set()
+
+
 def test_relative_remotes_become_absolute(workspace: Path) -> None:
     write_project()
     call_dvc("remote", "add", "near", "../remote")

@@ -376,6 +376,7 @@ def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
 
 
 def _is_hit(repo: "Repo", name: str) -> bool:
+    from dvc.stage.cache import _can_hash
     from dvc.stage.serialize import to_single_stage_lockfile
 
     stage = repo.stage.collect(name)[0]
@@ -387,6 +388,8 @@ def _is_hit(repo: "Repo", name: str) -> bool:
         run = to_single_stage_lockfile(stage)
     else:
         stage.save_deps()  # hashes the deps, in memory only
+        if not _can_hash(stage):  # such as a stage without deps, which the run cache never has
+            return False
         run = repo.stage_cache._load(stage)
     if not run:
         return False

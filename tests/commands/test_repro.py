@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from mri_stages.config.run_history import append_run
 from tests.helpers.dvc_projects import (
     DVC,
     REPRO,
@@ -23,6 +24,7 @@ from tests.helpers.dvc_projects import (
     write_project,
 )
 from tests.helpers.params import write_params
+from tests.helpers.stage_runs import make_run
 
 
 @pytest.fixture(autouse=True)
@@ -190,6 +192,46 @@ def test_repro_waits_for_another_dvc() -> None:
     assert (other.returncode, process.returncode) == (0, 0)
     assert "ready" not in rest  # The other one has run the stage.
     assert Path("x").read_text() == "content"
+
+
+@pytest.fixture
+def slow_stage(chain: None) -> None:
+    """Run the project, whose stage `middle` takes minutes by the history; change its source."""
+    subprocess.run([*DVC, "repro", "--quiet", "last"], check=True)
+    append_run(make_run("middle", 61))
+    Path("source").write_text("2")
+
+
+def test_repro_skips_a_slow_stage(slow_stage: None) -> None:
+    lines = run_repro("last", "other", "--skip-slow", "60s")
+    assert sorted(list_started(lines)) == ["first", "other"]
+    assert [Path(out).read_text() for out in ("first", "middle", "last")] == ["2", "1", "1"]
+    assert {"middle", "last"} <= {*re.findall(r"\w+", lines[-1])}
+    rows = [line.split(maxsplit=2) for line in lines if " skipped " in line]
+    assert sorted(rows) == [
+        ["last", "skipped", "middle: skipped"],
+        ["middle", "skipped", "took 61 s last time"],
+    ]
+
+
+def test_repro_restores_a_slow_stage(slow_stage: None) -> None:
+    subprocess.run([*DVC, "repro", "--quiet", "last"], check=True)
+    Path("source").write_text("1")
+    run_repro("last", "--skip-slow", "0s")
+    assert Path("last").read_text() == "1"
+
+
+def test_repro_of_a_failure_beside_a_slow_stage(slow_stage: None) -> None:
+    text = Path("dvc.yaml").read_text().replace("echo > other", "exit 3")
+    Path("dvc.yaml").write_text(text)
+    last_line = run_repro("last", "other", "--skip-slow", "1m", status=1)[-1]
+    assert {"other", "middle", "last"} & {*re.findall(r"\w+", last_line)} == {"other"}
+
+
+def test_repro_of_a_wrong_duration() -> None:
+    lines = run_repro("--skip-slow", "60", status=2)
+    assert len(lines) == 1
+    assert "60s" in lines[0]
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -14,8 +14,14 @@ import yaml
 
 from mri_stages import paths
 from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.local import LocalRunner, Slots
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
-from mri_stages.orchestration.reproduce import find_obstacle, list_weights, remove_former_export
+from mri_stages.orchestration.reproduce import (
+    find_obstacle,
+    list_weights,
+    remove_former_export,
+    run_trainings,
+)
 from tests.helpers.dvc_projects import (
     DVC,
     REPRO,
@@ -80,6 +86,23 @@ def test_other_stage_does_not_go_on_without_a_model() -> None:
 def test_partial_stage_of_a_model_needs_its_own() -> None:
     assert find_status("export", train_b=Status.FAILED) is None
     assert find_status("export", evaluate_a=Status.NO_RESULT) is Status.NO_RESULT
+
+
+def test_obstacle_of_what_depends_on_a_skipped_stage() -> None:
+    assert find_status("evaluate@a", train_a=Status.SKIPPED) is Status.SKIPPED
+    assert find_status("compare", train_b=Status.SKIPPED) is Status.SKIPPED
+
+
+def test_obstacle_of_a_failure_beside_a_skipped_stage() -> None:
+    assert (
+        find_status("compare", evaluate_a=Status.SKIPPED, train_b=Status.NOT_RUN) is Status.NOT_RUN
+    )
+
+
+def test_partial_stage_without_a_model_beside_a_skipped_stage() -> None:
+    assert (
+        find_status("compare", evaluate_a=Status.SKIPPED, train_b=Status.FAILED) is Status.SKIPPED
+    )
 
 
 def test_obstacle_says_why() -> None:
@@ -234,6 +257,19 @@ def test_interrupt_removes_no_later_out(project: None) -> None:
     process.communicate()
     assert process.returncode == 130
     assert Path("results/a").exists()
+
+
+# DVC's own code uses it.
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+def test_run_trainings_sends_no_slow_one(workspace: Path) -> None:
+    write_project(train=shell_stage("echo > x", "x"))
+    skipped = Outcome(Status.SKIPPED)
+    graph = StageGraph({"train": frozenset()}, remote=frozenset({"train"}))
+
+    async def run() -> dict[str, Outcome]:
+        return await run_trainings(graph, LocalRunner(Slots([]), {"train": skipped}), {"train"})
+
+    assert asyncio.run(run()) == {"train": skipped}
 
 
 LOCK = {

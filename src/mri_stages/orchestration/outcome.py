@@ -30,6 +30,8 @@ class Status(Enum):
     """Because another stage of the same model failed: the outs were removed."""
     UNFIT = "images do not fit"
     """The model cannot take the images: the stage was not started."""
+    SKIPPED = "skipped"
+    """The user asked for it: the stage is slow, or depends on a slow one."""
 
     @property
     def is_current(self) -> bool:
@@ -45,6 +47,7 @@ class Status(Enum):
             Status.NOT_RECORDED,
             Status.NOT_RUN,
             Status.NO_RESULT,
+            Status.SKIPPED,
         )
 
     @property
@@ -74,7 +77,12 @@ def list_outdated_stages(outcomes: Mapping[str, Outcome]) -> list[str]:
     return [stage for stage, outcome in outcomes.items() if not outcome.status.is_current]
 
 
-def format_failures(outcomes: Mapping[str, Outcome]) -> str:
+def list_skipped_stages(outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Return the stages that were left out as the user asked."""
+    return [stage for stage, outcome in outcomes.items() if outcome.status is Status.SKIPPED]
+
+
+def format_outdated_stages(outcomes: Mapping[str, Outcome]) -> str:
     """Return a table with a row for each stage that is not up to date, and why."""
     lines = [f"{'stage':36} {'outcome':18} why"]
     for stage in list_outdated_stages(outcomes):

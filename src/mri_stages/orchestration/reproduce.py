@@ -29,8 +29,13 @@ from mri_stages.storage.files import remove_path
 show_line = partial(print, flush=True)
 
 
-async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
-    """Bring the stages of these names up to date; return how each of them ended."""
+async def reproduce(
+    names: Sequence[str], slow_stages: Mapping[str, Outcome] = {}
+) -> dict[str, Outcome]:
+    """Bring the stages of these names up to date; return how each of them ended.
+
+    slow_stages: the outcomes of stages that are restored, but not run.
+    """
     # Errors in params.yaml and other packages are reported before anything runs: DVC removes the
     # outs of a stage before it starts it.
     params = read_params()
@@ -40,7 +45,7 @@ async def reproduce(names: Sequence[str]) -> dict[str, Outcome]:
     graph = whole_graph.select(names)
     changed = await dvc.list_changed_stages(graph.deps)
     refused = refuse_stages(params, graph, changed)
-    runner = LocalRunner(Slots(list_slots()))
+    runner = LocalRunner(Slots(list_slots()), slow_stages)
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):
         return await run_locally(graph, runner, refused, changed)
 
@@ -112,7 +117,7 @@ async def run_locally(
         return outcome
 
     async with asyncio.TaskGroup() as group:
-        # Slow models tend to stand last in params.yaml, so these start first.
+        # Large models tend to stand last in params.yaml, so these start first.
         for stage in reversed(list(graph.deps)):
             tasks[stage] = group.create_task(bring_up_to_date(stage))
     return {stage: tasks[stage].result() for stage in graph.deps}
@@ -123,11 +128,14 @@ def find_obstacle(
 ) -> Outcome | None:
     """Return the outcome of a stage that cannot run, by those of its deps; None if it can."""
     missing_deps = []
+    skipped_deps = []
     for dep, outcome in dep_outcomes.items():
         if outcome.status.is_current:
             continue
         reason = f"{dep}: {outcome.status.value}"
-        if not is_lost(graph, dep, outcome):
+        if outcome.status is Status.SKIPPED:
+            skipped_deps.append(reason)
+        elif not is_lost(graph, dep, outcome):
             missing_deps.append(reason)
         elif graph.models.get(stage) == graph.models[dep]:
             return Outcome(Status.NO_RESULT, text=reason)
@@ -136,6 +144,8 @@ def find_obstacle(
 
     if missing_deps:
         return Outcome(Status.NOT_RUN, text=missing_deps[0])
+    if skipped_deps:
+        return Outcome(Status.SKIPPED, text=skipped_deps[0])
     return None
 
 
@@ -202,7 +212,7 @@ async def run_trainings(
 ) -> dict[str, Outcome]:
     """Bring stages up to date whose inputs are up to date.
 
-    Restore here those in the run cache; send the rest to workers.
+    Restore here those in the run cache; send the rest to workers, except slow ones.
     """
     changed = await dvc.list_changed_stages(ready_stages)
     outcomes = {stage: Outcome(Status.UP_TO_DATE) for stage in ready_stages - changed}
@@ -212,15 +222,18 @@ async def run_trainings(
     hits = sorted(await dvc.find_run_cache_hits(changed))
     results = await asyncio.gather(*(runner.run(stage) for stage in hits))
     outcomes |= dict(zip(hits, results, strict=True))
+    for stage in changed.difference(hits):
+        if stage in runner.slow_stages:
+            outcomes[stage] = runner.slow_stages[stage]
 
-    # Slow models tend to stand last in params.yaml, so these start first.
-    uncached_stages = [
-        stage for stage in reversed(list(graph.deps)) if stage in changed.difference(hits)
+    # Large models tend to stand last in params.yaml, so these start first.
+    sent_stages = [
+        stage for stage in reversed(list(graph.deps)) if stage in changed - outcomes.keys()
     ]
-    if uncached_stages:
-        inputs = set[str]().union(*(graph.deps[stage] for stage in uncached_stages))
-        weights = list_weights(graph, uncached_stages)
-        outcomes |= await send_trainings(uncached_stages, sorted(inputs), weights)
+    if sent_stages:
+        inputs = set[str]().union(*(graph.deps[stage] for stage in sent_stages))
+        weights = list_weights(graph, sent_stages)
+        outcomes |= await send_trainings(sent_stages, sorted(inputs), weights)
     return outcomes
 
 

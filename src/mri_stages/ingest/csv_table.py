@@ -17,6 +17,7 @@ from mri_stages.ingest.zip_members import MEMBER_ERRORS
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 MAX_TABLE_BYTES = 2**28
+MAX_TABLE_ROWS = 2**22  # which take some 300 bytes of memory each
 MAX_HEADER_LETTERS = 2**16  # of the first line
 MAX_LISTED_COLUMNS = 40  # in an error message
 MAX_SHOWN_LETTERS = 60  # of a cell in a message
@@ -111,6 +112,8 @@ def parse_table(text: str, separator: str, name: str) -> Table:
             cells = [clean_cell(text) for text in texts]
             if any(cells):
                 rows.append(TableRow(lines.line_num, cells))
+            if len(rows) > MAX_TABLE_ROWS:
+                raise InputError(f"{name}: over {MAX_TABLE_ROWS:,} rows, expected a smaller table")
     except csv.Error as error:
         raise InputError(
             f"{name}: line {lines.line_num}: {error}, expected a CSV with a {SEPARATORS[separator]}"

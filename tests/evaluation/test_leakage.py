@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from mri_stages.baselines.nearest_neighbours import find_nearest_neighbours
-from mri_stages.evaluation.leakage import measure_leakage
+from mri_stages.evaluation.leakage import add_copies, measure_leakage
 from mri_stages.ingest.phantoms import draw_phantoms
+from mri_stages.storage.copies import Copies
 from mri_stages.storage.dataset import AllRows
 from mri_stages.storage.neighbours import (
     GIVEN_SPLIT,
@@ -12,7 +13,7 @@ from mri_stages.storage.neighbours import (
     Neighbours,
     NeighbourTable,
 )
-from mri_stages.storage.records import Leakage
+from mri_stages.storage.records import Leakage, RowCopy
 
 PART = np.zeros((3, 1), np.uint8)  # rows 0 to 2 are train, 3 to 5 are test
 LABELS = np.array([0, 0, 1, 0, 0, 1])
@@ -91,6 +92,28 @@ def test_leakage_of_copies_alone_leaves_nothing_unknown() -> None:
 
 def test_leakage_of_copies_is_not_denied_by_ids() -> None:
     assert "No leakage" not in measure_copies(1, np.array([1, 1, 2, 3, 3, 3]))
+
+
+def test_leakage_counts_and_names_each_kind_of_copy() -> None:
+    """Row 2 is a copy of 1, 3 of 0, and 4 of 1; row 5 has one value."""
+    copies = Copies(np.array([0, 1, 1, 0, 1, 5]), np.arange(6) == 5)
+    rows = AllRows([PART, PART], LABELS, SUBJECTS)
+    leakage = add_copies(measure(SUBJECTS), rows, copies, ["a", "b"], {("test", 0): "x.png"})
+    assert leakage.copied_test_rows == 2
+    assert leakage.images_of_two_classes == 1
+    assert leakage.images_of_two_subjects == 2
+    assert leakage.constant_rows == 1
+    assert leakage.copies is not None
+    assert leakage.copies[0] == RowCopy(test="x.png", train="train row 0")
+    assert leakage.class_conflicts is not None
+    (conflict,) = leakage.class_conflicts
+    assert (conflict.first_value, conflict.second_value) == ("a", "b")
+
+
+def test_leakage_without_copies_has_no_counts_of_them() -> None:
+    copies = Copies(np.arange(6), np.zeros(6, np.bool_))
+    rows = AllRows([PART, PART], LABELS, SUBJECTS)
+    assert add_copies(measure(SUBJECTS), rows, copies, ["a", "b"], {}) == measure(SUBJECTS)
 
 
 def test_leakage_without_folds_has_no_accuracy_on_them() -> None:

@@ -142,6 +142,7 @@ def test_sentence_of_few_subjects_says_that_no_difference_is_seen() -> None:
 def test_forecast_without_folds_expects_no_auc() -> None:
     power = forecast(LABELS, [], CLASSES[:3], None, "row")
     assert power.expected == []
+    assert [entry.test_folds for entry in power.classes] == [0, 0, 0]
     assert len(power.sentences) > 1
 
 

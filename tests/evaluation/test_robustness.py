@@ -138,6 +138,13 @@ def test_score_changes_of_one_class_is_empty() -> None:
     assert score_changes(predictions, repeat_probabilities(predictions), negative_label=0) == []
 
 
+def test_changes_of_a_kind_grow_without_a_repetition() -> None:
+    for kind in Kind:
+        strengths = [change.strength for change in CHANGES if change.kind is kind]
+        assert len(set(strengths)) == len(strengths) >= 1
+        assert strengths in (sorted(strengths), sorted(strengths, reverse=True))
+
+
 def test_changes_begin_with_unchanged_images() -> None:
     assert CHANGES[0] is UNCHANGED
     np.testing.assert_array_equal(change_images(Kind.UNCHANGED, 0), IMAGES)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from mri_stages.console import listen_to_progress
 from mri_stages.errors import InputError
 from mri_stages.models import make_network
 from mri_stages.storage.history import Epoch
@@ -290,6 +291,16 @@ def test_train_prints_a_line_per_epoch_unless_quiet(
 ) -> None:
     train(make_zoo_network("no_bias"), *make_rows(), make_recipe(epochs=3), quiet=quiet)
     assert len(capsys.readouterr().out.splitlines()) == n_lines
+
+
+def test_train_announces_the_losses_of_each_epoch() -> None:
+    announced: list[dict[str, float]] = []
+    recipe = make_recipe(epochs=2, validation=0.3)
+    with listen_to_progress(lambda parts, progress: announced.append(dict(progress.losses))):
+        network = make_zoo_network("no_bias")
+        history = train(network, *make_rows(), recipe, validation_mask=VALIDATION_MASK)
+    expected = [{"train": row.train_loss, "validation": row.validation_loss} for row in history]
+    assert announced == [{}, *expected]
 
 
 def test_train_frees_the_gradients() -> None:

@@ -86,6 +86,7 @@ def prepare_ours(model: Model, data: LabelledImages, info: Info) -> Stepper:
         losses[0] = loss
         n_correct.add_(batch_n_correct)
 
+    assert isinstance(run.images, torch.Tensor)
     return Stepper(take_step, split_batches(run.images, run.labels, model.batch_size))
 
 

@@ -87,7 +87,7 @@ def main() -> None:
     info = read_info()
     name = parse_model_argument("cross_validate", params.cross_validation.models)
     model = params.models[name]
-    rows = load_all_rows(info)
+    rows = load_all_rows(info, params.data.scaled)
     folds_of_repeats = read_assignment(rows)
     inner_folds_of_repeats = assign_inner_folds(
         rows, info.image_shape, folds_of_repeats, params.cross_validation

@@ -17,7 +17,8 @@ from mri_stages.evaluation.metrics import compute_metrics
 from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.roc_auc import sample_roc_points
 from mri_stages.models import average_logits
-from mri_stages.storage.dataset import Info, LabelledImages, load_scaled, read_info
+from mri_stages.preprocessing.split_rows import load_split_rows
+from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv
 from mri_stages.storage.history import Epoch, find_kept_epoch
 from mri_stages.storage.predictions import Predictions, write_predictions
@@ -27,9 +28,11 @@ from mri_stages.storage.records import (
     write_metrics,
     write_roc_points,
 )
+from mri_stages.storage.unscaled_images import TrainingRows
 from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fit import build_network, select_network
+from mri_stages.training.images import to_images
 from mri_stages.training.predict import predict_logits
 
 
@@ -38,7 +41,7 @@ def main() -> None:
     info = read_info()
     name = parse_model_argument("evaluate", params.models)
     negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
-    test = load_scaled("test", info)
+    test = load_split_rows("test", info, params.data.scaled)
     history = read_csv(paths.history(name), Epoch)
     logits = predict_test_logits(name, params.models[name], info, test)
 
@@ -63,10 +66,10 @@ def main() -> None:
     )
 
 
-def predict_test_logits(name: str, model: Model, info: Info, test: LabelledImages) -> torch.Tensor:
+def predict_test_logits(name: str, model: Model, info: Info, test: TrainingRows) -> torch.Tensor:
     """Return the logits (N, K) of the test rows, on the CPU, by the weights that `train` wrote."""
     device = set_up_device(model.threads)
-    images = torch.from_numpy(test.images)
+    images = to_images(test.images)
     logits_by_network = []
     for network in load_networks(paths.weights(name), model, info):
         logits_by_network.append(predict_logits(network.to(device), images))

@@ -8,25 +8,32 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.preprocessing.scaler import save_scaler
-from mri_stages.preprocessing.scaling import list_scale_warnings, write_scaled
+from mri_stages.preprocessing.scaling import (
+    fit_checked_scaler,
+    list_scale_warnings,
+    write_no_rows,
+    write_scaled,
+)
 from mri_stages.storage.dataset import read_info, read_stored_splits
 
 
 def main() -> None:
-    read_params()  # every stage checks the whole file
+    scaled = read_params().data.scaled
     info = read_info()
     train, test = read_stored_splits(info)
 
     # The rows of train and test share one running index.
     indices = np.arange(len(train) + len(test))
     train_indices, test_indices = np.split(indices, [len(train)])
-    scaler = write_scaled(
-        [train, test],
-        {
-            paths.scaled_images("train"): train_indices,
-            paths.scaled_images("test"): test_indices,
-        },
-    )
+    files = {
+        paths.scaled_images("train"): train_indices,
+        paths.scaled_images("test"): test_indices,
+    }
+    if scaled == "saved":
+        scaler = write_scaled([train, test], files)
+    else:
+        scaler = fit_checked_scaler([train, test], files)
+        write_no_rows(files, train.shape[1])
     save_scaler(paths.SCALER, scaler, prod(info.image_shape))
     for warning in list_scale_warnings(scaler, test):
         print(warning)

@@ -7,9 +7,10 @@ import torch
 from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Model
+from mri_stages.config.schema import Model, ScaledRows
 from mri_stages.console import parse_model_argument
-from mri_stages.storage.dataset import list_label_files, load_scaled, read_info
+from mri_stages.preprocessing.split_rows import list_image_files, load_split_rows
+from mri_stages.storage.dataset import list_label_files, read_info
 from mri_stages.storage.files import remove_path
 from mri_stages.storage.history import write_history
 from mri_stages.storage.weights import save_weights
@@ -23,11 +24,11 @@ def main() -> None:
     name = parse_model_argument("train", params.models)
     model = params.models[name]
     info = read_info()
-    data = load_scaled("train", info)
+    data = load_split_rows("train", info, params.data.scaled)
 
     started = time.perf_counter()
     device = set_up_device(model.threads)
-    checkpoint = Checkpoint(paths.checkpoint(name, compute_key(model, device)))
+    checkpoint = Checkpoint(paths.checkpoint(name, compute_key(model, params.data.scaled, device)))
     network, history = fit(model, data, info, checkpoint=checkpoint)
 
     save_weights(paths.weights(name), network)
@@ -37,9 +38,9 @@ def main() -> None:
     print(f"{name}: {seconds:.1f} s on {get_device_name(device)}, torch {torch.__version__}")
 
 
-def compute_key(model: Model, device: torch.device) -> str:
+def compute_key(model: Model, scaled: ScaledRows, device: torch.device) -> str:
     """Return a hash of all that decides the weights, so that no other training resumes."""
-    files = [*list_label_files("train"), paths.scaled_images("train")]
+    files = [*list_label_files("train"), *list_image_files("train", scaled)]
     return compute_fingerprint(model.model_dump(), files, device)
 
 

@@ -27,7 +27,7 @@ ALLOWED = {
     "reporting": BASE,
     "export": BASE | {"preprocessing", "models", "training", "ingest"},
     "orchestration": BASE | {"ingest", "preprocessing", "models"},
-    "notebook": {"storage"},
+    "notebook": {"paths", "preprocessing", "storage"},
     "commands": BASE | {"ingest", "preprocessing", "models", "training", "evaluation", "reporting",
                         "export", "orchestration"},
 }  # fmt: skip

@@ -24,7 +24,7 @@ from tests.helpers.reference import flatten
 from tests.helpers.stages import call_stage
 
 BASE_PARAMS: Params = {
-    "data": {"raw": "data/sample", "title": "Made-up images"},
+    "data": {"raw": "data/sample", "title": "Made-up images", "scaled": "saved"},
     "sample": {"subjects": 12, "slices": 5, "height": 16, "width": 18, "seed": 0},
     "train": {
         "epochs": 2,
@@ -75,7 +75,7 @@ BASE_PARAMS: Params = {
 
 # Another legal value for each key. Lists of values keep theirs: each of them is a stage.
 OTHER_PARAMS: Params = {
-    "data": {"raw": "data/raw", "title": "Another title"},
+    "data": {"raw": "data/raw", "title": "Another title", "scaled": "on_the_fly"},
     "sample": {"subjects": 13, "slices": 6, "height": 17, "width": 19, "seed": 1},
     "train": {
         "epochs": 3,

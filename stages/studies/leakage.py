@@ -38,7 +38,7 @@ def main() -> None:
     dose = parse_dose(study)
 
     info = read_info()
-    rows = load_all_rows(info)
+    rows = load_all_rows(info, params.data.scaled)
     runs = []
     if rows.subjects is None:
         print("note: without subject ids there is nothing to measure")

@@ -12,7 +12,8 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.console import OneLineParser, enter_part
 from mri_stages.preprocessing.folds import assign_folds
-from mri_stages.storage.dataset import load_scaled, read_info
+from mri_stages.preprocessing.split_rows import load_split_rows
+from mri_stages.storage.dataset import read_info
 from mri_stages.studies.measure import (
     add_curvature,
     measure_run,
@@ -37,7 +38,7 @@ def main() -> None:
     point = parse_point(params)
 
     info = read_info()
-    rows = load_scaled("train", info)
+    rows = load_split_rows("train", info, params.data.scaled)
     folds = assign_folds(
         rows.labels, rows.subjects, HELD_OUT_FOLDS, seed=0, source="the studies' held-out rows"
     )

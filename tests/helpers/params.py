@@ -17,7 +17,7 @@ Params = dict[str, Any]
 REMOVED: Any = object()  # as the value of a change: remove the key
 
 DEFAULT_PARAMS: Params = {
-    "data": {"raw": "data/raw", "title": "Made-up images"},
+    "data": {"raw": "data/raw", "title": "Made-up images", "scaled": "saved"},
     "sample": {"subjects": 8, "slices": 5, "height": 36, "width": 40, "seed": 0},
     "train": {
         "epochs": 2,

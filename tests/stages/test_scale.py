@@ -7,10 +7,13 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from mri_stages import paths
+from mri_stages.errors import InputError
 from mri_stages.storage import arrays
 from mri_stages.storage.dataset import load_scaled, read_info
 from stages import load, scale
+from tests.helpers.params import write_params
 from tests.helpers.raw_folders import write_raw
+from tests.helpers.stages import load_npy
 
 pytestmark = pytest.mark.usefixtures("workspace")
 
@@ -43,6 +46,35 @@ def test_scale_in_any_chunks_is_scikit_learns_scaler_of_the_training_rows(
             assert saved[name].dtype == np.float64
             expected = getattr(scaler, f"{name}_")
             np.testing.assert_allclose(saved[name], expected, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("offset", [0, 1e-4])  # stored as uint8, and as float32
+def test_scale_on_the_fly_writes_the_scaler_alone(workspace: Path, offset: float) -> None:
+    write_raw(RAW, shape=(3, 6, 5))
+    torch.save(torch.load(RAW / "train_data.pt") + offset, RAW / "train_data.pt")
+    load.main()
+    scale.main()
+    expected = paths.SCALER.read_bytes()
+    write_params(workspace, {"data.scaled": "on_the_fly"})
+    scale.main()
+    assert paths.SCALER.read_bytes() == expected
+    for split in ("train", "test"):
+        assert load_npy(paths.scaled_images(split)).shape == (0, 6 * 5)
+
+
+def test_scale_on_the_fly_checks_each_value(workspace: Path) -> None:
+    write_params(workspace, {"data.scaled": "on_the_fly"})
+    write_raw(RAW)
+    images = torch.load(RAW / "train_data.pt")
+    images[:, :, 10, 10] = 1
+    images[:3, :, 10, 10] += 1e-6
+    torch.save(images, RAW / "train_data.pt")
+    images = torch.load(RAW / "test_data.pt")
+    images[5, :, 10, 10] = 3e38
+    torch.save(images, RAW / "test_data.pt")
+    load.main()
+    with pytest.raises(InputError, match=r"x_test\.npy: row 5 "):
+        scale.main()
 
 
 @pytest.mark.parametrize("n_test", [1, 14])

@@ -76,6 +76,19 @@ def train_models(folder: Path, *names: str) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True)
 
 
+def test_train_and_evaluate_on_the_fly_give_the_same_bytes(workspace: Path) -> None:
+    write_raw(workspace / "data/raw", shape=SHAPE)
+    call_stage(workspace, "load")
+    outs = []
+    for scaled in ("saved", "on_the_fly"):
+        write_params(workspace, {"data.scaled": scaled})
+        for stage in (["scale"], ["train", "small"], ["evaluate", "small"]):
+            call_stage(workspace, *stage)
+        files = ("models/small.safetensors", "plots/history/small.csv", "metrics/small.json")
+        outs.append([(workspace / file).read_bytes() for file in files])
+    assert outs[0] == outs[1]
+
+
 @pytest.mark.slow
 def test_train_killed_after_a_checkpoint_resumes_to_the_same_bytes(
     scaled: Path, capsys: pytest.CaptureFixture[str]

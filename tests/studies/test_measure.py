@@ -258,6 +258,7 @@ def test_select_labelled_images_equals_numpy(selection: np.ndarray) -> None:
 
 def test_select_labelled_images_keeps_equal_channels_once() -> None:
     images = select_labelled_images(make_grey_images(8), np.array([1, 2])).images
+    assert isinstance(images, np.ndarray)
     assert images.strides[1] == 0
 
 

@@ -21,6 +21,7 @@ def make_rows(channels: int) -> tuple[torch.Tensor, int]:
 def test_move_to_device_if_it_fits_half(channels: int, capsys: pytest.CaptureFixture[str]) -> None:
     rows, n_bytes = make_rows(channels)
     moved = move_to_device_if_it_fits(rows, META, free_bytes=2 * n_bytes)
+    assert isinstance(moved, torch.Tensor)
     assert (moved.device, moved.shape, moved.stride(1)) == (META, rows.shape, rows.stride(1))
     assert capsys.readouterr().out == ""
 
@@ -36,7 +37,9 @@ def test_move_to_device_leaves_larger_rows(
 
 def test_move_to_the_cpu_always_fits() -> None:
     rows, _ = make_rows(1)
-    assert move_to_device_if_it_fits(rows, torch.device("cpu")).data_ptr() == rows.data_ptr()
+    moved = move_to_device_if_it_fits(rows, torch.device("cpu"))
+    assert isinstance(moved, torch.Tensor)
+    assert moved.data_ptr() == rows.data_ptr()
 
 
 def test_set_up_device_sets_threads() -> None:

@@ -84,11 +84,17 @@ class Group(BaseModel):
         return values
 
 
+ScaledRows = Literal["saved", "on_the_fly"]
+
+
 class Data(Group):
     raw: Annotated[str, Field(min_length=1)]
     """the folder of the raw tensors"""
     title: Annotated[str, Field(min_length=1, max_length=80)]
     """names the data in pictures and reports"""
+    scaled: ScaledRows
+    """`saved`: the scaled rows lie in data/scaled, four times the bytes of grey levels;
+    `on_the_fly`: each batch is scaled when it is read, with the same results, see docs/data.md"""
 
 
 class Sample(Group):

@@ -16,6 +16,7 @@ from mri_stages.errors import InputError
 # What a key that is missing gets: the value with which results stay as they were before the key
 # existed. Where no value does that, it is the value of the params.yaml that ships with the project.
 UPGRADE_VALUES: dict[str, Any] = {
+    "data.scaled": "saved",
     "sample.subjects": 60,
     "sample.slices": 20,
     "sample.height": 64,

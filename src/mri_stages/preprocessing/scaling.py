@@ -1,6 +1,6 @@
 """Standardise rows by scikit-learn's StandardScaler, over more rows than memory holds."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,29 @@ def write_scaled(
         shape = (len(indices), parts[0].shape[1])
         write_array(path, shape, np.float32, iterate_scaled(scaler, parts, indices, path))
     return scaler
+
+
+def fit_checked_scaler(
+    parts: Sequence[NDArray[Any]], files: Mapping[Path, NDArray[np.int64]]
+) -> StandardScaler:
+    """Return the scaler of `write_scaled`, and write nothing.
+
+    InputError, as there, if a row cannot be scaled.
+    """
+    scaler = fit_scaler(parts, next(iter(files.values())))
+    if parts[0].dtype == np.uint8:
+        # Grey levels that differ at all differ enough: a quotient is below 1e20.
+        return scaler
+    for path, indices in files.items():
+        for _ in iterate_scaled(scaler, parts, indices, path):
+            pass
+    return scaler
+
+
+def write_no_rows(files: Iterable[Path], n_features: int) -> None:
+    """Write files of no row, where each batch is scaled when it is read."""
+    for path in files:
+        write_array(path, (0, n_features), np.float32, [])
 
 
 def fit_scaler(parts: Sequence[NDArray[Any]], indices: NDArray[np.int64]) -> StandardScaler:

@@ -49,6 +49,11 @@ def read_rows(path: Path, image_shape: Shape) -> NDArray[Any]:
     return stored
 
 
+def has_no_rows(path: Path) -> bool:
+    """Return whether a .npy file of no row lies at `path`."""
+    return path.is_file() and path.stat().st_size == HEADER_BYTES
+
+
 def select_rows(parts: Sequence[NDArray[Any]], indices: NDArray[np.int64]) -> NDArray[Any]:
     """Return a copy of the rows (n,) of arrays (m, D) whose rows share one running index."""
     rows = np.empty((len(indices), parts[0].shape[1]), parts[0].dtype)

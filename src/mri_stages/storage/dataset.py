@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from mri_stages import paths
+from mri_stages.config.schema import ScaledRows
 from mri_stages.errors import InputError
-from mri_stages.storage.arrays import read_integers, read_rows, view_as_images
+from mri_stages.storage.arrays import has_no_rows, read_integers, read_rows, view_as_images
 from mri_stages.storage.files import REMAKE, read_json
 
 SPLITS = ("train", "test")
@@ -43,6 +44,7 @@ class AllRows(NamedTuple):
     parts: list[NDArray[Any]]  # of each split (n, D), as `load` stored them, memory-mapped
     labels: NDArray[np.int64]  # (N,)
     subjects: NDArray[np.int64] | None  # (N,) ids; None where they are unknown
+    scaled: ScaledRows = "saved"  # where a training on some of the rows has their scaled pixels
 
     @property
     def test_mask(self) -> NDArray[np.bool_]:
@@ -57,8 +59,17 @@ def read_info() -> Info:
 
 
 def load_scaled(split: str, info: Info) -> LabelledImages:
-    """Return the rows of `split` with standardised pixels, float32."""
-    return load_labelled_images(split, info, paths.scaled_images(split))
+    """Return the rows of `split` with standardised pixels, float32.
+
+    InputError, which names the param, if the file has no rows, since each batch is scaled.
+    """
+    path = paths.scaled_images(split)
+    if has_no_rows(path):
+        raise InputError(
+            f"{path}: no rows, as for `data.scaled: on_the_fly`, expected those of {split}; set "
+            "data.scaled in params.yaml to saved and run 'dvc repro scale'"
+        )
+    return load_labelled_images(split, info, path)
 
 
 def load_stored(split: str, info: Info) -> LabelledImages:
@@ -73,8 +84,11 @@ def load_labelled_images(split: str, info: Info, path: Path) -> LabelledImages:
     return LabelledImages(images, labels, read_subjects(split, len(images)))
 
 
-def load_all_rows(info: Info) -> AllRows:
-    """Return the rows of both splits; InputError if they are not stored alike."""
+def load_all_rows(info: Info, scaled: ScaledRows = "saved") -> AllRows:
+    """Return the rows of both splits; InputError if they are not stored alike.
+
+    scaled: of params.yaml; it counts for trainings only.
+    """
     parts = read_stored_splits(info)
     labels = []
     subjects = []
@@ -89,18 +103,24 @@ def load_all_rows(info: Info) -> AllRows:
         parts=parts,
         labels=np.concatenate(labels),
         subjects=np.concatenate(subjects) if subjects else None,
+        scaled=scaled,
     )
 
 
 def read_stored_splits(info: Info) -> list[NDArray[Any]]:
     """Return the stored rows (n, D) of train and test; InputError if they are not stored alike."""
-    train, test = [read_rows(paths.flat_images(split), info.image_shape) for split in SPLITS]
+    train, test = [read_stored_rows(split, info) for split in SPLITS]
     if describe_rows(test) != describe_rows(train):
         raise InputError(
             f"{paths.flat_images('test')}: {describe_rows(test)}, expected "
             f"{describe_rows(train)}; {REMAKE}"
         )
     return [train, test]
+
+
+def read_stored_rows(split: str, info: Info) -> NDArray[Any]:
+    """Return the rows (N, D) of `split` as `load` stored them, uint8 or float32."""
+    return read_rows(paths.flat_images(split), info.image_shape)
 
 
 def describe_rows(rows: NDArray[Any]) -> str:

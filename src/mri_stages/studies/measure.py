@@ -17,6 +17,7 @@ from mri_stages.models import eval_mode
 from mri_stages.storage.arrays import view_as_images
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.history import Epoch
+from mri_stages.storage.unscaled_images import LabelledUnscaledImages, TrainingRows
 from mri_stages.studies.curvature import (
     flatten_tensors,
     measure_gradient_noise,
@@ -24,6 +25,7 @@ from mri_stages.studies.curvature import (
 )
 from mri_stages.studies.records import Run
 from mri_stages.training.fit import fit, prepare_start
+from mri_stages.training.images import read_all_images, to_images
 from mri_stages.training.predict import predict_logits
 
 BATCH_SIZE = 64  # rows, for losses and accuracies
@@ -38,13 +40,13 @@ class Training:
     """A finished training, with the network that it began with."""
 
     model: Model
-    train_rows: LabelledImages
+    train_rows: TrainingRows
     network_before: nn.Module
     network_after: nn.Module
     history: Sequence[Epoch]
 
 
-def run_training(model: Model, info: Info, train_rows: LabelledImages) -> Training:
+def run_training(model: Model, info: Info, train_rows: TrainingRows) -> Training:
     """Train the model on the rows; the network of its start is built a second time."""
     result = fit(model, train_rows, info, quiet=True)
     device = next(result.network.parameters()).device
@@ -52,7 +54,7 @@ def run_training(model: Model, info: Info, train_rows: LabelledImages) -> Traini
     return Training(model, train_rows, network_before, result.network, result.history)
 
 
-def measure_run(model_name: str, training: Training, held_out_rows: LabelledImages) -> Run:
+def measure_run(model_name: str, training: Training, held_out_rows: TrainingRows) -> Run:
     """Return the measures of a training, without those of the curvature."""
     before = training.network_before
     after = training.network_after
@@ -92,7 +94,7 @@ def add_curvature(run: Run, training: Training) -> Run:
     indices = np.random.default_rng(0).permutation(run.rows)[:NOISE_ROWS]
     rows = select_labelled_images(training.train_rows, indices)
     device = next(training.network_after.parameters()).device
-    images = torch.from_numpy(rows.images).to(device)
+    images = read_all_images(to_images(rows.images), device)
     labels = torch.from_numpy(rows.labels).to(device)
 
     with eval_mode(training.network_before):
@@ -113,10 +115,10 @@ def add_curvature(run: Run, training: Training) -> Run:
     return run.model_copy(update=measures)
 
 
-def compute_loss_and_accuracy(network: nn.Module, rows: LabelledImages) -> tuple[float, float]:
+def compute_loss_and_accuracy(network: nn.Module, rows: TrainingRows) -> tuple[float, float]:
     """Return the mean cross-entropy, summed in float64, and the share of correct rows."""
     labels = torch.from_numpy(rows.labels)
-    logits = predict_logits(network, torch.from_numpy(rows.images), batch_size=BATCH_SIZE)
+    logits = predict_logits(network, to_images(rows.images), batch_size=BATCH_SIZE)
     accuracy = (logits.argmax(1) == labels).double().mean()
     return float(cross_entropy(logits.double(), labels)), float(accuracy)
 
@@ -176,13 +178,17 @@ def count_turns(changes: Sequence[float]) -> int:
     return sum((before > 0) != (after > 0) for before, after in pairwise(changes))
 
 
-def select_labelled_images(data: LabelledImages, selection: NDArray[Any]) -> LabelledImages:
+def select_labelled_images(data: TrainingRows, selection: NDArray[Any]) -> TrainingRows:
     """Return a copy in memory of the selected rows, by a mask (N,) or by indices.
 
-    Equal channels, which have a stride of 0, are copied once and keep that stride.
+    Equal channels, which have a stride of 0, are copied once and keep that stride. Rows that are
+    scaled on reading stay in their file.
     """
+    subjects = None if data.subjects is None else data.subjects[selection]
+    labels = data.labels[selection]
+    if isinstance(data, LabelledUnscaledImages):
+        return LabelledUnscaledImages(data.images.select(selection), labels, subjects)
     channels = data.images[:, :1] if data.images.strides[1] == 0 else data.images
     copies = channels[selection]
     images = view_as_images(copies.reshape(len(copies), -1), data.images.shape[1:])
-    subjects = None if data.subjects is None else data.subjects[selection]
-    return LabelledImages(images, data.labels[selection], subjects)
+    return LabelledImages(images, labels, subjects)

@@ -8,9 +8,10 @@ from torch import nn
 from mri_stages.config.schema import Augment, Recipe
 from mri_stages.errors import InputError
 from mri_stages.models import keep_random_state
+from mri_stages.training.images import Images, read_first_images
 
 
-def check_recipe(recipe: Recipe, network: nn.Module, images: torch.Tensor, n_rows: int) -> None:
+def check_recipe(recipe: Recipe, network: nn.Module, images: Images, n_rows: int) -> None:
     """Raise InputError if the recipe does not fit the network, the images or their number."""
     check_shift(recipe, images)
     has_batch_of_one_row = (n_rows - 1) % recipe.batch_size == 0
@@ -18,7 +19,7 @@ def check_recipe(recipe: Recipe, network: nn.Module, images: torch.Tensor, n_row
         check_batch_of_one_row(recipe, network, images, n_rows)
 
 
-def check_shift(recipe: Recipe, images: torch.Tensor) -> None:
+def check_shift(recipe: Recipe, images: Images) -> None:
     """Raise InputError if augmentation may shift an image out of sight."""
     shorter_side = min(images.shape[2:])
     if isinstance(recipe.augment, Augment) and recipe.augment.shift >= shorter_side:
@@ -28,15 +29,13 @@ def check_shift(recipe: Recipe, images: torch.Tensor) -> None:
         )
 
 
-def check_batch_of_one_row(
-    recipe: Recipe, network: nn.Module, images: torch.Tensor, n_rows: int
-) -> None:
+def check_batch_of_one_row(recipe: Recipe, network: nn.Module, images: Images, n_rows: int) -> None:
     """Raise InputError if the network cannot train on one row; BatchNorm fails on a single row.
 
     A copy of the network tries it, and the random numbers stay as they are.
     """
     device = next(network.parameters()).device
-    image = images[:1].to(device).contiguous()
+    image = read_first_images(images, 1, device)
     try:
         with keep_random_state(device), torch.no_grad():
             copy.deepcopy(network)(image)

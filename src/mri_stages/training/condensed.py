@@ -12,6 +12,12 @@ from torch import nn
 
 from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
+from mri_stages.training.images import (
+    Images,
+    drop_equal_channels,
+    have_equal_channels,
+    iterate_batches,
+)
 from mri_stages.training.optimization import is_plain_sgd
 from mri_stages.training.plain_sgd import PlainSgd
 
@@ -19,7 +25,7 @@ CHUNK_ROWS = 256
 EXACT_LAYERS = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
 
 
-def condense(network: nn.Module, images: torch.Tensor, recipe: Recipe) -> "CondensedNetwork | None":
+def condense(network: nn.Module, images: Images, recipe: Recipe) -> "CondensedNetwork | None":
     """Return `network` condensed for its training, or None and print a line why not.
 
     images: (N, C, H, W), all training images; equal channels have a stride of 0.
@@ -108,13 +114,12 @@ class CondensedNetwork(nn.Module):
     def __init__(
         self,
         network: nn.Sequential,
-        images: torch.Tensor,
+        images: Images,
         layout: torch.memory_format = torch.channels_last,
     ) -> None:
         """Condense for all training images (N, C, H, W); equal channels have a stride of 0."""
         super().__init__()
-        has_equal_channels = images.stride(1) == 0
-        self.n_copies = images.shape[1] if has_equal_channels else 1
+        self.n_copies = images.shape[1] if have_equal_channels(images) else 1
         self.n_channels = images.shape[1] // self.n_copies
         self.layout = layout
         self.active_features: torch.Tensor | None = None  # only of a first linear layer
@@ -131,7 +136,7 @@ class CondensedNetwork(nn.Module):
 
         if isinstance(first_layer, nn.Linear):
             # The images may be on the host while the network is not.
-            active_features = find_active_features(images[:, : self.n_channels])
+            active_features = find_active_features(drop_equal_channels(images))
             self.active_features = active_features.to(weight.device)
             self.start_weight = self.start_weight[:, self.active_features]
             self.first: Any = CondensedLinear(self.start_weight, first_layer.bias)
@@ -239,9 +244,10 @@ def move_pooling_before_relu(layers: list[nn.Module]) -> list[nn.Module]:
     return reordered
 
 
-def find_active_features(images: torch.Tensor) -> torch.Tensor:
-    """Return the indices of the features of `images` (N, ...) that are not 0 in every row."""
-    active_mask = torch.zeros(images[0].numel(), dtype=torch.bool, device=images.device)
-    for rows in images.split(CHUNK_ROWS):
+def find_active_features(images: Images) -> torch.Tensor:
+    """Return the indices of the features of images (N, ...) that are not 0 in every row."""
+    n_features = images.shape[1:].numel()
+    active_mask = torch.zeros(n_features, dtype=torch.bool, device=images.device)
+    for rows in iterate_batches(images, CHUNK_ROWS, images.device):
         active_mask |= (rows.flatten(1) != 0).any(0)
     return active_mask.nonzero().squeeze(1)

@@ -12,6 +12,7 @@ from functools import cache
 import torch
 
 from mri_stages.errors import InputError
+from mri_stages.training.images import Images, count_stored_bytes, move_images
 
 # Parameters of glibc's mallopt, as malloc.h numbers them.
 M_TRIM_THRESHOLD = -1
@@ -106,23 +107,19 @@ def keep_freed_memory() -> None:
 
 
 def move_to_device_if_it_fits(
-    images: torch.Tensor, device: torch.device, free_bytes: float | None = None
-) -> torch.Tensor:
+    images: Images, device: torch.device, free_bytes: float | None = None
+) -> Images:
     """Return `images` (N, C, H, W) on the device, or as they are if they take over half of it.
 
     free_bytes: the device's free memory unless given. A line says when images stay on the host.
     Equal channels (of stride 0) are copied once and keep their stride.
     """
-    has_equal_channels = images.stride(1) == 0
-    stored = images[:, :1] if has_equal_channels else images
+    n_bytes = count_stored_bytes(images)
     if free_bytes is None:
         free_bytes = get_free_bytes(device)
-    if stored.nbytes <= MAX_SHARE_OF_FREE_MEMORY * free_bytes:
-        return stored.to(device).expand(images.shape)
-    print(
-        f"note: {stored.nbytes:,} bytes of rows, {free_bytes:,} free on {device}: each batch is "
-        "copied"
-    )
+    if n_bytes <= MAX_SHARE_OF_FREE_MEMORY * free_bytes:
+        return move_images(images, device)
+    print(f"note: {n_bytes:,} bytes of rows, {free_bytes:,} free on {device}: each batch is copied")
     return images
 
 

@@ -13,11 +13,13 @@ from torch import nn
 from mri_stages.config.schema import Model
 from mri_stages.console import enter_part
 from mri_stages.models import join_networks, make_networks
-from mri_stages.storage.dataset import Info, LabelledImages
+from mri_stages.storage.dataset import Info
 from mri_stages.storage.history import Epoch
+from mri_stages.storage.unscaled_images import TrainingRows
 from mri_stages.training.checkpoint import Checkpoint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.freezing import freeze_parts
+from mri_stages.training.images import to_images
 from mri_stages.training.initial_weights import (
     StateDict,
     fill_from_file,
@@ -72,7 +74,7 @@ def build_start(model: Model, info: Info, state: StateDict | None = None) -> nn.
 
 def fit(
     model: Model,
-    data: LabelledImages,
+    data: TrainingRows,
     info: Info,
     *,
     checkpoint: Checkpoint | None = None,
@@ -90,7 +92,7 @@ def fit(
 
 def fit_networks(
     model: Model,
-    data: LabelledImages,
+    data: TrainingRows,
     info: Info,
     *,
     checkpoint: Checkpoint | None = None,
@@ -120,7 +122,7 @@ def select_network(model: Model, number: int) -> Model:
 
 
 def fit_or_restore(
-    model: Model, data: LabelledImages, info: Info, checkpoint: Checkpoint | None, quiet: bool
+    model: Model, data: TrainingRows, info: Info, checkpoint: Checkpoint | None, quiet: bool
 ) -> FitResult:
     """Train one network of an ensemble, unless a killed run left it in the checkpoint."""
     if checkpoint is not None and checkpoint.result_path.exists():
@@ -137,7 +139,7 @@ def fit_or_restore(
 
 
 def fit_network(
-    model: Model, data: LabelledImages, info: Info, checkpoint: Checkpoint | None, quiet: bool
+    model: Model, data: TrainingRows, info: Info, checkpoint: Checkpoint | None, quiet: bool
 ) -> FitResult:
     """Train one network on `data` as the recipe of `model` says; return it with its history.
 
@@ -151,7 +153,7 @@ def fit_network(
     make_start = prepare_start(model, info)
     validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)
     device = set_up_device(model.threads)
-    images = torch.from_numpy(data.images)
+    images = to_images(data.images)
     labels = torch.from_numpy(data.labels)
     check_own_parts(model, info, images, labels, device)
     checks = NetworkChecks(

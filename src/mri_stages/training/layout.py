@@ -4,12 +4,13 @@ import torch
 from torch import nn
 
 from mri_stages.models import keep_random_state
+from mri_stages.training.images import Images
 from mri_stages.training.network_checks import keep_buffers, outputs_differ
 
 N_TRIED_ROWS = 2
 
 
-def choose_batch_layout(network: nn.Module, images: torch.Tensor) -> torch.memory_format:
+def choose_batch_layout(network: nn.Module, images: Images) -> torch.memory_format:
     """Return channels_last if the network has a Conv2d, is on a CPU, and takes it; else contiguous.
 
     images: (N, C, H, W), of which only shape and dtype count: equal networks get equal layouts.
@@ -23,7 +24,7 @@ def choose_batch_layout(network: nn.Module, images: torch.Tensor) -> torch.memor
 
 
 @torch.inference_mode()
-def takes_channels_last(network: nn.Module, images: torch.Tensor) -> bool:
+def takes_channels_last(network: nn.Module, images: Images) -> bool:
     """Return whether the network gives the same outputs for a batch in either layout.
 
     A network that calls `view` after a convolution fails for one in channels_last.

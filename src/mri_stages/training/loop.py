@@ -18,6 +18,7 @@ from mri_stages.training.checks import check_recipe
 from mri_stages.training.condensed import condense
 from mri_stages.training.cuda_graphs import Step, StepResult, capture_step, should_capture
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
+from mri_stages.training.images import Images, drop_equal_channels, read_images
 from mri_stages.training.network_checks import N_PROBED_ROWS, keep_buffers, outputs_differ
 from mri_stages.training.optimization import (
     Loss,
@@ -35,7 +36,7 @@ STEPS_BETWEEN_NAN_CHECKS = 50  # each check makes the host wait for a GPU
 
 def train(
     network: nn.Module,
-    images: torch.Tensor,
+    images: Images,
     labels: torch.Tensor,
     recipe: Model,
     *,
@@ -46,12 +47,12 @@ def train(
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
-    images: (N, C, H, W) float32, may be a memory map larger than memory; equal channels may have a
-    stride of 0. labels: (N,) int64. n_classes: of the network, where the highest label may be
-    absent from `labels`. validation_mask: (N,) bool, the rows that do not train; the weights of the
-    epoch with the lowest loss on them are kept. checkpoint: if a killed run of the same training of
-    the same fresh `network` left one, resume to the same weights (on the CPU to the bit). quiet:
-    print no line per epoch.
+    images: (N, C, H, W) float32, may be a memory map larger than memory, or be scaled on reading;
+    equal channels may have a stride of 0. labels: (N,) int64. n_classes: of the network, where the
+    highest label may be absent from `labels`. validation_mask: (N,) bool, the rows that do not
+    train; the weights of the epoch with the lowest loss on them are kept. checkpoint: if a killed
+    run of the same training of the same fresh `network` left one, resume to the same weights (on
+    the CPU to the bit). quiet: print no line per epoch.
     """
     run = TrainingRun(network, images, labels, recipe, validation_mask, n_classes)
     if checkpoint is not None:
@@ -84,7 +85,7 @@ class TrainingRun:
     def __init__(
         self,
         network: nn.Module,
-        images: torch.Tensor,
+        images: Images,
         labels: torch.Tensor,
         recipe: Model,
         validation_mask: torch.Tensor | None = None,
@@ -112,7 +113,7 @@ class TrainingRun:
         else:
             self.module = self.condensed
             self.optimizer = self.condensed.make_optimizer(recipe.lr)
-            self.images = self.images[:, : self.condensed.n_channels]
+            self.images = drop_equal_channels(self.images)
 
         # The step: augmentation, schedule, loss, and how a step runs.
         self.augment = make_augmentation(recipe)
@@ -161,7 +162,7 @@ class TrainingRun:
         losses = torch.full((self.steps_per_epoch,), torch.nan, device=self.device)
         n_correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for i, batch_indices in enumerate(indices.to(self.images.device).split(batch_size)):
-            images = self.images.index_select(0, batch_indices).to(self.device)
+            images = read_images(self.images, batch_indices, self.device)
             if self.augment is not None:
                 images = self.augment(images, self.generator)
 

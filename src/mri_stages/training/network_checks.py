@@ -25,6 +25,7 @@ from mri_stages.models import (
 )
 from mri_stages.storage.arrays import Shape
 from mri_stages.storage.weights import collect_tensors, fill_network
+from mri_stages.training.images import Images, read_first_images
 
 N_PROBED_ROWS = 4
 MAX_DIFFERENCE = 1e-3  # of two outputs that should be equal, relative to the largest
@@ -43,7 +44,7 @@ class NetworkChecks:
         arch: str,
         image_shape: Shape,
         n_classes: int,
-        images: torch.Tensor,
+        images: Images,
         device: torch.device,
         make_fresh: MakeFresh,
     ) -> None:
@@ -55,7 +56,7 @@ class NetworkChecks:
         self.name = describe_network(arch, image_shape)
         self.explain_errors = partial(explain_network_errors, arch, image_shape)
         self.n_classes = n_classes
-        self.rows = images[:N_PROBED_ROWS].contiguous().to(device)
+        self.rows = read_first_images(images, N_PROBED_ROWS, device)
         self.device = device
         self.make_fresh = make_fresh
 

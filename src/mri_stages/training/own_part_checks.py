@@ -15,6 +15,7 @@ from mri_stages.models import (
 )
 from mri_stages.storage.dataset import Info
 from mri_stages.training.augmentation import make_augmentation
+from mri_stages.training.images import Images, read_images
 from mri_stages.training.network_checks import N_PROBED_ROWS
 from mri_stages.training.optimization import compute_class_weights, make_loss
 
@@ -23,7 +24,7 @@ EXPECTED_LOSS = "a function loss(logits, labels, weights) with weights (K,) or N
 
 
 def check_own_parts(
-    model: Model, info: Info, images: torch.Tensor, labels: torch.Tensor, device: torch.device
+    model: Model, info: Info, images: Images, labels: torch.Tensor, device: torch.device
 ) -> None:
     """Raise InputError if an own part of the model is missing or cannot be used in a training.
 
@@ -33,7 +34,7 @@ def check_own_parts(
     n_probed = min(N_PROBED_ROWS, len(images))
     indices = torch.arange(n_probed) * len(images) // n_probed
     if model.augment == "own":
-        check_own_augment(model, info, images[indices].to(device))
+        check_own_augment(model, info, read_images(images, indices, device))
     if model.loss == "own":
         class_weights = compute_class_weights(model, labels, info.n_classes)
         if class_weights is not None:

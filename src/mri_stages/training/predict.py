@@ -4,13 +4,14 @@ import torch
 from torch import nn
 
 from mri_stages.models import eval_mode
+from mri_stages.training.images import Images, iterate_batches
 from mri_stages.training.layout import choose_batch_layout
 
 
 @torch.inference_mode()
 def predict_logits(
     network: nn.Module,
-    images: torch.Tensor,
+    images: Images,
     indices: torch.Tensor | None = None,
     batch_size: int = 16,
 ) -> torch.Tensor:
@@ -20,15 +21,8 @@ def predict_logits(
     The logits have the network's dtype, but at least float32.
     """
     device = next(network.parameters()).device
-    if indices is None:
-        batches = images.split(batch_size)
-    else:
-        index_batches = indices.to(images.device).split(batch_size)
-        batches = (images.index_select(0, batch) for batch in index_batches)
-
+    batches = iterate_batches(images, batch_size, device, indices)
     with eval_mode(network):
         layout = choose_batch_layout(network, images)
-        logits = torch.cat(
-            [network(batch.to(device).contiguous(memory_format=layout)) for batch in batches]
-        )
+        logits = torch.cat([network(batch.contiguous(memory_format=layout)) for batch in batches])
     return logits.to(torch.promote_types(logits.dtype, torch.float32)).cpu()

@@ -11,6 +11,7 @@ from mri_stages.config.schema import Recipe
 from mri_stages.console import print_once
 from mri_stages.errors import InputError
 from mri_stages.storage.history import Epoch, find_best_epoch
+from mri_stages.training.images import Images
 from mri_stages.training.optimization import Loss
 from mri_stages.training.predict import predict_logits
 
@@ -58,7 +59,7 @@ def choose_validation_rows(
 @torch.inference_mode()
 def score_validation_rows(
     network: nn.Module,
-    images: torch.Tensor,
+    images: Images,
     labels: torch.Tensor,
     indices: torch.Tensor,
     class_weights: torch.Tensor | None,

@@ -6,7 +6,12 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import AVERAGE, BASELINES, CHOSEN, Params
-from mri_stages.evaluation.choice import Candidate, choose_models, join_chosen, list_choices
+from mri_stages.evaluation.choice import (
+    Candidate,
+    choose_models,
+    join_best_predictions,
+    list_choices,
+)
 from mri_stages.evaluation.fold_auc import summarise_auc_by_fold
 from mri_stages.evaluation.model_average import average_models
 from mri_stages.evaluation.negative_class import find_negative_label
@@ -20,7 +25,7 @@ from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.inner_predictions import read_inner_predictions
 from mri_stages.storage.predictions import (
     Predictions,
-    has_predictions,
+    read_new_subject_predictions,
     read_predictions,
     write_predictions,
 )
@@ -40,17 +45,18 @@ def write_chosen(params: Params, info: Info) -> None:
     """Write which model each fold chooses, and the score of that; nothing without inner folds."""
     candidates = read_candidates(params, info)
     negative_label = find_negative_label(params.evaluation.negative_class, info.classes)
-    chosen = choose_models(candidates, negative_label)
-    undecided = [f"{place.repeat}.{place.fold}" for place, name in chosen.items() if not name]
+    best_names = choose_models(candidates, negative_label)
+    undecided = [f"{place.repeat}.{place.fold}" for place, name in best_names.items() if not name]
     if undecided:
         print(f"note: no model has an AUC on the inner folds of {', '.join(undecided)}")
-    if undecided or not chosen:
+    if undecided or not best_names:
         write_choices([])
         write_chosen_metrics({})
         return
 
-    choices = list_choices(candidates, chosen, negative_label)
-    content = summarise_auc_by_fold(join_chosen(candidates, chosen), negative_label)
+    choices = list_choices(candidates, best_names, negative_label)
+    joined = join_best_predictions(candidates, best_names)
+    content = summarise_auc_by_fold(joined, negative_label)
     write_choices(choices)
     write_chosen_metrics(content)
     print(f"{CHOSEN}: {describe_choices(choices)}")
@@ -106,16 +112,12 @@ def write_average(params: Params, info: Info) -> None:
 def read_finite_networks(params: Params, info: Info) -> dict[str, Predictions]:
     """Return the predictions of the networks that have finite ones; print which have not."""
     networks = {}
-    for name in params.cross_validation.models:
-        path = paths.folds(name)
-        if not path.exists():
-            print(f"note: {name} has no result on new subjects, and is left out of {AVERAGE}")
-        elif has_predictions(path):
-            predictions = read_predictions(path, info.classes)
-            if np.isfinite(predictions.probabilities).all():
-                networks[name] = predictions
-            else:
-                print(f"note: {name} diverged, and is left out of {AVERAGE}")
+    models = params.cross_validation.models
+    for name, predictions in read_new_subject_predictions(models, info.classes).items():
+        if np.isfinite(predictions.probabilities).all():
+            networks[name] = predictions
+        else:
+            print(f"note: {name} diverged, and is left out of {AVERAGE}")
     return networks
 
 

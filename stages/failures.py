@@ -20,7 +20,7 @@ from mri_stages.plotting.text import print_missing_letters
 from mri_stages.storage.dataset import SPLITS, Info, load_stored, read_info
 from mri_stages.storage.details import FileNames, name_row, read_file_names
 from mri_stages.storage.failures import Failure, write_failures
-from mri_stages.storage.predictions import has_predictions, read_predictions
+from mri_stages.storage.predictions import Predictions, read_new_subject_predictions
 
 
 def main() -> None:
@@ -28,10 +28,10 @@ def main() -> None:
     info = read_info()
     print_missing_letters(params.data.title, info.classes)
     file_names = read_file_names()
-    n_train = sum(info.counts["train"])
     failures_by_model = {}
-    for name in list_predicted_models(params):
-        failures_by_model[name] = list_failures(name, params, info, file_names, n_train)
+    models = params.cross_validation.models
+    for name, predictions in read_new_subject_predictions(models, info.classes).items():
+        failures_by_model[name] = list_failures(name, predictions, params, info, file_names)
 
     failures = [failure for model in failures_by_model.values() for failure in model]
     images = load_images(info, {failure.row for failure in failures})
@@ -46,25 +46,13 @@ def main() -> None:
         print(f"{name}: {len(model_failures)} failures are shown")
 
 
-def list_predicted_models(params: Params) -> list[str]:
-    """Return the cross-validated models that have predictions; name those that have no file."""
-    names = []
-    for name in params.cross_validation.models:
-        path = paths.folds(name)
-        if not path.exists():
-            print(f"note: {name} has no result on new subjects, and is left out")
-        elif has_predictions(path):
-            names.append(name)
-    return names
-
-
 def list_failures(
-    name: str, params: Params, info: Info, file_names: FileNames, n_train: int
+    name: str, predictions: Predictions, params: Params, info: Info, file_names: FileNames
 ) -> list[Failure]:
     """Return the failures of a model, the most confident first."""
     classes = info.classes
     negative_label = find_negative_label(params.evaluation.negative_class, classes)
-    predictions = read_predictions(paths.folds(name), classes)
+    n_train = sum(info.counts["train"])
     answers, wrong_units = find_failures(predictions, classes, negative_label)
     failures = []
     for unit in wrong_units:

@@ -28,7 +28,7 @@ def choose_models(candidates: Candidates, negative_label: int | None) -> dict[Ou
     places: set[OuterFold] = set()
     for candidate in candidates.values():
         places |= candidate.inner.keys()
-    chosen = {}
+    best_names = {}
     for place in sorted(places):
         best_name = ""
         best_auc = -1.0
@@ -37,8 +37,8 @@ def choose_models(candidates: Candidates, negative_label: int | None) -> dict[Ou
             if auc is not None and auc > best_auc:
                 best_name = name
                 best_auc = auc
-        chosen[place] = best_name
-    return chosen
+        best_names[place] = best_name
+    return best_names
 
 
 def compute_inner_auc(
@@ -51,17 +51,19 @@ def compute_inner_auc(
     return compute_auc_by_fold([average_by_subject(predictions)], negative_label)
 
 
-def join_chosen(candidates: Candidates, chosen: Mapping[OuterFold, str]) -> list[Predictions]:
-    """Return the outer predictions of each repeat, those of each fold by its chosen model.
+def join_best_predictions(
+    candidates: Candidates, best_names: Mapping[OuterFold, str]
+) -> list[Predictions]:
+    """Return the outer predictions of each repeat, those of each fold by the model that it chose.
 
     All candidates have the same subjects in each repeat. Only within a fold can they be compared.
     """
     repeats = []
-    for repeat in sorted({place.repeat for place in chosen}):
-        first_name = chosen[OuterFold(repeat, 0)]
+    for repeat in sorted({place.repeat for place in best_names}):
+        first_name = best_names[OuterFold(repeat, 0)]
         joined = candidates[first_name].repeats[repeat]
         probabilities = joined.probabilities.copy()
-        for place, name in chosen.items():
+        for place, name in best_names.items():
             if place.repeat == repeat:
                 row_mask = joined.folds == place.fold
                 probabilities[row_mask] = candidates[name].repeats[repeat].probabilities[row_mask]
@@ -70,11 +72,11 @@ def join_chosen(candidates: Candidates, chosen: Mapping[OuterFold, str]) -> list
 
 
 def list_choices(
-    candidates: Candidates, chosen: Mapping[OuterFold, str], negative_label: int | None
+    candidates: Candidates, best_names: Mapping[OuterFold, str], negative_label: int | None
 ) -> list[Choice]:
-    """Return a row per outer fold, with the AUC of the chosen model on it."""
+    """Return a row per outer fold, with the AUC on it of the model that it chose."""
     choices = []
-    for place, name in chosen.items():
+    for place, name in best_names.items():
         aucs = compute_fold_aucs(candidates[name].repeats[place.repeat], negative_label)
         choices.append(Choice(place.repeat, place.fold, name, aucs.get(place.fold)))
     return choices

@@ -30,63 +30,88 @@ class FoldCurves(NamedTuple):
     curves: list[RocCurve]  # of these rows; none where the fold has no AUC
 
 
+CurvesOfFolds = dict[int, FoldCurves]  # of one repeat, by the number of the fold
+
+
 def compute_auc_by_fold(repeats: Sequence[Predictions], negative_label: int | None) -> float | None:
     """Return the mean over repeats of the mean AUC of their folds that have one; None without.
 
     repeats: each subject once. There is none without folds, or where a p is NaN.
     """
-    folds_of_repeats = [build_fold_curves(repeat, negative_label) for repeat in repeats]
-    for repeat, folds in zip(repeats, folds_of_repeats, strict=True):
-        if np.isnan(repeat.probabilities).any() or not any(fold.curves for fold in folds.values()):
-            return None
-    equal_weights = np.ones((1, len(repeats[0].labels)))
-    return float(average_folds(folds_of_repeats, equal_weights).mean())
-
-
-def compute_auc_by_fold_interval(
-    repeats: Sequence[Predictions], negative_label: int | None, value: float
-) -> Interval | None:
-    """Return the 95 % confidence interval of `compute_auc_by_fold`, which is `value`.
-
-    It is the bootstrap of subjects within their folds. Of several repeats it draws repeats too, and
-    subjects from all folds: each repeat has other folds, and all of them have the same subjects.
-    Where each fold parts its classes it is the exact interval, as that of the AUC is.
-    """
-    folds_of_repeats = [build_fold_curves(repeat, negative_label) for repeat in repeats]
-    (values,) = resample_figures(
-        lambda weights: average_folds(folds_of_repeats, weights)[None],
-        len(repeats[0].labels),
-        repeats[0].subjects,
-        len(repeats),
-        repeats[0].folds if len(repeats) == 1 else None,
-    )
-    if value in (0, 1):
-        n_subjects = count_least_class(repeats[0], negative_label)
-        return compute_exact_interval(round(value * n_subjects), n_subjects)
-    return compute_complete_interval(values)
+    if has_missing_probabilities(repeats):
+        return None
+    return average_auc_by_fold(repeats, build_curves_of_repeats(repeats, negative_label))
 
 
 def summarise_auc_by_fold(
     repeats: Sequence[Predictions], negative_label: int | None
 ) -> dict[str, Any]:
     """Return the keys of `Metrics` on the AUC by fold; none where there is no such figure."""
-    value = compute_auc_by_fold(repeats, negative_label)
+    if has_missing_probabilities(repeats):
+        return {}
+    curves_of_repeats = build_curves_of_repeats(repeats, negative_label)
+    value = average_auc_by_fold(repeats, curves_of_repeats)
     if value is None:
         return {}
     update: dict[str, Any] = {"auc_by_fold": value}
-    interval = compute_auc_by_fold_interval(repeats, negative_label, value)
+    interval = compute_interval(repeats, curves_of_repeats, negative_label, value)
     if interval is not None:
         update["auc_by_fold_low"] = interval.low
         update["auc_by_fold_high"] = interval.high
-    unscored_folds = list_unscored_folds(repeats, negative_label)
+    unscored_folds = list_unscored_folds(curves_of_repeats)
     if unscored_folds:
         update["unscored_folds"] = ", ".join(unscored_folds)
     return update
 
 
-def build_fold_curves(
-    predictions: Predictions, negative_label: int | None
-) -> dict[int, FoldCurves]:
+def has_missing_probabilities(repeats: Sequence[Predictions]) -> bool:
+    """Return whether a p is NaN, as those of a diverged network are: it cannot be ranked."""
+    return any(np.isnan(repeat.probabilities).any() for repeat in repeats)
+
+
+def build_curves_of_repeats(
+    repeats: Sequence[Predictions], negative_label: int | None
+) -> list[CurvesOfFolds]:
+    return [build_fold_curves(repeat, negative_label) for repeat in repeats]
+
+
+def average_auc_by_fold(
+    repeats: Sequence[Predictions], curves_of_repeats: Sequence[CurvesOfFolds]
+) -> float | None:
+    """Return the figure of `compute_auc_by_fold`; None if no fold of a repeat has an AUC."""
+    for curves_of_folds in curves_of_repeats:
+        if not any(fold.curves for fold in curves_of_folds.values()):
+            return None
+    equal_weights = np.ones((1, len(repeats[0].labels)))
+    return float(average_folds(curves_of_repeats, equal_weights).mean())
+
+
+def compute_interval(
+    repeats: Sequence[Predictions],
+    curves_of_repeats: Sequence[CurvesOfFolds],
+    negative_label: int | None,
+    value: float,
+) -> Interval | None:
+    """Return the 95 % confidence interval of the AUC by fold, which is `value`.
+
+    It is the bootstrap of subjects within their folds. Of several repeats it draws repeats too, and
+    subjects from all folds: each repeat has other folds, and all of them have the same subjects.
+    Where each fold parts its classes it is the exact interval, as that of the AUC is.
+    """
+    if value in (0, 1):
+        n_subjects = count_least_class(repeats[0], negative_label)
+        return compute_exact_interval(round(value * n_subjects), n_subjects)
+    (values,) = resample_figures(
+        lambda weights: average_folds(curves_of_repeats, weights)[None],
+        len(repeats[0].labels),
+        repeats[0].subjects,
+        len(repeats),
+        repeats[0].folds if len(repeats) == 1 else None,
+    )
+    return compute_complete_interval(values)
+
+
+def build_fold_curves(predictions: Predictions, negative_label: int | None) -> CurvesOfFolds:
     """Return the curves of each fold of one repeat, by its number; nothing without folds."""
     if predictions.folds is None:
         return {}
@@ -113,17 +138,17 @@ def compute_fold_aucs(predictions: Predictions, negative_label: int | None) -> d
 
 
 def average_folds(
-    folds_of_repeats: Sequence[dict[int, FoldCurves]], weights: Weights
+    curves_of_repeats: Sequence[CurvesOfFolds], weights: Weights
 ) -> NDArray[np.float64]:
     """Return the mean AUC (R, n) of the folds of each repeat, for n weightings (n, N) of its rows.
 
     A fold without an AUC in a weighting is left out there; NaN where that is every fold.
     """
-    means = np.full((len(folds_of_repeats), len(weights)), np.nan)
-    for repeat, folds in enumerate(folds_of_repeats):
+    means = np.full((len(curves_of_repeats), len(weights)), np.nan)
+    for repeat, curves_of_folds in enumerate(curves_of_repeats):
         aucs = [
             average_weighted_aucs(fold.curves, weights[:, fold.row_mask])
-            for fold in folds.values()
+            for fold in curves_of_folds.values()
             if fold.curves
         ]
         if aucs:
@@ -131,11 +156,11 @@ def average_folds(
     return means
 
 
-def list_unscored_folds(repeats: Sequence[Predictions], negative_label: int | None) -> list[str]:
+def list_unscored_folds(curves_of_repeats: Sequence[CurvesOfFolds]) -> list[str]:
     """Return the folds without an AUC, from 0, such as `2`, or `1.2` for fold 2 of repeat 1."""
     names = []
-    for number, predictions in enumerate(repeats):
-        for fold, content in build_fold_curves(predictions, negative_label).items():
+    for repeat, curves_of_folds in enumerate(curves_of_repeats):
+        for fold, content in curves_of_folds.items():
             if not content.curves:
-                names.append(str(fold) if len(repeats) == 1 else f"{number}.{fold}")
+                names.append(str(fold) if len(curves_of_repeats) == 1 else f"{repeat}.{fold}")
     return names

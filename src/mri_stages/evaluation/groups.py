@@ -96,8 +96,8 @@ def score_group(
     result = result._replace(auc=auc, auc_low=interval.low, auc_high=interval.high)
     if outcomes is not None and options.has_calibration:
         result = add_calibration(result, outcomes, selected[0].subjects)
-    others = select_units(repeats[0], ~mask)
-    if has_enough_subjects(others, options.negative_label):
+    other_units = select_units(repeats[0], ~mask)
+    if has_enough_subjects(other_units, options.negative_label):
         result = add_difference(result, repeats, mask, options.negative_label)
     return result
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.storage.files import REMAKE, read_csv, write_csv
 
@@ -146,6 +147,24 @@ def read_predictions(path: Path, classes: Sequence[str]) -> Predictions:
     except (KeyError, ValueError, TypeError) as error:
         expected = ", ".join(classes)
         raise InputError(f"{path}: not predictions of {expected} ({error}); {REMAKE}") from None
+
+
+def read_new_subject_predictions(
+    names: Iterable[str], classes: Sequence[str]
+) -> dict[str, Predictions]:
+    """Return the predictions of the models that have some on new subjects, by name.
+
+    Print which models have no file, since they failed. The file of a model has no rows where no
+    folds are possible.
+    """
+    predictions_by_model = {}
+    for name in names:
+        path = paths.folds(name)
+        if not path.exists():
+            print(f"note: {name} has no result on new subjects, and is left out")
+        elif has_predictions(path):
+            predictions_by_model[name] = read_predictions(path, classes)
+    return predictions_by_model
 
 
 def parse_predictions(

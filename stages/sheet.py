@@ -11,8 +11,15 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
 from mri_stages.plotting.flow import draw_flow
 from mri_stages.plotting.style import save_png
-from mri_stages.reporting.sheet import SheetFacts, describe_scores, list_answers, render_sheet
+from mri_stages.reporting.sheet import (
+    SheetFacts,
+    describe_scores,
+    describe_selection,
+    list_answers,
+    render_sheet,
+)
 from mri_stages.storage.assignment import read_assignment
+from mri_stages.storage.choices import read_choices
 from mri_stages.storage.dataset import AllRows, Info, load_all_rows, read_info
 from mri_stages.storage.details import read_file_table
 from mri_stages.storage.files import read_json, write_bytes
@@ -116,6 +123,11 @@ def collect_facts(params: Params, info: Info, rows: AllRows) -> SheetFacts:
         seeds=f"seed {params.train.seed} of trainings (unless a model has its own), "
         f"{params.cross_validation.seed} of folds",
         recipes=", ".join(f"{name} ({model.arch})" for name, model in params.models.items()),
+        selection=describe_selection(
+            params.cross_validation.inner_folds,
+            read_choices(),
+            {name: model.validation for name, model in params.models.items()},
+        ),
         power=read_power().sentences,
         performance=describe_scores("auc", metrics),
         calibration=describe_scores("calibration_slope", metrics),

@@ -142,6 +142,20 @@ def test_sentence_without_spread_has_no_p() -> None:
     assert list_words(describe([row]).sentence) == ["linear", "deep", "0.000"]
 
 
+def test_note_on_one_network_counts_the_baselines_only() -> None:
+    metrics = {name: METRICS[name] for name in METRICS if name != "small"}
+    notes = " ".join(describe([make_difference("deep", 0.25, 0.06)], metrics, ("deep",)).notes)
+    assert "3 baselines" in notes
+    assert "network" not in notes
+
+
+def test_note_on_one_baseline_counts_the_networks_only() -> None:
+    metrics = {name: METRICS[name] for name in ("small", "deep", "linear")}
+    notes = " ".join(describe([make_difference("deep", 0.25, 0.06)], metrics).notes)
+    assert "2 networks" in notes
+    assert "baseline" not in notes
+
+
 def test_note_on_one_repeat_names_the_param() -> None:
     notes = " ".join(describe([make_difference("deep", 0.25, 0.06)]).notes)
     assert "cross_validation.repeats" in notes

@@ -7,6 +7,7 @@ from mri_stages import paths
 from mri_stages.config.schema import BASELINES
 from mri_stages.reporting.sheet import YOURS, Answer, render_sheet
 from mri_stages.storage.assignment import write_assignment
+from mri_stages.storage.choices import Choice, write_choices
 from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.records import Leakage, Power, write_leakage, write_power
 from stages import sheet
@@ -30,6 +31,7 @@ def data(workspace: Path) -> None:
     write_power(Power(by="subject", count=4, classes=[], expected=[], sentences=["Few."]))
     for name in BASELINES:
         write_json(paths.new_subject_metrics(name), {})
+    write_choices([])
     write_json(paths.IMPORT_OPTIONS, {})
     write_csv(paths.FILE_TABLE, ("row", "split", "class", "subject", "file"), [])
 
@@ -54,6 +56,25 @@ def test_sheet_escapes_names_of_classes() -> None:
 
 def test_sheet_counts_copies() -> None:
     assert "7 are copies" in read_rows()["Leakage"]
+
+
+def test_sheet_counts_the_choices_of_the_folds() -> None:
+    change_params(Path(), {"cross_validation.inner_folds": 3})
+    write_choices([Choice(0, 0, "small", 0.5), Choice(0, 1, "linear", 0.5)])
+    text = read_rows()["Selection and tuning"]
+    assert "3 inner folds" in text
+    assert "small in 1 fold, linear in 1 fold" in text
+
+
+def test_sheet_without_inner_folds_claims_no_choice() -> None:
+    assert "no inner folds" in read_rows()["Selection and tuning"]
+
+
+def test_sheet_names_models_whose_epoch_was_chosen() -> None:
+    change_params(Path(), {"train.validation": 0.25, "models.conv.validation": 0})
+    text = read_rows()["Selection and tuning"]
+    assert "small 0.25" in text
+    assert "conv 0" not in text
 
 
 def test_sheet_has_threshold() -> None:

@@ -169,10 +169,17 @@ def describe_choice(
         sentences.append(
             f"p is corrected for the {len(networks)} networks (Holm), the interval is not."
         )
-    if len(networks) > 1 or len(baselines) > 1:
+    if len(networks) > 1 and len(baselines) > 1:
         sentences.append(
             f"The best of {len(networks)} networks and of {len(baselines)} baselines were picked "
             f"by the {unit}s that score them, so their own AUCs are a little too high."
+        )
+    elif len(networks) > 1 or len(baselines) > 1:
+        kind = "networks" if len(networks) > 1 else "baselines"
+        n_models = max(len(networks), len(baselines))
+        sentences.append(
+            f"The best of {n_models} {kind} was picked by the {unit}s that score it, so its own "
+            "AUC is a little too high."
         )
     return sentences
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from mri_stages.storage.choices import Choice, describe_choices
 from mri_stages.storage.records import Metrics
 
 YOURS = "not by a pipeline: yours"
@@ -23,6 +24,7 @@ class SheetFacts(NamedTuple):
     copies: str
     seeds: str
     recipes: str  # the models and their architectures
+    selection: str  # what the pipeline itself chose, and by which figures
     power: Sequence[str]  # sentences
     performance: Sequence[str]  # a figure of each model on new subjects
     calibration: Sequence[str]
@@ -51,6 +53,25 @@ def describe_scores(key: str, metrics: Mapping[str, Metrics]) -> list[str]:
             interval = f"95 % interval {estimate.low:.3f} to {estimate.high:.3f}"
         texts.append(f"{name} {estimate.value:.3f} ({interval})")
     return texts
+
+
+def describe_selection(
+    n_inner_folds: int, choices: Sequence[Choice], validation_shares: Mapping[str, float]
+) -> str:
+    """Return what the pipeline chose by training subjects: the model of a fold, and epochs.
+
+    validation_shares: by model, the share of its training subjects that picks the best epoch.
+    """
+    selection = "no inner folds, so the pipeline chose no model"
+    if choices:
+        selection = f"{n_inner_folds} inner folds in each fold chose {describe_choices(choices)}"
+    elif n_inner_folds:
+        selection = f"{n_inner_folds} inner folds in each fold, by which no model could be chosen"
+    parts = [f"{name} {share:g}" for name, share in validation_shares.items() if share]
+    epochs = "the last epoch of each training is used"
+    if parts:
+        epochs = f"the epoch by the loss on a share of the training subjects: {', '.join(parts)}"
+    return f"{selection}; {epochs}"
 
 
 def list_answers(facts: SheetFacts) -> list[Answer]:
@@ -82,7 +103,8 @@ def list_model_answers(facts: SheetFacts) -> list[Answer]:
     return [
         Answer("Model", "params.yaml: `models`; docs/models.md", facts.recipes),
         Answer("Training", "params.yaml: `train`, `models`; `plots/history.csv`", facts.seeds),
-        Answer("Selection and tuning", "what was tried, and by which figures it was chosen: yours"),
+        Answer("Selection and tuning", "`data/combined/chosen.csv`; what else was tried, and by "
+               "which figures it was chosen: yours", facts.selection),
         Answer("Software", "`environment.yaml`, `requirements.lock`"),
         Answer("Code availability", "this repository at the commit of this file; its address: "
                "yours"),

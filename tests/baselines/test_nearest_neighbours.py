@@ -3,7 +3,11 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from mri_stages.baselines import nearest_neighbours
-from mri_stages.baselines.nearest_neighbours import find_nearest_neighbours, sample_rows
+from mri_stages.baselines.nearest_neighbours import (
+    NO_GROUP,
+    find_nearest_neighbours,
+    sample_rows,
+)
 
 ALONE = 50  # the row that is alone in its group of the first grouping
 COPIES = (1, 39)
@@ -90,6 +94,16 @@ def test_neighbour_is_the_first_of_equally_near_rows() -> None:
     neighbours = find_nearest_neighbours(rows, groups, reference="two")["two"]
     assert neighbours.nearest.tolist() == [7] * 7 + [0] * 13
     assert np.unique(neighbours.closeness).tolist() == [1]
+
+
+@pytest.mark.usefixtures("blocks")
+def test_row_of_no_group_is_nobodys_neighbour(rows: np.ndarray) -> None:
+    no_group_mask = np.arange(51) % 5 == 0
+    groups = np.where(no_group_mask, NO_GROUP, GROUPINGS["thirds"])
+    groupings = {**GROUPINGS, "inner": groups}
+    nearest = find_nearest_neighbours(rows, groupings, reference="reference")["inner"].nearest
+    expected, _ = find_by_scikit_learn(rows[~no_group_mask].astype(float), groups[~no_group_mask])
+    assert nearest[~no_group_mask].tolist() == np.flatnonzero(~no_group_mask)[expected].tolist()
 
 
 def limit_rows(monkeypatch: pytest.MonkeyPatch, n_rows: int, n_features: int) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.model_selection import cross_val_predict
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from mri_stages import paths
@@ -289,8 +289,7 @@ def test_inner_folds_of_baselines_see_nothing_of_the_outer_fold(workspace: Path)
     change_params(workspace, changes)
     find_neighbours()
     baselines.main()
-    names = [name for name in BASELINES if name != "nearest_neighbour"]
-    before = {name: read_inner_predictions(paths.inner(name), CLASSES) for name in names}
+    before = {name: read_inner_predictions(paths.inner(name), CLASSES) for name in BASELINES}
     place = OuterFold(0, 0)
     train_subjects = before["linear"][place].subjects
     assert train_subjects is not None
@@ -299,10 +298,36 @@ def test_inner_folds_of_baselines_see_nothing_of_the_outer_fold(workspace: Path)
         np.where(outer_mask[:, None], 255 - PIXELS, PIXELS),
         np.where(outer_mask, 1 - labels, labels),
     )
+    neighbours.main()
     baselines.main()
-    for name in names:
+    for name in BASELINES:
         after = read_inner_predictions(paths.inner(name), CLASSES)
         assert after.keys() == {OuterFold(0, 0), OuterFold(0, 1)}
         assert np.array_equal(after[place].probabilities, before[name][place].probabilities)
         assert set(np.array(after[place].subjects)) == set(SUBJECTS[~outer_mask])
+
+
+def test_nearest_neighbour_on_inner_folds_equals_scikit_learn(workspace: Path) -> None:
+    change_params(workspace, {"cross_validation.inner_folds": 2})
+    find_neighbours()
+    baselines.main()
+    inner = read_inner_predictions(paths.inner("nearest_neighbour"), CLASSES)
+    assert inner.keys() == {OuterFold(0, 0), OuterFold(0, 1)}
+    for place, predictions in inner.items():
+        assert predictions.rows.tolist() == np.flatnonzero(place.fold != FOLDS).tolist()
+        pixels = PIXELS[predictions.rows].astype(float)
+        splits = PredefinedSplit(predictions.folds)
+        expected = cross_val_predict(
+            KNeighborsClassifier(1), pixels, LABELS[predictions.rows], cv=splits
+        )
+        assert predictions.predicted.tolist() == expected.tolist()
+
+
+def test_nearest_neighbour_of_a_sample_has_no_inner_folds(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_params(workspace, {"cross_validation.inner_folds": 2})
+    monkeypatch.setattr(nearest_neighbours, "MAX_PRODUCTS", 40**2 * 520)
+    find_neighbours()
+    baselines.main()
     assert read_inner_predictions(paths.inner("nearest_neighbour"), CLASSES) == {}

@@ -13,6 +13,7 @@ from mri_stages.storage.neighbours import Indices, Neighbours
 
 MAX_BLOCK_BYTES = 2**27  # of a block of rows as float64, and of its distances from all rows
 MAX_PRODUCTS = 1e12  # of two values: about a minute on two cores
+NO_GROUP = -1  # of rows that are nobody's neighbour
 PRODUCTS_PER_DISTANCE = 500  # what a distance costs beside its own products, in products
 
 Groups = NDArray[np.int64]  # (N,) the group of each row
@@ -49,7 +50,8 @@ def find_nearest_neighbours(
 ) -> dict[str, Neighbours]:
     """Return the nearest row of another group, in each grouping of the stored rows (N, D).
 
-    groupings: at least two groups in each. Of rows that are equally near, the first is taken.
+    groupings: at least two groups in each. A row of NO_GROUP is nobody's neighbour. Of rows that
+    are equally near, the first is taken.
     Closeness is the Euclidean distance to the neighbour, as a share of the median distance to the
     other rows of the row's own group in the grouping `reference`; 0 for a copy, else NaN for a row
     that is alone there. Memory does not grow with N x N.
@@ -62,8 +64,9 @@ def find_nearest_neighbours(
     with show_progress(n_rows, "nearest neighbours", "row") as advance:
         for block, distances in _iterate_distances(rows):
             for name, groups in groupings.items():
-                other_group_mask = groups[:, None] != groups[block]
-                other_distances = np.where(other_group_mask, distances, np.inf)
+                candidate_mask = groups[:, None] != groups[block]
+                candidate_mask[groups == NO_GROUP] = False
+                other_distances = np.where(candidate_mask, distances, np.inf)
                 nearest[name][block] = other_distances.argmin(0)
                 distance[name][block] = other_distances.min(0)
             typical_distance[block] = _compute_typical_distances(

@@ -18,7 +18,7 @@ from mri_stages.config.schema import BASELINES
 from mri_stages.preprocessing.nested_folds import OUTER
 from mri_stages.storage.dataset import AllRows
 from mri_stages.storage.inner_predictions import InnerPredictions, OuterFold
-from mri_stages.storage.neighbours import NeighbourTable, name_subject_folds
+from mri_stages.storage.neighbours import NeighbourTable, name_inner_folds, name_subject_folds
 from mri_stages.storage.predictions import Predictions, join_repeats
 from mri_stages.storage.records import Unit
 
@@ -125,13 +125,24 @@ def predict_largest_class(task: Task) -> NewPredictions:
 
 
 def predict_nearest_neighbour(task: Task, table: NeighbourTable) -> NewPredictions:
-    """Return the predictions of the compared rows; none by inner folds, which have no table."""
+    """Return the predictions of the compared rows, and by the inner folds that the table has."""
     repeats = []
     for repeat, folds in enumerate(task.folds_of_repeats):
         grouping = name_subject_folds(repeat)
         probabilities = copy_neighbours(task.rows, table, grouping, task.n_classes)
         repeats.append(build_predictions(task.rows, table.compared, probabilities, folds))
-    return NewPredictions(join_repeats(repeats), {})
+
+    inner = {}
+    for repeat, inner_folds_of_folds in enumerate(task.inner_folds_of_repeats):
+        for fold, inner_folds in enumerate(inner_folds_of_folds):
+            grouping = name_inner_folds(repeat, fold)
+            if grouping in table.by_grouping:
+                probabilities = copy_neighbours(task.rows, table, grouping, task.n_classes)
+                train_mask = inner_folds[table.compared] != OUTER
+                inner[OuterFold(repeat, fold)] = build_predictions(
+                    task.rows, table.compared[train_mask], probabilities[train_mask], inner_folds
+                )
+    return NewPredictions(join_repeats(repeats), inner)
 
 
 def copy_neighbours(

@@ -16,9 +16,10 @@ from mri_stages.storage.files import REMAKE, explain_read_errors, write_bytes
 GIVEN_SPLIT = "given_split"  # train and test
 RANDOM_FOLDS = "random_folds"  # folds of rows, whatever their subject
 SUBJECT_FOLDS = "subject_folds"  # the folds of cross-validation, see `name_subject_folds`
+INNER_FOLDS = "inner_folds"  # inside a fold of the cross-validation, see `name_inner_folds`
 SINGLE_ROWS = "single_rows"  # each row is a group
 GROUPINGS = (GIVEN_SPLIT, RANDOM_FOLDS, SUBJECT_FOLDS, SINGLE_ROWS)
-FOLD_GROUPINGS = (RANDOM_FOLDS, SUBJECT_FOLDS)  # a table lacks them where no folds are possible
+FOLD_GROUPINGS = (RANDOM_FOLDS, SUBJECT_FOLDS, INNER_FOLDS)  # a table may lack them
 
 Indices = NDArray[np.int64]
 
@@ -26,6 +27,14 @@ Indices = NDArray[np.int64]
 def name_subject_folds(repeat: int) -> str:
     """Return the name of the grouping by the folds of a repeat of the cross-validation."""
     return SUBJECT_FOLDS if repeat == 0 else f"{SUBJECT_FOLDS}_{repeat}"
+
+
+def name_inner_folds(repeat: int, fold: int) -> str:
+    """Return the name of the grouping by the inner folds of a fold, whose rows are of no group.
+
+    A row of no group is nobody's neighbour.
+    """
+    return f"{INNER_FOLDS}_{repeat}_{fold}"
 
 
 class Neighbours(NamedTuple):

@@ -9,7 +9,7 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
-from mri_stages.plotting.flow import draw_flow
+from mri_stages.plotting.flow import Box, draw_flow
 from mri_stages.plotting.style import save_png
 from mri_stages.reporting.sheet import (
     SheetFacts,
@@ -22,6 +22,7 @@ from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.choices import read_choices
 from mri_stages.storage.dataset import AllRows, Info, load_all_rows, read_info
 from mri_stages.storage.details import read_file_table
+from mri_stages.storage.file_counts import FileCounts, read_file_counts
 from mri_stages.storage.files import read_json, write_bytes
 from mri_stages.storage.records import read_leakage, read_new_subject_metrics, read_power
 
@@ -36,31 +37,66 @@ def main() -> None:
     print(f"wrote {paths.SHEET} and {paths.FLOW_FIGURE}")
 
 
-def list_levels(rows: AllRows) -> list[list[str]]:
-    """Return the texts of the boxes, from the files to the folds."""
+def list_levels(rows: AllRows) -> list[list[Box]]:
+    """Return the boxes from the files to the folds."""
     all_mask = np.ones(len(rows.labels), dtype=bool)
-    levels = [
-        [describe_origin()],
-        [f"Tensors: {count_rows(rows, all_mask)}"],
-        [
-            f"Train\n{break_line(count_rows(rows, ~rows.test_mask))}",
-            f"Test\n{break_line(count_rows(rows, rows.test_mask))}\n{describe_copies()}",
-        ],
-        [f"Train and test together\n{describe_folds(rows)}"],
+    train_text = f"Train\n{break_line(count_rows(rows, ~rows.test_mask))}"
+    test_text = f"Test\n{break_line(count_rows(rows, rows.test_mask))}\n{describe_copies()}"
+    return [
+        *list_origin_levels(),
+        [Box(f"Tensors: {count_rows(rows, all_mask)}")],
+        [Box(train_text), Box(test_text)],
+        [Box(f"Train and test together\n{describe_folds(rows)}")],
     ]
-    return levels
+
+
+def list_origin_levels() -> list[list[Box]]:
+    """Return the boxes of the files before the tensors, and of what was left out."""
+    counts = read_file_counts()
+    if counts is None:
+        return [[Box(describe_origin())]]
+    imported = f"Imported: {len(read_file_table())} images of {counts.taken} files"
+    taken = [Box("\n".join([imported, *describe_slices()]))]
+    if counts.left_out:
+        n_left_out = counts.seen - counts.taken
+        lines = [f"Left out: {n_left_out} files", *counts.describe_left_out()]
+        taken.append(Box("\n".join(lines), is_end=True))
+    return [[Box("\n".join([f"Files: {counts.seen}", *describe_missing(counts)]))], taken]
+
+
+def describe_missing(counts: FileCounts) -> list[str]:
+    """Return a phrase on the rows of a table that name no file, if there are any."""
+    if not counts.rows_without_file:
+        return []
+    return [f"rows of the table without a file: {counts.rows_without_file}"]
 
 
 def describe_origin() -> str:
     """Return what is known of the files before the tensors, and of what was left out."""
-    n_files = len(read_file_table())
-    if not n_files:
+    n_images = len(read_file_table())
+    if not n_images:
         return "No files are recorded (data/details/files.csv): the flow begins at the tensors"
-    return f"Imported: {n_files} images\n{describe_left_out()}"
+    counts = read_file_counts()
+    if counts is None:
+        return f"Imported: {n_images} images\n{describe_rules()}"
+    left_out = [*counts.describe_left_out(), *describe_missing(counts)]
+    reasons = ", ".join(left_out) or "none"
+    lines = [
+        f"Imported: {n_images} images of {counts.taken} files out of {counts.seen}",
+        *describe_slices(),
+        f"Left out: {reasons}",
+    ]
+    return "\n".join(lines)
 
 
-def describe_left_out() -> str:
-    """Return which options of the import leave files out; their number is not recorded."""
+def describe_slices() -> list[str]:
+    """Return a phrase on the slices of volumes that were taken, where an option says which."""
+    options = read_json(paths.IMPORT_OPTIONS, dict[str, Any])
+    return [f"slices {options['slices']} of each volume"] if options.get("slices") else []
+
+
+def describe_rules() -> str:
+    """Return which options of the import leave files out, where their number is not recorded."""
     options = read_json(paths.IMPORT_OPTIONS, dict[str, Any])
     if not options:
         return "What was left out is not recorded: no import.json"

@@ -19,6 +19,7 @@ from mri_stages.commands.predict import check_files, format_prediction, list_sca
 from mri_stages.errors import InputError
 from mri_stages.export.outputs import Outputs
 from mri_stages.ingest.import_options import ImportOptions, write_import_options
+from mri_stages.storage.file_counts import FileCounts
 from mri_stages.storage.predictions import Predictions, read_predictions
 from tests.helpers.project import REPO
 from tests.helpers.stages import call_stage
@@ -201,7 +202,9 @@ def test_no_warning_of_usual_images() -> None:
 def imported_project(trained_project: Path, tmp_path: Path) -> Path:
     """Return a copy of the trained project, as if its images had been imported with a resize."""
     project = shutil.copytree(trained_project, tmp_path / "imported")
-    write_import_options(project / paths.DETAILS, ImportOptions(resize=IMAGE_SHAPE[1:]))
+    options = ImportOptions(resize=IMAGE_SHAPE[1:])
+    counts = FileCounts(seen=1, taken=1, left_out={})
+    write_import_options(project / paths.DETAILS, options, counts)
     call_stage(project, "export")
     return project
 

@@ -8,6 +8,8 @@ from mri_stages.config.schema import BASELINES
 from mri_stages.reporting.sheet import YOURS, Answer, render_sheet
 from mri_stages.storage.assignment import write_assignment
 from mri_stages.storage.choices import Choice, write_choices
+from mri_stages.storage.dataset import load_all_rows, read_info
+from mri_stages.storage.file_counts import FileCounts, Reason
 from mri_stages.storage.files import write_csv, write_json
 from mri_stages.storage.records import Leakage, Power, write_leakage, write_power
 from stages import sheet
@@ -99,6 +101,49 @@ def test_sheet_names_excluded_files() -> None:
     text = read_rows()["Eligibility, and what was left out"]
     assert "*/masks/*" in text
     assert "1 images" in text
+
+
+FILE_COUNTS = FileCounts(
+    seen=14,
+    taken=8,
+    left_out={Reason.EXCLUDED: 4, Reason.NO_IMAGE: 2},
+    rows_without_file=3,
+)
+
+
+def write_import() -> None:
+    content = {"files": FILE_COUNTS.model_dump(mode="json"), "slices": "2:4"}
+    write_json(paths.IMPORT_OPTIONS, content)
+    rows = [(str(row), "train", "C", "1", f"{row}.png") for row in range(8)]
+    write_csv(paths.FILE_TABLE, ("row", "split", "class", "subject", "file"), rows)
+
+
+def test_sheet_counts_files_that_were_left_out() -> None:
+    write_import()
+    text = read_rows()["Eligibility, and what was left out"]
+    assert "8 images of 8 files out of 14" in text
+    assert "4 by --exclude" in text
+    assert "without a file: 3" in text
+
+
+def test_flow_counts_files_that_were_left_out() -> None:
+    write_import()
+    files, taken, *_ = sheet.list_levels(load_all_rows(read_info()))
+    assert "14" in files[0].text
+    imported, left_out = taken
+    assert "8 images" in imported.text
+    assert "2:4" in imported.text
+    assert "6 files" in left_out.text
+    assert "4 by --exclude" in left_out.text
+    assert (imported.is_end, left_out.is_end) == (False, True)
+
+
+def test_flow_of_all_files_has_nothing_left_out() -> None:
+    write_import()
+    counts = FileCounts(seen=8, taken=8, left_out={})
+    write_json(paths.IMPORT_OPTIONS, {"files": counts.model_dump(mode="json")})
+    _, taken, *_ = sheet.list_levels(load_all_rows(read_info()))
+    assert len(taken) == 1
 
 
 def test_sheet_is_the_same_again() -> None:

@@ -19,6 +19,7 @@ from mri_stages.export.row_set import SetFigures
 from mri_stages.models import make_networks
 from mri_stages.preprocessing.scaler import read_scaler
 from mri_stages.storage.dataset import Info
+from mri_stages.storage.file_counts import FILES_KEY
 from mri_stages.storage.files import read_json
 from mri_stages.storage.records import read_metrics
 from mri_stages.storage.weights import load_weights
@@ -94,7 +95,7 @@ def describe_model(
             "shape": info.image_shape,
             "range": [training_set.darkest, training_set.brightest],
         },
-        "import": read_json(paths.IMPORT_OPTIONS, dict),
+        "import": read_import_options_alone(),
         "training": {
             "arch": model.arch,
             "rows": training_set.rows,
@@ -105,6 +106,13 @@ def describe_model(
         "intended_use": INTENDED_USE,
         "versions": {package: version(package) for package in LISTED_PACKAGES},
     }
+
+
+def read_import_options_alone() -> dict[str, Any]:
+    """Return the options in import.json, without the counts of files; none without an import."""
+    content: dict[str, Any] = read_json(paths.IMPORT_OPTIONS, dict)
+    content.pop(FILES_KEY, None)
+    return content
 
 
 def read_metrics_of_model(name: str, params: Params) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from mri_stages.export.export_folder import DESCRIPTION_FILE, ONNX_FILE, load_sc
 from mri_stages.export.onnx_file import open_onnx, run_onnx
 from mri_stages.export.outputs import ComputeBatch, Outputs, compute_outputs, iterate_pixels
 from mri_stages.export.row_set import lies_in_unit_range
-from mri_stages.ingest.import_options import ImportOptions
+from mri_stages.ingest.import_options import ImportOptions, ImportRecord
 from mri_stages.storage.arrays import Shape, StorageFormat, read_rows
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_json
@@ -132,7 +132,7 @@ def load_model_of_params(name: str) -> TrainedModel:
         classes=info.classes,
         image_shape=info.image_shape,
         has_unit_range=has_unit_range(info),
-        import_options=read_json(paths.IMPORT_OPTIONS, ImportOptions),
+        import_options=read_json(paths.IMPORT_OPTIONS, ImportRecord).options,
         options_file=paths.IMPORT_OPTIONS,
         compute_batch=compute_batch,
     )

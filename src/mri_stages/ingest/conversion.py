@@ -144,7 +144,7 @@ def write_raw_folder(
         write_file_table(partial / "files.csv", image_set, subjects, indices)
         if subject_table is not None:
             write_csv(partial / "subjects.csv", subject_table.header, subject_table.rows)
-        write_import_options(partial, options)
+        write_import_options(partial, options, image_set.file_counts)
     return notes
 
 

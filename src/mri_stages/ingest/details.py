@@ -16,7 +16,7 @@ import numpy as np
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.import_options import FILE_NAME as IMPORT_OPTIONS_FILE
-from mri_stages.ingest.import_options import read_import_options
+from mri_stages.ingest.import_options import read_import_record
 from mri_stages.ingest.raw_folder import Raw
 from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.details import FILE_COLUMNS, SUBJECT_COLUMNS
@@ -70,10 +70,10 @@ def write_table(path: Path, table: Table) -> None:
 
 
 def read_options_if_any(folder: Path) -> dict[str, Any]:
-    """Return the options in import.json; none where the folder was made without the import."""
+    """Return the content of import.json; none where the folder was made without the import."""
     if not os.path.lexists(folder / IMPORT_OPTIONS_FILE):
         return {}
-    return read_import_options(folder).model_dump(mode="json")
+    return read_import_record(folder).to_json()
 
 
 def read_table(path: Path, expected_columns: Sequence[str]) -> Table:

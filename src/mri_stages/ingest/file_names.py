@@ -27,7 +27,7 @@ class Match(NamedTuple):
 class FileNames:
     """The images of a source, and the folders above them, by their names."""
 
-    def __init__(self, images: Collection[Parts], tree: Iterable[Parts], source: Parts) -> None:
+    def __init__(self, images: Collection[Parts], tree: Collection[Parts], source: Parts) -> None:
         """Take the images among the files of a source.
 
         `source` is the place of the source itself: a name may begin with folders above it.
@@ -48,7 +48,7 @@ class FileNames:
             self.folders_by_name[normalise_text(folder[-1])].append(folder)
         self.add_data_files(images, tree)
 
-    def add_data_files(self, images: Iterable[Parts], tree: Iterable[Parts]) -> None:
+    def add_data_files(self, images: Iterable[Parts], tree: Collection[Parts]) -> None:
         """Let the name of the second file of a volume mean the first, which is the image."""
         headers = {(*parts[:-1], cut_known_suffix(parts[-1])): parts for parts in images}
         for parts in list_data_files(tree):

@@ -4,7 +4,7 @@ A file is told by its suffix. Scanners often give DICOM files no suffix, or a nu
 file of an unknown suffix is DICOM if its bytes say so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import Enum, auto
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -92,11 +92,21 @@ def select_images(files: FileTree) -> list[Parts]:
     return images
 
 
-def list_data_files(files: Iterable[Parts]) -> set[Parts]:
+def list_data_files(files: Collection[Parts]) -> set[Parts]:
     """Return the .img files of which the header (.hdr) is among the files, in any case."""
-    stems = {cut_suffix(parts) for parts in files if has_suffix(parts, HEADER_SUFFIX)}
-    data_files = (parts for parts in files if has_suffix(parts, DATA_SUFFIX))
-    return {parts for parts in data_files if cut_suffix(parts) in stems}
+    return set(find_headers(files))
+
+
+def find_headers(files: Collection[Parts]) -> dict[Parts, Parts]:
+    """Return the header (.hdr) of each .img file that has one among the files, in any case."""
+    headers = {}
+    for parts in files:
+        if has_suffix(parts, HEADER_SUFFIX):
+            headers[cut_suffix(parts)] = parts
+    data_files = [parts for parts in files if has_suffix(parts, DATA_SUFFIX)]
+    return {
+        parts: headers[cut_suffix(parts)] for parts in data_files if cut_suffix(parts) in headers
+    }
 
 
 def has_suffix(parts: Parts, suffix: str) -> bool:

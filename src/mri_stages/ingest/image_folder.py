@@ -5,18 +5,20 @@ split_folders.py and layout.py read the folders, layout_checks.py refuses what c
 things, layout_notes.py says what is taken.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.file_tree import FileTree, Parts, count_files, exclude_files, list_files
-from mri_stages.ingest.formats import list_data_files, open_pictures, select_images
+from mri_stages.ingest.formats import find_headers, list_data_files, open_pictures, select_images
 from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.layout import Layout, find_layout, name_subjects
 from mri_stages.ingest.layout_checks import check_classes, check_layout
 from mri_stages.ingest.layout_notes import describe_layout
 from mri_stages.ingest.split_folders import EXPECTED_LAYOUT
+from mri_stages.storage.file_counts import FileCounts, Reason
 
 DEFAULT_OPTIONS = ImportOptions()
 TABLE_SUFFIXES = (".csv", ".tsv")
@@ -48,7 +50,37 @@ def list_images(source: Path, options: ImportOptions = DEFAULT_OPTIONS) -> Image
     notes += layout.notes + mask_notes
     notes += describe_other_files(tree, images)
     origin = f"--subject-level {subject_level}" if subject_level else "the files"
-    return ImageSet(files, classes, notes, subject_origin=origin)
+    left_out = dict.fromkeys(all_files.keys() - tree.keys(), Reason.EXCLUDED) | layout.left_out
+    counts = count_left_out(all_files, layout.places, left_out)
+    return ImageSet(files, classes, notes, subject_origin=origin, file_counts=counts)
+
+
+def count_left_out(
+    tree: FileTree,
+    taken: Collection[Parts],
+    left_out: Mapping[Parts, Reason],
+    n_rows_without_file: int = 0,
+) -> FileCounts:
+    """Return the counts of all files of a source, from those that are images.
+
+    taken: the files that are opened. left_out: why others are not; without a reason, a file is no
+    image. The second file of a volume counts as its header does.
+    """
+    header_by_data_file = find_headers(tree)
+    n_taken = 0
+    counts = Counter[Reason]()
+    for parts in tree:
+        file = header_by_data_file.get(parts, parts)
+        if file in taken:
+            n_taken += 1
+        else:
+            counts[left_out.get(file, Reason.NO_IMAGE)] += 1
+    return FileCounts(
+        seen=len(tree),
+        taken=n_taken,
+        left_out={reason: counts[reason] for reason in Reason if counts[reason]},
+        rows_without_file=n_rows_without_file,
+    )
 
 
 def check_several_folders(images: Collection[Parts], tree: Iterable[Parts], source: Path) -> None:

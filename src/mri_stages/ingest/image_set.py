@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
+from mri_stages.storage.file_counts import FileCounts
 
 FilePath = Path | ZipMember
 
@@ -117,3 +118,4 @@ class ImageSet(NamedTuple):
     notes: list[str]  # on what is left out or counted elsewhere
     subject_origin: str = "the files"  # what gives the ids of `ImageFile.subject`
     no_subjects_reason: str = ""  # why there are none; empty where file names may tell them
+    file_counts: FileCounts | None = None  # of the source; None where nobody counted

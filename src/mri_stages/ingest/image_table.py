@@ -14,7 +14,7 @@ from mri_stages.ingest.csv_table import read_table, show
 from mri_stages.ingest.file_names import FileNames, Match, leads_outside, split_name
 from mri_stages.ingest.file_tree import FileTree, Parts, count_files, exclude_files, list_files
 from mri_stages.ingest.formats import open_pictures, select_images
-from mri_stages.ingest.image_folder import describe_other_files
+from mri_stages.ingest.image_folder import count_left_out, describe_other_files
 from mri_stages.ingest.image_set import FilePath, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.layout_notes import list_counts
@@ -26,6 +26,7 @@ from mri_stages.ingest.table_rows import (
     choose_columns,
     collect_rows,
 )
+from mri_stages.storage.file_counts import Reason
 
 MAX_LISTED_MATCHES = 3  # in an error message
 
@@ -36,6 +37,15 @@ class TablePlace(NamedTuple):
     path: FilePath
     name: str  # in messages
     parts: Parts  # below the source; empty if it lies elsewhere
+
+
+class TableImages(NamedTuple):
+    """The images of a source that a table names, with their rows, and what is left out."""
+
+    rows: dict[Parts, ImageRow]  # with a class
+    left_out: dict[Parts, Reason]  # the other images
+    n_rows_without_file: int
+    notes: list[str]
 
 
 class Matches(NamedTuple):
@@ -63,7 +73,8 @@ def list_table_images(source: Path, options: ImportOptions) -> ImageSet:
             f"{source}: no image in {count_files(len(tree))}, expected those of {place.name}"
         )
     kept_tree, exclusion_notes = exclude_files(tree, options.exclude, source)
-    image_rows, gap_notes = find_images(place, source, rows, images, kept_tree, options)
+    table_images = find_images(place, source, rows, images, kept_tree, options)
+    image_rows = table_images.rows
 
     splits, split_notes = assign_splits(place.name, image_rows, columns, options)
     class_counts = Counter(row.class_name for row in image_rows.values())
@@ -74,15 +85,21 @@ def list_table_images(source: Path, options: ImportOptions) -> ImageSet:
     notes = [
         f"class: column {show(columns.class_name)} of {place.name} ({list_counts(class_counts)})"
     ]
-    notes += split_notes + columns.notes + exclusion_notes + gap_notes
+    notes += split_notes + columns.notes + exclusion_notes + table_images.notes
     kept_tree.pop(place.parts, None)
     notes += describe_other_files(kept_tree, images)
+
+    excluded = dict.fromkeys(tree.keys() - kept_tree.keys(), Reason.EXCLUDED)
+    tree.pop(place.parts, None)
+    left_out = excluded | table_images.left_out
+    counts = count_left_out(tree, image_rows, left_out, table_images.n_rows_without_file)
     return ImageSet(
         files,
         classes,
         notes,
         subject_origin=f"column {columns.subject}" if columns.subject else "the files",
         no_subjects_reason=f"{place.name} has no column {SUBJECT_COLUMN}, see --subject-column",
+        file_counts=counts,
     )
 
 
@@ -93,15 +110,20 @@ def find_images(
     images: Sequence[Parts],
     kept_tree: FileTree,
     options: ImportOptions,
-) -> tuple[dict[Parts, ImageRow], list[str]]:
-    """Return the rows by the image in `kept_tree` that they name, with a class; and notes."""
+) -> TableImages:
+    """Return the rows by the image in `kept_tree` that they name, with a class."""
     kept_images = [parts for parts in images if parts in kept_tree]
     excluded_images = [parts for parts in images if parts not in kept_tree]
     folders = find_parts(source)
     matches = match_rows(place.name, rows, FileNames(kept_images, kept_tree, folders))
     excluded_names = FileNames(excluded_images, [], folders)
     matches = leave_out_excluded_rows(matches, excluded_names)
-    return select_complete_rows(place, source, kept_images, matches, options)
+    complete_rows, notes = select_complete_rows(place, source, kept_images, matches, options)
+    left_out = {}
+    for image in kept_images:
+        if image not in complete_rows:
+            left_out[image] = Reason.NO_CLASS if image in matches.rows else Reason.NO_ROW
+    return TableImages(complete_rows, left_out, len(matches.rows_without_image), notes)
 
 
 def find_parts(source: Path) -> Parts:

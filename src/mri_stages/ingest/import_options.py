@@ -1,7 +1,7 @@
 """The options of `mri-stages import`: their values, their arguments, and the file import.json.
 
-`import.json` lies in the raw folder. `predict` and `external` read it, so that they read images as
-the import did.
+`import.json` lies in the raw folder, and counts the files of the import too. `predict` and
+`external` read its options, so that they read images as the import did.
 """
 
 import math
@@ -9,7 +9,7 @@ import re
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from mri_stages.errors import ArgumentError, InputError
+from mri_stages.storage.file_counts import FILES_KEY, FileCounts
 from mri_stages.storage.files import write_json
 
 FILE_NAME = "import.json"  # in a raw folder, and in data/details
@@ -169,6 +170,22 @@ class ImportOptions(PixelOptions):
         return None if path is None else path.name
 
 
+class ImportRecord(ImportOptions):
+    """The content of import.json."""
+
+    files: FileCounts | None = None
+    """`None`: of an earlier version, which counted none."""
+
+    @property
+    def options(self) -> ImportOptions:
+        """Return the options alone."""
+        return ImportOptions.model_validate(self.model_dump(exclude={FILES_KEY}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of the file."""
+        return self.model_dump(mode="json", exclude={FILES_KEY} if self.files is None else set())
+
+
 def parse_slices(text: str) -> range:
     """Return the indices of START:STOP[:STEP]; an empty range for any other text."""
     match = re.fullmatch(r"(\d{1,9}):(\d{1,9})(?::([1-9]\d{0,8}))?", text, re.ASCII)
@@ -227,9 +244,12 @@ def describe_first_error(error: ValidationError) -> tuple[str, str]:
     return name, first_error["msg"].removeprefix("Value error, ")
 
 
-def write_import_options(folder: Path, options: ImportOptions) -> None:
-    """Write import.json into a raw folder."""
-    write_json(folder / FILE_NAME, options.model_dump(mode="json"))
+def write_import_options(
+    folder: Path, options: ImportOptions, counts: FileCounts | None = None
+) -> None:
+    """Write import.json into a raw folder: the options, and the counts where they are known."""
+    record = ImportRecord.model_validate({**options.model_dump(), FILES_KEY: counts})
+    write_json(folder / FILE_NAME, record.to_json())
 
 
 def read_import_options(folder: Path) -> ImportOptions:
@@ -238,11 +258,16 @@ def read_import_options(folder: Path) -> ImportOptions:
     A folder without the file, or with `{}`, gives the options of an import without arguments.
     InputError names a key that is wrong.
     """
+    return read_import_record(folder).options
+
+
+def read_import_record(folder: Path) -> ImportRecord:
+    """Return all of import.json, as `read_import_options` does."""
     path = folder / FILE_NAME
     try:
-        return ImportOptions.model_validate_json(path.read_bytes())
+        return ImportRecord.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        return ImportOptions()
+        return ImportRecord()
     except ValidationError as error:
         name, reason = describe_first_error(error)
         key = f"{name}: " if name else ""

@@ -29,6 +29,7 @@ from mri_stages.ingest.split_folders import (
     leave_out_unlabelled_splits,
     place_images,
 )
+from mri_stages.storage.file_counts import Reason
 
 
 class Layout(NamedTuple):
@@ -38,6 +39,7 @@ class Layout(NamedTuple):
     origin: Origin
     class_level: int
     class_names: dict[Parts, str]
+    left_out: dict[Parts, Reason]  # the other images of the set
     notes: list[str]
 
 
@@ -55,12 +57,15 @@ def find_layout(images: Sequence[Parts], options: ImportOptions, source: Path) -
         check_train_folder(images, places, source)
     class_level = options.class_level or find_class_level(places.values())
 
-    places, unlabelled_notes = leave_out_unlabelled_splits(places, class_level)
+    left_out = dict.fromkeys(set(images) - places.keys(), Reason.OUTSIDE_SPLITS)
+    labelled_places, unlabelled_notes = leave_out_unlabelled_splits(places, class_level)
+    left_out |= dict.fromkeys(places.keys() - labelled_places.keys(), Reason.NO_CLASS)
+    places = labelled_places
     check_depth(places, class_level, has_class_level, source)
     class_names, spelling_notes = name_classes(places, class_level, source)
     places, split_notes = assign_splits(places)
     notes = [*spelling_notes, *split_notes, *unlabelled_notes, *outside_notes]
-    return Layout(places, origin, class_level, class_names, notes)
+    return Layout(places, origin, class_level, class_names, left_out, notes)
 
 
 def find_class_level(places: Iterable[Place]) -> int:

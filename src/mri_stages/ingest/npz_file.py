@@ -29,6 +29,7 @@ from mri_stages.ingest.image_set import ImageFile, ImageSet, note_dark_image
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.layout_notes import list_counts
 from mri_stages.ingest.zip_members import MEMBER_ERRORS, check_members
+from mri_stages.storage.file_counts import FileCounts
 
 SUFFIX = ".npz"
 EXPECTED = "expected {train,val,test}_images and _labels as MedMNIST writes them"
@@ -137,7 +138,13 @@ def list_npz_images(source: Path, options: ImportOptions) -> ImageSet:
     n_others = len(members) - 2 * len(splits)
     if n_others:
         notes.append(f"{n_others} other arrays left out")
-    return ImageSet(files, classes, notes, no_subjects_reason="an .npz file names none")
+    return ImageSet(
+        files,
+        classes,
+        notes,
+        no_subjects_reason="an .npz file names none",
+        file_counts=FileCounts(seen=1, taken=1, left_out={}),
+    )
 
 
 def list_members(source: Path, archive: ZipFile) -> dict[str, ZipInfo]:

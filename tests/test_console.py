@@ -9,6 +9,7 @@ import pytest
 
 from mri_stages.console import (
     OneLineParser,
+    align_columns,
     list_some,
     make_printable,
     parse_model_argument,
@@ -110,3 +111,8 @@ def test_list_some_counts_the_rest() -> None:
 
 def test_list_some_lists_all_where_they_fit() -> None:
     assert list_some("abcdef") == "a, b, c, d, e, f"
+
+
+def test_align_columns_puts_numbers_to_the_right() -> None:
+    rows = [["name", "n", "note"], ["a", "10", "b"], ["last"]]
+    assert align_columns(rows, right_columns=[1]) == ["name   n  note", "a     10  b", "last"]

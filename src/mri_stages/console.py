@@ -6,7 +6,7 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from io import TextIOWrapper
@@ -107,6 +107,23 @@ def list_some(names: Iterable[str]) -> str:
     text = ", ".join(names[:MAX_LISTED_NAMES])
     n_more = len(names) - MAX_LISTED_NAMES
     return f"{text} and {n_more} more" if n_more > 0 else text
+
+
+def align_columns(rows: Sequence[Sequence[str]], right_columns: Container[int] = ()) -> list[str]:
+    """Return a line per row, each column as wide as its widest cell.
+
+    A row may lack its last cells. right_columns: the numbers of the columns to the right.
+    """
+    n_columns = max(map(len, rows))
+    full_rows = [[*row, *[""] * (n_columns - len(row))] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*full_rows, strict=True)]
+    lines = []
+    for row in full_rows:
+        cells = []
+        for place, (text, width) in enumerate(zip(row, widths, strict=True)):
+            cells.append(f"{text:>{width}}" if place in right_columns else f"{text:<{width}}")
+        lines.append("  ".join(cells).rstrip())
+    return lines
 
 
 @cache

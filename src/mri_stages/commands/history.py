@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mri_stages.config.param_changes import ChangedParam
 from mri_stages.config.run_history import StageRun, read_history
-from mri_stages.console import OneLineParser
+from mri_stages.console import OneLineParser, align_columns
 from mri_stages.errors import ArgumentError, InputError
 
 N_RUNS = 20
@@ -56,12 +56,8 @@ def is_run_of(run: StageRun, name: str) -> bool:
 def print_runs(runs: Sequence[StageRun]) -> None:
     """Print a row of each run, the newest last."""
     rows = [HEADER, *(format_run(run) for run in runs)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEADER))]
-    for row in rows:
-        cells = []
-        for heading, text, width in zip(HEADER, row, widths, strict=True):
-            cells.append(f"{text:>{width}}" if heading in NUMBERS else f"{text:<{width}}")
-        print("  ".join(cells).rstrip())
+    number_columns = [HEADER.index(heading) for heading in NUMBERS]
+    print("\n".join(align_columns(rows, number_columns)))
 
 
 def format_run(run: StageRun) -> list[str]:

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "plan": Subcommand("plan", "print which stages would run, and why"),
     "results": Subcommand("results", "print the scores of all models in two tables"),
     "history": Subcommand("history", "list the last runs of stages: time, seconds, changed params"),
+    "compare": Subcommand("compare", "compare two experiments or commits in one short table"),
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
     "external": Subcommand("external", "score a trained model on another raw folder"),

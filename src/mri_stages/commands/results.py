@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CHOSEN
-from mri_stages.console import OneLineParser, list_some
+from mri_stages.console import OneLineParser, align_columns, list_some
+from mri_stages.orchestration.dvc_looks import count_looks
 from mri_stages.orchestration.plan import list_due_stages
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import Headline, describe_headline, get_unit
@@ -58,6 +59,7 @@ GIVEN_SPLIT_SCORES = (AUC, LOSS, BALANCED_ACCURACY, ACCURACY, MACRO_F1)
 def main(argv: Sequence[str]) -> None:
     OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
     print_results()
+    print_looks()
     print_due_stages()
 
 
@@ -91,6 +93,12 @@ def print_results() -> None:
     print_paragraph(leakage.sentence)
     if paths.REPORT.exists():
         print(f"\nAll scores and intervals: {paths.REPORT}")
+
+
+def print_looks() -> None:
+    """Print how many recipes were scored on the folds of the table of new subjects, at least."""
+    if read_new_subject_metrics(read_params()):
+        print_paragraph(asyncio.run(count_looks()).describe())
 
 
 def print_due_stages() -> None:
@@ -169,12 +177,6 @@ def format_cell(metrics: Metrics, score: Score) -> str:
 
 def print_aligned(rows: Sequence[Sequence[str]]) -> None:
     """Print rows of texts, the first column to the left and all others to the right."""
+    clipped_rows = [[row[0][:MAX_NAME_LENGTH], *row[1:]] for row in rows]
     n_columns = max(map(len, rows))
-    full_rows = [[*row, *[""] * (n_columns - len(row))] for row in rows]
-    names = [row[0][:MAX_NAME_LENGTH] for row in full_rows]
-    columns = [[row[place] for row in full_rows] for place in range(1, n_columns)]
-    name_width = max(map(len, names))
-    widths = [max(map(len, column)) for column in columns]
-    for name, row in zip(names, full_rows, strict=True):
-        cells = [f"{text:>{width}}" for text, width in zip(row[1:], widths, strict=True)]
-        print("  ".join([f"{name:<{name_width}}", *cells]).rstrip())
+    print("\n".join(align_columns(clipped_rows, range(1, n_columns))))

@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     "import": Subcommand("import_images", "make a raw folder of a folder or zip of images"),
     "predict": Subcommand("predict", "predict the classes of images with a trained model"),
     "external": Subcommand("external", "score a trained model on another raw folder"),
+    "sweep": Subcommand("sweep", "try values of a key of a model, with several seeds"),
     "cache": Subcommand("cache", "list what the cache holds, and what `dvc gc` would remove"),
     "watch": Subcommand("watch", "show the trainings that run now, and the remaining time"),
     "models": Subcommand("models", "list the models, add or remove some"),

@@ -8,7 +8,6 @@ a model fails, the model's later outs are removed, and the report is of the othe
 import asyncio
 import math
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 
 from mri_stages.console import OneLineParser, exit_with_error
@@ -22,6 +21,7 @@ from mri_stages.orchestration.outcome import (
     list_skipped_stages,
 )
 from mri_stages.orchestration.reproduce import reproduce
+from mri_stages.orchestration.signals import cancel_on_signals
 
 
 def main(argv: Sequence[str]) -> None:
@@ -51,11 +51,7 @@ async def reproduce_until_signal(
     names: Sequence[str], slow_stages: Mapping[str, Outcome]
 ) -> dict[str, Outcome]:
     """Reproduce the stages; SIGTERM and SIGHUP cancel this, as Ctrl-C does."""
-    task = asyncio.current_task()
-    if task is not None and sys.platform != "win32":
-        for signum in (signal.SIGTERM, signal.SIGHUP):  # SIGHUP: the terminal was closed.
-            if signal.getsignal(signum) != signal.SIG_IGN:  # nohup ignores it.
-                asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
+    cancel_on_signals()
     return await reproduce(names, slow_stages)
 
 

@@ -50,7 +50,11 @@ def check_params(text: str, path: Path = paths.PARAMS) -> Params:
 
     path: of the file, for the error.
     """
-    values = parse_values(text, path)
+    return check_values(parse_values(text, path), path)
+
+
+def check_values(values: Any, path: Path = paths.PARAMS) -> Params:
+    """Return the checked params of the values of a file; InputError as `read_params`."""
     try:
         return Params.model_validate(values)
     except ValidationError as error:

@@ -28,6 +28,7 @@ COMMANDS_ELSEWHERE = {
     "dvc repro -f": "tests/faults/test_cache.py",
     "dvc exp run": "tests/pipeline/test_dvc_verbs.py",
     "dvc exp apply": "tests/pipeline/test_dvc_verbs.py",
+    "mri-stages sweep": "tests/commands/test_sweep.py",
     "sed -i.bak '/^  conv_nn2:/": "tests/pipeline/test_pipeline.py",
 }
 BEGINS_ELSEWHERE = re.compile(f"({'|'.join(map(re.escape, COMMANDS_ELSEWHERE))})(?![\\w-])")

@@ -337,11 +337,18 @@ def _remove_experiments(repo: "Repo", revisions: Collection[str]) -> None:
     from dvc.repo.experiments.queue.remove import remove_tasks
 
     queue = repo.experiments.celery_queue
+    # A worker that ends may have taken an experiment which it did not begin. DVC removes it from
+    # the stash, and only then, as one that is not in the stash, from what the worker took.
+    for _ in range(2):
+        remove_tasks(queue, _list_entries_without_result(queue, revisions))
+
+
+def _list_entries_without_result(queue: Any, revisions: Collection[str]) -> list[Any]:
     entries = [entry for entry in queue.iter_queued() if entry.stash_rev in revisions]
     for _, entry in queue._iter_processed():
         if entry.stash_rev in revisions and not _has_result(queue, entry.stash_rev):
             entries.append(entry)
-    remove_tasks(queue, entries)
+    return entries
 
 
 def _has_result(queue: Any, revision: str) -> bool:

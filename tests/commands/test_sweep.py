@@ -1,0 +1,102 @@
+"""What `mri-stages sweep` prints of its experiments, and one with DVC's queue."""
+
+import math
+from collections.abc import Collection
+
+import pytest
+
+from mri_stages.commands.sweep import check_failures, describe_best, format_table
+from mri_stages.config.sweep import ScoreKind, Sweep, Trial
+from mri_stages.errors import InputError
+from mri_stages.orchestration.sweep import TrialResult
+
+KEY = "models.m.lr"
+NAN = math.nan
+
+
+def make_results(
+    scores: dict[float, list[float]], failures: Collection[float] = ()
+) -> list[TrialResult]:
+    """Return a result for each value and seed; those of `failures` failed."""
+    results = []
+    for value, scores_of_value in scores.items():
+        for seed, score in enumerate(scores_of_value):
+            failure = "no memory" if value in failures else ""
+            trial = Trial(value, seed, {}, {})
+            results.append(TrialResult(trial, f"exp-{value}-{seed}", score, failure))
+    return results
+
+
+def make_sweep(score_kind: ScoreKind = ScoreKind.VALIDATION_LOSS) -> Sweep:
+    return Sweep(KEY, "m", score_kind, [])
+
+
+def describe(scores: dict[float, list[float]], kind: ScoreKind) -> str:
+    return "\n".join(describe_best(make_sweep(kind), make_results(scores)))
+
+
+def test_table_has_a_row_for_each_experiment() -> None:
+    lines = format_table(make_sweep(), make_results({0.1: [2, 4], 0.2: [1, 1.5]}))
+    cells = [line.split() for line in lines[1:]]
+    assert cells == [
+        ["0.1", "0", "2", "3", "2", "to", "4", "exp-0.1-0"],
+        ["1", "4", "exp-0.1-1"],
+        ["0.2", "0", "1", "1.25", "1", "to", "1.5", "exp-0.2-0"],
+        ["1", "1.5", "exp-0.2-1"],
+    ]
+
+
+def test_table_of_one_seed_has_no_mean() -> None:
+    lines = format_table(make_sweep(), make_results({0.1: [2], 0.2: [1]}))
+    assert lines[1].split() == ["0.1", "0", "2", "exp-0.1-0"]
+
+
+def test_table_names_what_failed_or_diverged() -> None:
+    lines = format_table(make_sweep(), make_results({0.1: [NAN], 0.2: [NAN]}, {0.2}))
+    assert "diverged" in lines[1]
+    assert "failed" in lines[2]
+    assert lines[2].endswith("exp-0.2-0: no memory")
+
+
+def test_diverged_seed_leaves_no_mean() -> None:
+    lines = format_table(make_sweep(), make_results({0.1: [NAN, 1], 0.2: [1, 1]}))
+    assert lines[1].split() == ["0.1", "0", "diverged", "-", "-", "exp-0.1-0"]
+
+
+def test_best_loss_is_the_lowest_and_best_auc_the_highest() -> None:
+    scores = {0.1: [0.5, 0.6], 0.2: [0.7, 0.8]}
+    assert "0.1 is better than 0.2" in describe(scores, ScoreKind.VALIDATION_LOSS)
+    assert "0.2 is better than 0.1" in describe(scores, ScoreKind.INNER_AUC)
+
+
+def test_seeds_are_compared_in_pairs() -> None:
+    """The ranges overlap, but with each seed one value is below the other."""
+    text = describe({0.1: [1, 5], 0.2: [2, 6]}, ScoreKind.VALIDATION_LOSS)
+    assert "0.1 is better than 0.2" in text
+    assert "covers" not in text
+
+
+def test_seeds_that_disagree_cover_the_difference() -> None:
+    text = describe({0.1: [1, 5], 0.2: [2, 4.5], 0.3: [9, 9]}, ScoreKind.VALIDATION_LOSS)
+    assert "covers the difference between 0.1 and 0.2" in text
+    assert "0.1 is better than 0.3" in text
+
+
+def test_equal_scores_are_covered() -> None:
+    assert "covers" in describe({0.1: [1, 1], 0.2: [1, 1]}, ScoreKind.VALIDATION_LOSS)
+
+
+def test_best_leaves_out_a_value_with_a_diverged_seed() -> None:
+    lines = describe({0.1: [NAN, 0], 0.2: [2, 4], 0.3: [5, 5]}, ScoreKind.VALIDATION_LOSS)
+    assert "left out" in lines.splitlines()[0]
+    assert "lowest 3 with lr 0.2" in lines
+
+
+def test_single_value_with_a_score_is_compared_with_nothing() -> None:
+    assert "lowest" not in describe({0.1: [NAN], 0.2: [2]}, ScoreKind.VALIDATION_LOSS)
+
+
+def test_failures_end_the_command() -> None:
+    check_failures(make_sweep(), make_results({0.1: [NAN]}))
+    with pytest.raises(InputError):
+        check_failures(make_sweep(), make_results({0.1: [1], 0.2: [NAN]}, {0.2}))

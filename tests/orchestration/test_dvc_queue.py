@@ -1,0 +1,93 @@
+"""DVC's queue: what is set in an experiment, and one that is not ours."""
+
+import asyncio
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mri_stages.config.loading import parse_yaml
+from mri_stages.errors import InputError
+from mri_stages.orchestration.dvc_queue import (
+    State,
+    list_changed_files,
+    queue_experiment,
+    read_committed_params,
+    read_queue,
+    remove_experiments,
+    write_overrides,
+)
+from tests.helpers.clones import GIT_AUTHOR
+
+# DVC's own code uses it.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+VALUES = {"models": {"m": {"lr": 0.1, "augment": {"shift": 2, "flip": True}}}}
+
+
+@pytest.fixture
+def repository(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a repository of Git with one commit, of a params.yaml of VALUES and a stage."""
+    for name, value in GIT_AUTHOR.items():
+        monkeypatch.setenv(name, value)
+    Path("params.yaml").write_text(yaml.safe_dump(VALUES))
+    stage = {"cmd": "echo > out", "params": ["models"], "outs": ["out"]}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"train": stage}}))
+    Path(".gitignore").write_text("/out\n")
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    commit_all()
+    return workspace
+
+
+def commit_all() -> None:
+    subprocess.run(["git", "add", "--all"], check=True)
+    subprocess.run(["git", "commit", "--quiet", "--message", "x"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("lr", 1e-8),
+        ("lr", 3),
+        ("weight_decay", 0.5),  # the model lacks it
+        ("shuffle", True),
+        ("patience", None),
+        ("schedule", "cosine, 'or' not: {a}"),
+        ("augment", {"shift": 4}),  # and no flip
+        ("augment", None),
+        ("freeze", ["body", "head"]),
+    ],
+)
+def test_overrides_set_the_value_and_nothing_else(workspace: Path, key: str, value: Any) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    Path("p.yaml").write_text(yaml.safe_dump(VALUES))
+    apply_overrides("p.yaml", list(write_overrides({f"models.m.{key}": value}, VALUES)))
+    expected = {**VALUES["models"]["m"], key: value}
+    assert parse_yaml(Path("p.yaml").read_text()) == {"models": {"m": expected}}
+
+
+def test_queue_stashes_the_params_and_refuses_a_stranger(repository: Path) -> None:
+    # What `dvc init` makes, in less time.
+    Path(".dvc").mkdir()
+    Path(".dvc/config").touch()
+    Path(".dvc/.gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    commit_all()
+    first = asyncio.run(queue_experiment("train", {"models.m.lr": 0.2}, VALUES, []))
+    assert read_committed_params(first.revision)["models"]["m"]["lr"] == 0.2
+    assert list_changed_files() == []
+
+    with pytest.raises(InputError):
+        asyncio.run(queue_experiment("train", {"models.m.lr": 0.3}, VALUES, []))
+    assert asyncio.run(read_queue([first.revision])).states == {first.revision: State.QUEUED}
+    asyncio.run(remove_experiments([first.revision]))
+    assert asyncio.run(read_queue([first.revision])).states == {}
+
+
+def test_changed_files_are_those_that_git_lacks(repository: Path) -> None:
+    assert list_changed_files() == []
+    Path("new").write_text("x")
+    Path("params.yaml").write_text("x: 1")
+    assert sorted(list_changed_files()) == ["new", "params.yaml"]

@@ -9,6 +9,7 @@ from mri_stages.errors import InputError
 from mri_stages.preprocessing.folds import (
     CONFIG_KEY,
     NoFoldsError,
+    are_folds_possible,
     assign_folds,
     assign_folds_by_seed,
     assign_folds_of_repeats,
@@ -110,12 +111,14 @@ def test_folds_of_no_number_say_why(
     ids = None if subjects is None else np.array(subjects)
     with pytest.raises(NoFoldsError, match=rf"a study: .*{reason}"):
         assign_folds(np.array(labels), ids, n_folds, 0, "a study")
+    assert not are_folds_possible(np.array(labels), ids)
 
 
 def test_folds_of_few_subjects_are_possible() -> None:
     """A fold per subject works wherever no NoFoldsError is raised."""
     labels = np.array([0, 1, 1, 0, 2])
     subjects = np.array([0, 0, 1, 1, 2])
+    assert are_folds_possible(labels, subjects)
     assert sorted(assign_folds(labels, subjects, 2, seed=0)) != [0, 0, 0, 0, 0]
 
 

@@ -195,9 +195,10 @@ def expect_auc(auc: float, contrasts: Sequence[Contrast]) -> ExpectedAuc:
 def write_sentences(power: Power, negative_class: str | None) -> list[str]:
     """Return a few plain sentences: the counts, the interval, the difference, the classes."""
     counts = [f"{class_count.name} {class_count.count}" for class_count in power.classes]
-    if len(counts) > MAX_LISTED_CLASSES:
-        counts = [*counts[:MAX_LISTED_CLASSES], "..."]
-    sentences = [f"These data have {format_count(power.count, power.by)}: {', '.join(counts)}."]
+    n_more = len(counts) - MAX_LISTED_CLASSES
+    more = f" and {n_more} more" if n_more > 0 else ""
+    listed = ", ".join(counts[:MAX_LISTED_CLASSES])
+    sentences = [f"These data have {format_count(power.count, power.by)}: {listed}{more}."]
 
     shown = [expected for expected in power.expected if expected.auc == SHOWN_AUC]
     if shown:
@@ -217,7 +218,7 @@ def write_sentences(power: Power, negative_class: str | None) -> list[str]:
 
 
 def write_auc_sentences(expected: ExpectedAuc, negative_class: str | None) -> list[str]:
-    """Return a sentence on the interval of an AUC, and one on the smallest difference."""
+    """Return a sentence on the interval of an AUC, and one on the smallest difference from it."""
     meaning = "mean of one class against the rest; the interval is at most so wide"
     if negative_class is not None:
         meaning = f"any other class against {negative_class}"
@@ -225,17 +226,29 @@ def write_auc_sentences(expected: ExpectedAuc, negative_class: str | None) -> li
         f"An AUC of {expected.auc:.2f} ({meaning}) will have a 95 % interval of about "
         f"{expected.low:.2f} to {expected.high:.2f}."
     )
+    return [interval, write_difference_sentence(expected)]
+
+
+def write_difference_sentence(expected: ExpectedAuc) -> str:
+    """Return how much higher an AUC must be to be seen as better."""
+    better = (
+        f"be seen as better than a model of AUC {expected.auc:.2f} in 8 of 10 such data sets "
+        "(p < 0.05)"
+    )
     differences = [expected.difference_0, expected.difference_50, expected.difference_80]
+    if all(difference is None for difference in differences):
+        return (
+            f"It is not possible to {better}: no AUC is high enough, even if the scores of the two "
+            f"correlate by {CORRELATIONS[-1]:g} within a class."
+        )
     amounts = []
     for difference in differences:
         amounts.append("more than is possible" if difference is None else f"{difference:.2f}")
-    difference_sentence = (
-        f"To be seen as better than a model of AUC {expected.auc:.2f} in 8 of 10 such data sets "
-        f"(p < 0.05), a model needs an AUC that is higher by {join_by_or(amounts)}, if the scores "
+    return (
+        f"To {better}, a model needs an AUC that is higher by {join_by_or(amounts)}, if the scores "
         f"of the two correlate by {join_by_or([f'{value:g}' for value in CORRELATIONS])} within a "
         "class."
     )
-    return [interval, difference_sentence]
 
 
 def join_by_or(texts: Sequence[str]) -> str:

@@ -1,16 +1,35 @@
 """What `mri-stages sweep` prints of its experiments, and one with DVC's queue."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
+import yaml
 
 from mri_stages.commands.sweep import check_failures, describe_best, format_table
 from mri_stages.config.sweep import ScoreKind, Sweep, Trial
 from mri_stages.errors import InputError
 from mri_stages.orchestration.sweep import TrialResult
+from tests.helpers.clones import GIT_AUTHOR
+from tests.helpers.dvc_projects import DVC, list_processes_here, start_command
+from tests.helpers.params import change_params
 
 KEY = "models.m.lr"
+SWEEP = (sys.executable, "-m", "mri_stages", "sweep")
+
+# In place of a training: its validation loss is the learning rate.
+TRAIN = """
+import pathlib, sys, yaml
+lr = yaml.safe_load(pathlib.Path("params.yaml").read_text())["models"]["small"]["lr"]
+if lr > 5:
+    sys.exit("error: too fast")
+text = f"epoch,train_loss,last_batch_loss,train_accuracy,validation_loss,validation_accuracy\\n"
+pathlib.Path("plots/history").mkdir(parents=True, exist_ok=True)
+pathlib.Path("plots/history/small.csv").write_text(f"{text}1,1,1,1,{lr},1\\n")
+"""
 NAN = math.nan
 
 
@@ -100,3 +119,54 @@ def test_failures_end_the_command() -> None:
     check_failures(make_sweep(), make_results({0.1: [NAN]}))
     with pytest.raises(InputError):
         check_failures(make_sweep(), make_results({0.1: [1], 0.2: [NAN]}, {0.2}))
+
+
+@pytest.mark.slow
+def test_sweep_runs_the_queue(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in GIT_AUTHOR.items():
+        monkeypatch.setenv(name, value)
+    write_sweep_project(workspace)
+    (workspace / "new.txt").touch()
+    assert run_sweep(status=1) == ["error: new.txt: not committed"]
+    (workspace / "new.txt").unlink()
+
+    rows = [line.split(maxsplit=4) for line in run_sweep(status=1)]
+    assert ["0.5", "3", "0.5"] in [row[:3] for row in rows]
+    assert ["2", "3", "2"] in [row[:3] for row in rows]
+    failed_rows = [row for row in rows if row[:3] == ["9", "3", "failed"]]
+    assert [row[4] for row in failed_rows] == ["too fast"]
+
+    # Nothing goes on, and the workspace is as it was.
+    assert list_processes_here() == []
+    assert subprocess.check_output(["git", "status", "--porcelain"]) == b""
+
+
+def write_sweep_project(folder: Path) -> None:
+    """Make the folder a committed project of the stage train@small."""
+    change_params(folder, {"models.small.validation": 0.5})
+    (folder / "train.py").write_text(TRAIN)
+    stage = {
+        "cmd": "python train.py",
+        "deps": ["train.py"],
+        "params": ["models.small"],
+        "outs": ["plots/history/small.csv"],
+    }
+    stages = {"train": {"foreach": ["small"], "do": stage}}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (folder / ".gitignore").write_text("/plots/\n/.mri-stages/\n__pycache__/\n")
+    for command in (
+        ("git", "init", "--quiet"),
+        (*DVC, "init", "--quiet"),
+        ("git", "add", "--all"),
+        ("git", "commit", "--quiet", "--message", "x"),
+    ):
+        subprocess.run(command, cwd=folder, check=True)
+
+
+def run_sweep(status: int) -> list[str]:
+    """Run `mri-stages sweep` of three rates, which must end with that status; return its lines."""
+    process = start_command(*SWEEP, "models.small.lr=0.5,2,9")
+    output, _ = process.communicate()
+    assert process.returncode == status, output
+    assert "Traceback" not in output
+    return [line.partition(", expected a clean")[0] for line in output.splitlines()]

@@ -23,10 +23,8 @@ from mri_stages.console import (
     exit_with_error,
     list_some,
     make_printable,
-    print_errors,
 )
 from mri_stages.errors import ArgumentError, InputError
-from mri_stages.orchestration.durations import format_seconds, read_last_durations
 from mri_stages.orchestration.sweep import ScoreFile, TrialResult, run_sweep
 
 DIVERGED = "diverged"
@@ -47,7 +45,6 @@ def main(argv: Sequence[str]) -> None:
     check_values(values)
     check_environment()
     sweep = plan_sweep(arguments.setting[0], arguments.seeds, values)
-    print_errors([describe_sweep(sweep)])
     try:
         results = asyncio.run(run_sweep(sweep, values, get_score_file(sweep, values)))
     except asyncio.CancelledError:
@@ -69,18 +66,6 @@ def get_score_file(sweep: Sweep, values: Any) -> ScoreFile:
     return ScoreFile(
         paths.inner(sweep.model), partial(read_inner_auc, negative_class=negative_class)
     )
-
-
-def describe_sweep(sweep: Sweep) -> str:
-    """Return how many experiments there will be, of what, and how long they may take."""
-    text = (
-        f"{len(sweep.trials)} experiments of {sweep.stage}, one after another, compared by "
-        f"{sweep.score_kind.value}"
-    )
-    durations = read_last_durations()
-    if sweep.stage in durations:
-        text += f"; it took {format_seconds(durations[sweep.stage].seconds)} last time"
-    return text
 
 
 def check_failures(sweep: Sweep, results: Sequence[TrialResult]) -> None:

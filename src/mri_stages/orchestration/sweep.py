@@ -13,6 +13,7 @@ from mri_stages.config.sweep import Sweep, Trial
 from mri_stages.console import list_some, print_errors
 from mri_stages.errors import InputError
 from mri_stages.orchestration import dvc_queue
+from mri_stages.orchestration.durations import format_seconds, read_last_durations
 from mri_stages.orchestration.dvc_queue import Experiment, QueueState, State
 from mri_stages.orchestration.signals import cancel_on_signals
 
@@ -56,6 +57,7 @@ async def run_sweep(sweep: Sweep, values: Any, score_file: ScoreFile) -> list[Tr
     try:
         for trial in sweep.trials:
             await complete(queue_trial(sweep, trial, values, experiments))
+        print_errors([describe_sweep(sweep)])
         await run_queue(experiments, sweep)
     except BaseException:
         await complete(dvc_queue.remove_experiments(list_revisions(experiments)))
@@ -73,6 +75,18 @@ async def run_queue(experiments: Sequence[Experiment], sweep: Sweep) -> None:
         await wait_for_end(experiments, sweep)
     finally:
         await complete(dvc_queue.stop_worker())
+
+
+def describe_sweep(sweep: Sweep) -> str:
+    """Return how many experiments there will be, of what, and how long they may take."""
+    text = (
+        f"{len(sweep.trials)} experiments of {sweep.stage}, one after another, compared by "
+        f"{sweep.score_kind.value}"
+    )
+    durations = read_last_durations()
+    if sweep.stage in durations:
+        text += f"; it took {format_seconds(durations[sweep.stage].seconds)} last time"
+    return text
 
 
 async def complete(steps: Coroutine[Any, Any, T]) -> T:

@@ -1,8 +1,14 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from mri_stages.training.layout import choose_batch_layout
+from mri_stages.training.layout import (
+    choose_batch_layout,
+    choose_training_layout,
+    reorder_batch,
+)
 from mri_stages.training.predict import predict_logits
 
 IMAGES = torch.randn(40, 1, 12, 10, generator=torch.Generator().manual_seed(0)).expand(
@@ -59,3 +65,70 @@ def test_choice_of_a_layout_keeps_the_buffers(way: str) -> None:
     network = Reordering(way)
     choose_batch_layout(network, IMAGES)
     assert network.n_calls == 0
+
+
+class PassGradient(torch.autograd.Function):
+    """The identity, with a backward pass that fails for channels_last."""
+
+    @staticmethod
+    def forward(ctx: Any, features: torch.Tensor) -> torch.Tensor:
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.view(len(gradient), -1).view(gradient.shape)
+
+
+class PassingGradient(nn.Module):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        passed: torch.Tensor = PassGradient.apply(features)  # type: ignore[no-untyped-call]
+        return passed
+
+
+def make_convolutions(middle: nn.Module) -> nn.Sequential:
+    """Return a network with a module between two convolutions."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), middle, nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(192, 3)
+    )
+
+
+@pytest.mark.parametrize("middle", [nn.ReLU(), nn.BatchNorm2d(4), nn.Dropout2d(0.5)], ids=repr)
+def test_training_layout_of_a_convolution_is_channels_last(middle: nn.Module) -> None:
+    assert choose_training_layout(make_convolutions(middle), IMAGES) == torch.channels_last
+
+
+@pytest.mark.parametrize("middle", [PassingGradient(), nn.Dropout(0.5)], ids=repr)
+def test_training_layout_is_contiguous_where_steps_differ(middle: nn.Module) -> None:
+    network = make_convolutions(middle)
+    assert choose_batch_layout(network, IMAGES) == torch.channels_last
+    assert choose_training_layout(network, IMAGES) == torch.contiguous_format
+
+
+@pytest.mark.parametrize("way", ["view", "as_strided"])
+def test_training_layout_is_contiguous_where_a_network_needs_it(way: str) -> None:
+    assert choose_training_layout(Reordering(way), IMAGES) == torch.contiguous_format
+
+
+def test_choice_of_a_training_layout_leaves_the_network_alone() -> None:
+    network = make_convolutions(nn.BatchNorm2d(4))
+    choose_training_layout(network, IMAGES)
+    assert int(network[1].num_batches_tracked) == 0  # type: ignore[arg-type]
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_choice_of_a_training_layout_leaves_random_numbers_alone() -> None:
+    network = make_convolutions(nn.Dropout(0.5))
+    state = torch.get_rng_state()
+    choose_training_layout(network, IMAGES)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+def test_reordered_batch_is_convolved_in_channels_last(n_channels: int) -> None:
+    batch = IMAGES[:, :n_channels].contiguous()
+    reordered = reorder_batch(batch, torch.channels_last)
+    assert torch.equal(reordered, batch)
+    outputs = nn.Conv2d(n_channels, 4, 3)(reordered)
+    assert outputs.is_contiguous(memory_format=torch.channels_last)
+    assert not outputs.is_contiguous()

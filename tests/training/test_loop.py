@@ -318,6 +318,38 @@ def test_train_prints_the_epoch_that_it_kept(capsys: pytest.CaptureFixture[str])
     assert f"epoch {int(np.argmin(losses)) + 1} of 6" in last_line
 
 
+def test_train_keeps_the_weights_of_convolutions_contiguous() -> None:
+    network = make_zoo_network("resnet")
+    train(network, *make_rows(), make_recipe(epochs=1))
+    assert all(parameter.is_contiguous() for parameter in network.parameters())
+
+
+class CountingConvolution(nn.Module):
+    """A network that counts its passes in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(448, 4)).double()
+        self.n_predictions = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            self.n_predictions += 1
+        logits: torch.Tensor = self.layers(x)
+        return logits
+
+
+def count_predictions(n_epochs: int) -> int:
+    network = CountingConvolution()
+    recipe = make_recipe(epochs=n_epochs, validation=0.3)
+    train(network, *make_rows(), recipe, validation_mask=VALIDATION_MASK)
+    return network.n_predictions
+
+
+def test_train_chooses_the_layout_of_validation_once() -> None:
+    assert count_predictions(n_epochs=4) - count_predictions(n_epochs=1) == 3
+
+
 @pytest.mark.parametrize("patience", [1, 2])
 def test_train_stops_after_epochs_of_patience(patience: int) -> None:
     images, labels = make_rows()

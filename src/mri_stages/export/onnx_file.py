@@ -3,6 +3,7 @@
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class ScaledNetwork(nn.Module):
     def __init__(self, network: nn.Module, mean: torch.Tensor, scale: torch.Tensor) -> None:
         super().__init__()
         self.network = network
-        self.layout = torch.contiguous_format  # of the batches that the network sees
+        self.reorder: Callable[[torch.Tensor], torch.Tensor] = keep_order
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
@@ -50,10 +51,13 @@ class ScaledNetwork(nn.Module):
         values = scaled.flatten(1)
         mean = values.mean(1)
         deviation = ((values - mean[:, None]) ** 2).mean(1).sqrt()
-        if self.layout == torch.channels_last:
-            scaled = scaled.contiguous(memory_format=torch.channels_last)
-        probabilities = self.network(scaled).softmax(1)
+        probabilities = self.network(self.reorder(scaled)).softmax(1)
         return probabilities, mean, deviation
+
+
+def keep_order(batch: torch.Tensor) -> torch.Tensor:
+    """Return a batch in the order of memory in which it is: an ONNX file has no other."""
+    return batch
 
 
 def encode_onnx(network: ScaledNetwork, image_shape: Shape) -> bytes:

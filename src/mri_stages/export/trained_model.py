@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ from mri_stages.storage.arrays import Shape, StorageFormat, read_rows
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_json
 from mri_stages.training.device import set_up_device
-from mri_stages.training.layout import choose_batch_layout
+from mri_stages.training.layout import choose_batch_layout, reorder_batch
 
 
 def check_order(pixel_range: tuple[float, float]) -> tuple[float, float]:
@@ -119,7 +120,8 @@ def load_model_of_params(name: str) -> TrainedModel:
     device = set_up_device(params.models[name].threads)
     network = load_scaled_network(name, params, info).to(device)
     # As `evaluate` does, whose bits `predict` gives.
-    network.layout = choose_batch_layout(network.network, torch.zeros(1, *info.image_shape))
+    layout = choose_batch_layout(network.network, torch.zeros(1, *info.image_shape))
+    network.reorder = partial(reorder_batch, layout=layout)
 
     @torch.inference_mode()
     def compute_batch(images: NDArray[np.float32]) -> Outputs:

@@ -19,6 +19,11 @@ from mri_stages.training.condensed import condense
 from mri_stages.training.cuda_graphs import Step, StepResult, capture_step, should_capture
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
 from mri_stages.training.images import Images, drop_equal_channels, read_images
+from mri_stages.training.layout import (
+    choose_batch_layout,
+    choose_training_layout,
+    reorder_batch,
+)
 from mri_stages.training.network_checks import N_PROBED_ROWS, keep_buffers, outputs_differ
 from mri_stages.training.optimization import (
     Loss,
@@ -110,10 +115,13 @@ class TrainingRun:
         if self.condensed is None:
             self.module = network
             self.optimizer = make_optimizer(recipe, network.parameters())
+            self.layout = choose_training_layout(network, self.images)
         else:
             self.module = self.condensed
             self.optimizer = self.condensed.make_optimizer(recipe.lr)
             self.images = drop_equal_channels(self.images)
+            self.layout = torch.contiguous_format  # it has a layout of its own
+        self.prediction_layout = choose_batch_layout(self.module, self.images)
 
         # The step: augmentation, schedule, loss, and how a step runs.
         self.augment = make_augmentation(recipe)
@@ -125,7 +133,12 @@ class TrainingRun:
         self.class_weights = compute_class_weights(recipe, train_labels, n_classes)
         self.compute_loss = make_loss(recipe)
         self.step = make_step(
-            self.module, self.optimizer, recipe.precision, self.compute_loss, self.class_weights
+            self.module,
+            self.optimizer,
+            recipe.precision,
+            self.compute_loss,
+            self.class_weights,
+            self.layout,
         )
         if self.condensed is not None and should_capture(recipe, self.device):
             self.step = capture_step(self.step, self.condensed)
@@ -204,6 +217,7 @@ class TrainingRun:
             self.validation_indices,
             self.class_weights,
             self.compute_loss,
+            self.prediction_layout,
         )
         return row._replace(validation_loss=loss, validation_accuracy=accuracy)
 
@@ -234,7 +248,12 @@ class TrainingRun:
     def compute_probed_outputs(self) -> torch.Tensor:
         """Return the outputs (n, K) for a few training rows; leave the network as it is."""
         with keep_buffers(self.module):
-            return predict_logits(self.module, self.images, self.train_indices[:N_PROBED_ROWS])
+            return predict_logits(
+                self.module,
+                self.images,
+                self.train_indices[:N_PROBED_ROWS],
+                layout=self.prediction_layout,
+            )
 
     def is_same_network(self, outputs: torch.Tensor) -> bool:
         """Return whether the network gives these outputs for the same training rows."""
@@ -266,11 +285,16 @@ def make_step(
     precision: str,
     compute_loss: Loss,
     class_weights: torch.Tensor | None,
+    layout: torch.memory_format,
 ) -> Step:
-    """Return step(images, labels) -> (loss, n_correct), both from before the update."""
+    """Return step(images, labels) -> (loss, n_correct), both from before the update.
+
+    layout: in which the module takes images.
+    """
     is_bf16 = precision == "bf16"
 
     def step(images: torch.Tensor, labels: torch.Tensor) -> StepResult:
+        images = reorder_batch(images, layout)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=is_bf16):
             logits = module(images)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -64,12 +64,14 @@ def score_validation_rows(
     indices: torch.Tensor,
     class_weights: torch.Tensor | None,
     compute_loss: Loss,
+    layout: torch.memory_format | None = None,
 ) -> tuple[float, float]:
     """Return loss and accuracy of the rows `indices` (n,) in eval mode, computed in float64.
 
-    images: (N, C, H, W) and labels: (N,), on any device. compute_loss: that of training.
+    images: (N, C, H, W) and labels: (N,), on any device. compute_loss: that of training. layout: as
+    in `predict_logits`.
     """
-    logits = predict_logits(network, images, indices, VALIDATION_BATCH_SIZE).double()
+    logits = predict_logits(network, images, indices, VALIDATION_BATCH_SIZE, layout).double()
     validation_labels = labels[indices.to(labels.device)].cpu()
     if class_weights is not None:
         class_weights = class_weights.cpu()

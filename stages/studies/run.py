@@ -29,6 +29,7 @@ from mri_stages.studies.points import (
     name_values_key,
 )
 from mri_stages.studies.records import Run, write_records
+from mri_stages.training.fit import compute_shared_products
 
 HELD_OUT_FOLDS = 5  # of the training rows; the first is held out, in all runs the same rows
 
@@ -48,9 +49,11 @@ def main() -> None:
     recipe = point.build_recipe(params, len(train_rows.labels))
     runs = []
     seeds = list_seeds(params, point.study)
+    products = compute_shared_products(recipe, train_rows, info) if len(seeds) > 1 else None
     for number, seed in enumerate(seeds, start=1):
         with enter_part("seed", number, len(seeds)):
-            training = run_training(recipe.model_copy(update={"seed": seed}), info, train_rows)
+            model = recipe.model_copy(update={"seed": seed})
+            training = run_training(model, info, train_rows, products)
         run = measure_run(point.get_model_name(params), training, held_out_rows)
         if point.study is not StudyName.SEED:
             run = add_curvature(run, training)

@@ -13,6 +13,7 @@ from mri_stages.studies.curvature import (
     measure_gradient_noise,
     measure_sharpness,
     multiply_by_hessian,
+    project_on_rows,
 )
 
 
@@ -146,3 +147,53 @@ def test_gradient_noise_above_the_gradient_has_no_scale() -> None:
     first_batch = images[:MAX_NOISE_BATCH]
     cancelling_images = torch.cat([first_batch, -first_batch])
     assert np.isnan(measure_gradient_noise(network, cancelling_images, labels).scale)
+
+
+def make_wide_rows(equal: bool) -> torch.Tensor:
+    """Return six rows of more features than that: three channels, equal or not."""
+    generator = torch.Generator().manual_seed(3)
+    images = 1 + torch.randn(6, 1 if equal else 3, 4, 5, generator=generator)
+    return images.expand(-1, 3, -1, -1)
+
+
+def make_wide_network() -> nn.Sequential:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(60, 7), nn.ReLU(), nn.Linear(7, 3))
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_projection_on_rows_keeps_the_logits(equal: bool) -> None:
+    images = make_wide_rows(equal)
+    network = make_wide_network()
+    (small_network,), rows = project_on_rows([network], images)
+    assert rows.shape == (6, 1, 1, 6)
+    torch.testing.assert_close(small_network(rows), network(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_projection_on_rows_keeps_the_curvature(equal: bool) -> None:
+    images = make_wide_rows(equal)
+    labels = torch.tensor([0, 0, 0, 0, 1, 0])
+    network = make_wide_network()
+    (small_network,), rows = project_on_rows([network], images)
+    noise = list(measure_gradient_noise(network, images, labels))
+    small_noise = list(measure_gradient_noise(small_network, rows, labels))
+    assert small_noise == pytest.approx(noise, rel=1e-4)
+    sharpness = measure_sharpness(network, images[:4], labels[:4])
+    small_sharpness = measure_sharpness(small_network, rows[:4], labels[:4])
+    assert small_sharpness == pytest.approx(sharpness, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("first_layer", "n_rows"), [(nn.Conv2d(3, 3, 1), 6), (nn.Identity(), 6), (nn.Flatten(), 61)]
+)
+def test_projection_on_rows_leaves_other_networks_alone(
+    first_layer: nn.Module, n_rows: int
+) -> None:
+    images = torch.ones(n_rows, 3, 4, 5)
+    network = nn.Sequential(first_layer, nn.Flatten(), nn.Linear(60, 3))
+    if isinstance(first_layer, nn.Flatten):
+        network = network[1:]
+    (same_network,), rows = project_on_rows([network], images)
+    assert same_network is network
+    assert rows is images

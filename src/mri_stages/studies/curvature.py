@@ -5,8 +5,9 @@ network in eval mode. Rows go through it in batches, which bounds the memory. Ba
 contiguous, since a user's network may call `view`.
 """
 
+import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,6 +18,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from mri_stages.training.condensed import explain_why_not_condensed
+from mri_stages.training.row_span import flatten_stored_channels
+
 HESSIAN_BATCH = 64  # rows
 MAX_NOISE_BATCH = 16  # rows
 MAX_LANCZOS_VECTORS = 8  # a vector is as long as the weights
@@ -26,6 +30,44 @@ LANCZOS_TOLERANCE = 1e-3  # relative
 class GradientNoise(NamedTuple):
     norm: float  # the length of the gradient over all rows
     scale: float  # in rows; NaN where the noise outweighs the gradient
+
+
+def project_on_rows(
+    networks: Sequence[nn.Module], images: torch.Tensor
+) -> tuple[list[nn.Module], torch.Tensor]:
+    """Return smaller networks, and rows (N, 1, 1, N) for them, with the same loss around a point.
+
+    A first linear layer W computes W x, and its gradients are sums of g x^T. In an orthonormal
+    basis Q (D, N) of the rows, the layer W Q of the coordinates Q^T x gives the same logits, and
+    gradients of the same length. The Hessian has the same eigenvalues, except for zeros.
+
+    Networks that begin otherwise, or see no more features than there are rows, stay as they are.
+    """
+    has_linear_layers = all(
+        explain_why_not_condensed(network) is None and isinstance(network[0], nn.Flatten)
+        for network in networks
+    )
+    rows = flatten_stored_channels(images)
+    n_copies = images[0].numel() // rows.shape[1]
+    if not has_linear_layers or rows.shape[1] <= len(rows):
+        return list(networks), images
+
+    # C equal channels are as long as one channel of sqrt(C) times the values.
+    factor = math.sqrt(n_copies)
+    basis, coordinates = torch.linalg.qr(factor * rows.t())
+    small_networks = [project_network(network, basis / factor) for network in networks]
+    return small_networks, coordinates.t()[:, None, None]
+
+
+@torch.no_grad()
+def project_network(network: nn.Module, basis: torch.Tensor) -> nn.Module:
+    """Return the network for coordinates in `basis` (D, N), of all channels that are equal."""
+    flatten, first_layer, *layers = copy.deepcopy(network)
+    n_outputs = first_layer.out_features
+    weight = first_layer.weight.view(n_outputs, -1, len(basis)).sum(1)
+    first_layer.weight = nn.Parameter(weight @ basis)
+    first_layer.in_features = basis.shape[1]
+    return nn.Sequential(flatten, first_layer, *layers)
 
 
 def measure_gradient_noise(

@@ -22,6 +22,7 @@ from mri_stages.studies.curvature import (
     flatten_tensors,
     measure_gradient_noise,
     measure_sharpness,
+    project_on_rows,
 )
 from mri_stages.studies.records import Run
 from mri_stages.training.fit import fit, prepare_start
@@ -46,9 +47,17 @@ class Training:
     history: Sequence[Epoch]
 
 
-def run_training(model: Model, info: Info, train_rows: TrainingRows) -> Training:
-    """Train the model on the rows; the network of its start is built a second time."""
-    result = fit(model, train_rows, info, quiet=True)
+def run_training(
+    model: Model,
+    info: Info,
+    train_rows: TrainingRows,
+    products: torch.Tensor | None = None,
+) -> Training:
+    """Train the model on the rows; the network of its start is built a second time.
+
+    products: of the rows, which trainings with several seeds share, see `compute_shared_products`.
+    """
+    result = fit(model, train_rows, info, quiet=True, products=products)
     device = next(result.network.parameters()).device
     network_before = prepare_start(model, info)().to(device)
     return Training(model, train_rows, network_before, result.network, result.history)
@@ -96,17 +105,20 @@ def add_curvature(run: Run, training: Training) -> Run:
     device = next(training.network_after.parameters()).device
     images = read_all_images(to_images(rows.images), device)
     labels = torch.from_numpy(rows.labels).to(device)
+    networks, images = project_on_rows([training.network_before, training.network_after], images)
+    network_before, network_after = networks
 
-    with eval_mode(training.network_before):
-        noise = measure_gradient_noise(training.network_before, images, labels)
+    with eval_mode(network_before):
+        noise = measure_gradient_noise(network_before, images, labels)
     measures = {"gradient_start": noise.norm, "noise_scale_start": noise.scale}
     if run.diverged:
         return run.model_copy(update=measures)
 
-    network = training.network_after
-    with eval_mode(network):
-        noise = measure_gradient_noise(network, images, labels)
-        sharpness = measure_sharpness(network, images[:SHARPNESS_ROWS], labels[:SHARPNESS_ROWS])
+    with eval_mode(network_after):
+        noise = measure_gradient_noise(network_after, images, labels)
+        sharpness = measure_sharpness(
+            network_after, images[:SHARPNESS_ROWS], labels[:SHARPNESS_ROWS]
+        )
     measures |= {
         "gradient_end": noise.norm,
         "noise_scale_end": noise.scale,

@@ -20,25 +20,32 @@ from mri_stages.training.images import (
 )
 from mri_stages.training.optimization import is_plain_sgd
 from mri_stages.training.plain_sgd import PlainSgd
+from mri_stages.training.row_span import SpanNetwork, flatten_stored_channels
 
 CHUNK_ROWS = 256
 EXACT_LAYERS = (nn.Conv2d, nn.Flatten, nn.Linear, nn.MaxPool2d, nn.ReLU)
 
 
-def condense(network: nn.Module, images: Images, recipe: Recipe) -> "CondensedNetwork | None":
+def condense(
+    network: nn.Module,
+    images: Images,
+    recipe: Recipe,
+    products: torch.Tensor | None = None,
+) -> "CondensedNetwork | SpanNetwork | None":
     """Return `network` condensed for its training, or None and print a line why not.
 
-    images: (N, C, H, W), all training images; equal channels have a stride of 0.
+    images: (N, C, H, W), all training images; equal channels have a stride of 0. products: (N, N),
+    of the rows, see row_span.py, for a network that begins with Flatten and Linear.
     """
-    if is_plain_sgd(recipe):
-        reason = explain_why_not_condensed(network)
-    else:
-        reason = "its recipe is not plain SGD"
+    reason = explain_why_plain(network, recipe)
     if reason is not None:
         print_once(f"note: plain training, without the fast path for equal channels: {reason}")
         return None
 
     assert isinstance(network, nn.Sequential)
+    if products is not None:
+        assert isinstance(images, torch.Tensor)
+        return SpanNetwork(network, images, products)
     layout = choose_layout(network, recipe.precision)
     return CondensedNetwork(network, images, layout)
 
@@ -50,6 +57,28 @@ def choose_layout(network: nn.Module, precision: str) -> torch.memory_format:
     if is_on_gpu and precision == "float32":
         return torch.contiguous_format
     return torch.channels_last
+
+
+def explain_why_plain(network: nn.Module, recipe: Recipe) -> str | None:
+    """Return why a training of the network has no fast path; None if it has one."""
+    if not is_plain_sgd(recipe):
+        return "its recipe is not plain SGD"
+    return explain_why_not_condensed(network)
+
+
+def is_faster_with_products(network: nn.Module, images: Images, recipe: Recipe) -> bool:
+    """Return whether trainings that share the products of their rows should use them.
+
+    The network must begin with Flatten and Linear, and see more features than there are rows. Rows
+    that are scaled on reading are not multiplied: who asks for that has no room for all of them.
+    """
+    if not isinstance(images, torch.Tensor):
+        return False
+    if explain_why_plain(network, recipe) is not None or recipe.precision == "bf16":
+        return False
+    assert isinstance(network, nn.Sequential)
+    n_features = flatten_stored_channels(images).shape[1]
+    return isinstance(network[0], nn.Flatten) and n_features > len(images)
 
 
 def explain_why_not_condensed(network: nn.Module) -> str | None:
@@ -154,6 +183,10 @@ class CondensedNetwork(nn.Module):
             inputs = inputs.flatten(1).index_select(1, self.active_features)
         logits: torch.Tensor = self.rest(self.first(inputs))
         return logits
+
+    def select_inputs(self, images: Images) -> Images:
+        """Return what batches are taken from: one of equal channels of images (N, C, H, W)."""
+        return drop_equal_channels(images)
 
     def make_optimizer(self, lr: float) -> PlainSgd:
         """Return plain SGD in which a sum of C weights learns C times as fast.

@@ -17,6 +17,7 @@ from mri_stages.storage.dataset import Info
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.unscaled_images import TrainingRows
 from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.condensed import is_faster_with_products
 from mri_stages.training.device import set_up_device
 from mri_stages.training.freezing import freeze_parts
 from mri_stages.training.images import to_images
@@ -29,6 +30,7 @@ from mri_stages.training.initial_weights import (
 from mri_stages.training.loop import train
 from mri_stages.training.network_checks import NetworkChecks
 from mri_stages.training.own_part_checks import check_own_parts
+from mri_stages.training.row_span import compute_row_products
 from mri_stages.training.validation import choose_validation_rows
 
 
@@ -72,6 +74,21 @@ def build_start(model: Model, info: Info, state: StateDict | None = None) -> nn.
     return network
 
 
+def compute_shared_products(model: Model, data: TrainingRows, info: Info) -> torch.Tensor | None:
+    """Return the products (N, N) of all pairs of rows, for trainings of `model` on the same `data`.
+
+    None where these would not be faster with them, see row_span.py. A line says where the products
+    take too much memory.
+    """
+    device = set_up_device(model.threads)
+    images = to_images(data.images)
+    network = prepare_start(model, info)()
+    if device.type != "cpu" or not is_faster_with_products(network, images, model):
+        return None
+    assert isinstance(images, torch.Tensor)
+    return compute_row_products(images)
+
+
 def fit(
     model: Model,
     data: TrainingRows,
@@ -79,13 +96,17 @@ def fit(
     *,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
+    products: torch.Tensor | None = None,
 ) -> FitResult:
     """Train all networks of `model` on `data`; return them as one, with their history.
 
     checkpoint: where a killed run of the same training left one, the training resumes from it.
-    quiet: print no line per epoch. InputError: see `fit_network`.
+    quiet: print no line per epoch. products: (N, N), of all pairs of rows of `data`, which several
+    trainings can share, see `compute_shared_products`. InputError: see `fit_network`.
     """
-    results = list(fit_networks(model, data, info, checkpoint=checkpoint, quiet=quiet))
+    results = list(
+        fit_networks(model, data, info, checkpoint=checkpoint, quiet=quiet, products=products)
+    )
     history = [epoch for result in results for epoch in result.history]
     return FitResult(join_networks([result.network for result in results]), history)
 
@@ -97,13 +118,14 @@ def fit_networks(
     *,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
+    products: torch.Tensor | None = None,
 ) -> Iterator[FitResult]:
     """Train the networks of `model` one after the other, and yield each.
 
     The arguments are those of `fit`. Who keeps no network has one or two in memory at a time.
     """
     if model.ensemble == 1:
-        yield fit_network(model, data, info, checkpoint, quiet)
+        yield fit_network(model, data, info, checkpoint, quiet, products)
         return
 
     for number in range(model.ensemble):
@@ -112,7 +134,9 @@ def fit_networks(
         member = select_network(model, number)
         member_checkpoint = None if checkpoint is None else checkpoint.select_network(number)
         with enter_part("network", number + 1, model.ensemble):
-            network, history = fit_or_restore(member, data, info, member_checkpoint, quiet)
+            network, history = fit_or_restore(
+                member, data, info, member_checkpoint, quiet, products
+            )
         yield FitResult(network, [epoch._replace(network=number) for epoch in history])
 
 
@@ -122,7 +146,12 @@ def select_network(model: Model, number: int) -> Model:
 
 
 def fit_or_restore(
-    model: Model, data: TrainingRows, info: Info, checkpoint: Checkpoint | None, quiet: bool
+    model: Model,
+    data: TrainingRows,
+    info: Info,
+    checkpoint: Checkpoint | None,
+    quiet: bool,
+    products: torch.Tensor | None = None,
 ) -> FitResult:
     """Train one network of an ensemble, unless a killed run left it in the checkpoint."""
     if checkpoint is not None and checkpoint.result_path.exists():
@@ -132,14 +161,19 @@ def fit_or_restore(
             device = set_up_device(model.threads)
             return FitResult(network.to(device), [Epoch(*row) for row in rows])
 
-    result = fit_network(model, data, info, checkpoint, quiet)
+    result = fit_network(model, data, info, checkpoint, quiet, products)
     if checkpoint is not None:
         checkpoint.save_result(result.network, result.history)
     return result
 
 
 def fit_network(
-    model: Model, data: TrainingRows, info: Info, checkpoint: Checkpoint | None, quiet: bool
+    model: Model,
+    data: TrainingRows,
+    info: Info,
+    checkpoint: Checkpoint | None,
+    quiet: bool,
+    products: torch.Tensor | None = None,
 ) -> FitResult:
     """Train one network on `data` as the recipe of `model` says; return it with its history.
 
@@ -148,7 +182,7 @@ def fit_network(
     saved, see network_checks.py, or if the model's own loss or augmentation cannot be used, see
     own_part_checks.py.
 
-    checkpoint, quiet: as in `fit`.
+    checkpoint, quiet, products: as in `fit`.
     """
     make_start = prepare_start(model, info)
     validation_mask = choose_validation_rows(model, data.labels, data.subjects, info.classes)
@@ -176,6 +210,7 @@ def fit_network(
         validation_mask=None if validation_mask is None else torch.from_numpy(validation_mask),
         checkpoint=checkpoint,
         quiet=quiet,
+        products=products,
     )
     checks.check_trained_network(network)
     return FitResult(network, history)

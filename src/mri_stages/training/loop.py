@@ -18,7 +18,7 @@ from mri_stages.training.checks import check_recipe
 from mri_stages.training.condensed import condense
 from mri_stages.training.cuda_graphs import Step, StepResult, capture_step, should_capture
 from mri_stages.training.device import move_to_device_if_it_fits, use_precision
-from mri_stages.training.images import Images, drop_equal_channels, read_images
+from mri_stages.training.images import Images, read_images
 from mri_stages.training.layout import (
     choose_batch_layout,
     choose_training_layout,
@@ -49,6 +49,7 @@ def train(
     validation_mask: torch.Tensor | None = None,
     checkpoint: Checkpoint | None = None,
     quiet: bool = False,
+    products: torch.Tensor | None = None,
 ) -> list[Epoch]:
     """Train `network` in place, on the device that it is on; return its history.
 
@@ -57,9 +58,9 @@ def train(
     highest label may be absent from `labels`. validation_mask: (N,) bool, the rows that do not
     train; the weights of the epoch with the lowest loss on them are kept. checkpoint: if a killed
     run of the same training of the same fresh `network` left one, resume to the same weights (on
-    the CPU to the bit). quiet: print no line per epoch.
+    the CPU to the bit). quiet: print no line per epoch. products: as in `condense`.
     """
-    run = TrainingRun(network, images, labels, recipe, validation_mask, n_classes)
+    run = TrainingRun(network, images, labels, recipe, validation_mask, n_classes, products)
     if checkpoint is not None:
         run.resume(checkpoint)
 
@@ -95,6 +96,7 @@ class TrainingRun:
         recipe: Model,
         validation_mask: torch.Tensor | None = None,
         n_classes: int | None = None,
+        products: torch.Tensor | None = None,
     ) -> None:
         self.network = network
         self.recipe = recipe
@@ -111,7 +113,7 @@ class TrainingRun:
         check_recipe(recipe, network, self.images, len(self.train_indices))
 
         # The module that takes the steps: the network, or the same network with less arithmetic.
-        self.condensed = condense(network, self.images, recipe)
+        self.condensed = condense(network, self.images, recipe, products)
         if self.condensed is None:
             self.module = network
             self.optimizer = make_optimizer(recipe, network.parameters())
@@ -119,7 +121,7 @@ class TrainingRun:
         else:
             self.module = self.condensed
             self.optimizer = self.condensed.make_optimizer(recipe.lr)
-            self.images = drop_equal_channels(self.images)
+            self.images = self.condensed.select_inputs(self.images)
             self.layout = torch.contiguous_format  # it has a layout of its own
         self.prediction_layout = choose_batch_layout(self.module, self.images)
 

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from mri_stages.console import print_once
+from mri_stages.training.images import Images
 from mri_stages.training.plain_sgd import PlainSgd
 
 BLOCK_ROWS = 256
@@ -83,7 +84,7 @@ class SpanNetwork(nn.Module):
         logits: torch.Tensor = self.rest(self.first(row_numbers.flatten()))
         return logits
 
-    def select_inputs(self, images: torch.Tensor) -> torch.Tensor:
+    def select_inputs(self, images: Images) -> Images:
         """Return what stands for all images (N, C, H, W) in batches: their numbers."""
         return torch.arange(len(images)).view(-1, 1, 1, 1)
 

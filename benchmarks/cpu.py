@@ -1,13 +1,13 @@
 """Measure ours against the notebook's recipe on this machine: `make benchmark`, 6 to 12 minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians of three rounds and their
-ratios. Figures that are extrapolated from some steps to a whole run say so. Writes
-benchmarks/results/cpu.json.
+ratios. Nothing is extrapolated. Writes benchmarks/results/cpu.json.
 """
 
 import json
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -20,10 +20,9 @@ from benchmarks.preparation import (
     measure_preparation,
     measure_stored_bytes,
 )
+from benchmarks.processes import measure_cpu_seconds
 from benchmarks.timing import CpuResult, DvcTiming, Timing
 from benchmarks.trainings import (
-    extrapolate_six_trainings,
-    extrapolate_training,
     measure_evaluation,
     measure_growth_with_size,
     measure_steps,
@@ -31,23 +30,22 @@ from benchmarks.trainings import (
     measure_training_overhead,
 )
 from benchmarks.workspace import FULL_SIZE, make_workspace
-from mri_stages.config.loading import read_params
-from mri_stages.config.schema import Params
 
 RESULTS = ROOT / "benchmarks/results/cpu.json"
 N_DVC_ROUNDS = 3
+N_START_UP_ROUNDS = 3
+STAGES_TO_IMPORT = ("load", "train", "evaluate", "compare", "export", "report")
 
 
 def main() -> None:
-    params = read_params()
     with tempfile.TemporaryDirectory() as name:
-        result = measure_all(Path(name), params)
+        result = measure_all(Path(name))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(result.model_dump_json(indent=2) + "\n")
     show(result)
 
 
-def measure_all(folder: Path, params: Params) -> CpuResult:
+def measure_all(folder: Path) -> CpuResult:
     """Measure everything in workspaces inside `folder`."""
     n_rows = count_rows_that_fit()
     workspace = make_workspace(folder / "full", n_rows, FULL_SIZE)
@@ -57,21 +55,11 @@ def measure_all(folder: Path, params: Params) -> CpuResult:
     step_ms = measure_steps(workspace)
     training_overhead = measure_training_overhead(workspace)
     evaluation = measure_evaluation(workspace)
-    six_trainings = extrapolate_six_trainings(params, n_rows["train"], step_ms, training_overhead)
 
     growth_with_rows = measure_growth_with_rows(folder, n_rows, preparation)
     training_own_mb = measure_training_memory(folder)
     growth_with_size = measure_growth_with_size(folder, step_ms)
 
-    # One learning rate changed: ours trains and evaluates conv_nn2 again, the notebook's recipe
-    # runs from the top.
-    dvc_seconds = measure_dvc()
-    training = extrapolate_training(params, "conv_nn2", n_rows["train"], step_ms["conv_nn2"])
-    stages_seconds = training_overhead.seconds + evaluation.seconds + dvc_seconds.repro
-    one_change = Timing(
-        plain=six_trainings.plain + preparation.seconds.plain,
-        ours=training.ours + stages_seconds,
-    )
     return CpuResult(
         machine=describe_machine(),
         rows=n_rows,
@@ -80,12 +68,11 @@ def measure_all(folder: Path, params: Params) -> CpuResult:
         step_ms=step_ms,
         train_conv_nn4=training_overhead,
         evaluate_conv_nn2=evaluation,
-        six_trainings_seconds=six_trainings,
         growth_with_rows=growth_with_rows,
         training_own_mb=training_own_mb,
         growth_with_size=growth_with_size,
-        dvc_seconds=dvc_seconds,
-        one_change_seconds=one_change,
+        dvc_seconds=measure_dvc(),
+        start_up_seconds=measure_start_up(),
     )
 
 
@@ -104,6 +91,19 @@ def time_dvc(argument: str) -> float:
     return statistics.median(seconds)
 
 
+def measure_start_up() -> dict[str, float]:
+    """Return the CPU seconds of `mri-stages --help`, and of the imports of some stages."""
+    commands = {"mri-stages --help": [sys.executable, "-m", "mri_stages", "--help"]}
+    for stage in STAGES_TO_IMPORT:
+        commands[f"imports of {stage}"] = [sys.executable, "-c", f"import stages.{stage}"]
+
+    medians = {}
+    for name, command in commands.items():
+        seconds = [measure_cpu_seconds(*command) for _ in range(N_START_UP_ROUNDS)]
+        medians[name] = round(statistics.median(seconds), 2)
+    return medians
+
+
 def show(content: CpuResult | Mapping[str, Any]) -> None:
     """Print a result, as it was measured or as it lies in results/cpu.json, as a table."""
     result = CpuResult.model_validate(content)
@@ -116,7 +116,6 @@ def show(content: CpuResult | Mapping[str, Any]) -> None:
     print(f"{'':44} {'notebook':>12} {'ours':>12} {'ratio':>8}")
     for label, timing in list_table(result).items():
         print(f"{label:44} {timing.plain:12.1f} {timing.ours:12.1f} {timing.ratio:8.1f}")
-    print("* extrapolated from the steps above; ours with the start and end of each stage")
 
     details = result.model_dump(
         include={
@@ -126,6 +125,7 @@ def show(content: CpuResult | Mapping[str, Any]) -> None:
             "growth_with_rows",
             "growth_with_size",
             "dvc_seconds",
+            "start_up_seconds",
         }
     )
     for name, value in details.items():
@@ -142,8 +142,6 @@ def list_table(result: CpuResult) -> dict[str, Timing]:
         "preparation, own memory, MB": result.preparation.own_mb,
         "outs of load and scale in the cache, MB": stored_mb,
         **steps,
-        "six trainings, s *": result.six_trainings_seconds,
-        "conv_nn2's lr changed, s *": result.one_change_seconds,
     }
 
 

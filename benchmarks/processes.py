@@ -1,6 +1,7 @@
 """Run a stage or a recipe in a process of its own, as DVC does, and measure it."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -44,6 +45,14 @@ def measure_step(folder: Path, model: str, recipe: str, n_steps: int) -> float:
     """Return the milliseconds per training step that `benchmarks.steps` prints."""
     process = start_python(folder, "-m", "benchmarks.steps", model, recipe, str(n_steps))
     return read_last_number(process)
+
+
+def measure_cpu_seconds(*command: str) -> float:
+    """Run a command in the project; return the CPU seconds of it and of its children."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def start_python(folder: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -73,9 +73,9 @@ class CpuResult(Record):
     step_ms: dict[str, Timing]  # by model
     train_conv_nn4: ProcessCost
     evaluate_conv_nn2: ProcessCost
-    six_trainings_seconds: Timing  # extrapolated
     growth_with_rows: list[RowsTiming]
     training_own_mb: dict[str, float]  # by model
     growth_with_size: dict[str, SizeTiming]  # by model
     dvc_seconds: DvcTiming
-    one_change_seconds: Timing  # extrapolated
+    # CPU seconds by command, or by what is imported; {} in files that are older than this row
+    start_up_seconds: dict[str, float] = {}

@@ -1,13 +1,11 @@
 """Measure training steps of both recipes, and what a stage costs beside its steps."""
 
-import math
 from pathlib import Path
 
 from benchmarks.preparation import load_and_scale
 from benchmarks.processes import ProcessCost, measure_module, measure_step
 from benchmarks.timing import SizeTiming, Timing, take_medians
 from benchmarks.workspace import FULL_SIZE, HALF_SIZE, make_workspace
-from mri_stages.config.schema import Params
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.history import Epoch, write_history
@@ -16,16 +14,6 @@ from mri_stages.storage.weights import save_weights
 N_ROUNDS = 3
 # The measured steps of each model: about one to three seconds of work.
 N_STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
-# The notebook's six models, and the one whose steps are like theirs. conv_nn3 and conv_nn4 are
-# conv_nn2's network with other learning rates.
-STEPS_LIKE = {
-    "simple_nn1": "simple_nn1",
-    "simple_nn2": "simple_nn2",
-    "conv_nn1": "conv_nn1",
-    "conv_nn2": "conv_nn2",
-    "conv_nn3": "conv_nn2",
-    "conv_nn4": "conv_nn2",
-}
 DIVERGING_MODEL = "conv_nn4"  # ours ends in its first epoch, the notebook's recipe trains on
 WIDEST_MODELS = ("simple_nn1", "conv_nn1")
 
@@ -78,28 +66,3 @@ def measure_growth_with_size(folder: Path, step_ms: dict[str, Timing]) -> dict[s
         )
         for model in ("simple_nn2", "conv_nn2")
     }
-
-
-def extrapolate_six_trainings(
-    params: Params, n_train_rows: int, step_ms: dict[str, Timing], overhead: ProcessCost
-) -> Timing:
-    """Return the seconds of all epochs of the notebook's six models, from the measured steps.
-
-    Each of ours also takes the `overhead` of its stage: the start of a process, hashing, writing.
-    """
-    plain = 0.0
-    ours = 0.0
-    for model, measured_model in STEPS_LIKE.items():
-        training = extrapolate_training(params, model, n_train_rows, step_ms[measured_model])
-        plain += training.plain
-        ours += overhead.seconds
-        if model != DIVERGING_MODEL:
-            ours += training.ours
-    return Timing(plain=plain, ours=ours)
-
-
-def extrapolate_training(params: Params, model: str, n_train_rows: int, step_ms: Timing) -> Timing:
-    """Return the seconds of the steps of all epochs of a model."""
-    recipe = params.models[model]
-    n_steps = recipe.epochs * math.ceil(n_train_rows / recipe.batch_size)
-    return Timing(plain=n_steps * step_ms.plain / 1000, ours=n_steps * step_ms.ours / 1000)

@@ -111,9 +111,9 @@ def test_training_layout_is_contiguous_where_a_network_needs_it(way: str) -> Non
 
 
 def test_choice_of_a_training_layout_leaves_the_network_alone() -> None:
-    network = make_convolutions(nn.BatchNorm2d(4))
+    network: Any = make_convolutions(nn.BatchNorm2d(4))
     choose_training_layout(network, IMAGES)
-    assert int(network[1].num_batches_tracked) == 0  # type: ignore[arg-type]
+    assert network[1].num_batches_tracked == 0
     assert all(parameter.grad is None for parameter in network.parameters())
 
 

@@ -43,10 +43,7 @@ def project_on_rows(
 
     Networks that begin otherwise, or see no more features than there are rows, stay as they are.
     """
-    has_linear_layers = all(
-        explain_why_not_condensed(network) is None and isinstance(network[0], nn.Flatten)
-        for network in networks
-    )
+    has_linear_layers = all(begins_with_linear_layer(network) for network in networks)
     rows = flatten_stored_channels(images)
     n_copies = images[0].numel() // rows.shape[1]
     if not has_linear_layers or rows.shape[1] <= len(rows):
@@ -59,10 +56,20 @@ def project_on_rows(
     return small_networks, coordinates.t()[:, None, None]
 
 
+def begins_with_linear_layer(network: nn.Module) -> bool:
+    """Return whether the network is known to be Flatten, Linear and other plain layers."""
+    if explain_why_not_condensed(network) is not None:
+        return False
+    assert isinstance(network, nn.Sequential)
+    return isinstance(network[0], nn.Flatten)
+
+
 @torch.no_grad()
 def project_network(network: nn.Module, basis: torch.Tensor) -> nn.Module:
     """Return the network for coordinates in `basis` (D, N), of all channels that are equal."""
+    assert isinstance(network, nn.Sequential)
     flatten, first_layer, *layers = copy.deepcopy(network)
+    assert isinstance(first_layer, nn.Linear)
     n_outputs = first_layer.out_features
     weight = first_layer.weight.view(n_outputs, -1, len(basis)).sum(1)
     first_layer.weight = nn.Parameter(weight @ basis)

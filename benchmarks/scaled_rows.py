@@ -1,0 +1,65 @@
+"""Measure scaled rows that are saved against rows that are scaled on the fly, on colour images.
+
+`python -m benchmarks.scaled_rows --images 6000` draws smooth colour images, imports them, and runs
+the stages that read scaled rows with both values of `data.scaled`. Prints the seconds of each, the
+peak of its own memory and the bytes of the scaled rows, and compares the results byte by byte.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from benchmarks.images import NEGATIVE_CLASS, draw_image_set, show
+from benchmarks.machine import ROOT, describe_machine
+from benchmarks.processes import measure_module
+from benchmarks.workspace import count_bytes, write_params
+
+MODEL = "simple_nn2"  # its steps are the shortest, so that scaling is the largest share of them
+PREPARATION = ("load", "assign_folds")
+STAGES = (("scale",), ("train", MODEL), ("evaluate", MODEL), ("cross_validate", MODEL))
+RESULTS = (f"models/{MODEL}.safetensors", f"metrics/{MODEL}.json", f"data/folds/{MODEL}.csv")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=24_000)
+    parser.add_argument("--size", type=int, default=128, help="height and width in pixels")
+    arguments = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw_image_set(folder / "set", arguments.images, arguments.size)
+        write_params(folder / "params.yaml", NEGATIVE_CLASS)
+        shutil.copy(ROOT / "environment.yaml", folder)
+        print(describe_machine().model_dump_json())
+        measure_module(folder, "mri_stages.__main__", "import", "set")
+        for stage in PREPARATION:
+            measure_module(folder, f"stages.{stage}")
+
+        saved = measure_stages(folder, "saved")
+        on_the_fly = measure_stages(folder, "on_the_fly")
+    if on_the_fly != saved:
+        sys.exit("error: the results differ")
+    print("the results have the same bytes")
+
+
+def measure_stages(folder: Path, scaled: str) -> list[bytes]:
+    """Run the stages with this value of `data.scaled`; return the content of their results."""
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    params["data"]["scaled"] = scaled
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+    print(f"{scaled:16} {'seconds':>8} {'own memory, MB':>15}")
+    for stage, *model in STAGES:
+        show(stage, measure_module(folder, f"stages.{stage}", *model))
+    print(f"data/scaled: {count_bytes(folder / 'data/scaled') / 1e6:.0f} MB")
+    return [(folder / result).read_bytes() for result in RESULTS]
+
+
+if __name__ == "__main__":
+    main()

@@ -45,8 +45,8 @@ def main() -> None:
         SINGLE_ROWS: np.arange(n_rows),
     }
 
-    n_features = rows.parts[0].shape[1]
-    compared = sample_rows(n_features, rows.test_mask, rows.subjects)
+    stored = rows.parts[0]
+    compared = sample_rows(stored.shape[1], rows.test_mask, rows.subjects, stored.dtype)
     if len(compared) < n_rows:
         print(f"note: nearest neighbours are among a seeded sample of {len(compared):,} rows")
     else:  # no baseline of a sample can be chosen by inner folds

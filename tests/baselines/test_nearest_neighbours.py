@@ -22,7 +22,10 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(nearest_neighbours, "MAX_BLOCK_BYTES", request.param)
 
 
-@pytest.fixture(params=[np.uint8, np.float32])
+DTYPES = [np.uint8, np.float32]
+
+
+@pytest.fixture(params=DTYPES)
 def rows(request: pytest.FixtureRequest) -> np.ndarray:
     rng = np.random.default_rng(0)
     drawn: np.ndarray = rng.integers(0, 256, (51, 30)).astype(request.param)
@@ -106,6 +109,29 @@ def test_row_of_no_group_is_nobodys_neighbour(rows: np.ndarray) -> None:
     assert nearest[~no_group_mask].tolist() == np.flatnonzero(~no_group_mask)[expected].tolist()
 
 
+def test_neighbours_of_grey_levels_have_the_bits_of_float64() -> None:
+    # More features than one sum takes, with the largest products and tiny differences.
+    rng = np.random.default_rng(1)
+    extremes = rng.choice(np.array([0, 127, 128, 255], np.uint8), (20, 5000))
+    rows = np.concatenate([extremes, np.zeros((9, 5000), np.uint8), 255 - extremes // 128])
+    rows[25:29, :4] = np.eye(4)  # four rows at the same distance from one another
+    groupings = {"two": np.arange(49) % 2, "single": np.arange(49)}
+    grey = find_nearest_neighbours(rows, groupings, reference="two")
+    expected = find_nearest_neighbours(rows.astype(np.float32), groupings, reference="two")
+    for name in groupings:
+        np.testing.assert_array_equal(grey[name].nearest, expected[name].nearest)
+        np.testing.assert_array_equal(grey[name].closeness, expected[name].closeness)
+
+
+def test_neighbour_of_grey_levels_is_one_level_nearer() -> None:
+    # In float32 both distances are equal: the squares add up to more than 2^24.
+    rows = np.zeros((3, 40_000), np.uint8)
+    rows[1:] = 255
+    rows[2, 0] = 254
+    neighbours = find_nearest_neighbours(rows, {"two": np.array([0, 1, 1])}, reference="two")
+    assert neighbours["two"].nearest[0] == 2
+
+
 def limit_rows(monkeypatch: pytest.MonkeyPatch, n_rows: int, n_features: int) -> None:
     """Allow the work of `n_rows` rows."""
     work = n_rows**2 * (n_features + nearest_neighbours.PRODUCTS_PER_DISTANCE)
@@ -115,6 +141,17 @@ def limit_rows(monkeypatch: pytest.MonkeyPatch, n_rows: int, n_features: int) ->
 def test_sample_of_few_rows_is_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     limit_rows(monkeypatch, 60, n_features=20)
     assert sample_rows(20, np.arange(60) < 30).tolist() == list(range(60))
+
+
+def test_sample_takes_more_rows_of_grey_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_rows(monkeypatch, 50, n_features=36_608)
+    n_compared = [len(sample_rows(36_608, np.arange(100) < 60, dtype=dtype)) for dtype in DTYPES]
+    assert n_compared == [70, 50]
+
+
+def test_sample_of_the_public_set_is_all_of_it() -> None:
+    test_mask = np.arange(6400) < 1279
+    assert len(sample_rows(208 * 176, test_mask, dtype=np.uint8)) == 6400
 
 
 def test_sample_keeps_the_work_below_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,14 @@
-"""Nearest neighbours among all rows, for a classifier that learns nothing and for leakage."""
+"""Nearest neighbours among all rows, for a classifier that learns nothing and for leakage.
+
+All distances are those of float64 arithmetic. Those of grey levels are computed in float32, which
+is twice as fast, and have the same bits: each sum is a whole number that float32 holds exactly.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from sklearn.metrics import euclidean_distances
 
 from mri_stages.baselines.sampling import sample_each_kind
@@ -12,24 +16,36 @@ from mri_stages.console import show_progress
 from mri_stages.storage.neighbours import Indices, Neighbours
 
 MAX_BLOCK_BYTES = 2**27  # of a block of rows as float64, and of its distances from all rows
-MAX_PRODUCTS = 1e12  # of two values: about a minute on two cores
+MAX_PRODUCTS = 1e12  # of two values in float64: about a minute on two cores
 NO_GROUP = -1  # of rows that are nobody's neighbour
 PRODUCTS_PER_DISTANCE = 500  # what a distance costs beside its own products, in products
+GREY_PRODUCT_COST = 0.5  # of a product of two grey levels, in products
+
+# Grey levels less 128 have products of at most 2^14. A sum of up to 2^10 of them is at most 2^24,
+# so that it and all sums on the way are whole numbers of float32, whatever their order.
+MIDDLE_GREY = 128
+MAX_EXACT_FEATURES = 2**24 // MIDDLE_GREY**2
 
 Groups = NDArray[np.int64]  # (N,) the group of each row
 Floats = NDArray[np.float64]
 
 
 def sample_rows(
-    n_features: int, test_mask: NDArray[np.bool_], units: NDArray[np.int64] | None = None
+    n_features: int,
+    test_mask: NDArray[np.bool_],
+    units: NDArray[np.int64] | None = None,
+    dtype: DTypeLike = np.float32,
 ) -> Indices:
     """Return in ascending order the indices of the rows to compare: all, or a seeded sample.
 
     The work grows with the square of the rows. units: (N,) subjects, which are sampled whole. The
-    sample has the same share of those with rows in train only, in test only, and in both.
+    sample has the same share of those with rows in train only, in test only, and in both. dtype: of
+    the stored rows.
     """
     n_rows = len(test_mask)
-    max_rows = int((MAX_PRODUCTS / (n_features + PRODUCTS_PER_DISTANCE)) ** 0.5)
+    product_cost = GREY_PRODUCT_COST if np.dtype(dtype) == np.uint8 else 1
+    distance_cost = product_cost * n_features + PRODUCTS_PER_DISTANCE
+    max_rows = int((MAX_PRODUCTS / distance_cost) ** 0.5)
     if n_rows <= max_rows:
         return np.arange(n_rows)
     if units is None:
@@ -63,12 +79,14 @@ def find_nearest_neighbours(
 
     with show_progress(n_rows, "nearest neighbours", "row") as advance:
         for block, distances in _iterate_distances(rows):
+            columns = np.arange(block.stop - block.start)
             for name, groups in groupings.items():
                 candidate_mask = groups[:, None] != groups[block]
                 candidate_mask[groups == NO_GROUP] = False
                 other_distances = np.where(candidate_mask, distances, np.inf)
-                nearest[name][block] = other_distances.argmin(0)
-                distance[name][block] = other_distances.min(0)
+                nearest_of_block = other_distances.argmin(0)
+                nearest[name][block] = nearest_of_block
+                distance[name][block] = other_distances[nearest_of_block, columns]
             typical_distance[block] = _compute_typical_distances(
                 distances, block, groupings[reference]
             )
@@ -85,11 +103,40 @@ def _iterate_distances(rows: NDArray[Any]) -> Iterator[tuple[slice, Floats]]:
     block_size = max(1, MAX_BLOCK_BYTES // (8 * max(rows.shape)))
     starts = range(0, len(rows), block_size)
     blocks = [slice(start, min(start + block_size, len(rows))) for start in starts]
+    is_grey = rows.dtype == np.uint8
     for block in blocks:
-        # In float64 the squares of grey levels add up exactly.
-        block_rows = rows[block].astype(np.float64)
-        parts = [euclidean_distances(rows[other], block_rows) for other in blocks]
+        if is_grey:
+            block_rows = _centre_grey_levels(rows[block])
+            parts = [_compute_grey_distances(rows[other], block_rows) for other in blocks]
+        else:
+            block_rows = rows[block].astype(np.float64)
+            parts = [euclidean_distances(rows[other], block_rows) for other in blocks]
         yield block, np.vstack(parts)
+
+
+def _centre_grey_levels(rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return rows (n, D) of grey levels less 128, which changes no distance."""
+    centred: NDArray[np.float32] = np.subtract(rows, MIDDLE_GREY, dtype=np.float32)
+    return centred
+
+
+def _compute_grey_distances(rows: NDArray[np.uint8], centred: NDArray[np.float32]) -> Floats:
+    """Return the distances (N, n) from stored rows (N, D) to centred ones (n, D).
+
+    They have the bits of float64 arithmetic, in which the squares of grey levels add up exactly.
+    """
+    products = np.zeros((len(rows), len(centred)))
+    row_squares = np.zeros(len(rows))
+    centred_squares = np.zeros(len(centred))
+    for start in range(0, rows.shape[1], MAX_EXACT_FEATURES):
+        features = slice(start, start + MAX_EXACT_FEATURES)
+        first = _centre_grey_levels(rows[:, features])
+        second = centred[:, features]
+        products += first @ second.T
+        row_squares += np.einsum("ij,ij->i", first, first)
+        centred_squares += np.einsum("ij,ij->i", second, second)
+    squares: Floats = row_squares[:, None] + centred_squares - 2 * products
+    return np.sqrt(squares, out=squares)
 
 
 def _compute_typical_distances(distances: Floats, block: slice, groups: Groups) -> Floats:

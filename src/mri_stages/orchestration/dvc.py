@@ -212,15 +212,6 @@ def _report_lock(subject: str, message: str) -> None:
     print_once(f"{subject}: waits for another DVC process: {make_printable(message)}")
 
 
-async def list_changed_stages(stages: Iterable[str]) -> set[str]:
-    """Return those of `stages` whose deps, params or outs differ from dvc.lock."""
-    names = list(stages)
-    if not names:  # DVC would take this for all stages.
-        return set()
-    output = await run_dvc("status", "--json", *names)
-    return set(json.loads(output.lines[-1]))
-
-
 async def run_single_stage(stage: str, show: ShowLine, environment: Mapping[str, str]) -> DvcOutput:
     """Bring one stage up to date, whose deps are: restore it from the run cache, or run it."""
     return await run_dvc("repro", "--single-item", stage, show=show, environment=environment)
@@ -250,6 +241,17 @@ async def add_to_cache(files: Mapping[str, bytes]) -> None:
 async def read_stage_graph() -> StageGraph:
     """Return all stages of the project."""
     return await ask_repo_patiently(_build_graph, "dvc.yaml")
+
+
+async def list_changed_stages(stages: Iterable[str]) -> set[str]:
+    """Return those of `stages` whose deps, params or outs differ from dvc.lock.
+
+    It is the answer of `dvc status STAGE...`, which reads all of dvc.lock again for each stage.
+    """
+    names = list(stages)
+    if not names:
+        return set()
+    return await ask_repo_patiently(lambda repo: _list_changed(repo, names), names[-1])
 
 
 async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
@@ -370,16 +372,22 @@ def _build_graph(repo: "Repo") -> StageGraph:
     return StageGraph(deps, frozenset(remote), models, frozenset(partial), outs)
 
 
+def _list_changed(repo: "Repo", names: Sequence[str]) -> set[str]:
+    with repo.lock:
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+        return {name for name in names if stages[name].status(check_updates=True)}
+
+
 def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
     with repo.lock:
-        return {name for name in names if _is_hit(repo, name)}
+        stages = {stage.addressing: stage for stage in repo.index.stages}
+        return {name for name in names if _is_hit(repo, stages[name])}
 
 
-def _is_hit(repo: "Repo", name: str) -> bool:
+def _is_hit(repo: "Repo", stage: Any) -> bool:
     from dvc.stage.cache import _can_hash
     from dvc.stage.serialize import to_single_stage_lockfile
 
-    stage = repo.stage.collect(name)[0]
     if not all(dep.exists for dep in stage.deps):
         return False
     is_locked = not stage.changed_stage() and stage.deps_cached()

@@ -13,10 +13,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 import torch
 
 from tests.helpers.params import write_params
+from tests.helpers.preloaded import Completed
 from tests.helpers.project import SHARED_SLICES
 from tests.helpers.raw_folders import write_raw
 from tests.helpers.reference import require_reference
-from tests.helpers.stages import Completed, RunStage, copy_environment, list_files, run_stage_in
+from tests.helpers.stages import RunStage, copy_environment, list_files, run_stage_in
 from tests.helpers.trained_project import write_trained_project
 
 torch.set_num_threads(1)  # small tensors: more threads only wait for each other

@@ -13,12 +13,14 @@ import pytest
 from PIL import Image
 
 from tests.helpers.params import ONE_MODEL, write_params
+from tests.helpers.preloaded import NO_LIMIT, Completed, run_module
 from tests.helpers.raw_folders import write_raw
-from tests.helpers.stages import Completed, copy_environment, make_environment
+from tests.helpers.stages import copy_environment, make_environment
 
-pytestmark = pytest.mark.slow
-
-resource = pytest.importorskip("resource", reason="no limits on Windows")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="no limits on Windows"),
+]
 
 COMMANDS = (
     "stages.sample",
@@ -41,7 +43,6 @@ COMMANDS = (
     "stages.report",
 )
 IMAGES = ("train/a/0.png", "train/b/0.png", "test/a/0.png", "test/b/0.png")
-NO_LIMIT = -1
 MAX_ZIP_BYTES = 2000  # what PyTorch's zip adds to the tensor of a .pt file
 NO_ROOM = re.compile(r"error: (\S+): .* takes (\S+) bytes, ([\d,]*).*\n")
 
@@ -50,16 +51,7 @@ Files = dict[str, bytes]  # content by path
 
 def run_command(folder: Path, command: str, max_file_bytes: int = NO_LIMIT) -> Completed:
     """Run a command of this checkout that may write no larger file."""
-    limits = (max_file_bytes, max_file_bytes)
-    return subprocess.run(
-        [sys.executable, "-m", *command.split()],
-        cwd=folder,
-        # joblib warns that it can make no semaphores, which are files.
-        env={**make_environment(), "PYTHONWARNINGS": "ignore"},
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
-        capture_output=True,
-        text=True,
-    )
+    return run_module(folder, command.split(), make_environment(), max_file_bytes)
 
 
 def read_files(folder: Path) -> Files:

@@ -8,8 +8,9 @@ import pytest
 
 from tests.helpers.params import write_params
 from tests.helpers.pipeline_params import PIPELINE_PARAMS
+from tests.helpers.preloaded import Completed
 from tests.helpers.raw_folders import write_raw
-from tests.helpers.stages import Completed, copy_environment, make_environment
+from tests.helpers.stages import copy_environment, make_environment
 
 pytestmark = [
     pytest.mark.slow,

@@ -3,7 +3,6 @@
 import importlib
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.helpers.preloaded import Completed, run_module
 from tests.helpers.project import REPO
 
-Completed = subprocess.CompletedProcess[str]
 RunStage = Callable[..., Completed]
 
 
@@ -29,13 +28,7 @@ def copy_environment(folder: Path) -> None:
 
 def run_stage_in(folder: Path, stage: str, *arguments: str) -> Completed:
     """Run `python -m stages.STAGE ...` of this checkout in the folder."""
-    return subprocess.run(
-        [sys.executable, "-m", f"stages.{stage}", *arguments],
-        cwd=folder,
-        env=make_environment(),
-        capture_output=True,
-        text=True,
-    )
+    return run_module(folder, [f"stages.{stage}", *arguments], make_environment())
 
 
 def call_stage(folder: Path, stage: str, *arguments: str) -> None:

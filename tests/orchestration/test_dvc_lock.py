@@ -70,9 +70,9 @@ def test_judge_a_file_of_other_params(values: dict[str, Any]) -> None:
 
 def test_judge_names_the_stage_and_its_param() -> None:
     params = {"params.yaml": {"models": {"net": {"lr": 0.2}}, "threshold": 0.5}}
-    reason = judge_file(METRICS, TEXT.encode(), make_stages(), params, {}).reason
-    assert "train@net" in reason
-    assert "models.net.lr" in reason
+    judgement = judge_file(METRICS, TEXT.encode(), make_stages(), params, {})
+    assert judgement.stage == "train@net"
+    assert "models.net.lr 0.1" in judgement.fault
 
 
 def test_judge_a_file_whose_source_was_made_again() -> None:

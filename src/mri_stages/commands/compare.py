@@ -315,7 +315,7 @@ def get_number(metrics: Mapping[str, Any], key: str) -> float | None:
 
 def describe_notes(a: Revision, b: Revision, comparisons: Sequence[Comparison]) -> Iterator[str]:
     for label in ("A", "B"):
-        yield from describe_reasons(label, comparisons)
+        yield from describe_faults(label, comparisons)
         yield from describe_missing_scores(label, comparisons)
     pairs = [comparison for comparison in comparisons if comparison.are_shown]
     if not pairs:
@@ -328,16 +328,17 @@ def select_result(comparison: Comparison, label: str) -> Result:
     return comparison.a if label == "A" else comparison.b
 
 
-def describe_reasons(label: str, comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Yield why figures of a revision are not shown; the same reason once."""
-    models_by_reason: dict[str, dict[str, None]] = {}
+def describe_faults(label: str, comparisons: Sequence[Comparison]) -> Iterator[str]:
+    """Yield why figures of a revision are not shown: stages with the same fault in one line."""
+    stages_by_fault: dict[str, dict[str, None]] = {}
     for comparison in comparisons:
         result = select_result(comparison, label)
         if result.metrics and not result.is_shown:
-            models = models_by_reason.setdefault(result.judgement.reason, {})
-            models[comparison.model] = None
-    for reason, models in models_by_reason.items():
-        yield f"{label}: {list_some(models)}: {reason}"
+            stages = stages_by_fault.setdefault(result.judgement.fault, {})
+            stages[result.judgement.stage] = None
+    for fault, stages in stages_by_fault.items():
+        subject = f"{list_some(stages)} {fault}".strip()  # a file alone has no stage
+        yield f"{label}: {subject}"
 
 
 def describe_missing_scores(label: str, comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -36,8 +36,10 @@ class Judgement:
     """What is known of a file, and why."""
 
     provenance: Provenance
-    reason: str = ""
-    """Which stage ran with what else; empty of a current file."""
+    stage: str = ""
+    """The stage that ran with other params or files; empty where none did."""
+    fault: str = ""
+    """What that stage ran with, or what is wrong with the file; empty of a current file."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,15 @@ def judge_file(
     file_hash = hashlib.md5(content).hexdigest()
     makers = list_makers(stages, path.as_posix(), file_hash)
     if not makers:
-        return Judgement(Provenance.UNLOCKED, f"no stage of dvc.lock has made {path}")
+        fault = f"no stage of dvc.lock has made {path}"
+        return Judgement(Provenance.UNLOCKED, fault=fault)
     if stages[makers[0]].outs.get(path.as_posix()) != file_hash:
-        return Judgement(Provenance.UNLOCKED, f"{path} is not the one of {makers[0]} in dvc.lock")
+        fault = f"{path} is not the one of {makers[0]} in dvc.lock"
+        return Judgement(Provenance.UNLOCKED, fault=fault)
 
     for name in list_ancestors(stages, makers):
-        for reason in explain_stage(name, stages, params, added_files):
-            return Judgement(Provenance.OTHER_PARAMS, reason)
+        for fault in list_faults(name, stages, params, added_files):
+            return Judgement(Provenance.OTHER_PARAMS, name, fault)
     return Judgement(Provenance.CURRENT)
 
 
@@ -136,7 +140,7 @@ def is_inside(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def explain_stage(
+def list_faults(
     name: str,
     stages: Mapping[str, LockedStage],
     params: Params,
@@ -150,12 +154,12 @@ def explain_stage(
             for change in compare_params(key, old, new):
                 old_text = format_param(change.old)
                 new_text = format_param(change.new)
-                yield f"{name} ran with {change.name} {old_text}, and {file} has {new_text}"
+                yield f"ran with {change.name} {old_text}, and {file} has {new_text}"
 
     for dep, locked_hash in stage.inputs.items():
         expected_hashes = list_expected_hashes(dep, locked_hash, stages, params, added_files)
         if expected_hashes and locked_hash not in expected_hashes:
-            yield f"{name} ran with another {dep} than its stage made last"
+            yield f"ran with another {dep} than its stage made last"
 
 
 def list_expected_hashes(

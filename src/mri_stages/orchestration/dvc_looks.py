@@ -35,7 +35,7 @@ PARAMS_ENTRY = re.compile(r"^( *)params:\n(?:\1 .*\n?)+", re.MULTILINE)
 FOLDS_HASH = re.compile(rf"path: {re.escape(paths.ASSIGNMENT.as_posix())}\n(?: .*\n)*? +md5: (\w+)")
 PREFIX_OF_A_MODEL = "models."
 PREFIX_OF_TRAINING = "train."
-NO_RECIPE_KEYS = ("threads",)  # they change the last bits of a result, and no more
+NO_RECIPE_KEYS = ("threads", "cuda_graphs")  # they change the last bits of a result, and no more
 
 
 @dataclass(frozen=True)

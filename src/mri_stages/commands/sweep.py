@@ -20,6 +20,7 @@ from mri_stages.config.loading import check_values, parse_values, read_text
 from mri_stages.config.sweep import EXAMPLE, ScoreKind, Sweep, plan_sweep
 from mri_stages.console import (
     OneLineParser,
+    align_columns,
     exit_with_error,
     list_some,
     make_printable,
@@ -124,12 +125,7 @@ def format_table(sweep: Sweep, results: Sequence[TrialResult]) -> list[str]:
                 row[-1] += f": {make_printable(result.failure)}"
             rows.append(row)
 
-    widths = [max(len(row[place]) for row in rows) for place in range(len(header))]
-    lines = []
-    for row in rows:
-        cells = [f"{text:<{width}}" for text, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    return lines
+    return align_columns(rows)
 
 
 def format_result(result: TrialResult) -> str:

@@ -185,15 +185,13 @@ def test_projection_on_rows_keeps_the_curvature(equal: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first_layer", "n_rows"), [(nn.Conv2d(3, 3, 1), 6), (nn.Identity(), 6), (nn.Flatten(), 61)]
+    ("layers", "n_rows"), [([nn.Conv2d(3, 3, 1)], 6), ([nn.Identity()], 6), ([], 61)], ids=str
 )
 def test_projection_on_rows_leaves_other_networks_alone(
-    first_layer: nn.Module, n_rows: int
+    layers: list[nn.Module], n_rows: int
 ) -> None:
     images = torch.ones(n_rows, 3, 4, 5)
-    network = nn.Sequential(first_layer, nn.Flatten(), nn.Linear(60, 3))
-    if isinstance(first_layer, nn.Flatten):
-        network = network[1:]
+    network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(60, 3))
     (same_network,), rows = project_on_rows([network], images)
     assert same_network is network
     assert rows is images

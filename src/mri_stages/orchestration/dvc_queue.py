@@ -149,7 +149,7 @@ async def stop_worker() -> None:
 async def remove_experiments(revisions: Collection[str]) -> None:
     """Remove from the queue those of these experiments that have no result.
 
-    The worker has to be stopped before.
+    While the worker is alive, these are those that it has not taken.
     """
     await ask_repo_patiently(lambda repo: _remove_experiments(repo, revisions), "the queue")
 
@@ -337,18 +337,27 @@ def _remove_experiments(repo: "Repo", revisions: Collection[str]) -> None:
     from dvc.repo.experiments.queue.remove import remove_tasks
 
     queue = repo.experiments.celery_queue
-    # A worker that ends may have taken an experiment which it did not begin. DVC removes it from
-    # the stash, and only then, as one that is not in the stash, from what the worker took.
-    for _ in range(2):
-        remove_tasks(queue, _list_entries_without_result(queue, revisions))
+    is_worker_alive = bool(_list_worker_processes(repo))
+    queued_entries = [entry for entry in queue.iter_queued() if entry.stash_rev in revisions]
+    remove_tasks(queue, queued_entries)
+    if is_worker_alive:
+        return
 
-
-def _list_entries_without_result(queue: Any, revisions: Collection[str]) -> list[Any]:
-    entries = [entry for entry in queue.iter_queued() if entry.stash_rev in revisions]
-    for _, entry in queue._iter_processed():
-        if entry.stash_rev in revisions and not _has_result(queue, entry.stash_rev):
-            entries.append(entry)
-    return entries
+    # What the worker took, and did not finish. DVC removes only what is marked as done, and takes
+    # what is in the stash, which the worker did not begin, for queued: so that goes first.
+    taken_entries = []
+    for message, entry in queue._iter_processed():
+        if entry.stash_rev not in revisions or _has_result(queue, entry.stash_rev):
+            continue
+        if not queue.celery.AsyncResult(message.headers["id"]).ready():
+            queue.celery.backend.mark_as_failure(message.headers["id"], None)
+        taken_entries.append(entry)
+    stash_entries = queue.stash.stash_revs
+    taken_revisions = {entry.stash_rev for entry in taken_entries}
+    queue.stash.remove_revs(
+        [stashed for revision, stashed in stash_entries.items() if revision in taken_revisions]
+    )
+    remove_tasks(queue, taken_entries)
 
 
 def _has_result(queue: Any, revision: str) -> bool:

@@ -73,6 +73,10 @@ async def run_queue(experiments: Sequence[Experiment], sweep: Sweep) -> None:
     try:
         await complete(dvc_queue.start_worker())
         await wait_for_end(experiments, sweep)
+    except BaseException:
+        # A worker that is asked to end takes the next experiment all the same.
+        await complete(dvc_queue.remove_experiments(list_revisions(experiments)))
+        raise
     finally:
         await complete(dvc_queue.stop_worker())
 

@@ -60,7 +60,8 @@ async def run_sweep(sweep: Sweep, values: Any, score_file: ScoreFile) -> list[Tr
         print_errors([describe_sweep(sweep)])
         await run_queue(experiments, sweep)
     except BaseException:
-        await complete(dvc_queue.remove_experiments(list_revisions(experiments)))
+        if experiments:
+            await complete(dvc_queue.remove_experiments(list_revisions(experiments)))
         raise
     return [
         await read_result(sweep, trial, experiment, score_file)

@@ -19,9 +19,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.evaluation.metrics import compute_metrics
 from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import (
-    VOTING_BASELINES,
     Options,
-    average_repeats_by_subject,
     compute_new_subject_metrics,
     count_confusion,
 )
@@ -31,8 +29,13 @@ from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import AllRows, load_all_rows, read_info
 from mri_stages.storage.inner_predictions import write_inner_predictions
 from mri_stages.storage.neighbours import GIVEN_SPLIT, NeighbourTable, read_neighbours
-from mri_stages.storage.predictions import Predictions, write_predictions
+from mri_stages.storage.predictions import (
+    Predictions,
+    average_repeats_by_subject,
+    write_predictions,
+)
 from mri_stages.storage.records import (
+    VOTING_BASELINES,
     Metrics,
     write_metrics,
     write_new_subject_confusion,

@@ -17,7 +17,6 @@ from mri_stages.evaluation.model_average import average_models
 from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import (
     Options,
-    average_repeats_by_subject,
     compute_new_subject_metrics,
 )
 from mri_stages.storage.choices import describe_choices, write_choices, write_chosen_metrics
@@ -25,6 +24,7 @@ from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.inner_predictions import read_inner_predictions
 from mri_stages.storage.predictions import (
     Predictions,
+    average_repeats_by_subject,
     read_new_subject_predictions,
     read_predictions,
     write_predictions,

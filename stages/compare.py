@@ -10,13 +10,12 @@ from mri_stages.config.schema import BASELINES, Params
 from mri_stages.evaluation.auc_differences import Repeats, compare_aucs
 from mri_stages.evaluation.comparison import compare_pairs
 from mri_stages.evaluation.negative_class import find_negative_label
-from mri_stages.evaluation.new_subjects import VOTING_BASELINES, average_repeats_by_subject
 from mri_stages.evaluation.probabilities import (
     build_outcomes,
     list_calibration_points,
     list_decision_points,
 )
-from mri_stages.evaluation.roc_auc import sample_mean_roc_points
+from mri_stages.evaluation.roc_points import sample_mean_roc_points
 from mri_stages.plotting.new_subjects import draw_calibration, draw_decisions, draw_new_roc
 from mri_stages.plotting.results import (
     ACCURACY,
@@ -32,8 +31,9 @@ from mri_stages.reporting.headline import describe_headline, find_best, get_unit
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_csv, write_csv
 from mri_stages.storage.history import Epoch, list_columns, list_values
-from mri_stages.storage.predictions import read_predictions
+from mri_stages.storage.predictions import average_repeats_by_subject, read_predictions
 from mri_stages.storage.records import (
+    VOTING_BASELINES,
     Difference,
     Metrics,
     list_missing_models,

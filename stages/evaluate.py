@@ -15,7 +15,7 @@ from mri_stages.config.schema import Model
 from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.metrics import compute_metrics
 from mri_stages.evaluation.negative_class import find_negative_label
-from mri_stages.evaluation.roc_auc import sample_roc_points
+from mri_stages.evaluation.roc_points import sample_roc_points
 from mri_stages.models import average_logits
 from mri_stages.preprocessing.split_rows import load_split_rows
 from mri_stages.storage.dataset import Info, read_info

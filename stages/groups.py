@@ -9,13 +9,12 @@ from mri_stages.config.schema import BASELINES, Params
 from mri_stages.errors import InputError
 from mri_stages.evaluation.groups import GroupOptions, correct_results, score_groups
 from mri_stages.evaluation.negative_class import find_negative_label
-from mri_stages.evaluation.new_subjects import VOTING_BASELINES, average_repeats_by_subject
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import find_best
 from mri_stages.storage.dataset import read_info
 from mri_stages.storage.groups import GroupResult, write_groups
-from mri_stages.storage.predictions import read_predictions
-from mri_stages.storage.records import read_new_subject_metrics
+from mri_stages.storage.predictions import average_repeats_by_subject, read_predictions
+from mri_stages.storage.records import VOTING_BASELINES, read_new_subject_metrics
 from mri_stages.storage.subject_columns import describe_group_fault, read_subject_columns
 
 CONFIG_KEY = "params.yaml: evaluation.groups"

@@ -14,7 +14,6 @@ from mri_stages.console import parse_model_argument
 from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import (
     Options,
-    average_repeats_by_subject,
     compute_new_subject_metrics,
     count_confusion,
 )
@@ -23,9 +22,15 @@ from mri_stages.evaluation.probabilities import (
     list_calibration_points,
     list_decision_points,
 )
-from mri_stages.evaluation.roc_auc import sample_mean_roc_points
+from mri_stages.evaluation.roc_points import sample_mean_roc_points
 from mri_stages.storage.dataset import read_info
-from mri_stages.storage.predictions import NO_EPOCH, Predictions, has_predictions, read_predictions
+from mri_stages.storage.predictions import (
+    NO_EPOCH,
+    Predictions,
+    average_repeats_by_subject,
+    has_predictions,
+    read_predictions,
+)
 from mri_stages.storage.records import (
     write_calibration,
     write_decision,

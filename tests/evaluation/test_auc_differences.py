@@ -9,7 +9,7 @@ from mri_stages.evaluation.auc_differences import (
     compute_bootstrap_p,
     resample_repeats,
 )
-from mri_stages.evaluation.comparison import correct_by_holm
+from mri_stages.evaluation.holm import correct_by_holm
 from mri_stages.storage.predictions import Predictions
 
 N_SUBJECTS = 60

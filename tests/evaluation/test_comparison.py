@@ -3,7 +3,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from mri_stages.evaluation.comparison import compare_pairs, correct_by_holm
+from mri_stages.evaluation.comparison import compare_pairs
+from mri_stages.evaluation.holm import correct_by_holm
 
 N_ROWS = 40
 

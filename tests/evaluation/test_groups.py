@@ -10,11 +10,15 @@ from mri_stages.evaluation.groups import (
     mark_groups,
     score_groups,
 )
-from mri_stages.evaluation.new_subjects import average_repeats_by_subject
 from mri_stages.evaluation.probabilities import build_outcomes, compute_calibration_figures
 from mri_stages.evaluation.roc_auc import compute_auc
 from mri_stages.storage.groups import GroupResult
-from mri_stages.storage.predictions import Predictions, join_repeats, select_predictions
+from mri_stages.storage.predictions import (
+    Predictions,
+    average_repeats_by_subject,
+    join_repeats,
+    select_predictions,
+)
 
 OPTIONS = GroupOptions(2, negative_label=0)
 N_SUBJECTS = 80

@@ -4,7 +4,6 @@ from sklearn.metrics import auc, roc_auc_score, roc_curve
 
 from mri_stages.evaluation.confidence import compute_exact_interval, draw_weights
 from mri_stages.evaluation.roc_auc import (
-    MAX_ROC_POINTS,
     RocCurve,
     build_roc_curves,
     compute_auc,
@@ -13,6 +12,9 @@ from mri_stages.evaluation.roc_auc import (
     compute_weighted_auc,
     compute_weighted_aucs,
     list_scored_classes,
+)
+from mri_stages.evaluation.roc_points import (
+    MAX_ROC_POINTS,
     sample_mean_roc_points,
     sample_roc_points,
 )

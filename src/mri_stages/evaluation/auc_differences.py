@@ -6,13 +6,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_stages.evaluation.comparison import correct_by_holm
 from mri_stages.evaluation.confidence import (
     average_repeats,
     compute_complete_interval,
     draw_shares_of_repeats,
     draw_weights,
 )
+from mri_stages.evaluation.holm import correct_by_holm
 from mri_stages.evaluation.roc_auc import compute_weighted_aucs
 from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import Difference

@@ -1,6 +1,6 @@
 """Tests of whether one model is better than another on the same rows, or by chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, permutation_test
 
 from mri_stages.evaluation.confidence import Subjects, has_several_subjects
+from mri_stages.evaluation.holm import correct_by_holm
 from mri_stages.storage.records import Pair
 
 N_RESAMPLES = 9999
@@ -56,12 +57,3 @@ def permute_subjects(only_a: RowMask, only_b: RowMask, subjects: NDArray[np.int6
         rng=np.random.default_rng(0),
     )
     return float(result.pvalue)
-
-
-def correct_by_holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p values corrected for their number (Holm, Scand. J. Statist. 6 (1979) 65)."""
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.maximum.accumulate(factors * np.asarray(p_values)[order])
-    return [min(float(p), 1.0) for p in corrected]

@@ -1,11 +1,10 @@
 """95 % confidence intervals over subjects, and over the repeats of a cross-validation."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 N_RESAMPLES = 1999
 MIN_RESAMPLES = 200
@@ -137,8 +136,7 @@ def compute_accuracy_interval(correct: NDArray[np.bool_], subjects: Subjects) ->
     subjects, or without ids, it is Wilson's score interval (1927) of the rows.
     """
     if not has_several_subjects(subjects):
-        result = binomtest(int(correct.sum()), len(correct)).proportion_ci(method="wilson")
-        return Interval(float(result.low), float(result.high))
+        return compute_binomial_interval(int(correct.sum()), len(correct), "wilson")
     if correct.all() or not correct.any():
         n_subjects = len(np.unique(subjects))
         return compute_exact_interval(n_subjects if correct.all() else 0, n_subjects)
@@ -150,7 +148,17 @@ def compute_accuracy_interval(correct: NDArray[np.bool_], subjects: Subjects) ->
 
 def compute_exact_interval(n_right: int, n_draws: int) -> Interval:
     """Return the interval of Clopper and Pearson (Biometrika 26 (1934) 404) of a share."""
-    result = binomtest(n_right, n_draws).proportion_ci(method="exact")
+    return compute_binomial_interval(n_right, n_draws, "exact")
+
+
+def compute_binomial_interval(
+    n_right: int, n_draws: int, method: Literal["exact", "wilson"]
+) -> Interval:
+    """Return the interval of a share of independent draws."""
+    # Its import takes a second, and few runs need it.
+    from scipy.stats import binomtest
+
+    result = binomtest(n_right, n_draws).proportion_ci(method=method)
     return Interval(float(result.low), float(result.high))
 
 

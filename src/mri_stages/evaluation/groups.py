@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.evaluation.auc_differences import compute_bootstrap_p, resample_repeats
-from mri_stages.evaluation.comparison import correct_by_holm
 from mri_stages.evaluation.confidence import (
     compute_complete_interval,
     count_subjects,
     draw_weights,
     resample_figures,
 )
+from mri_stages.evaluation.holm import correct_by_holm
 from mri_stages.evaluation.probabilities import (
     Outcomes,
     build_outcomes,

@@ -30,11 +30,9 @@ from mri_stages.evaluation.roc_auc import (
     compute_mean_auc,
     list_scored_classes,
 )
-from mri_stages.storage.predictions import Predictions, average_by_subject, split_repeats
+from mri_stages.storage.predictions import Predictions, average_repeats_by_subject
 from mri_stages.storage.records import ConfusionCell, Metrics
 
-# Their p is a share of votes, often 0 or 1: it cannot be calibrated.
-VOTING_BASELINES = ("majority", "nearest_neighbour")
 MAX_CONFUSION_CELLS = 200
 MEAN_KEYS = ("accuracy", "balanced_accuracy", "macro_f1", "loss")
 
@@ -45,11 +43,6 @@ class Options(NamedTuple):
     negative_label: int | None  # see `build_outcomes`
     threshold: float | None = None  # of p, from which a subject is called positive; None: no calls
     has_calibration: bool = True  # False for a baseline whose p is a vote, and often 0 or 1
-
-
-def average_repeats_by_subject(row_predictions: Predictions) -> list[Predictions]:
-    """Return the mean probabilities per subject and class, in each repeat."""
-    return [average_by_subject(predictions) for predictions in split_repeats(row_predictions)]
 
 
 def compute_new_subject_metrics(

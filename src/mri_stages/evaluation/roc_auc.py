@@ -1,11 +1,10 @@
-"""ROC curves of one class against others, and the area under them."""
+"""The area under ROC curves of one class against others."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
 
 from mri_stages.evaluation.confidence import (
     Interval,
@@ -16,9 +15,6 @@ from mri_stages.evaluation.confidence import (
     resample_figures,
 )
 from mri_stages.storage.predictions import Predictions
-from mri_stages.storage.records import RocPoint
-
-MAX_ROC_POINTS = 200  # of all curves of a model together
 
 
 class RocCurve(NamedTuple):
@@ -152,100 +148,3 @@ def compute_weighted_auc(curve: RocCurve, weights: Weights) -> NDArray[np.float6
     n_pairs = positive_weight.sum(1) * negative_weight.sum(1)
     areas: NDArray[np.float64] = (positive_weight * beaten_weight).sum(1) / n_pairs
     return areas
-
-
-def sample_roc_points(
-    predictions: Predictions, classes: Sequence[str], negative_label: int | None
-) -> list[RocPoint]:
-    """Return at most MAX_ROC_POINTS points; above 100 curves, those of the first 100."""
-    if np.isnan(predictions.probabilities).any():
-        return []
-    curves = build_roc_curves(predictions, negative_label)[: MAX_ROC_POINTS // 2]
-    points = []
-    for curve in curves:
-        name = classes[curve.label]
-        if negative_label is not None:
-            name = f"not {name}"
-        false_positive_rate, true_positive_rate, _ = roc_curve(curve.positive_mask, curve.scores)
-
-        n_points = min(len(false_positive_rate), max(2, MAX_ROC_POINTS // len(curves)))
-        indices = np.linspace(0, len(false_positive_rate) - 1, n_points).round().astype(int)
-        for index in indices:
-            point = RocPoint(
-                name, float(false_positive_rate[index]), float(true_positive_rate[index])
-            )
-            points.append(point)
-    return points
-
-
-def sample_mean_roc_points(
-    repeats: Sequence[Predictions], classes: Sequence[str], negative_label: int | None
-) -> list[RocPoint]:
-    """Return the mean over repeats of the ROC curves, in at most MAX_ROC_POINTS points.
-
-    Of two classes there is one curve, else one of each class that is scored in all repeats; above
-    50 curves, those of the first 50. None where a p is NaN.
-    """
-    if any(np.isnan(predictions.probabilities).any() for predictions in repeats):
-        return []
-    curves_by_label: dict[int, list[RocCurve]] = {}
-    for predictions in repeats:
-        for curve in build_roc_curves(predictions, negative_label):
-            curves_by_label.setdefault(curve.label, []).append(curve)
-    if negative_label is None and len(classes) == 2:
-        curves_by_label.pop(0, None)
-    complete = [curves for curves in curves_by_label.values() if len(curves) == len(repeats)]
-    complete = complete[: MAX_ROC_POINTS // 4]
-
-    points = []
-    for curves in complete:
-        name = classes[curves[0].label]
-        if negative_label is not None:
-            name = f"not {name}"
-        n_steps = max(2, MAX_ROC_POINTS // (2 * len(complete)))
-        points += [RocPoint(name, *point) for point in trace_mean_curve(curves, n_steps)]
-    return points
-
-
-def trace_mean_curve(curves: Sequence[RocCurve], n_steps: int) -> list[tuple[float, float]]:
-    """Return the mean of the curves of the same rows, at up to `n_steps` shares of negatives.
-
-    A point is a false and a true positive rate. A share has two points where the curve rises.
-    """
-    n_negatives = int((~curves[0].positive_mask).sum())
-    n_steps = min(n_steps, n_negatives + 1)
-    steps = np.unique(np.linspace(0, n_negatives, n_steps).round().astype(np.int64))
-    lows = []
-    highs = []
-    for curve in curves:
-        low, high = find_true_positive_rates(curve, steps)
-        lows.append(low)
-        highs.append(high)
-
-    points = []
-    for step, low, high in zip(steps, np.mean(lows, 0), np.mean(highs, 0), strict=True):
-        points.append((float(step / n_negatives), float(low)))
-        if high > low:
-            points.append((float(step / n_negatives), float(high)))
-    return points
-
-
-def find_true_positive_rates(
-    curve: RocCurve, steps: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the least and the greatest true positive rate (n,) at so many false positives (n,)."""
-    false_rates, true_rates, _ = roc_curve(curve.positive_mask, curve.scores)
-    n_negatives = (~curve.positive_mask).sum()
-    false_counts = (false_rates * n_negatives).round().astype(np.int64)
-    counts, first_indices = np.unique(false_counts, return_index=True)
-    last_indices = np.append(first_indices[1:], len(false_counts)) - 1
-
-    # Between two counts the curve is a line, from the last point of one to the first of the other.
-    at_indices = np.searchsorted(counts, steps, side="right") - 1
-    next_indices = np.minimum(at_indices + 1, len(counts) - 1)
-    widths = np.maximum(counts[next_indices] - counts[at_indices], 1)
-    shares = (steps - counts[at_indices]) / widths
-    starts = true_rates[last_indices[at_indices]]
-    line = starts + shares * (true_rates[first_indices[next_indices]] - starts)
-    low = np.where(shares > 0, line, true_rates[first_indices[at_indices]])
-    return low, line

@@ -105,6 +105,11 @@ def average_by_subject(predictions: Predictions) -> Predictions:
     )
 
 
+def average_repeats_by_subject(row_predictions: Predictions) -> list[Predictions]:
+    """Return the mean probabilities per subject and class, in each repeat."""
+    return [average_by_subject(predictions) for predictions in split_repeats(row_predictions)]
+
+
 def write_predictions(path: Path, predictions: Predictions, classes: Sequence[str]) -> None:
     """Write a CSV with the columns row, subject, actual, p_CLASS...
 

@@ -11,6 +11,8 @@ from mri_stages.config.schema import AVERAGE, BASELINES, Params
 from mri_stages.storage.files import read_csv, read_json, write_csv, write_json
 
 GIVEN_SPLIT_BASELINES = ("majority", "nearest_neighbour")  # the others predict new subjects only
+# Their p is a share of votes, often 0 or 1: it cannot be calibrated.
+VOTING_BASELINES = ("majority", "nearest_neighbour")
 
 NO_RESULT = "no result"  # in tables, of a model that failed or was not run
 

@@ -25,7 +25,7 @@ from tests.helpers.stages import call_stage
 
 BASE_PARAMS: Params = {
     "data": {"raw": "data/sample", "title": "Made-up images", "scaled": "saved"},
-    "sample": {"subjects": 12, "slices": 5, "height": 16, "width": 18, "seed": 0},
+    "sample": {"subjects": 20, "slices": 5, "height": 16, "width": 18, "seed": 0},
     "train": {
         "epochs": 2,
         "seed": 3,
@@ -61,7 +61,7 @@ BASE_PARAMS: Params = {
         "repeats": 2,
         "seed": 0,
         "stratify": None,
-        "inner_folds": 0,
+        "inner_folds": 2,
         "models": {"small": "simple_nn2"},
     },
     "export": {"model": "small"},

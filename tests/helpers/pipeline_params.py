@@ -7,7 +7,7 @@ few entries as its tests need, since every `dvc` resolves all stages.
 from tests.helpers.params import DEFAULT_PARAMS, Params, apply_changes
 
 PIPELINE_PARAMS: Params = {
-    "data": {"raw": "data/sample", "title": "Phantom slices"},
+    "data": {"raw": "data/sample", "title": "Phantom slices", "scaled": "saved"},
     "sample": {"subjects": 8, "slices": 5, "height": 36, "width": 36, "seed": 0},
     "train": {**DEFAULT_PARAMS["train"], "epochs": 1, "seed": 0},
     "models": {

@@ -154,6 +154,29 @@ def test_train_resumes_to_the_same_weights(
     assert_same_state(network, expected, rtol=0, atol=0)
 
 
+def test_train_in_channels_last_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    images, labels = make_rows()
+    recipe = make_recipe(epochs=2, shuffle=True, validation=0.3)
+    expected = make_zoo_network("resnet")
+    run = TrainingRun(expected, images, labels, recipe)
+    assert run.layout == torch.channels_last
+    train(expected, images, labels, recipe, validation_mask=VALIDATION_MASK)
+
+    path = tmp_path / "checkpoint"
+    for _ in range(2):
+        network = make_zoo_network("resnet")
+        checkpoint = Checkpoint(path, seconds=0)
+        train(
+            network,
+            images,
+            labels,
+            recipe,
+            validation_mask=VALIDATION_MASK,
+            checkpoint=checkpoint,
+        )
+    assert_same_state(network, expected, rtol=0, atol=0)
+
+
 def test_train_resumes_after_the_epochs_of_the_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from mri_stages.orchestration.local import Slots, count_parallel_stages, list_gpus, list_slots
+from mri_stages.orchestration.local import (
+    Slots,
+    count_parallel_stages,
+    list_gpus,
+    list_slots,
+    run_stages_locally,
+)
+from mri_stages.orchestration.outcome import Status
+from tests.helpers.dvc_projects import shell_stage, write_project
 from tests.helpers.params import write_params
 
 
@@ -96,3 +104,38 @@ def test_list_gpus_that_are_visible(
 def test_list_slots_one_per_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,2")
     assert list_slots() == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "2"}]
+
+
+def test_run_stages_ends_at_the_first_that_fails(workspace: Path) -> None:
+    Path("source").touch()
+    write_project(
+        first=shell_stage("echo error: of the first; echo > a", "a", "source"),
+        second=shell_stage("cat a > b; echo why; exit 75", "b", "a"),
+        third=shell_stage("cat b > c", "c", "b"),
+    )
+    outcomes = asyncio.run(run_stages_locally(["first", "second", "third"], {}))
+    assert {stage: outcome.status for stage, outcome in outcomes.items()} == {
+        "first": Status.DONE,
+        "second": Status.NO_MEMORY,
+    }
+    assert outcomes["second"].text.splitlines()[0] == "why"
+
+
+def test_run_stages_tells_which_could_not_begin(workspace: Path) -> None:
+    write_project(
+        first=shell_stage("echo > a", "a"), second=shell_stage("cat a no > b", "b", "a", "no")
+    )
+    outcomes = asyncio.run(run_stages_locally(["first", "second"], {}))
+    assert [outcome.status for outcome in outcomes.values()] == [Status.DONE, Status.NOT_RECORDED]
+
+
+def test_run_stages_tells_what_was_restored(workspace: Path) -> None:
+    Path("source").touch()
+    write_project(
+        first=shell_stage("cat source > a", "a", "source"),
+        second=shell_stage("cat a > b", "b", "a"),
+    )
+    asyncio.run(run_stages_locally(["first", "second"], {}))
+    Path("a").unlink()
+    outcomes = asyncio.run(run_stages_locally(["first", "second"], {}))
+    assert [outcome.status for outcome in outcomes.values()] == [Status.RESTORED, Status.RESTORED]

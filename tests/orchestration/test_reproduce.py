@@ -18,6 +18,7 @@ from mri_stages.orchestration.local import LocalRunner, Slots
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
 from mri_stages.orchestration.reproduce import (
     find_obstacle,
+    list_followers,
     list_weights,
     remove_former_export,
     run_trainings,
@@ -111,6 +112,28 @@ def test_obstacle_says_why() -> None:
     assert obstacle.text == "train@a: failed"
 
 
+def find_followers(stage: str, *current_stages: str, slow: tuple[str, ...] = ()) -> list[str]:
+    """Return what follows a stage at once, where other stages are current, or slow."""
+    runner = LocalRunner(Slots([]), {name: Outcome(Status.SKIPPED) for name in slow})
+    outcomes = {name: Outcome(Status.DONE) for name in current_stages}
+    return list_followers(GRAPH, runner, stage, outcomes)
+
+
+def test_followers_are_of_the_same_model() -> None:
+    assert find_followers("train@a", "load") == ["evaluate@a"]
+    assert find_followers("train@a", "load", "train@b") == ["evaluate@a", "export"]
+    assert find_followers("load") == []
+
+
+def test_followers_need_nothing_else() -> None:
+    assert find_followers("train@a") == []
+
+
+def test_followers_have_no_slow_stage() -> None:
+    assert find_followers("train@a", "load", "train@b", slow=("evaluate@a",)) == []
+    assert find_followers("train@a", "load", slow=("train@a",)) == []
+
+
 def make_stage(cmd: str, out: str, *deps: str, **meta: object) -> dict[str, Any]:
     return shell_stage(cmd, out, *deps) | {"meta": meta}
 
@@ -202,6 +225,16 @@ def test_failure_that_is_repaired_leaves_nothing(failure: Failure) -> None:
     assert list_changed() == set()
     assert Path("results/a").read_text() == "1"
     assert Path("names").read_text() == "a\nb\n"
+
+
+def test_stages_of_a_model_share_a_process_of_dvc(workspace: Path) -> None:
+    write_project(
+        train=make_stage("echo $PPID > t", "t", model="a"),
+        evaluate=make_stage("cat t > e; echo $PPID >> e", "e", "t", model="a"),
+    )
+    lines = [line.split(" in ")[0] for line in run_repro()]
+    assert len(set(Path("e").read_text().split())) == 1
+    assert lines == ["train: started", "train: done", "evaluate: started", "evaluate: done"]
 
 
 def test_failure_of_all_models_still_compares(project: None) -> None:

@@ -1,8 +1,9 @@
 """Bring stages up to date, several at once: `mri-stages repro [NAME...]`.
 
-Each stage runs by `dvc repro --single-item`, as soon as those that it depends on are up to date. If
-DASK_SCHEDULER_ADDRESS is set, trainings run on the workers of that Dask scheduler. Where a stage of
-a model fails, the model's later outs are removed, and the report is of the other models.
+Each stage runs by `dvc repro --single-item`, as soon as those that it depends on are up to date.
+Stages of one model that follow one another share a process of DVC. If DASK_SCHEDULER_ADDRESS is
+set, trainings run on the workers of that Dask scheduler. Where a stage of a model fails, the
+model's later outs are removed, and the report is of the other models.
 """
 
 import asyncio

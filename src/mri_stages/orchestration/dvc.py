@@ -47,6 +47,8 @@ STOPPED_EXIT = re.compile(r"exited with (-1|-2|-15|129|130|143)\b")
 EXIT = re.compile(r"exited with -?\d+")
 OWN_ERROR = "error: "  # begins the line with which our stages end
 RUNNING = re.compile(r"Running stage '([^']+)'")
+# Begins what DVC says of a stage: that it runs it, that it need not, or that it failed.
+TURN = re.compile(r"(?:Running stage|Stage|ERROR: failed to reproduce) '([^']+)'")
 # Lines that say nothing about the result.
 CHATTER = re.compile(
     r"$|> |Running stage |(Updating|Generating) lock file |To (track|enable) |\tgit add |\tdvc "
@@ -58,10 +60,10 @@ LINK = re.compile(r"<https?://[^>]*>")
 class DvcError(InputError):
     """A command of DVC that failed."""
 
-    def __init__(self, command: str, lines: Sequence[str]) -> None:
-        super().__init__(f"dvc {command}: {' '.join(lines)}")
-        self.output = "\n".join(lines)
-        """What it printed, without chatter."""
+    def __init__(self, command: str, output: "DvcOutput") -> None:
+        super().__init__(f"dvc {command}: {' '.join(output.lines)}")
+        self.executed_stages = output.executed_stages
+        """The stages whose commands it started, also the one that failed."""
 
 
 @dataclass
@@ -147,11 +149,13 @@ def find_stage_error(text: str) -> str:
 async def run_dvc(
     *arguments: str,
     show: ShowLine = lambda line: None,
+    turn_to: Callable[[str], object] = lambda stage: None,
     environment: Mapping[str, str] | None = None,
 ) -> DvcOutput:
     """Run a command of DVC, waiting for DVC's locks; DvcError if it fails.
 
-    show: is called with each line at once. environment: what the command has in addition.
+    show: is called with each line at once. turn_to: with each stage, before its lines.
+    environment: what the command has in addition.
     An exception here, such as that of a signal, ends all that the command has started.
     """
     while True:
@@ -159,6 +163,9 @@ async def run_dvc(
         output = DvcOutput()
         try:
             async for line in _read_lines(process):
+                turn = TURN.match(line)
+                if turn is not None:
+                    turn_to(turn[1])
                 if output.add(line):
                     show(line)
             status = await process.wait()
@@ -169,7 +176,7 @@ async def run_dvc(
         if status == 0:
             return output
         if not output.lock_lines:
-            raise DvcError(arguments[0], output.lines)
+            raise DvcError(arguments[0], output)
         _report_lock(arguments[-1], " ".join(output.lock_lines))
         await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
@@ -212,9 +219,19 @@ def _report_lock(subject: str, message: str) -> None:
     print_once(f"{subject}: waits for another DVC process: {make_printable(message)}")
 
 
-async def run_single_stage(stage: str, show: ShowLine, environment: Mapping[str, str]) -> DvcOutput:
-    """Bring one stage up to date, whose deps are: restore it from the run cache, or run it."""
-    return await run_dvc("repro", "--single-item", stage, show=show, environment=environment)
+async def run_stages(
+    stages: Sequence[str],
+    show: ShowLine,
+    turn_to: Callable[[str], object],
+    environment: Mapping[str, str],
+) -> DvcOutput:
+    """Bring stages up to date in this order: restore each from the run cache, or run it.
+
+    The deps of each are up to date when its turn comes. DVC ends at the first that fails.
+    """
+    return await run_dvc(
+        "repro", "--single-item", *stages, show=show, turn_to=turn_to, environment=environment
+    )
 
 
 async def push_outs(stages: Iterable[str]) -> None:

@@ -7,9 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from importlib.metadata import version
 
 from mri_stages.config.loading import read_params
@@ -19,7 +18,7 @@ from mri_stages.orchestration.dvc import (
     reports_exit,
     reports_no_memory,
     reports_stop,
-    run_single_stage,
+    run_stages,
 )
 from mri_stages.orchestration.outcome import HERE, Outcome, Status
 
@@ -74,23 +73,26 @@ class LocalRunner:
         self.slow_stages = slow_stages
         self._question = asyncio.Lock()  # DVC's own code is asked in one thread at a time.
 
-    async def run(self, stage: str) -> Outcome:
+    async def run(self, stage: str, followers: Sequence[str] = ()) -> dict[str, Outcome]:
         """Run a stage whose deps are up to date; once more, alone, if the memory was too little.
 
-        A slow one is only restored: without a result in the run cache it is skipped.
+        followers: the stages that can run after it, in this order, by the same process of DVC.
+        Return the outcomes of those that had their turn. A slow stage is only restored: without a
+        result in the run cache it is skipped.
         """
         if stage in self.slow_stages and not await self._has_result(stage):
-            return self.slow_stages[stage]
+            return {stage: self.slow_stages[stage]}
 
         async with self._slots.shared() as environment:
-            outcome = await run_stage_locally(stage, environment)
+            outcomes = await run_stages_locally([stage, *followers], environment)
 
         # Other stages may have taken the memory.
-        if outcome.status is Status.NO_MEMORY:
+        last_stage = list(outcomes)[-1]
+        if outcomes[last_stage].status is Status.NO_MEMORY:
             async with self._slots.exclusive() as environment:
-                print(f"{stage}: again, alone", flush=True)
-                outcome = await run_stage_locally(stage, environment)
-        return outcome
+                print(f"{last_stage}: again, alone", flush=True)
+                outcomes |= await run_stages_locally([last_stage], environment)
+        return outcomes
 
     async def _has_result(self, stage: str) -> bool:
         """Return whether the run cache has the result of a stage whose deps are up to date."""
@@ -98,33 +100,90 @@ class LocalRunner:
             return stage in await find_run_cache_hits([stage])
 
 
-async def run_stage_locally(stage: str, environment: Environment) -> Outcome:
-    """Run one stage, whose deps are up to date, and print what it prints."""
-    show = partial(print, f"{stage}:", flush=True)
-    show("started")
-    started = time.perf_counter()
-    text = ""
-    try:
-        output = await run_single_stage(stage, show, environment)
-        status = Status.DONE if stage in output.executed_stages else Status.RESTORED
-    except DvcError as error:  # Its lines were shown.
-        text = error.output
-        status = Status.FAILED
-        if reports_no_memory(text):
-            status = Status.NO_MEMORY
-        elif reports_stop(text):
-            status = Status.STOPPED
-        elif not reports_exit(text):
-            status = Status.NOT_RECORDED
-    except (OSError, ValueError) as error:  # It could not start, or printed too long a line.
-        show(f"error: {error}")
-        text = str(error)
-        status = Status.FAILED
+class StageLog:
+    """Prints the lines of stages that have their turn one after the other, and times them."""
 
-    seconds = time.perf_counter() - started
-    verb = "done in" if status.is_current else "failed after"
-    show(f"{verb} {seconds:.0f} s")
-    return Outcome(status, HERE, seconds, text)
+    def __init__(self, stages: Sequence[str]) -> None:
+        self._later_stages = list(stages)
+        self.seconds: dict[str, float] = {}
+        """Of the stages that are done."""
+        self._begin(stages[0])
+
+    def _begin(self, stage: str) -> None:
+        self._later_stages.remove(stage)
+        self.stage = stage
+        self.lines: list[str] = []
+        """Of the stage that has its turn."""
+        self._started = time.perf_counter()
+        self._print("started")
+
+    def _print(self, text: str) -> None:
+        print(f"{self.stage}: {text}", flush=True)
+
+    def show(self, line: str) -> None:
+        """Print a line of the stage that has its turn."""
+        self.lines.append(line)
+        self._print(line)
+
+    def turn_to(self, stage: str) -> None:
+        """End the turn of the stage before: it is done. A stage has one turn."""
+        if stage in self._later_stages:
+            self._end()
+            self._begin(stage)
+
+    def finish(self) -> None:
+        """End the turns of all stages: they are done."""
+        for stage in list(self._later_stages):
+            self.turn_to(stage)
+        self._end()
+
+    def _end(self) -> None:
+        seconds = time.perf_counter() - self._started
+        self.seconds[self.stage] = seconds
+        self._print(f"done in {seconds:.0f} s")
+
+    def fail(self, status: Status) -> Outcome:
+        """End the last turn, of a stage that failed; return its outcome."""
+        seconds = time.perf_counter() - self._started
+        self._print(f"failed after {seconds:.0f} s")
+        return Outcome(status, HERE, seconds, "\n".join(self.lines))
+
+
+async def run_stages_locally(stages: Sequence[str], environment: Environment) -> dict[str, Outcome]:
+    """Bring stages up to date by one process of DVC, in this order, and print what they print.
+
+    Return how each of them ended, the last of which may have failed; those behind it had no turn.
+    """
+    log = StageLog(stages)
+    failure: dict[str, Outcome] = {}
+    executed_stages: set[str] = set()
+    try:
+        output = await run_stages(stages, log.show, log.turn_to, environment)
+        executed_stages = output.executed_stages
+        log.finish()
+    except DvcError as error:  # Its lines were shown.
+        executed_stages = error.executed_stages
+        failure = {log.stage: log.fail(find_failure_status("\n".join(log.lines)))}
+    except (OSError, ValueError) as error:  # It could not start, or printed too long a line.
+        log.show(f"error: {error}")
+        failure = {log.stage: log.fail(Status.FAILED)}
+
+    outcomes = {}
+    for stage, seconds in log.seconds.items():
+        status = Status.DONE if stage in executed_stages else Status.RESTORED
+        outcomes[stage] = Outcome(status, HERE, seconds)
+    return outcomes | failure
+
+
+def find_failure_status(text: str) -> Status:
+    """Return how a stage ended that is not up to date, by what DVC printed of it."""
+    if reports_no_memory(text):
+        return Status.NO_MEMORY
+    if reports_stop(text):
+        return Status.STOPPED
+    if not reports_exit(text):
+        return Status.NOT_RECORDED
+    return Status.FAILED
 
 
 def list_slots() -> list[Environment]:

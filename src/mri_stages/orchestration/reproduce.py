@@ -103,18 +103,26 @@ async def run_locally(
     outcomes: of stages that were looked at before. changed: the other stages whose deps, params or
     outs differ from dvc.lock. A stage runs as soon as those that it depends on are up to date.
     Where a stage of a model failed, the outs of the model's later stages are removed, and the
-    stages that set models side by side go on without this model.
+    stages that set models side by side go on without this model. Stages of one model that follow
+    one another share a process of DVC, whose start takes a second.
     """
     tasks: dict[str, asyncio.Task[Outcome]] = {}
+    outcomes = dict(outcomes)
 
     async def bring_up_to_date(stage: str) -> Outcome:
         dep_outcomes = {dep: await tasks[dep] for dep in sorted(graph.deps[stage])}
-        outcome = outcomes.get(stage) or find_obstacle(graph, stage, dep_outcomes)
-        if outcome is None:
-            outcome = await run_if_changed(runner, stage, stage in changed, dep_outcomes)
-        if is_lost(graph, stage, outcome):
+        if stage not in outcomes:
+            obstacle = find_obstacle(graph, stage, dep_outcomes)
+            if obstacle is not None:
+                outcomes[stage] = obstacle
+            elif not await has_changed(stage, stage in changed, dep_outcomes):
+                outcomes[stage] = Outcome(Status.UP_TO_DATE)
+            else:
+                followers = list_followers(graph, runner, stage, outcomes)
+                outcomes.update(await runner.run(stage, followers))
+        if is_lost(graph, stage, outcomes[stage]):
             remove_outs(graph.outs[stage])
-        return outcome
+        return outcomes[stage]
 
     async with asyncio.TaskGroup() as group:
         # Large models tend to stand last in params.yaml, so these start first.
@@ -165,18 +173,32 @@ def remove_outs(outs: Iterable[Path]) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
 
 
-async def run_if_changed(
-    runner: LocalRunner, stage: str, was_changed: bool, dep_outcomes: Mapping[str, Outcome]
-) -> Outcome:
-    """Bring a stage up to date whose deps are; was_changed: before any stage ran."""
+async def has_changed(stage: str, was_changed: bool, dep_outcomes: Mapping[str, Outcome]) -> bool:
+    """Return whether a stage has to be looked at; was_changed: before any stage ran."""
     statuses = [outcome.status for outcome in dep_outcomes.values()]
-    is_changed = was_changed or any(status.has_new_outs for status in statuses)
-    if not is_changed and not all(status.is_current for status in statuses):
-        # Outs that it reads may have been removed since.
-        is_changed = stage in await dvc.list_changed_stages([stage])
-    if not is_changed:
-        return Outcome(Status.UP_TO_DATE)
-    return await runner.run(stage)
+    if was_changed or any(status.has_new_outs for status in statuses):
+        return True
+    if all(status.is_current for status in statuses):
+        return False
+    # Outs that it reads may have been removed since.
+    return stage in await dvc.list_changed_stages([stage])
+
+
+def list_followers(
+    graph: StageGraph, runner: LocalRunner, stage: str, outcomes: Mapping[str, Outcome]
+) -> list[str]:
+    """Return the later stages of the same model that need nothing else before they run."""
+    followers: list[str] = []
+    if stage not in graph.models or stage in runner.slow_stages:
+        return followers
+    current_stages = {name for name, outcome in outcomes.items() if outcome.status.is_current}
+    for candidate, deps in graph.deps.items():
+        is_open = candidate not in outcomes and candidate not in runner.slow_stages
+        is_of_model = graph.models.get(candidate) == graph.models[stage]
+        chain = {stage, *followers}
+        if is_open and is_of_model and deps & chain and deps <= chain | current_stages:
+            followers.append(candidate)
+    return followers
 
 
 async def run_inputs_and_trainings(
@@ -220,8 +242,8 @@ async def run_trainings(
         return outcomes
 
     hits = sorted(await dvc.find_run_cache_hits(changed))
-    results = await asyncio.gather(*(runner.run(stage) for stage in hits))
-    outcomes |= dict(zip(hits, results, strict=True))
+    for restored in await asyncio.gather(*(runner.run(stage) for stage in hits)):
+        outcomes |= restored
     for stage in changed.difference(hits):
         if stage in runner.slow_stages:
             outcomes[stage] = runner.slow_stages[stage]

@@ -14,6 +14,7 @@ from mri_stages.evaluation.roc_auc import (
     list_scored_classes,
 )
 from mri_stages.evaluation.roc_points import (
+    MAX_ROC_CURVES,
     MAX_ROC_POINTS,
     sample_mean_roc_points,
     sample_roc_points,
@@ -158,13 +159,13 @@ def test_roc_points_of_nan_are_none() -> None:
     assert sample_roc_points(draw_with_nan(), CLASSES, None) == []
 
 
-def test_roc_points_of_many_classes_are_of_the_first_100() -> None:
+def test_roc_points_of_many_classes_are_of_the_first_ones() -> None:
     labels = np.arange(300) % 150
     p = np.random.default_rng(0).random((300, 150)).astype(np.float32)
     names = [str(label) for label in range(150)]
     points = sample_roc_points(Predictions(np.arange(300), None, labels, p), names, None)
-    assert {point.name for point in points} == set(names[:100])
-    assert len(points) == MAX_ROC_POINTS
+    assert {point.name for point in points} == set(names[:MAX_ROC_CURVES])
+    assert len(points) <= MAX_ROC_POINTS
 
 
 def draw_repeats(n_repeats: int = 3, n: int = 60, n_classes: int = 3) -> list[Predictions]:
@@ -263,6 +264,21 @@ def test_mean_curve_of_one_repeat_is_its_curve() -> None:
 def test_mean_curves_of_many_classes_are_one_for_each() -> None:
     points = sample_mean_roc_points(draw_repeats(2), CLASSES, None)
     assert {point.name for point in points} == {*CLASSES}
+
+
+def test_mean_curves_of_120_classes_keep_their_areas() -> None:
+    (predictions,) = draw_repeats(1, n=600, n_classes=120)
+    names = [str(label) for label in range(120)]
+    points = sample_mean_roc_points([predictions], names, None)
+    assert {point.name for point in points} == set(names[:MAX_ROC_CURVES])
+    for label in range(MAX_ROC_CURVES):
+        curve = [point for point in points if point.name == names[label]]
+        area = auc(
+            [point.false_positive_rate for point in curve],
+            [point.true_positive_rate for point in curve],
+        )
+        scores = predictions.probabilities[:, label]
+        assert area == pytest.approx(roc_auc_score(predictions.labels == label, scores), abs=0.06)
 
 
 def test_mean_curves_have_at_most_200_points() -> None:

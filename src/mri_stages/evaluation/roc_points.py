@@ -11,15 +11,16 @@ from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import RocPoint
 
 MAX_ROC_POINTS = 200  # of all curves of a model together
+MAX_ROC_CURVES = 10  # of more, each would have too few points to look like itself
 
 
 def sample_roc_points(
     predictions: Predictions, classes: Sequence[str], negative_label: int | None
 ) -> list[RocPoint]:
-    """Return at most MAX_ROC_POINTS points; above 100 curves, those of the first 100."""
+    """Return at most MAX_ROC_POINTS points, of the first MAX_ROC_CURVES curves."""
     if np.isnan(predictions.probabilities).any():
         return []
-    curves = build_roc_curves(predictions, negative_label)[: MAX_ROC_POINTS // 2]
+    curves = build_roc_curves(predictions, negative_label)[:MAX_ROC_CURVES]
     points = []
     for curve in curves:
         name = classes[curve.label]
@@ -27,7 +28,7 @@ def sample_roc_points(
             name = f"not {name}"
         false_positive_rate, true_positive_rate, _ = roc_curve(curve.positive_mask, curve.scores)
 
-        n_points = min(len(false_positive_rate), max(2, MAX_ROC_POINTS // len(curves)))
+        n_points = min(len(false_positive_rate), MAX_ROC_POINTS // len(curves))
         indices = np.linspace(0, len(false_positive_rate) - 1, n_points).round().astype(int)
         for index in indices:
             point = RocPoint(
@@ -42,8 +43,8 @@ def sample_mean_roc_points(
 ) -> list[RocPoint]:
     """Return the mean over repeats of the ROC curves, in at most MAX_ROC_POINTS points.
 
-    Of two classes there is one curve, else one of each class that is scored in all repeats; above
-    50 curves, those of the first 50. None where a p is NaN.
+    Of two classes there is one curve, else one of each class that is scored in all repeats, but
+    only the first MAX_ROC_CURVES of them. None where a p is NaN.
     """
     if any(np.isnan(predictions.probabilities).any() for predictions in repeats):
         return []
@@ -54,14 +55,14 @@ def sample_mean_roc_points(
     if negative_label is None and len(classes) == 2:
         curves_by_label.pop(0, None)
     complete = [curves for curves in curves_by_label.values() if len(curves) == len(repeats)]
-    complete = complete[: MAX_ROC_POINTS // 4]
+    complete = complete[:MAX_ROC_CURVES]
 
     points = []
     for curves in complete:
         name = classes[curves[0].label]
         if negative_label is not None:
             name = f"not {name}"
-        n_steps = max(2, MAX_ROC_POINTS // (2 * len(complete)))
+        n_steps = MAX_ROC_POINTS // (2 * len(complete))
         points += [RocPoint(name, *point) for point in trace_mean_curve(curves, n_steps)]
     return points
 

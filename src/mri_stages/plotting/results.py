@@ -172,7 +172,8 @@ def draw_roc_curves(
     labels = _label_positive_classes(classes)
     shown_labels = [labels[name] for name in class_names]
     if not has_named_curves:
-        shown_labels = [f"each of {len(class_names)} classes", "their mean"]
+        total = "" if len(class_names) == len(classes) else f" of {len(classes)}"
+        shown_labels = [f"each of {len(class_names)}{total} classes", "their mean"]
 
     figure = _make_roc_figure(len(curves), shown_labels, title)
     n_columns = min(MAX_ROC_COLUMNS, len(curves))

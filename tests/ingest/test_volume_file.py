@@ -22,7 +22,7 @@ from mri_stages.errors import ArgumentError
 from mri_stages.ingest import volume_file
 from mri_stages.ingest.image_set import ImageError
 from mri_stages.ingest.import_options import Axis, PixelOptions
-from mri_stages.ingest.volume_file import check_bytes, list_slices
+from mri_stages.ingest.volume_file import check_bytes, check_slice, list_slices
 from tests.helpers.medical_files import VOLUME_FOLDER, write_volume
 
 SHAPE = (5, 6, 7)  # to the right, to anterior, to superior
@@ -414,6 +414,12 @@ def test_volume_over_its_limit_is_too_large(
     path = write_volume(tmp_path / "1.nii.gz", VOXELS)
     with pytest.raises(ImageError, match="too large"):
         list_slices(path, make_options())
+
+
+def test_check_slice_takes_8192_by_8192_voxels() -> None:
+    check_slice(8192 * 8192, Path("1.nii"))
+    with pytest.raises(ImageError, match="too large"):
+        check_slice(8192 * 8192 + 1, Path("1.nii"))
 
 
 def test_slice_at_its_limit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

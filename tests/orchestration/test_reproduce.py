@@ -15,12 +15,13 @@ import yaml
 from mri_stages import paths
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.orchestration.local import LocalRunner, Slots
-from mri_stages.orchestration.outcome import HERE, Outcome, Status
+from mri_stages.orchestration.outcome import HERE, Outcome, Status, format_outdated_stages
 from mri_stages.orchestration.reproduce import (
     find_obstacle,
     list_followers,
     list_weights,
     remove_former_export,
+    run_locally,
     run_trainings,
 )
 from tests.helpers.dvc_projects import (
@@ -303,6 +304,19 @@ def test_run_trainings_sends_no_slow_one(workspace: Path) -> None:
         return await run_trainings(graph, LocalRunner(Slots([]), {"train": skipped}), {"train"})
 
     assert asyncio.run(run()) == {"train": skipped}
+
+
+@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
+def test_run_locally_goes_on_where_dvc_cannot_answer(workspace: Path) -> None:
+    """params.yaml becomes unreadable before a slow stage asks for its result."""
+    write_project(train=shell_stage("echo > x", "x") | {"params": ["lr"]})
+    Path("params.yaml").write_text("lr: [")
+    graph = StageGraph({"train": frozenset(), "report": frozenset({"train"}), "other": frozenset()})
+    runner = LocalRunner(Slots([]), {"train": Outcome(Status.SKIPPED)})
+    outcomes = asyncio.run(run_locally(graph, runner, {}, {"train"}))
+    statuses = [outcomes[stage].status for stage in graph.deps]
+    assert statuses == [Status.NOT_RECORDED, Status.NOT_RUN, Status.UP_TO_DATE]
+    assert "params.yaml" in format_outdated_stages(outcomes)
 
 
 LOCK = {

@@ -100,7 +100,7 @@ async def run_locally(
 ) -> dict[str, Outcome]:
     """Bring all stages of `graph` up to date on this machine; return how each of them ended.
 
-    outcomes: of stages that were looked at before. changed: the other stages whose deps, params or
+    outcomes: of stages that have ended before. changed: the other stages whose deps, params or
     outs differ from dvc.lock. A stage runs as soon as those that it depends on are up to date.
     Where a stage of a model failed, the outs of the model's later stages are removed, and the
     stages that set models side by side go on without this model. Stages of one model that follow
@@ -110,16 +110,11 @@ async def run_locally(
     outcomes = dict(outcomes)
 
     async def bring_up_to_date(stage: str) -> Outcome:
-        dep_outcomes = {dep: await tasks[dep] for dep in sorted(graph.deps[stage])}
+        for dep in sorted(graph.deps[stage]):
+            await tasks[dep]
         if stage not in outcomes:
-            obstacle = find_obstacle(graph, stage, dep_outcomes)
-            if obstacle is not None:
-                outcomes[stage] = obstacle
-            elif not await has_changed(stage, stage in changed, dep_outcomes):
-                outcomes[stage] = Outcome(Status.UP_TO_DATE)
-            else:
-                followers = list_followers(graph, runner, stage, outcomes)
-                outcomes.update(await runner.run(stage, followers))
+            was_changed = stage in changed
+            outcomes.update(await run_if_changed(graph, runner, stage, was_changed, outcomes))
         if is_lost(graph, stage, outcomes[stage]):
             remove_outs(graph.outs[stage])
         return outcomes[stage]
@@ -129,6 +124,32 @@ async def run_locally(
         for stage in reversed(list(graph.deps)):
             tasks[stage] = group.create_task(bring_up_to_date(stage))
     return {stage: tasks[stage].result() for stage in graph.deps}
+
+
+async def run_if_changed(
+    graph: StageGraph,
+    runner: LocalRunner,
+    stage: str,
+    was_changed: bool,
+    outcomes: Mapping[str, Outcome],
+) -> dict[str, Outcome]:
+    """Bring a stage up to date; return how it ended, and those that share its process of DVC.
+
+    was_changed: before any stage ran. outcomes: so far, with those of all its deps. A project that
+    DVC cannot read, such as with a faulty params.yaml, is an outcome too: what runs now goes on.
+    """
+    dep_outcomes = {dep: outcomes[dep] for dep in sorted(graph.deps[stage])}
+    obstacle = find_obstacle(graph, stage, dep_outcomes)
+    if obstacle is not None:
+        return {stage: obstacle}
+    try:
+        if not await has_changed(stage, was_changed, dep_outcomes):
+            return {stage: Outcome(Status.UP_TO_DATE)}
+        return await runner.run(stage, list_followers(graph, runner, stage, outcomes))
+    except InputError as error:
+        text = f"{dvc.OWN_ERROR}{error}"
+        show_line(f"{stage}: {text}")
+        return {stage: Outcome(Status.NOT_RECORDED, text=text)}
 
 
 def find_obstacle(
@@ -174,7 +195,7 @@ def remove_outs(outs: Iterable[Path]) -> None:
 
 
 async def has_changed(stage: str, was_changed: bool, dep_outcomes: Mapping[str, Outcome]) -> bool:
-    """Return whether a stage has to be looked at; was_changed: before any stage ran."""
+    """Return whether a stage may be out of date; was_changed: before any stage ran."""
     statuses = [outcome.status for outcome in dep_outcomes.values()]
     if was_changed or any(status.has_new_outs for status in statuses):
         return True
@@ -195,8 +216,9 @@ def list_followers(
     for candidate, deps in graph.deps.items():
         is_open = candidate not in outcomes and candidate not in runner.slow_stages
         is_of_model = graph.models.get(candidate) == graph.models[stage]
-        chain = {stage, *followers}
-        if is_open and is_of_model and deps & chain and deps <= chain | current_stages:
+        chain_stages = {stage, *followers}
+        is_next = bool(deps & chain_stages) and deps <= chain_stages | current_stages
+        if is_open and is_of_model and is_next:
             followers.append(candidate)
     return followers
 

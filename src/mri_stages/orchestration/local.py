@@ -68,10 +68,12 @@ class LocalRunner:
     """Runs stages in the slots of this machine."""
 
     def __init__(self, slots: Slots, slow_stages: Mapping[str, Outcome] = {}) -> None:
-        """Take the slots, and the outcomes of the stages that are restored but never run."""
+        """slow_stages: the outcomes of the stages that are restored but never run."""
         self._slots = slots
         self.slow_stages = slow_stages
-        self._question = asyncio.Lock()  # DVC's own code is asked in one thread at a time.
+        # Slow stages ask at the same time, each in a thread. DVC's lock keeps out other threads as
+        # it does other processes: a second one would wait, and blame another process for it.
+        self._run_cache_lock = asyncio.Lock()
 
     async def run(self, stage: str, followers: Sequence[str] = ()) -> dict[str, Outcome]:
         """Run a stage whose deps are up to date; once more, alone, if the memory was too little.
@@ -96,7 +98,7 @@ class LocalRunner:
 
     async def _has_result(self, stage: str) -> bool:
         """Return whether the run cache has the result of a stage whose deps are up to date."""
-        async with self._question:
+        async with self._run_cache_lock:
             return stage in await find_run_cache_hits([stage])
 
 

@@ -12,6 +12,7 @@ from mri_stages.config.loading import parse_yaml
 from mri_stages.errors import InputError
 from mri_stages.orchestration.dvc_queue import (
     State,
+    find_cached_out,
     list_changed_files,
     queue_experiment,
     read_committed_params,
@@ -84,6 +85,17 @@ def test_queue_stashes_the_params_and_refuses_a_stranger(repository: Path) -> No
     assert asyncio.run(read_queue([first.revision])).states == {first.revision: State.QUEUED}
     asyncio.run(remove_experiments([first.revision]))
     assert asyncio.run(read_queue([first.revision])).states == {}
+
+
+def test_cached_out_of_a_run_with_another_key(repository: Path) -> None:
+    """InputError also where params.yaml lacks a key that the experiment ran with."""
+    Path(".dvc").mkdir()
+    Path(".dvc/config").touch()
+    entry = {"cmd": "x", "params": {"params.yaml": {"models.m.momentum.low": 0.5}}, "outs": []}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train": entry}}))
+    commit_all()
+    with pytest.raises(InputError, match=r"another models\.m\.momentum\.low"):
+        asyncio.run(find_cached_out("HEAD", "train", Path("out"), VALUES))
 
 
 def test_changed_files_are_those_that_git_lacks(repository: Path) -> None:

@@ -2,15 +2,14 @@
 
 No forecast is trusted: what an experiment will run is read from the commit that DVC stashed, what
 it ran from the dvc.lock that DVC committed. The worker of the queue is a process of its own. DVC
-does not notice its death, so its process is looked at.
+does not notice its death, so its process is asked for.
 """
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +19,7 @@ import psutil
 
 from mri_stages import paths
 from mri_stages.config.loading import parse_values
+from mri_stages.config.run_history import find_value
 from mri_stages.console import list_some
 from mri_stages.errors import InputError
 from mri_stages.orchestration.dvc import (
@@ -28,6 +28,7 @@ from mri_stages.orchestration.dvc import (
     find_stage_error,
     remove_chatter,
 )
+from mri_stages.orchestration.processes import end_process_tree, read_command, signal_process
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -149,7 +150,7 @@ async def stop_worker() -> None:
 async def remove_experiments(revisions: Collection[str]) -> None:
     """Remove from the queue those of these experiments that have no result.
 
-    While the worker is alive, these are those that it has not taken.
+    While the worker is alive, these are those that it has not begun.
     """
     await ask_repo_patiently(lambda repo: _remove_experiments(repo, revisions), "the queue")
 
@@ -202,14 +203,14 @@ def _queue_experiment(
 
     with lock_repo(repo):
         queue = repo.experiments.celery_queue
-        others = [
+        foreign_names = [
             entry.name or entry.stash_rev[:7]
             for entry in (*queue.iter_active(), *queue.iter_queued())
             if entry.stash_rev not in own_revisions
         ]
-        if others:
+        if foreign_names:
             raise InputError(
-                f"DVC's queue already has {list_some(others)}, expected an empty one; "
+                f"DVC's queue already has {list_some(foreign_names)}, expected an empty one; "
                 "'dvc queue start' runs it, 'dvc queue stop --kill' and "
                 "'dvc queue remove --all' empty it"
             )
@@ -282,7 +283,7 @@ def _list_worker_processes(repo: "Repo") -> list[psutil.Process]:
         parent = worker.parent()
     except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
         return []
-    is_starter = parent is not None and "start" in parent.cmdline()
+    is_starter = parent is not None and "start" in read_command(parent)
     return [worker, parent] if is_starter else [worker]
 
 
@@ -290,13 +291,13 @@ def _stop_worker(repo: "Repo") -> None:
     """End the worker: SIGTERM lets it finish its task, whose process is ended too."""
     processes = _list_worker_processes(repo)
     for process in processes[:1]:
-        process.terminate()
+        signal_process(process.terminate)
     for process in _list_experiment_processes(repo):
-        _end_processes(process)
+        end_process_tree(process, SECONDS_TO_END / 2)
     if processes:
         _, alive = psutil.wait_procs(processes, SECONDS_TO_END)
         for process in alive:
-            process.kill()
+            signal_process(process.kill)
         psutil.wait_procs(alive, SECONDS_TO_END)
 
 
@@ -305,32 +306,11 @@ def _list_experiment_processes(repo: "Repo") -> list[psutil.Process]:
     folder = Path(repo.experiments.celery_queue.pid_dir)
     processes = []
     for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
+        command = read_command(process)
         is_experiment = EXPERIMENT_COMMAND in command
         if is_experiment and any(Path(part).is_relative_to(folder) for part in command):
             processes.append(process)
     return processes
-
-
-def _end_processes(process: psutil.Process) -> None:
-    """End a process and all that it has started."""
-    try:
-        processes = [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
-    for one in processes:
-        _signal(one.terminate)
-    _, alive = psutil.wait_procs(processes, SECONDS_TO_END / 2)
-    for one in alive:
-        _signal(one.kill)
-
-
-def _signal(send: Callable[[], object]) -> None:
-    with suppress(psutil.NoSuchProcess):
-        send()
 
 
 def _remove_experiments(repo: "Repo", revisions: Collection[str]) -> None:
@@ -343,21 +323,21 @@ def _remove_experiments(repo: "Repo", revisions: Collection[str]) -> None:
     if is_worker_alive:
         return
 
-    # What the worker took, and did not finish. DVC removes only what is marked as done, and takes
-    # what is in the stash, which the worker did not begin, for queued: so that goes first.
-    taken_entries = []
+    # What the worker began, and did not finish. DVC removes only what is marked as done, and takes
+    # all that is in its stash for queued: so that goes first.
+    begun_entries = []
     for message, entry in queue._iter_processed():
         if entry.stash_rev not in revisions or _has_result(queue, entry.stash_rev):
             continue
         if not queue.celery.AsyncResult(message.headers["id"]).ready():
             queue.celery.backend.mark_as_failure(message.headers["id"], None)
-        taken_entries.append(entry)
+        begun_entries.append(entry)
     stash_entries = queue.stash.stash_revs
-    taken_revisions = {entry.stash_rev for entry in taken_entries}
+    begun_revisions = {entry.stash_rev for entry in begun_entries}
     queue.stash.remove_revs(
-        [stashed for revision, stashed in stash_entries.items() if revision in taken_revisions]
+        [stashed for revision, stashed in stash_entries.items() if revision in begun_revisions]
     )
-    remove_tasks(queue, taken_entries)
+    remove_tasks(queue, begun_entries)
 
 
 def _has_result(queue: Any, revision: str) -> bool:
@@ -373,10 +353,7 @@ def _find_cached_out(repo: "Repo", commit: str, stage: str, out: Path, values: A
     lock = loads_yaml(read_committed_file(commit, LOCK_NAME))
     entry = lock["stages"][stage]
     for key, value in entry.get("params", {}).get(paths.PARAMS.as_posix(), {}).items():
-        expected = values
-        for name in key.split("."):
-            expected = expected[name]
-        if value != expected:
+        if value != find_value(values, key):
             raise InputError(f"{LOCK_NAME} of {commit[:7]}: {stage} ran with another {key}")
     for locked_out in entry["outs"]:
         if locked_out["path"] == out.as_posix():

@@ -1,0 +1,45 @@
+"""Processes that may have ended by themselves."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from mri_stages.orchestration.processes import end_process_tree, read_command, signal_process
+
+WAIT = "import sys; sys.stdin.read()"
+
+
+def start_python(code: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+
+
+@pytest.fixture
+def ended_process() -> psutil.Process:
+    with start_python("") as running:
+        process = psutil.Process(running.pid)
+    return process
+
+
+def test_read_command_of_a_living_process() -> None:
+    assert read_command(psutil.Process()) == psutil.Process().cmdline()
+
+
+def test_read_command_of_an_ended_process(ended_process: psutil.Process) -> None:
+    assert read_command(ended_process) == []
+
+
+def test_signal_process_that_has_ended(ended_process: psutil.Process) -> None:
+    signal_process(ended_process.terminate)
+    signal_process(ended_process.kill)
+
+
+def test_end_process_tree_that_has_ended(ended_process: psutil.Process) -> None:
+    end_process_tree(ended_process, seconds_to_end=10)
+
+
+def test_end_process_tree_ends_a_process() -> None:
+    with start_python(WAIT) as running:
+        end_process_tree(psutil.Process(running.pid), seconds_to_end=10)
+    assert not psutil.pid_exists(running.pid)

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from mri_stages.orchestration.dvc_looks import Looks, count_looks, format_recipe
+from mri_stages.orchestration.dvc_looks import (
+    Looks,
+    collect_recipes,
+    count_looks,
+    format_recipe,
+)
 from tests.helpers.locked_projects import (
     FOLDS_HASH,
     LOCK,
@@ -39,7 +44,7 @@ def count() -> Looks:
     return asyncio.run(count_looks())
 
 
-def cache_run(recipe: dict[str, Any], folds_hash: str = FOLDS_HASH, name: str = "a") -> None:
+def cache_run(recipe: Any, folds_hash: str = FOLDS_HASH, name: str = "a") -> None:
     """Write a run of `cross_validate@net` into the run cache."""
     entry = make_entry({"data/assignment.csv": folds_hash}, {"data/folds/net.csv": "1"}, recipe)
     path = Path(".dvc/cache/runs/aa/aaaa", name)
@@ -82,6 +87,26 @@ def test_looks_do_not_count_a_stage_that_trains_nothing(project: Params) -> None
     lock_stage("neighbours", {"data/assignment.csv": FOLDS_HASH}, {}, {"cross_validation.seed": 0})
     lock_stage("other", {"data/assignment.csv": FOLDS_HASH}, {}, {"models.net": {"lr": 7}})
     assert count().n_recipes == 1
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"models.net": None, "train": {"epochs": 3}},
+        {"models.net.arch": "mlp", "train": {"epochs": 3}},
+        {"models.net": {"lr": 1, 2: 3}, "train": {"epochs": 3}},
+        {1: 2},
+        [],
+    ],
+)
+def test_looks_leave_out_an_entry_of_another_layout(project: Params, recipe: Any) -> None:
+    cache_run(recipe)
+    assert count() == Looks(has_folds=True, n_recipes=1, has_run_cache=True)
+
+
+@pytest.mark.parametrize("line", ["  params.yaml: [", "  - train", "  params.yaml: 2024-13-45"])
+def test_looks_leave_out_an_entry_that_is_not_readable(line: str) -> None:
+    assert collect_recipes([f"params:\n{line}\nouts:\n- md5: {FOLDS_HASH}\n"], FOLDS_HASH) == set()
 
 
 def test_looks_without_locked_folds_are_not_known(project: Params) -> None:

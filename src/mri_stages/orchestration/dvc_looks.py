@@ -55,9 +55,8 @@ class Looks:
                 f"How many recipes were scored on these folds is not known: {LOCK_FILE} has no "
                 f"{paths.ASSIGNMENT}."
             )
-        recipes = "1 recipe was" if self.n_recipes == 1 else f"{self.n_recipes} recipes were"
-        if self.n_recipes > 1:
-            recipes = f"{self.n_recipes} different recipes were"
+        is_one = self.n_recipes == 1
+        recipes = "1 recipe was" if is_one else f"{self.n_recipes} different recipes were"
         source = "DVC's run cache and Git"
         if not self.has_run_cache:
             source = "Git alone: this machine has no run cache of DVC"
@@ -141,7 +140,7 @@ def collect_recipes(entries: Iterable[str], folds_hash: str) -> set[str]:
     """Return the recipes of those entries whose stage trained on these folds, each as a text.
 
     Entries of the run cache and of dvc.lock have the same keys. A stage trained if it locked a
-    model and the group `train`.
+    model and the group `train`. An entry that is not readable, or of another layout, is left out.
     """
     params_texts = set()
     for entry in entries:
@@ -151,11 +150,31 @@ def collect_recipes(entries: Iterable[str], folds_hash: str) -> set[str]:
 
     recipes = set()
     for text in params_texts:
-        params = yaml.load(text, Loader=ParamsLoader)["params"].get(paths.PARAMS.name) or {}
-        models = [values for key, values in params.items() if key.startswith(PREFIX_OF_A_MODEL)]
-        if len(models) == 1 and isinstance(params.get("train"), dict):
-            recipes.add(format_recipe(params["train"], models[0]))
+        params = read_locked_params(text)
+        train = params.get("train")
+        models = [
+            values for key, values in params.items() if str(key).startswith(PREFIX_OF_A_MODEL)
+        ]
+        if len(models) == 1 and is_group(models[0]) and is_group(train):
+            recipes.add(format_recipe(train, models[0]))
     return recipes
+
+
+def read_locked_params(text: str) -> dict[Any, Any]:
+    """Return what `params:` of an entry says of params.yaml; {} where that is not readable."""
+    try:
+        params_of_files = yaml.load(text, Loader=ParamsLoader)["params"]
+    except (yaml.YAMLError, ValueError):
+        return {}
+    if not isinstance(params_of_files, dict):
+        return {}
+    params = params_of_files.get(paths.PARAMS.name)
+    return params if isinstance(params, dict) else {}
+
+
+def is_group(values: Any) -> bool:
+    """Return whether these are values by their names."""
+    return isinstance(values, dict) and all(isinstance(name, str) for name in values)
 
 
 def format_recipe(train: dict[str, Any], model: dict[str, Any]) -> str:

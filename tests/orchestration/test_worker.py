@@ -61,19 +61,19 @@ def test_line_reporter_sends_no_line_of_a_killed_stage(tmp_path: Path) -> None:
     assert sent == []
 
 
-def test_call_looks_while_a_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command ends when somebody has looked, and keeps what it printed before."""
-    monkeypatch.setattr(worker, "SECONDS_BETWEEN_LOOKS", 0.05)
+def test_call_polls_while_a_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ends after a poll, and keeps what it printed before."""
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.05)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     code = f"print(1, flush=True); print(open({str(pipe)!r}).read())"
 
-    def look() -> None:
+    def poll() -> None:
         if pipe.exists():
             pipe.write_text("2")
             pipe.unlink()
 
-    assert call(tmp_path, sys.executable, "-c", code, look=look) == (True, "1\n2\n")
+    assert call(tmp_path, sys.executable, "-c", code, poll=poll) == (True, "1\n2\n")
 
 
 def test_call_of_a_missing_program_does_not_succeed(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Show the trainings that run now for this project: progress, loss, and the remaining time.
 
-A terminal shows it anew each second, until Ctrl-C; a log, or --once, has one look. Trainings on the
+A terminal shows it anew each second, until Ctrl-C; a log, or --once, has it once. Trainings on the
 workers of Dask are shown where the stages were sent from. Not shown are stages that train nothing.
 """
 
@@ -20,7 +20,7 @@ from mri_stages.config.live import (
 )
 from mri_stages.console import OneLineParser, make_printable
 
-SECONDS_BETWEEN_LOOKS = 1
+REFRESH_SECONDS = 1
 ROW_FORMAT = "{:28.28} {:9} {:>5} {:>10}  {:>9}  {:32.32}"  # a longer name is cut
 NOTHING = "no training runs here now"
 CLEAR_SCREEN = "\x1b[H\x1b[2J"
@@ -31,7 +31,7 @@ SECONDS_PER_HOUR = 3600
 
 def main(argv: Sequence[str]) -> None:
     parser = OneLineParser(prog="mri-stages watch", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="look once, also in a terminal")
+    parser.add_argument("--once", action="store_true", help="show it once, also in a terminal")
     is_once = parser.parse_args(argv).once or not sys.stdout.isatty()
     if is_once:
         print(describe_trainings(datetime.now(UTC)))
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> None:
     try:
         while True:
             print(f"{CLEAR_SCREEN}{describe_trainings(datetime.now(UTC))}", flush=True)
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(REFRESH_SECONDS)
     except KeyboardInterrupt:
         return  # the usual end
 

@@ -19,7 +19,7 @@ from distributed import get_worker
 
 REF = "refs/mri-stages/workspace"
 MAX_INLINE_BYTES = 2**20  # of a file that comes back with the answer
-SECONDS_BETWEEN_LOOKS = 1.0  # at the progress of a training
+POLL_SECONDS = 1.0  # from one question for the progress of a training to the next
 
 
 class RefusedError(Exception):
@@ -61,7 +61,7 @@ def run_stage_on_worker(stage: str, job: dict[str, Any]) -> dict[str, Any]:
             clone / job["live_file"], lambda lines: get_worker().log_event(job["topic"], lines)
         )
         command = ("dvc", "repro", "--pull", "--single-item", stage)
-        succeeded, output = call(clone, *command, look=reporter.send_new_lines)
+        succeeded, output = call(clone, *command, poll=reporter.send_new_lines)
         answer["output"] = output
         if succeeded:
             call_or_refuse(clone, "dvc", "push", "--run-cache", stage)
@@ -157,10 +157,10 @@ def do_nothing() -> None:
     pass
 
 
-def call(clone: Path, *command: str, look: Callable[[], object] = do_nothing) -> tuple[bool, str]:
+def call(clone: Path, *command: str, poll: Callable[[], object] = do_nothing) -> tuple[bool, str]:
     """Run a command in the clone; return whether it succeeded, and what it printed.
 
-    `look` is called again and again while it runs.
+    `poll` is called again and again while it runs.
     """
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     try:
@@ -178,9 +178,9 @@ def call(clone: Path, *command: str, look: Callable[[], object] = do_nothing) ->
 
     while True:
         try:
-            output, _ = process.communicate(timeout=SECONDS_BETWEEN_LOOKS)
+            output, _ = process.communicate(timeout=POLL_SECONDS)
         except subprocess.TimeoutExpired:
-            look()
+            poll()
         else:
             return process.returncode == 0, output
 

@@ -6,9 +6,7 @@ set, trainings run on the workers of that Dask scheduler. Where a stage of a mod
 model's later outs are removed, and the report is of the other models.
 """
 
-import asyncio
 import math
-import signal
 from collections.abc import Mapping, Sequence
 
 from mri_stages.console import OneLineParser, exit_with_error
@@ -22,7 +20,7 @@ from mri_stages.orchestration.outcome import (
     list_skipped_stages,
 )
 from mri_stages.orchestration.reproduce import reproduce
-from mri_stages.orchestration.signals import cancel_on_signals
+from mri_stages.orchestration.signals import run_until_signal
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,19 +39,7 @@ def main(argv: Sequence[str]) -> None:
     has_limit = arguments.skip_slow < math.inf
     slow_stages = skip_slow_stages(arguments.skip_slow) if has_limit else {}
 
-    try:
-        outcomes = asyncio.run(reproduce_until_signal(arguments.name, slow_stages))
-    except asyncio.CancelledError:
-        exit_with_error("stopped by SIGTERM or SIGHUP", 128 + signal.SIGTERM)
-    report(outcomes)
-
-
-async def reproduce_until_signal(
-    names: Sequence[str], slow_stages: Mapping[str, Outcome]
-) -> dict[str, Outcome]:
-    """Reproduce the stages; SIGTERM and SIGHUP cancel this, as Ctrl-C does."""
-    cancel_on_signals()
-    return await reproduce(names, slow_stages)
+    report(run_until_signal(reproduce(arguments.name, slow_stages)))
 
 
 def report(outcomes: Mapping[str, Outcome]) -> None:

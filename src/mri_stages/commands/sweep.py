@@ -5,9 +5,7 @@ compared by the validation loss, or by the inner score where cross_validation.in
 0: never by test rows or outer folds. Values are YAML.
 """
 
-import asyncio
 import math
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +19,11 @@ from mri_stages.config.sweep import EXAMPLE, ScoreKind, Sweep, plan_sweep
 from mri_stages.console import (
     OneLineParser,
     align_columns,
-    exit_with_error,
     list_some,
     make_printable,
 )
 from mri_stages.errors import ArgumentError, InputError
+from mri_stages.orchestration.signals import run_until_signal
 from mri_stages.orchestration.sweep import ScoreFile, TrialResult, run_sweep
 
 DIVERGED = "diverged"
@@ -46,10 +44,7 @@ def main(argv: Sequence[str]) -> None:
     check_values(values)
     check_environment()
     sweep = plan_sweep(arguments.setting[0], arguments.seeds, values)
-    try:
-        results = asyncio.run(run_sweep(sweep, values, get_score_file(sweep, values)))
-    except asyncio.CancelledError:
-        exit_with_error("stopped by SIGTERM or SIGHUP", 128 + signal.SIGTERM)
+    results = run_until_signal(run_sweep(sweep, values, get_score_file(sweep, values)))
 
     for line in (*format_table(sweep, results), "", *describe_best(sweep, results)):
         print(line)
@@ -182,7 +177,8 @@ def describe_best(sweep: Sweep, results: Sequence[TrialResult]) -> Iterator[str]
 def describe_seeds(best: ValueResult, other_groups: Sequence[ValueResult]) -> Iterator[str]:
     """Yield from which values the best one differs in one direction with every seed.
 
-    The scores of one seed are a pair: they have the same validation rows and initial weights.
+    The scores of one seed are a pair: it chooses the validation rows and draws the initial weights.
+    A swept key may change these all the same: `arch`, for one, changes the shapes of the weights.
     """
     clear_values = []
     covered_values = []

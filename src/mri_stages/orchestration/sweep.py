@@ -15,10 +15,9 @@ from mri_stages.errors import InputError
 from mri_stages.orchestration import dvc_queue
 from mri_stages.orchestration.durations import format_seconds, read_last_durations
 from mri_stages.orchestration.dvc_queue import Experiment, QueueState, State
-from mri_stages.orchestration.signals import cancel_on_signals
 
 T = TypeVar("T")
-SECONDS_BETWEEN_LOOKS = 1
+POLL_SECONDS = 1
 MAX_SECONDS_TO_START = 60  # of the worker, on a busy machine
 
 
@@ -48,10 +47,9 @@ async def run_sweep(sweep: Sweep, values: Any, score_file: ScoreFile) -> list[Tr
     """Run all experiments one after another; return how each ended, in their order.
 
     values: of params.yaml. InputError on changes that are not committed, on a queue in use, and if
-    the worker of the queue dies. In these cases, and on a signal, the experiments without a result
-    are removed from the queue.
+    the worker of the queue dies. In these cases, and where it is cancelled, the experiments without
+    a result are removed from the queue.
     """
-    cancel_on_signals()
     check_no_changes()
     experiments: list[Experiment] = []
     try:
@@ -161,7 +159,7 @@ async def wait_for_end(experiments: Sequence[Experiment], sweep: Sweep) -> None:
                 f"see {dvc_queue.WORKER_LOG}"
             )
         has_lived |= queue.is_worker_alive
-        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 class Follower:

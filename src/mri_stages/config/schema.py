@@ -94,8 +94,8 @@ class Data(Group):
     """names the data in pictures and reports"""
     scaled: ScaledRows
     """`saved`: the scaled rows lie in data/scaled, four times the bytes of grey levels;
-    `on_the_fly`: each batch is scaled when it is read; models and folds are the same, and the studies
-    agree within rounding, see docs/data.md"""
+    `on_the_fly`: each batch is scaled when it is read; models and folds are the same, and the
+    studies agree within rounding, see docs/data.md"""
 
 
 class Sample(Group):

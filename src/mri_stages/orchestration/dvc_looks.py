@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import yaml
 from pydantic import ValidationError
@@ -172,7 +172,7 @@ def read_locked_params(text: str) -> dict[Any, Any]:
     return params if isinstance(params, dict) else {}
 
 
-def is_group(values: Any) -> bool:
+def is_group(values: Any) -> TypeGuard[dict[str, Any]]:
     """Return whether these are values by their names."""
     return isinstance(values, dict) and all(isinstance(name, str) for name in values)
 

@@ -9,9 +9,10 @@ import psutil
 def read_command(process: psutil.Process) -> list[str]:
     """Return the words of its command; none where it has ended, or is of somebody else."""
     try:
-        return process.cmdline()
+        command: list[str] = process.cmdline()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
+    return command
 
 
 def signal_process(send: Callable[[], object]) -> None:

@@ -79,6 +79,35 @@ class PassGradient(torch.autograd.Function):
         return gradient.view(len(gradient), -1).view(gradient.shape)
 
 
+class LoseGradient(torch.autograd.Function):
+    """The identity, with a backward pass that is 0 for channels_last."""
+
+    @staticmethod
+    def forward(ctx: Any, features: torch.Tensor) -> torch.Tensor:
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        return gradient if gradient.is_contiguous() else torch.zeros_like(gradient)
+
+
+class LosingGradient(nn.Module):
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        lost: torch.Tensor = LoseGradient.apply(features)  # type: ignore[no-untyped-call]
+        return lost
+
+
+class CachingScale(nn.Module):
+    """Keeps a tensor of its first call, as a network with a grid of positions does."""
+
+    scale: torch.Tensor | None = None
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        if self.scale is None:
+            self.scale = torch.linspace(0.5, 1, features.shape[-1])
+        return features * self.scale
+
+
 class PassingGradient(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         passed: torch.Tensor = PassGradient.apply(features)  # type: ignore[no-untyped-call]
@@ -98,7 +127,7 @@ def test_training_layout_of_a_convolution_is_channels_last(middle: nn.Module) ->
     assert choose_training_layout(make_convolutions(middle), IMAGES) == torch.channels_last
 
 
-@pytest.mark.parametrize("middle", [PassingGradient(), nn.Dropout(0.5)], ids=repr)
+@pytest.mark.parametrize("middle", [PassingGradient(), LosingGradient(), nn.Dropout(0.5)], ids=repr)
 def test_training_layout_is_contiguous_where_steps_differ(middle: nn.Module) -> None:
     network = make_convolutions(middle)
     assert choose_batch_layout(network, IMAGES) == torch.channels_last
@@ -122,6 +151,13 @@ def test_choice_of_a_training_layout_leaves_random_numbers_alone() -> None:
     state = torch.get_rng_state()
     choose_training_layout(network, IMAGES)
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_choice_of_a_layout_leaves_no_tensor_in_the_network() -> None:
+    """One that inference mode made would end the first backward pass."""
+    network = make_convolutions(CachingScale())
+    choose_batch_layout(network, IMAGES)
+    network(IMAGES).sum().backward()
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])

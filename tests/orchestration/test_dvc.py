@@ -168,8 +168,28 @@ def test_run_cache_without_outs_is_no_hit(workspace: Path) -> None:
 
 
 def test_run_cache_has_no_stage_without_deps(workspace: Path) -> None:
+    """Nor where its outs are in the cache: DVC runs it."""
     write_project(one=shell_stage("echo > x", "x"))
     assert asyncio.run(find_run_cache_hits(["one"])) == set()
+    call_dvc("repro")
+    Path("x").unlink()
+    assert asyncio.run(find_run_cache_hits(["one"])) == set()
+
+
+def test_run_cache_has_no_stage_that_was_removed(workspace: Path) -> None:
+    write_project(one=shell_stage("cat a > x", "x", "a"))
+    Path("a").write_text("content")
+    call_dvc("repro")
+    assert asyncio.run(find_run_cache_hits(["one", "removed"])) == {"one"}
+
+
+def test_changed_stages_are_of_those_asked_for(workspace: Path) -> None:
+    write_project(one=shell_stage("echo > x", "x"), two=shell_stage("echo > y", "y"))
+    assert asyncio.run(list_changed_stages(["one"])) == {"one"}
+    assert asyncio.run(list_changed_stages(["one", "two"])) == {"one", "two"}
+    call_dvc("repro", "two")
+    assert asyncio.run(list_changed_stages(["one", "two"])) == {"one"}
+    assert asyncio.run(list_changed_stages([])) == set()
 
 
 def test_relative_remotes_become_absolute(workspace: Path) -> None:

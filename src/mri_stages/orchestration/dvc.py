@@ -158,14 +158,17 @@ async def run_dvc(
     environment: what the command has in addition.
     An exception here, such as that of a signal, ends all that the command has started.
     """
+    executed_stages: set[str] = set()
+    subject = arguments[-1]
     while True:
         process = await _start(arguments, environment or {})
-        output = DvcOutput()
+        output = DvcOutput(executed_stages=executed_stages)
         try:
             async for line in _read_lines(process):
                 turn = TURN.match(line)
                 if turn is not None:
-                    turn_to(turn[1])
+                    subject = turn[1]
+                    turn_to(subject)
                 if output.add(line):
                     show(line)
             status = await process.wait()
@@ -177,7 +180,7 @@ async def run_dvc(
             return output
         if not output.lock_lines:
             raise DvcError(arguments[0], output)
-        _report_lock(arguments[-1], " ".join(output.lock_lines))
+        _report_lock(subject, " ".join(output.lock_lines))
         await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
 
@@ -234,6 +237,20 @@ async def run_stages(
     )
 
 
+async def list_changed_stages(stages: Iterable[str]) -> set[str]:
+    """Return those of `stages` whose deps, params or outs differ from dvc.lock.
+
+    DVC is asked for all stages, since it reads dvc.lock again for each one that is named. It is a
+    process, which a signal ends while it hashes large files.
+    """
+    names = set(stages)
+    if not names:
+        return set()
+    arguments = sorted(names) if len(names) == 1 else []
+    output = await run_dvc("status", "--json", *arguments)
+    return names.intersection(json.loads(output.lines[-1]))
+
+
 async def push_outs(stages: Iterable[str]) -> None:
     """Copy the outs of `stages` to the default remote."""
     await run_dvc("push", *stages)
@@ -258,17 +275,6 @@ async def add_to_cache(files: Mapping[str, bytes]) -> None:
 async def read_stage_graph() -> StageGraph:
     """Return all stages of the project."""
     return await ask_repo_patiently(_build_graph, "dvc.yaml")
-
-
-async def list_changed_stages(stages: Iterable[str]) -> set[str]:
-    """Return those of `stages` whose deps, params or outs differ from dvc.lock.
-
-    It is the answer of `dvc status STAGE...`, which reads all of dvc.lock again for each stage.
-    """
-    names = list(stages)
-    if not names:
-        return set()
-    return await ask_repo_patiently(lambda repo: _list_changed(repo, names), names[-1])
 
 
 async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
@@ -389,16 +395,11 @@ def _build_graph(repo: "Repo") -> StageGraph:
     return StageGraph(deps, frozenset(remote), models, frozenset(partial), outs)
 
 
-def _list_changed(repo: "Repo", names: Sequence[str]) -> set[str]:
-    with repo.lock:
-        stages = {stage.addressing: stage for stage in repo.index.stages}
-        return {name for name in names if stages[name].status(check_updates=True)}
-
-
 def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
     with repo.lock:
         stages = {stage.addressing: stage for stage in repo.index.stages}
-        return {name for name in names if _is_hit(repo, stages[name])}
+        # A name that dvc.yaml no longer has is no hit; DVC says so when it is to run.
+        return {name for name in names if name in stages and _is_hit(repo, stages[name])}
 
 
 def _is_hit(repo: "Repo", stage: Any) -> bool:
@@ -407,14 +408,14 @@ def _is_hit(repo: "Repo", stage: Any) -> bool:
 
     if not all(dep.exists for dep in stage.deps):
         return False
+    if not _can_hash(stage):  # such as a stage without deps, which DVC never restores
+        return False
     is_locked = not stage.changed_stage() and stage.deps_cached()
     if is_locked and all(out.hash_info for out in stage.outs):
         # DVC restores what dvc.lock says, also where its run cache knows nothing of it.
         run = to_single_stage_lockfile(stage)
     else:
         stage.save_deps()  # hashes the deps, in memory only
-        if not _can_hash(stage):  # such as a stage without deps, which the run cache never has
-            return False
         run = repo.stage_cache._load(stage)
     if not run:
         return False

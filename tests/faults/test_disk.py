@@ -36,6 +36,7 @@ COMMANDS = (
     "stages.evaluate small",
     "stages.cross_validate small",
     "stages.summarise small",
+    "stages.combine",
     "stages.groups",
     "stages.failures",
     "stages.compare",

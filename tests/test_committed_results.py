@@ -89,6 +89,16 @@ def format_metric_row(path: Path) -> str:
     return f"| {path.stem} | {accuracy} | {format_score(metrics.balanced_accuracy)} | {auc} |"
 
 
+def format_choice_row(path: Path) -> str:
+    """Return the row of a table on choice: the AUC of all folds together, and that of each fold."""
+    metrics = json.loads(path.read_text())
+    cells = []
+    for name in ("auc", "auc_by_fold"):
+        figures = [metrics.get(f"{name}{bound}") for bound in ("", "_low", "_high")]
+        cells.append(format_interval(*figures))
+    return f"| {path.stem} | {' | '.join(cells)} |"
+
+
 def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]:
     """Return the metrics of those names that have any."""
     all_metrics = {}
@@ -175,6 +185,8 @@ def list_real_slice_figures() -> Iterator[str]:
     yield from list_leakage_rows(REAL_SLICES / "leakage")
     for path in REAL_SLICES.glob("*/*.json"):  # new subjects, and the given split
         yield format_metric_row(path)
+    for path in REAL_SLICES.glob("half_side/cross_validation/*.json"):
+        yield format_choice_row(path)
 
     for sample, real in zip(read_claims(REPO / "studies"), read_claims(REAL_SLICES), strict=True):
         verdicts = f"{sample['claim']} | {sample['verdict']} | {real['verdict']}"

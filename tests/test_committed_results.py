@@ -99,6 +99,35 @@ def format_choice_row(path: Path) -> str:
     return f"| {path.stem} | {' | '.join(cells)} |"
 
 
+def list_group_rows(path: Path) -> Iterator[str]:
+    """Yield the table row of each model: the AUC of both groups, and the p of their difference."""
+    with path.open() as file:
+        groups = list(csv.DictReader(file))
+    for model in dict.fromkeys(group["model"] for group in groups):
+        cells = []
+        for group in groups:
+            if group["model"] == model:
+                figures = (float(group[name]) for name in ("auc", "auc_low", "auc_high"))
+                cells.append(format_interval(*figures))
+                p = float(group["p"])
+        yield f"| {model} | {' | '.join(cells)} | {p:.3f} |"
+
+
+def list_robustness_rows(folder: Path, models: tuple[str, ...]) -> Iterator[str]:
+    """Yield the table row of each change of the images: the AUC of each model."""
+    tables = []
+    for model in models:
+        with (folder / f"{model}.csv").open() as file:
+            tables.append(list(csv.DictReader(file)))
+    for rows in zip(*tables, strict=True):
+        name = f"{rows[0]['change']} {rows[0]['strength']} {rows[0]['unit']}".replace(" 0 ", "")
+        cells = []
+        for row in rows:
+            figures = (float(row[name]) for name in ("auc", "low", "high"))
+            cells.append(format_interval(*figures))
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
 def read_all_metrics(folder: Path, names: tuple[str, ...]) -> dict[str, Metrics]:
     """Return the metrics of those names that have any."""
     all_metrics = {}
@@ -187,6 +216,9 @@ def list_real_slice_figures() -> Iterator[str]:
         yield format_metric_row(path)
     for path in REAL_SLICES.glob("half_side/cross_validation/*.json"):
         yield format_choice_row(path)
+    yield from list_group_rows(REAL_SLICES / "half_side/groups.csv")
+    robustness = REAL_SLICES / "half_side/robustness"
+    yield from list_robustness_rows(robustness, ("simple_nn2", "resnet"))
 
     for sample, real in zip(read_claims(REPO / "studies"), read_claims(REAL_SLICES), strict=True):
         verdicts = f"{sample['claim']} | {sample['verdict']} | {real['verdict']}"

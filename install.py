@@ -114,6 +114,10 @@ def install_by_uv(lock: Path, python: Path, pip: Sequence[str]) -> None:
     # For the oldest Python of the lock, which pyproject.toml names, uv would take other files.
     version = run_and_read([str(python), "-c", "import platform; print(platform.python_version())"])
     options = ["--python", str(python), "--python-version", version.strip()]
+    if sys.dont_write_bytecode:
+        # As in many containers: each process would compile PyTorch and scikit-learn anew. pip
+        # compiles always, uv does not.
+        options.append("--compile-bytecode")
     status = run([uv, "pip", "install", *options, "--requirement", str(lock)], variables)
     if status != 0:
         raise CannotUseUvError(f"{uv} failed with status {status}, see above")

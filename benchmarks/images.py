@@ -7,6 +7,8 @@ Draws smooth colour images as PNG files, imports them, and runs the stages from 
 import argparse
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,13 @@ N_LEVELS = 256
 
 
 def main() -> None:
+    with make_workspace_of_images() as folder:
+        measure_all(folder)
+
+
+@contextmanager
+def make_workspace_of_images() -> Iterator[Path]:
+    """Yield a folder with params, and in `set` the images that the command line asks for."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--images", type=int, default=24_000)
     parser.add_argument("--size", type=int, default=128, help="height and width in pixels")
@@ -35,7 +44,7 @@ def main() -> None:
         draw_image_set(folder / "set", arguments.images, arguments.size)
         write_params(folder / "params.yaml", NEGATIVE_CLASS)
         shutil.copy(ROOT / "environment.yaml", folder)
-        measure_all(folder)
+        yield folder
 
 
 def draw_image_set(folder: Path, n_images: int, size: int) -> None:

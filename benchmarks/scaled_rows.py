@@ -5,18 +5,15 @@ the stages that read scaled rows with both values of `data.scaled`. Prints the s
 peak of its own memory and the bytes of the scaled rows, and compares the results byte by byte.
 """
 
-import argparse
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import yaml
 
-from benchmarks.images import NEGATIVE_CLASS, draw_image_set, show
-from benchmarks.machine import ROOT, describe_machine
+from benchmarks.images import make_workspace_of_images, show
+from benchmarks.machine import describe_machine
 from benchmarks.processes import measure_module
-from benchmarks.workspace import count_bytes, write_params
+from benchmarks.workspace import count_bytes
 
 MODEL = "simple_nn2"  # its steps are the shortest, so that scaling is the largest share of them
 PREPARATION = ("load", "assign_folds")
@@ -25,16 +22,7 @@ RESULTS = (f"models/{MODEL}.safetensors", f"metrics/{MODEL}.json", f"data/folds/
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--images", type=int, default=24_000)
-    parser.add_argument("--size", type=int, default=128, help="height and width in pixels")
-    arguments = parser.parse_args()
-
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        draw_image_set(folder / "set", arguments.images, arguments.size)
-        write_params(folder / "params.yaml", NEGATIVE_CLASS)
-        shutil.copy(ROOT / "environment.yaml", folder)
+    with make_workspace_of_images() as folder:
         print(describe_machine().model_dump_json())
         measure_module(folder, "mri_stages.__main__", "import", "set")
         for stage in PREPARATION:

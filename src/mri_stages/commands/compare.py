@@ -249,7 +249,7 @@ def compare_files(model: str, path: Path, a: Revision, b: Revision) -> Compariso
 
 
 def read_result(revision: Revision, path: Path) -> Result:
-    """Return what a revision has of a file of metrics; InputError if it is no JSON object."""
+    """Return what a revision has of a file of metrics; InputError if it is not a JSON object."""
     if path not in revision.metrics:
         return Result({}, Judgement(Provenance.UNLOCKED))
     try:

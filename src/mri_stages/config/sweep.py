@@ -99,11 +99,11 @@ def plan_sweep(setting: str, n_seeds: int, values: Any) -> Sweep:
 
 
 def parse_key(key: str, values: Any) -> list[str]:
-    """Return the parts of models.M.KEY; ArgumentError if there is no such model or group."""
+    """Return the parts of models.M.KEY; ArgumentError if params.yaml lacks the model or group."""
     path = key.split(".")
     if len(path) < 3 or path[0] != "models" or not all(path):
         raise ArgumentError(
-            f"{key!r} is no key of a model, expected models.M.KEY, such as {EXAMPLE}"
+            f"{key!r} is not a key of a model, expected models.M.KEY, such as {EXAMPLE}"
         )
     if path[1] not in values["models"]:
         known = ", ".join(values["models"])
@@ -115,8 +115,8 @@ def parse_key(key: str, values: Any) -> list[str]:
         if not isinstance(group, dict):
             group_key = ".".join(path[:depth])
             raise ArgumentError(
-                f"{key}: {group_key} is no group in params.yaml, expected one; sweep the whole of "
-                f"it, as in '{group_key}={{{path[depth]}: VALUE}},{{{path[depth]}: VALUE}}'"
+                f"{key}: {group_key} is not a group in params.yaml, expected one; sweep the whole "
+                f"of it, as in '{group_key}={{{path[depth]}: VALUE}},{{{path[depth]}: VALUE}}'"
             )
     return path
 

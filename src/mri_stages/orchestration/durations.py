@@ -40,7 +40,7 @@ def parse_duration(text: str) -> float:
     """Return the seconds of `60s`, `5m` or `2h`; ArgumentError for another text."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text, re.ASCII)
     if match is None:
-        raise ArgumentError(f"{text!r} is no duration, expected one such as 60s, 5m or 2h")
+        raise ArgumentError(f"{text!r} is not a duration, expected one such as 60s, 5m or 2h")
     return float(match[1]) * SECONDS_PER_UNIT[match[2]]
 
 

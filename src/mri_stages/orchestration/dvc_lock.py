@@ -58,7 +58,7 @@ class LockedStage:
 
     @cached_property
     def inputs(self) -> dict[str, str]:
-        """Return the hash of each dep that is no code."""
+        """Return the hash of each dep that is not code."""
         return {dep: dep_hash for dep, dep_hash in self.deps.items() if dep not in self.code}
 
 

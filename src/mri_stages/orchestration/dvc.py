@@ -34,6 +34,7 @@ T = TypeVar("T")
 ShowLine = Callable[[str], object]
 
 LOCK_FILE = Path("dvc.lock")  # beside the dvc.yaml of the project
+DVC_COMMAND = Path(__file__).with_name("dvc_command.py")
 MAX_LINE_BYTES = 2**20
 SECONDS_BETWEEN_TRIES = 1
 
@@ -189,7 +190,9 @@ async def _start(arguments: Sequence[str], environment: Mapping[str, str]) -> Pr
     # DVC starts stages as `python`: that of this environment, also where it is not activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return await asyncio.create_subprocess_exec(
-        "dvc",
+        sys.executable,
+        "-P",  # The folder of that file has a dvc.py of ours.
+        DVC_COMMAND,
         # DVC takes its lock again after a stage. Without the flag it gives up after 3 s, and the
         # outs are lost, while another process hashes gigabytes.
         "--wait-for-lock",

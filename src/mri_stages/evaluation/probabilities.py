@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from mri_stages.evaluation.confidence import Weights
 from mri_stages.storage.predictions import Predictions
@@ -132,6 +131,9 @@ def compute_calibration_intercepts(outcomes: Outcomes, weights: Weights) -> Floa
 
 def compute_logits(probabilities: Floats) -> Floats:
     """Return the logits of probabilities, which are cut so that none is infinite."""
+    # Its import takes half a second, and not all stages need it.
+    from scipy.special import logit
+
     logits: Floats = logit(probabilities.clip(LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
     return logits
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
 
 from mri_stages.evaluation.roc_auc import RocCurve, build_roc_curves
 from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import RocPoint
+
+Rates = NDArray[np.float64]
 
 MAX_ROC_POINTS = 200  # of all curves of a model together
 MAX_ROC_CURVES = 10  # of more, each would have too few points to look like itself
@@ -26,7 +27,7 @@ def sample_roc_points(
         name = classes[curve.label]
         if negative_label is not None:
             name = f"not {name}"
-        false_positive_rate, true_positive_rate, _ = roc_curve(curve.positive_mask, curve.scores)
+        false_positive_rate, true_positive_rate = trace_curve(curve)
 
         n_points = min(len(false_positive_rate), MAX_ROC_POINTS // len(curves))
         indices = np.linspace(0, len(false_positive_rate) - 1, n_points).round().astype(int)
@@ -36,6 +37,25 @@ def sample_roc_points(
             )
             points.append(point)
     return points
+
+
+def trace_curve(curve: RocCurve) -> tuple[Rates, Rates]:
+    """Return the false and the true positive rate (n,) of each corner, from (0, 0) to (1, 1).
+
+    They are those of scikit-learn's roc_curve. Its import takes longer than most stages.
+    """
+    order = np.argsort(-curve.scores, kind="stable")
+    sorted_scores = curve.scores[order]
+    last_indices = np.append(np.flatnonzero(np.diff(sorted_scores)), len(order) - 1)
+    true_counts = curve.positive_mask[order].cumsum()[last_indices]
+    false_counts = 1 + last_indices - true_counts
+
+    # A point on the line between its neighbours is no corner.
+    is_corner = np.ones(len(last_indices), np.bool_)
+    is_corner[1:-1] = (np.diff(false_counts, 2) != 0) | (np.diff(true_counts, 2) != 0)
+    false_counts = np.append(0, false_counts[is_corner])
+    true_counts = np.append(0, true_counts[is_corner])
+    return false_counts / false_counts[-1], true_counts / true_counts[-1]
 
 
 def sample_mean_roc_points(
@@ -90,11 +110,9 @@ def trace_mean_curve(curves: Sequence[RocCurve], n_steps: int) -> list[tuple[flo
     return points
 
 
-def find_true_positive_rates(
-    curve: RocCurve, steps: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def find_true_positive_rates(curve: RocCurve, steps: NDArray[np.int64]) -> tuple[Rates, Rates]:
     """Return the least and the greatest true positive rate (n,) at so many false positives (n,)."""
-    false_rates, true_rates, _ = roc_curve(curve.positive_mask, curve.scores)
+    false_rates, true_rates = trace_curve(curve)
     n_negatives = (~curve.positive_mask).sum()
     false_counts = (false_rates * n_negatives).round().astype(np.int64)
     counts, first_indices = np.unique(false_counts, return_index=True)

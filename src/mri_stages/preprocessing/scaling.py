@@ -10,7 +10,7 @@ from sklearn import config_context
 from sklearn.preprocessing import StandardScaler
 
 from mri_stages.errors import InputError
-from mri_stages.preprocessing.scaler import MAX_MEAN_SHIFT, MAX_STD_RATIO, read_scaler_arrays
+from mri_stages.preprocessing.scaler import MAX_MEAN_SHIFT, MAX_STD_RATIO
 from mri_stages.storage.arrays import iterate_chunks, select_rows, to_pixels, write_array
 
 FLOAT32_BYTES = 4
@@ -90,21 +90,6 @@ def scale_pixels(scaler: StandardScaler, pixels: NDArray[np.float32]) -> NDArray
     with config_context(assume_finite=True), np.errstate(all="ignore"):
         scaled: NDArray[np.float32] = scaler.transform(pixels)
     return scaled
-
-
-def load_scaler(path: Path) -> StandardScaler:
-    """Return the scaler of a file of `save_scaler`, with the same float64 values.
-
-    It is of rows as they are stored: equal channels once. InputError for another file.
-    """
-    arrays = read_scaler_arrays(path)
-    scaler = StandardScaler()
-    scaler.mean_ = arrays["mean"]
-    scaler.var_ = arrays["var"]
-    scaler.scale_ = arrays["scale"]
-    scaler.n_samples_seen_ = arrays["n_samples"]
-    scaler.n_features_in_ = len(scaler.mean_)
-    return scaler
 
 
 def count_row_bytes(parts: Sequence[NDArray[Any]]) -> int:

@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, NonNegativeInt
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from mri_stages.config.schema import Model
 from mri_stages.models import average_logits
-from mri_stages.preprocessing.scaling import load_scaler, scale_pixels
+from mri_stages.preprocessing.scaler import read_scaler_arrays
 from mri_stages.storage.arrays import Shape, view_as_images
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.files import read_json, remove_path, replace_path, write_json
@@ -81,7 +80,9 @@ class FoldPredictor:
         """Load them; InputError if files lack or are of another model."""
         device = set_up_device(model.threads)
         self.image_shape: Shape = info.image_shape
-        self.scaler: StandardScaler = load_scaler(files.scaler)
+        scaler = read_scaler_arrays(files.scaler)  # of rows as they are stored
+        self.mean = scaler["mean"].astype(np.float32)
+        self.scale = scaler["scale"].astype(np.float32)
         self.networks: Sequence[nn.Module] = [
             load_network(files.weights(number), select_network(model, number), info).to(device)
             for number in range(model.ensemble)
@@ -93,7 +94,8 @@ class FoldPredictor:
         For the rows of the fold in their order, they have the bytes that cross-validation wrote,
         on the same device with the same number of threads.
         """
-        scaled = scale_pixels(self.scaler, pixels)
+        with np.errstate(all="ignore"):  # A value beyond float32's range is infinite.
+            scaled = (pixels - self.mean) / self.scale
         images = torch.from_numpy(view_as_images(scaled, self.image_shape))
         logits = [predict_logits(network, images) for network in self.networks]
         probabilities: NDArray[Any] = average_logits(logits).softmax(1).numpy()

@@ -17,19 +17,27 @@ STAGES_WITHOUT_TORCH = (
     "plot_sample",
     "report",
     "scale",
+    "sheet",
     "studies.report",
     "studies.results",
     "summarise",
 )
 STAGES_WITHOUT_SKLEARN = (
+    "combine",
+    "compare",
+    "evaluate",
     "failures",
+    "groups",
     "leakage",
     "load",
     "plot_sample",
+    "probe",
     "report",
     "sample",
+    "sheet",
     "studies.report",
     "studies.results",
+    "summarise",
     "train",
 )
 # Packages that other stages need, or the orchestration and the tests.

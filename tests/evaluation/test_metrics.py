@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from mri_stages.errors import InputError
 from mri_stages.evaluation.confidence import compute_accuracy_interval
 from mri_stages.evaluation.metrics import (
+    compute_class_means,
     compute_cross_entropy,
     compute_metrics,
 )
@@ -35,6 +36,17 @@ def test_metrics_equal_scikit_learn() -> None:
     assert metrics.accuracy == pytest.approx((predicted == y).mean())
     assert metrics.balanced_accuracy == pytest.approx(balanced_accuracy_score(y, predicted))
     assert metrics.macro_f1 == pytest.approx(f1_score(y, predicted, average="macro"))
+
+
+@pytest.mark.parametrize("scored", [[0, 1, 2, 3], [1, 3], [2]])
+def test_class_means_have_the_bits_of_scikit_learn(scored: list[int]) -> None:
+    rng = np.random.default_rng(0)
+    for n_rows in range(40, 60):
+        labels = rng.permutation(np.arange(n_rows) % 4)
+        predicted = rng.integers(0, 3, n_rows)  # never 3
+        means = compute_class_means(labels, predicted, scored)
+        assert means.recall == recall_score(labels, predicted, labels=scored, average="macro")
+        assert means.f1 == f1_score(labels, predicted, labels=scored, average="macro")
 
 
 def test_metrics_have_the_interval_of_their_rows() -> None:

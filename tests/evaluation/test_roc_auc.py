@@ -18,6 +18,7 @@ from mri_stages.evaluation.roc_points import (
     MAX_ROC_POINTS,
     sample_mean_roc_points,
     sample_roc_points,
+    trace_curve,
 )
 from mri_stages.storage.predictions import Predictions, average_by_subject
 from tests.helpers.predictions import draw_predictions
@@ -121,6 +122,17 @@ def test_curve_of_a_negative_class_has_that_label() -> None:
     (curve,) = build_roc_curves(draw_predictions(), 1)
     assert curve.label == 1
     assert curve.positive_mask.tolist() == (draw_predictions().labels != 1).tolist()
+
+
+@pytest.mark.parametrize("n_scores", [1, 2, 5, 1000])
+def test_traced_curve_has_the_bits_of_scikit_learn(n_scores: int) -> None:
+    rng = np.random.default_rng(0)
+    for n_rows in range(2, 40):
+        positive_mask = rng.permutation(np.arange(n_rows) % 3 == 0)
+        scores = rng.integers(0, n_scores, n_rows).astype(np.float32) / 7
+        rates = trace_curve(RocCurve(0, positive_mask, scores))
+        expected = roc_curve(positive_mask, scores)
+        assert [rate.tolist() for rate in rates] == [rate.tolist() for rate in expected[:2]]
 
 
 def test_roc_points_are_few() -> None:

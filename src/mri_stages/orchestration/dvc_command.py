@@ -39,7 +39,7 @@ def modify_file(path: str, fs: Any = None) -> AbstractContextManager[dict[str, A
 
 
 def split_sections(text: str) -> dict[str, str]:
-    """Return the text of each stage in a dvc.lock; nothing if it does not begin as DVC writes it."""
+    """Return the text of each stage; nothing if the file does not begin as DVC writes it."""
     if not text.startswith(HEADER):
         return {}
     sections = {}

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mri_stages import paths
 from mri_stages.config.param_changes import ABSENT, ChangedParam
@@ -15,8 +16,10 @@ from mri_stages.config.run_history import (
     append_run,
     find_history_file,
     list_changed_params,
+    parse_yaml,
     read_history,
     record_run,
+    select_stage,
 )
 from tests.helpers.project import REPO
 from tests.helpers.stage_runs import make_run
@@ -157,6 +160,19 @@ def test_changed_params_of_a_study_come_from_its_own_lock(project: Path) -> None
     (project / "params.yaml").write_text(PARAMS.replace("epochs: 10", "epochs: 20"))
     changes = list_changed_params("studies/dvc.yaml:seed@net")
     assert ChangedParam(name="train.epochs", old=10, new=20) in changes
+
+
+@pytest.mark.parametrize("name", ["first", "train@net", "last"])
+def test_select_stage_has_its_entry_only(name: str) -> None:
+    entries = {stage: {"cmd": stage, "params": {"a": "x\n\ny"}} for stage in ("first", "train@net")}
+    entries |= {"last": {"cmd": "last"}}
+    text = yaml.safe_dump({"schema": "2.0", "stages": entries}, sort_keys=False)
+    assert parse_yaml(select_stage(text, name)) == {"stages": {name: entries[name]}}
+
+
+def test_select_stage_of_another_form_is_the_whole_file() -> None:
+    text = "stages: {net: {cmd: x}}"
+    assert select_stage(text, "net") == text
 
 
 def test_first_run_has_no_changed_params() -> None:

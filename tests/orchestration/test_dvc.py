@@ -192,6 +192,14 @@ def test_changed_stages_are_of_those_asked_for(workspace: Path) -> None:
     assert asyncio.run(list_changed_stages([])) == set()
 
 
+def test_changed_stages_of_other_files(workspace: Path) -> None:
+    Path("raw").write_text("content")
+    write_project(one=shell_stage("cat raw > x", "x", "raw"))
+    call_dvc("add", "raw")
+    Path("raw").write_text("other content")
+    assert asyncio.run(list_changed_stages(["one", "raw.dvc"])) == {"one", "raw.dvc"}
+
+
 def test_relative_remotes_become_absolute(workspace: Path) -> None:
     write_project()
     call_dvc("remote", "add", "near", "../remote")

@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -191,21 +192,40 @@ def list_changed_params(stage: str) -> list[ChangedParam]:
     None differ where the stage never ran, or where a file is not readable: DVC tells that.
     """
     file, _, name = stage.rpartition(":")
-    lock = read_yaml(Path(file or "dvc.yaml").with_suffix(".lock"))
+    lock_text = read_text(Path(file or "dvc.yaml").with_suffix(".lock"))
+    lock = parse_yaml(select_stage(lock_text, name))
     locked_params = lock.get("stages", {}).get(name, {}).get("params", {})
     changed_params: list[ChangedParam] = []
     for params_file, old_values in locked_params.items():
-        new_params = read_yaml(Path(params_file))  # from the folder in which the stage runs
+        # From the folder in which the stage runs.
+        new_params = parse_yaml(read_text(Path(params_file)))
         for key, old_value in old_values.items():
             changed_params += compare_params(key, old_value, find_value(new_params, key))
     return changed_params
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Return a YAML file as DVC reads it; {} without one."""
+def read_text(path: Path) -> str:
+    """Return the text of a file; "" if it is not readable."""
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=ParamsLoader)
-    except (OSError, ValueError, yaml.YAMLError):
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def select_stage(lock_text: str, name: str) -> str:
+    """Return a dvc.lock with the entry of one stage only: all of it takes long to parse.
+
+    It is returned whole if it does not have the stage in the form in which DVC writes it.
+    """
+    entry = re.search(rf"^  {re.escape(name)}:\n(?:(?:    .*)?\n)+", lock_text, re.MULTILINE)
+    return lock_text if entry is None else f"stages:\n{entry[0]}"
+
+
+def parse_yaml(text: str) -> dict[str, Any]:
+    """Return the values of a YAML text as DVC reads it; {} if it is not one, or no mapping."""
+    try:
+        values = yaml.load(text, Loader=ParamsLoader)
+    except (ValueError, yaml.YAMLError):
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -243,13 +243,18 @@ async def run_stages(
 async def list_changed_stages(stages: Iterable[str]) -> set[str]:
     """Return those of `stages` whose deps, params or outs differ from dvc.lock.
 
-    DVC is asked for all stages, since it reads dvc.lock again for each one that is named. It is a
-    process, which a signal ends while it hashes large files.
+    DVC is asked for all stages of dvc.yaml, or of all files, since it reads dvc.lock again for each
+    one that is named. It is a process, which a signal ends while it hashes large files.
     """
     names = set(stages)
     if not names:
         return set()
-    arguments = sorted(names) if len(names) == 1 else []
+    arguments = []
+    if len(names) == 1:
+        arguments = sorted(names)
+    elif not any(":" in name or name.endswith(".dvc") for name in names):
+        # None is of another file.
+        arguments = ["dvc.yaml"]
     output = await run_dvc("status", "--json", *arguments)
     return names.intersection(json.loads(output.lines[-1]))
 

@@ -19,7 +19,6 @@ CHECKED := $(ARCHITECTURES:%=src/mri_stages/models/%.py)
 
 run: $(SETUP) ## set up, run the pipeline, show the metrics
 	mri-stages repro
-	dvc repro
 	@mri-stages results
 	@echo
 	@echo "Next: open plots/report.html; change a number in params.yaml, 'dvc repro', 'dvc metrics diff'."

@@ -129,7 +129,7 @@ def test_traced_curve_has_the_bits_of_scikit_learn(n_scores: int) -> None:
     rng = np.random.default_rng(0)
     for n_rows in range(2, 40):
         positive_mask = rng.permutation(np.arange(n_rows) % 3 == 0)
-        scores = rng.integers(0, n_scores, n_rows).astype(np.float32) / 7
+        scores = (rng.integers(0, n_scores, n_rows) / 7).astype(np.float32)
         rates = trace_curve(RocCurve(0, positive_mask, scores))
         expected = roc_curve(positive_mask, scores)
         assert [rate.tolist() for rate in rates] == [rate.tolist() for rate in expected[:2]]

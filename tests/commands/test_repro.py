@@ -61,6 +61,7 @@ def test_repro_runs_what_changed(chain: None) -> None:
     subprocess.run([*DVC, "status", "--quiet"], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one core: one stage at a time")
 def test_repro_runs_several_stages_at_once() -> None:
     def wait_for(mine: str, other: str) -> dict[str, Any]:
@@ -71,6 +72,7 @@ def test_repro_runs_several_stages_at_once() -> None:
     run_repro("one", "two")
 
 
+@pytest.mark.slow
 def test_repro_starts_the_last_first() -> None:
     stage = shell_stage("echo ${item} > ${item}", "${item}")
     write_project(train={"foreach": ["fast", "slow", "slowest"], "do": stage})
@@ -82,6 +84,7 @@ def test_repro_starts_the_last_first() -> None:
     assert lines == expected
 
 
+@pytest.mark.slow
 def test_repro_prints_a_stages_lines_at_once() -> None:
     code = "import sys; print('epoch 1'); open('pipe').read(); print('a note', file=sys.stderr)"
     write_project(train=shell_stage(f'python -c "{code}" && echo > x', "x"))
@@ -107,6 +110,7 @@ def failing_project() -> None:
     )
 
 
+@pytest.mark.slow
 def test_repro_runs_what_does_not_depend_on_a_failure(failing_project: None) -> None:
     lines = run_repro("best", "after", status=1)
     assert sorted(list_started(lines)) == ["bad", "best", "good"]
@@ -119,18 +123,21 @@ def test_repro_shows_why_a_stage_failed(failing_project: None) -> None:
     assert any("ERROR" in line and "exited with 3" in line for line in lines)  # as DVC says it
 
 
+@pytest.mark.slow
 def test_repro_names_the_stages_that_are_late(failing_project: None) -> None:
     last_line = run_repro("best", "after", status=1)[-1]
     assert last_line.startswith("error: ")
     assert {"bad", "after", "good", "best"} & {*re.findall(r"\w+", last_line)} == {"bad", "after"}
 
 
+@pytest.mark.slow
 def test_repro_repeats_a_killed_stage_alone() -> None:
     write_project(big=shell_stage("test -e second || { touch second; kill -9 $$; }; echo > x", "x"))
     assert list_started(run_repro("big")) == ["big", "big"]
     assert Path("x").exists()
 
 
+@pytest.mark.slow
 def test_repro_without_memory_has_its_own_status() -> None:
     write_project(big=shell_stage("exit 75", "x"), after=shell_stage("cat x > y", "y", "x"))
     lines = run_repro("after", status=75)
@@ -138,6 +145,7 @@ def test_repro_without_memory_has_its_own_status() -> None:
     assert lines[-1].startswith("error: ")
 
 
+@pytest.mark.slow
 def test_repro_of_a_failure_beside_one_without_memory() -> None:
     write_project(big=shell_stage("exit 75", "x"), bad=shell_stage("exit 3", "y"))
     assert run_repro("big", "bad", status=1)[-1].startswith("error: ")
@@ -151,6 +159,7 @@ def test_repro_without_git_says_how_to_go_on() -> None:
     assert "git init" in lines[0]
 
 
+@pytest.mark.slow
 def test_repro_after_git_init() -> None:
     write_project(one=shell_stage("echo > x", "x"))
     Path(".dvc/config").write_text("")
@@ -179,6 +188,7 @@ def test_repro_of_a_wrong_argument() -> None:
     assert len(run_repro("--wrong", status=2)) == 1
 
 
+@pytest.mark.slow
 def test_repro_waits_for_another_dvc() -> None:
     write_project(one=shell_stage("echo ready && cat pipe > x", "x"))
     os.mkfifo("pipe")
@@ -202,6 +212,7 @@ def slow_stage(chain: None) -> None:
     Path("source").write_text("2")
 
 
+@pytest.mark.slow
 def test_repro_skips_a_slow_stage(slow_stage: None) -> None:
     lines = run_repro("last", "other", "--skip-slow", "60s")
     assert sorted(list_started(lines)) == ["first", "other"]
@@ -214,6 +225,7 @@ def test_repro_skips_a_slow_stage(slow_stage: None) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_repro_restores_a_slow_stage(slow_stage: None) -> None:
     subprocess.run([*DVC, "repro", "--quiet", "last"], check=True)
     Path("source").write_text("1")
@@ -221,6 +233,7 @@ def test_repro_restores_a_slow_stage(slow_stage: None) -> None:
     assert Path("last").read_text() == "1"
 
 
+@pytest.mark.slow
 def test_repro_of_a_failure_beside_a_slow_stage(slow_stage: None) -> None:
     text = Path("dvc.yaml").read_text().replace("echo > other", "exit 3")
     Path("dvc.yaml").write_text(text)
@@ -234,6 +247,7 @@ def test_repro_of_a_wrong_duration() -> None:
     assert "60s" in lines[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_repro_on_a_signal_ends_all_that_it_started(signum: int) -> None:
     forever = shell_stage("tail -f /dev/null & echo ready; wait", "${item}")

@@ -198,16 +198,19 @@ def list_changed() -> set[str]:
     return set(json.loads(status.stdout))
 
 
+@pytest.mark.slow
 def test_failure_removes_what_depends_on_it(failure: Failure) -> None:
     assert not Path("results/a").exists()
     assert Path("results/b").read_text() == "1"
     assert Path("names").read_text() == "b\n"
 
 
+@pytest.mark.slow
 def test_failure_leaves_its_stages_to_dvc(failure: Failure) -> None:
     assert list_changed() == {"train@a", "evaluate@a"}
 
 
+@pytest.mark.slow
 def test_failure_is_in_a_table_with_its_reason(failure: Failure) -> None:
     rows = [re.split("  +", line) for line in failure.lines if re.match(r"\S+@a  ", line)]
     assert rows == [
@@ -216,10 +219,12 @@ def test_failure_is_in_a_table_with_its_reason(failure: Failure) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_failure_that_stays_runs_nothing_else(failure: Failure) -> None:
     assert list_started(run_repro(status=1)) == ["train@a"]
 
 
+@pytest.mark.slow
 def test_failure_that_is_repaired_leaves_nothing(failure: Failure) -> None:
     Path("bad_a").unlink()
     run_repro()
@@ -228,6 +233,7 @@ def test_failure_that_is_repaired_leaves_nothing(failure: Failure) -> None:
     assert Path("names").read_text() == "a\nb\n"
 
 
+@pytest.mark.slow
 def test_stages_of_a_model_share_a_process_of_dvc(workspace: Path) -> None:
     write_project(
         train=make_stage("echo $PPID > t", "t", model="a"),
@@ -238,6 +244,7 @@ def test_stages_of_a_model_share_a_process_of_dvc(workspace: Path) -> None:
     assert lines == ["train: started", "train: done", "evaluate: started", "evaluate: done"]
 
 
+@pytest.mark.slow
 def test_failure_of_all_models_still_compares(project: None) -> None:
     Path("results").rmdir()  # as in a clone
     for model in ("a", "b"):
@@ -247,6 +254,7 @@ def test_failure_of_all_models_still_compares(project: None) -> None:
     assert list_changed() == {"train@a", "train@b", "evaluate@a", "evaluate@b"}
 
 
+@pytest.mark.slow
 def test_failure_of_a_named_stage_removes_nothing_else(project: None) -> None:
     Path("results/a").write_text("old")
     Path("bad_a").touch()
@@ -263,6 +271,7 @@ def write_other_end(command: str) -> None:
     Path("results/a").write_text("old")
 
 
+@pytest.mark.slow
 def test_stopped_training_removes_no_later_out(project: None) -> None:
     write_other_end("kill -TERM $$")
     run_repro("compare", status=1)

@@ -188,9 +188,8 @@ class OnlyAboveLowestLoss:
 
     def describe(self) -> str:
         return (
-            "At some learning rate above that of the lowest training loss (the median over seeds; "
-            "it was the mean, which one seed that got stuck could move), and at none up to it, "
-            f"most seeds {self.event.description}"
+            "At some learning rate above that of the lowest training loss (the median over seeds), "
+            f"and at none up to it, most seeds {self.event.description}"
         )
 
     def would_decide(self) -> str:

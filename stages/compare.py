@@ -61,7 +61,7 @@ def main() -> None:
     compare_histories(params, given_metrics)
     compare_on_given_split(params, info, given_metrics)
     compare_on_new_subjects(params, info, new_metrics, given_metrics)
-    title = f"{params.data.title}: AUC of networks on new images that are changed"
+    title = f"{params.data.title}: AUC of networks on changed images"
     save_png(paths.ROBUSTNESS_FIGURE, draw_robustness(read_robustness(params), title))
 
 

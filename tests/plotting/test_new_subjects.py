@@ -48,6 +48,15 @@ def test_calibration_curve_has_a_gap_outside_the_predictions() -> None:
     assert observed[1:] == [0.375, 0.625]
 
 
+def test_calibration_panels_with_nothing_below_have_numbers() -> None:
+    figure = draw_calibration(dict.fromkeys("abc", CALIBRATION), "Digits")
+    assert [axes.xaxis.get_tick_params()["labelbottom"] for axes in figure.axes[:3]] == [
+        False,
+        True,
+        True,
+    ]
+
+
 def test_calibration_has_bars_of_both_classes() -> None:
     axes: Any = draw_calibration({"net": CALIBRATION}, "Digits").axes[0]
     heights = np.array([bar.get_height() for bar in axes.patches])

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from mri_stages.plotting.studies import (
     PANELS,
+    UNDEFINED_HEIGHT,
     compute_interval,
     draw_leakage_dose,
     draw_value_figure,
@@ -136,7 +137,13 @@ def test_value_figure_draws_a_zero_on_a_linear_axis() -> None:
 
 
 def test_value_figure_shows_accuracy_from_0_to_1() -> None:
-    assert find_panel(draw_rates(make_rate_runs()), "held_out_accuracy").get_ylim() == (0, 1)
+    axes = find_panel(draw_rates(make_rate_runs()), "held_out_accuracy")
+    assert [axes.get_yticks().min(), axes.get_yticks().max()] == [0, 1]
+
+
+def test_marks_of_diverged_runs_stand_above_all_accuracies() -> None:
+    bottom, top = find_panel(draw_rates(make_rate_runs()), "held_out_accuracy").get_ylim()
+    assert bottom + UNDEFINED_HEIGHT * (top - bottom) > 1
 
 
 def make_leakage_run(share: int, accuracy: float, permuted: bool = False) -> LeakageRun:

@@ -69,6 +69,8 @@ def draw_calibration(curves: Mapping[str, Sequence[CalibrationPoint]], title: st
     for axes, (name, points) in zip(panels, known_curves.items(), strict=False):
         _draw_calibration_panel(axes, points)
         axes.set_title(names[name], fontsize=LABEL_SIZE, parse_math=False)
+    for axes in panels[: len(known_curves)][-n_columns:]:
+        axes.tick_params(labelbottom=True)  # also where no panel stands below
     figure.supxlabel(
         "predicted probability of the positive class\n"
         "bars: subjects by probability, up of the positive class, down of the other",

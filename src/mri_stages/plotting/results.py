@@ -371,11 +371,11 @@ def _list_legend_entries(axes: Axes) -> dict[str, Artist]:
 
 
 def _limit_histories(loss_axes: Axes, accuracy_axes: Axes) -> None:
-    loss_axes.set(yscale="log", ylabel="loss (log scale)")
+    loss_axes.set(yscale="log", ylabel="training loss (log scale)")
     loss_axes.margins(y=0.02)
     if loss_axes.get_ylim()[1] > MAX_SHOWN_LOSS:  # the first loss of a diverging run can be 1e29
         loss_axes.set_ylim(top=MAX_SHOWN_LOSS)
-    accuracy_axes.set(ylim=(0, 1.02), ylabel="accuracy", xlabel="epoch")
+    accuracy_axes.set(ylim=(0, 1.02), ylabel="training accuracy", xlabel="epoch")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
     accuracy_axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     loss_axes.grid(alpha=0.3)
@@ -578,7 +578,7 @@ def _finish_learning_rates(figure: Figure, points: Sequence[LrPoint], title: str
 
     axes_title = wrap_text(title, LR_TITLE_WIDTH)
     accuracy_axes.set_title(axes_title, parse_math=False)
-    accuracy_axes.set(ylim=(0, 1), ylabel="test accuracy", xscale="log")
+    accuracy_axes.set(ylim=(0, 1), ylabel="accuracy, given split", xscale="log")
     accuracy_axes.yaxis.set_major_formatter(PercentFormatter(1))
     loss_axes.set(ylabel="training loss, last epoch", xlabel="learning rate (log scale)")
     loss_axes.margins(y=0.1)

@@ -38,6 +38,8 @@ MAX_CONNECTED_RATIO = 100  # of two neighbouring values; a line over more shows 
 DIVERGED_HEIGHT = 0.95
 UNDEFINED_HEIGHT = 0.88
 
+MAX_SHOWN_SHARE = 1.2  # the marks stand above 100 %, so that none looks like an accuracy
+
 CONFIDENCE = 0.95
 
 
@@ -79,7 +81,8 @@ def draw_value_figure(
     for axes, panel in zip(axes_of_panels, PANELS, strict=True):
         draw_panel(axes, panel, curves, NOTEBOOK_VALUES[study])
         if panel.measure == "held_out_accuracy":
-            axes.set_ylim(0, 1)
+            axes.set_ylim(0, MAX_SHOWN_SHARE)
+            axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     for axes in axes_of_panels[-2:]:
         axes.set_xlabel(wrap_text(f"{axis_label} (log scale)", 2.9, LABEL_SIZE))
 
@@ -166,7 +169,7 @@ def mark_diverged(axes: Axes, x: float, colour: str) -> None:
         color=DIVERGED_COLOUR,
         markeredgecolor=colour,
         markersize=10,
-        label="some seeds diverged",
+        label="some seeds diverged: no value",
     )
 
 

@@ -10,7 +10,7 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Params
-from mri_stages.reporting.page import render_page
+from mri_stages.reporting.page import describe_sample, render_page
 from mri_stages.storage.files import read_csv, read_json, write_bytes
 from mri_stages.studies.answers import (
     MEASURE,
@@ -37,6 +37,7 @@ CURVATURE_MEASURES = {
     "noise_scale_end": "gradient noise scale at the end, rows",
     "sharpness": "sharpness at the end",
 }
+MIN_POWER_OF_TEN = 1e6  # from here on a number is written as 2.3e+08
 RULE_NAMES = {LrRule.FIXED: "learning rate fixed", LrRule.LINEAR: "learning rate in proportion"}
 
 Cells = tuple[Any, ...]  # texts and numbers
@@ -72,6 +73,7 @@ class StudiesPage:
     """The values of studies.html.jinja."""
 
     data_title: str
+    sample_note: str  # empty where the images are not the sample
     answers: Sequence[Answer]
     leakage_model: str
     leakage_answers: Sequence[LeakageAnswer]  # one, or without subject ids none
@@ -111,6 +113,7 @@ def build_page(
     rows_of_study = {study: list(rows) for study, rows in groupby(summaries, lambda row: row.study)}
     return StudiesPage(
         data_title=params.data.title,
+        sample_note=describe_sample(params.data.raw),
         answers=build_answers(params, rows_of_study),
         leakage_model=studies.leakage.model,
         leakage_answers=build_leakage_answers(leakage_runs),
@@ -244,7 +247,9 @@ def format_spread(mean: float | None, sd: float | None, without: int) -> str:
 
 
 def format_digits(value: float, n_digits: int) -> str:
-    """Return a number with so many digits, and never fewer than all before the point."""
+    """Return a number with so many digits, and with all before the point up to a million."""
+    if abs(value) >= MIN_POWER_OF_TEN:
+        return f"{value:.{n_digits}g}"
     return f"{value:.{n_digits}g}" if abs(value) < 10**n_digits - 0.5 else f"{value:.0f}"
 
 

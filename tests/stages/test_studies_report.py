@@ -195,6 +195,7 @@ def test_format_figures_of_a_claim(figures: dict[str, Any], text: str) -> None:
         (999.6, 3, "1000"),
         (28.48, 2, "28"),
         (-2.5e-5, 3, "-2.5e-05"),
+        (225646185.0, 2, "2.3e+08"),
     ],
 )
 def test_format_digits_keeps_all_before_the_point(value: float, n_digits: int, text: str) -> None:

@@ -6,7 +6,13 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mri_stages import paths
 from mri_stages.reporting.numbers import format_value
+
+SAMPLE_NOTE = (
+    "A program drew these images (src/mri_stages/ingest/phantoms.py). They show nobody, so no "
+    "figure here says how well a model recognises a disease."
+)
 
 
 def render_page(template: str, **values: Any) -> bytes:
@@ -21,6 +27,11 @@ def render_page(template: str, **values: Any) -> bytes:
     environment.filters["shown"] = format_value
     environment.filters["embedded"] = embed_png
     return environment.get_template(template).render(values).encode()
+
+
+def describe_sample(raw_folder: str) -> str:
+    """Return that the images are drawn, where they are the sample; else nothing."""
+    return SAMPLE_NOTE if Path(raw_folder) == paths.SAMPLE else ""
 
 
 def embed_png(png: bytes) -> str:

@@ -7,15 +7,18 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES, CHOSEN, Params
+from mri_stages.reporting.baselines import describe_average, describe_baselines
 from mri_stages.reporting.failures import build_failure_table
 from mri_stages.reporting.groups import build_group_table, describe_groups
 from mri_stages.reporting.headline import describe_headline, find_best, get_unit
+from mri_stages.reporting.page import describe_sample
 from mri_stages.reporting.report import (
     GivenResults,
     NewResults,
     ReportPage,
     describe_auc,
     describe_given_warning,
+    describe_positive,
     list_conflict_rows,
     list_copy_rows,
     list_leakage_rows,
@@ -73,6 +76,10 @@ PROBABILITY_CAPTION = (
 )
 CLASS_CAPTION = "Classes, the most probable one as the answer; these scores ignore probabilities"
 
+POWER_CAPTION = (
+    "To expect before any training, by the AUC of a model. A dash: not even an AUC of 1 would be "
+    "seen as better"
+)
 ROBUSTNESS_CAPTION = "AUC on changed images, with 95 % confidence intervals"
 
 
@@ -101,13 +108,15 @@ def build_page(params: Params) -> ReportPage:
         n_folds=params.cross_validation.folds,
         n_repeats=params.cross_validation.repeats,
         auc_label=describe_auc(params.evaluation.negative_class, info.classes),
+        positive_label=describe_positive(params.evaluation.negative_class, info.classes),
+        sample_note=describe_sample(params.data.raw),
         new=build_new_results(params, new_metrics, info.classes) if new_metrics else None,
         group_sentences=describe_groups(groups),
         groups=build_group_table(groups),
         failures=build_failure_table(read_failures()),
         robustness=build_robustness_table(ROBUSTNESS_CAPTION, read_robustness(params)),
         power_sentences=power.sentences,
-        power=build_power_table("To expect before any training, by the AUC of a model", power),
+        power=build_power_table(POWER_CAPTION, power),
         given=build_given_results(params, given_metrics, leakage),
         given_warning=describe_given_warning(leakage),
         leakage_warning=leakage.warning or "",
@@ -138,8 +147,9 @@ def build_new_results(
         caption = f"{PROBABILITY_CAPTION}. {caption}"
     unit = get_unit(metrics)
     difference_caption = (
-        f"Differences of AUC on the same {unit}s, with 95 % confidence intervals. p is corrected "
-        "(Holm) over the networks for each baseline, and over the pairs of networks"
+        f"Differences of AUC on the same {unit}s, with 95 % confidence intervals. p comes "
+        "from resampling, so it is never 0; it is corrected (Holm) over the networks for each "
+        "baseline, and over the pairs of networks"
     )
     return NewResults(
         probabilities=build_score_table(caption, metrics, PROBABILITY_SCORES, missing_models),
@@ -152,6 +162,8 @@ def build_new_results(
         has_two_classes=has_two_classes,
         unscored_classes=metrics["majority"].unscored_classes or "",
         missing_models=missing_models,
+        baseline_texts=describe_baselines(metrics),
+        average_text=describe_average(metrics),
     )
 
 
@@ -167,8 +179,8 @@ def build_fold_table(metrics: Mapping[str, Metrics]) -> Table:
 def describe_fold_scores(metrics: Mapping[str, Metrics]) -> str:
     """Return the caption of the table of AUCs by fold; it names the folds without one."""
     caption = (
-        "AUC within folds: it never compares the probabilities of two trainings. The AUC above "
-        "compares all"
+        "AUC within folds: it compares the subjects of one fold only, so never the probabilities "
+        "of two trainings. The AUC above compares the subjects of all folds"
     )
     unscored_folds = next(
         (row.unscored_folds for row in metrics.values() if row.unscored_folds is not None), ""
@@ -183,8 +195,13 @@ def describe_decisions(params: Params, metrics: Mapping[str, Metrics]) -> str:
     threshold = params.evaluation.threshold
     caption = f"Decisions, positive from a probability of {threshold:g} on. Net benefit of treating"
     all_benefit = metrics["majority"].net_benefit_all
-    all_text = "" if all_benefit is None else f" all: {all_benefit:.3f}, of treating"
-    return f"{caption}{all_text} none: 0"
+    if all_benefit is None:
+        return f"{caption} none: 0"
+    positive_share = all_benefit * (1 - threshold) + threshold
+    return (
+        f"{caption} all: {all_benefit:.3f}, of treating none: 0. Net benefit and predictive values "
+        f"hold where {positive_share:.0%} are positive, as here"
+    )
 
 
 def build_class_tables(

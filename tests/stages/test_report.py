@@ -184,13 +184,30 @@ def test_report_warns_of_copies_above_its_first_sentence(workspace: Path) -> Non
     assert similarity["test rows that are exact copies of a training row"] == ["0.250"]
 
 
+def test_report_says_what_each_baseline_does(page: str) -> None:
+    (text,) = re.findall(r"<p>Baselines, which use no network: (.*?)</p>", page)
+    assert re.findall(rf"{'|'.join(BASELINES)}", text) == list(GIVEN_SPLIT_BASELINES)
+    assert "row average" not in text  # these tables have none
+
+
+def test_report_says_the_share_of_positives(workspace: Path) -> None:
+    write_report_inputs()
+    metrics = read_metrics(paths.new_subject_metrics("majority"))
+    assert metrics is not None
+    # A share q has q - (1 - q) t / (1 - t), with t = 0.5 of 0.75: 0.5.
+    update = {"net_benefit_all": 0.5}
+    write_metrics(paths.new_subject_metrics("majority"), metrics.model_copy(update=update))
+    report.main()
+    assert "hold where 75% are positive" in paths.REPORT.read_text()
+
+
 def test_report_counts_the_rows(page: str) -> None:
     assert "18 training and 4 test rows" in page
     assert table(page, "Rows by class")["Sane"] == ["6", "1"]
 
 
 def test_report_names_the_classes_left_out(page: str) -> None:
-    assert "leave out Unsure." in page
+    assert "leave out Unsure: no test rows." in page
 
 
 def test_report_shows_the_known_shares_of_leakage(page: str) -> None:

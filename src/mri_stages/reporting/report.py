@@ -27,6 +27,8 @@ class NewResults:
     has_two_classes: bool  # whether there are pictures of calibration and decisions
     unscored_classes: str  # empty where all classes are scored
     missing_models: list[str]  # without a result
+    baseline_texts: list[str]  # what each baseline of the tables does
+    average_text: str  # empty where there is no such row
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class ReportPage:
     n_folds: int
     n_repeats: int
     auc_label: str
+    positive_label: str
+    sample_note: str  # empty where the images are not the sample
     new: NewResults | None  # None where no folds are possible
     group_sentences: list[str]  # none where no group was looked at
     groups: Table
@@ -134,6 +138,13 @@ def list_conflict_rows(leakage: Leakage) -> list[tuple[Cell, ...]]:
                 (conflict.first, conflict.first_value, conflict.second, conflict.second_value)
             )
     return rows
+
+
+def describe_positive(negative_class: str | None, classes: Sequence[str]) -> str:
+    """Return which subjects are positive, where there are two classes."""
+    if negative_class is not None:
+        return f"any class but {negative_class}"
+    return classes[-1]
 
 
 def describe_auc(negative_class: str | None, classes: Sequence[str]) -> str:

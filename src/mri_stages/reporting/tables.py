@@ -221,8 +221,8 @@ def build_power_table(caption: str, power: Power) -> Table:
         rows.append((interval, row.difference_0, row.difference_50, row.difference_80))
     header = [
         "AUC, interval to expect",
-        "smallest difference seen, unrelated scores",
-        "scores of correlation 0.5",
-        "scores of correlation 0.8",
+        "smallest difference seen, scores of correlation 0",
+        "correlation 0.5",
+        "correlation 0.8",
     ]
     return Table(caption, header, rows)

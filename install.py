@@ -86,8 +86,8 @@ def make_environment(venv: Path) -> int:
         return 1
     print(f"note: {current}: uv brings 3.13", flush=True)
     status = run(["uv", "venv", "--allow-existing", "--python", "3.13", str(venv)])
-    # This Python has no pip, but it brings one with it.
-    return status or run([str(venv / "bin/python"), "-m", "ensurepip"])
+    # This Python has no pip, but it brings one with it; the docs call it `pip`.
+    return status or run([str(venv / "bin/python"), "-m", "ensurepip", "--default-pip"])
 
 
 def install(lock: Path, python: Path) -> int:

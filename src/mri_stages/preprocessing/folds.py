@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from mri_stages.config.schema import CrossValidation
 from mri_stages.errors import InputError
@@ -120,6 +119,9 @@ def assign_folds(
 
 def split_subjects(strata: Integers, subjects: Integers, n_folds: int, seed: int) -> Integers:
     """Return the fold (N,) of each row, stratified, with all rows of a subject in one fold."""
+    # Its import takes seconds, and who only asks whether folds are possible needs none.
+    from sklearn.model_selection import StratifiedGroupKFold
+
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     folds = np.empty(len(strata), np.int64)
     with ignore_rare_classes():
@@ -133,6 +135,8 @@ def split_images(labels: Integers, first_rows: Integers, n_folds: int, seed: int
 
     StratifiedGroupKFold would take a minute for 24,000 images.
     """
+    from sklearn.model_selection import StratifiedKFold
+
     splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     images = np.unique(first_rows)
     folds = np.empty(len(labels), np.int64)

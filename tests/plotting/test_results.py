@@ -181,13 +181,28 @@ def test_roc_legend_names_any_class_against_the_negative_one() -> None:
     assert list_labels(figure) == ["not b"]
 
 
-def test_roc_curves_of_many_classes_share_one_style_beside_their_mean() -> None:
-    figure = draw_classes([f"class {place}" for place in range(22)])
-    _, _, *curves, mean_curve = figure.axes[0].lines
-    assert len(curves) == 22
-    assert len({curve.get_color() for curve in curves}) == 1
-    assert np.interp(0.2, mean_curve.get_xdata(), mean_curve.get_ydata()) == pytest.approx(0.7)
-    assert len(list_labels(figure)) == 2
+def draw_some_of_twelve(*places: int) -> Any:
+    """Return the curves of a model that has one for these of twelve classes."""
+    classes = [f"class {place}" for place in range(12)]
+    points = [point._replace(name=classes[place]) for place in places for point in CURVE[:3]]
+    return draw_roc_curves({"good": points}, METRICS, classes, LONG_TITLE)
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        (range(10), "the first 10 of 12 classes"),
+        ((0, 2, 3), "(3 of 12 classes"),
+        (range(12), ""),
+    ],
+)
+def test_roc_legend_counts_the_classes_with_a_curve(places: Sequence[int], expected: str) -> None:
+    figure = draw_some_of_twelve(*places)
+    (legend,) = figure.legends
+    _, _, note = legend.get_title().get_text().partition("\n")
+    assert expected in note
+    assert bool(note) == bool(expected)
+    assert list_layout_faults(figure) == []
 
 
 @pytest.mark.parametrize(("models", "n_classes"), [(("good",), 21), (LONG_NAMES, 2)])

@@ -42,8 +42,6 @@ MAX_SHOWN_LOSS = 1e3  # a curve above it needs no number
 MAX_MARKERS = 25  # of a curve; more of them hide the line
 MAX_ROC_COLUMNS = 3
 LEGEND_COLUMNS = 2  # below a picture
-MAX_NAMED_CURVES = len(LINE_STYLES)  # of a panel: more of them look alike
-N_MEAN_POINTS = 201
 GIVEN_SPLIT_OFFSET = 0.25  # rows below the interval of the same model
 
 # In heights of the panel of losses.
@@ -165,17 +163,19 @@ def draw_roc_curves(
 ) -> Figure:
     """Return the ROC curves of each model, one small panel per model, one line per class.
 
-    More classes than there are styles of lines share one style, beside the mean of their curves.
+    The legend says how many of the classes have a curve, where not all have one.
     """
     class_names = _list_class_names(curves)
-    has_named_curves = len(class_names) <= MAX_NAMED_CURVES
     labels = _label_positive_classes(classes)
     shown_labels = [labels[name] for name in class_names]
-    if not has_named_curves:
-        total = "" if len(class_names) == len(classes) else f" of {len(classes)}"
-        shown_labels = [f"each of {len(class_names)}{total} classes", "their mean"]
+    legend_title = "positive class"
+    legend_lines = shown_labels
+    note = _describe_shown_classes(class_names, classes)
+    if note:
+        legend_title = f"{legend_title}\n{note}"
+        legend_lines = [*shown_labels, note]
 
-    figure = _make_roc_figure(len(curves), shown_labels, title)
+    figure = _make_roc_figure(len(curves), legend_lines, title)
     n_columns = min(MAX_ROC_COLUMNS, len(curves))
     n_rows = math.ceil(len(curves) / n_columns)
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
@@ -185,15 +185,14 @@ def draw_roc_curves(
     model_names = label_names(list(curves), "model", MAX_PANEL_NAME_WIDTH)
     handles: list[Artist] = []
     for axes, (model, points) in zip(panels, curves.items(), strict=False):
-        draw_panel = _draw_roc_panel if has_named_curves else _draw_crowded_roc_panel
-        handles = draw_panel(axes, points, class_names)
+        handles = _draw_roc_panel(axes, points, class_names)
         panel_title = model_names[model]
         if not points:
             reason = "diverged" if metrics[model].diverged else "no curve"
             panel_title = f"{panel_title}: {reason}"
         axes.set_title(panel_title, fontsize=SMALL_SIZE)
 
-    _add_legend(figure, handles, shown_labels, title="positive class", title_fontsize=SMALL_SIZE)
+    _add_legend(figure, handles, shown_labels, title=legend_title, title_fontsize=SMALL_SIZE)
     figure.supxlabel("false positive rate", fontsize=SMALL_SIZE)
     figure.supylabel("true positive rate", fontsize=SMALL_SIZE)
     return figure
@@ -255,6 +254,15 @@ def _list_class_names(curves: Mapping[str, Sequence[RocPoint]]) -> list[str]:
     return list(names)
 
 
+def _describe_shown_classes(class_names: Sequence[str], classes: Sequence[str]) -> str:
+    """Return how many of the classes have a curve; "" where all have one, or there is one curve."""
+    n_shown = len(class_names)
+    if n_shown <= 1 or n_shown == len(classes):
+        return ""
+    are_first = list(class_names) == list(classes[:n_shown])
+    return f"({'the first ' if are_first else ''}{n_shown} of {len(classes)} classes)"
+
+
 def _label_positive_classes(classes: Sequence[str]) -> dict[str, str]:
     """Return what a legend shows for each class, and for any other class against it."""
     labels = label_names(classes, "class", MAX_NAME_WIDTH)
@@ -266,7 +274,8 @@ def _draw_roc_panel(
     axes: Axes, points: Sequence[RocPoint], class_names: Sequence[str]
 ) -> list[Artist]:
     """Draw the curve of each class and return the lines; without points a line is empty."""
-    _prepare_roc_axes(axes)
+    axes.plot([0, 1], [0, 1], color=REFERENCE_COLOUR, linestyle=":")
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=(0, 0.5, 1), aspect="equal")
     lines: list[Artist] = []
     for name, (line_style, colour) in zip(class_names, cycle(LINE_STYLES), strict=False):
         class_points = [point for point in points if point.name == name]
@@ -277,33 +286,6 @@ def _draw_roc_panel(
             color=colour,
         )
     return lines
-
-
-def _draw_crowded_roc_panel(
-    axes: Axes, points: Sequence[RocPoint], class_names: Sequence[str]
-) -> list[Artist]:
-    """Draw thin curves of all classes and their mean; return one of the curves and the mean."""
-    _prepare_roc_axes(axes)
-    false_positive_rates = np.linspace(0, 1, N_MEAN_POINTS)
-    true_positive_rates = []
-    (curve,) = axes.plot([], [], color=BLUE, linewidth=0.5)
-    for name in class_names:
-        class_points = [point for point in points if point.name == name]
-        xs = [point.false_positive_rate for point in class_points]
-        ys = [point.true_positive_rate for point in class_points]
-        axes.plot(xs, ys, color=BLUE, linewidth=0.5, alpha=0.3)
-        if class_points:
-            true_positive_rates.append(np.interp(false_positive_rates, xs, ys))
-
-    (mean_curve,) = axes.plot([], [], color=ORANGE, linewidth=2.5)
-    if true_positive_rates:
-        mean_curve.set_data(false_positive_rates, np.mean(true_positive_rates, axis=0))
-    return [curve, mean_curve]
-
-
-def _prepare_roc_axes(axes: Axes) -> None:
-    axes.plot([0, 1], [0, 1], color=REFERENCE_COLOUR, linestyle=":")
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xticks=(0, 0.5, 1), aspect="equal")
 
 
 def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) -> Figure:

@@ -23,6 +23,7 @@ from mri_stages.storage.files import read_json, remove_path, replace_path, write
 from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fit import build_network, select_network
+from mri_stages.training.layout import choose_batch_layout
 from mri_stages.training.predict import predict_logits
 
 INDEX_FILE = "folds.json"
@@ -87,6 +88,9 @@ class FoldPredictor:
             load_network(files.weights(number), select_network(model, number), info).to(device)
             for number in range(model.ensemble)
         ]
+        # Asked once for all calls of `predict`: only shape and dtype of the images count.
+        image = torch.zeros(1, *info.image_shape)
+        self.layouts = [choose_batch_layout(network, image) for network in self.networks]
 
     def predict(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the class probabilities (n, K) of rows (n, D) before scaling.
@@ -97,7 +101,10 @@ class FoldPredictor:
         with np.errstate(all="ignore"):  # A value beyond float32's range is infinite.
             scaled = (pixels - self.mean) / self.scale
         images = torch.from_numpy(view_as_images(scaled, self.image_shape))
-        logits = [predict_logits(network, images) for network in self.networks]
+        logits = [
+            predict_logits(network, images, layout=layout)
+            for network, layout in zip(self.networks, self.layouts, strict=True)
+        ]
         probabilities: NDArray[Any] = average_logits(logits).softmax(1).numpy()
         return probabilities
 

@@ -1,6 +1,7 @@
 """Params that differ, and their values as a user reads them."""
 
 import json
+from datetime import date
 
 from mri_stages.config.param_changes import compare_params, format_param
 
@@ -21,3 +22,7 @@ def test_format_param_is_short() -> None:
     text = format_param(values)
     assert text.endswith("...")
     assert json.dumps(values).startswith(text.removesuffix("..."))
+
+
+def test_format_param_shows_a_key_of_any_kind() -> None:
+    assert "2026" in format_param({date(2026, 1, 1): 3})

@@ -1,6 +1,8 @@
 """How many recipes were scored on the folds of now."""
 
 import asyncio
+import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,9 @@ def test_looks_do_not_count_a_stage_that_trains_nothing(project: Params) -> None
         {"models.net": None, "train": {"epochs": 3}},
         {"models.net.arch": "mlp", "train": {"epochs": 3}},
         {"models.net": {"lr": 1, 2: 3}, "train": {"epochs": 3}},
+        {"models.net": {"options": {"a": 1, 2: 3}}, "train": {"epochs": 3}},
+        {"models.net": {"options": {"a": [{"b": 1, None: 3}]}}, "train": {"epochs": 3}},
+        {"models.net": {"options": {date(2026, 1, 1): 3}}, "train": {"epochs": 3}},
         {1: 2},
         [],
     ],
@@ -104,7 +109,23 @@ def test_looks_leave_out_an_entry_of_another_layout(project: Params, recipe: Any
     assert count() == Looks(has_folds=True, n_recipes=1, has_run_cache=True)
 
 
-@pytest.mark.parametrize("line", ["  params.yaml: [", "  - train", "  params.yaml: 2024-13-45"])
+@pytest.mark.parametrize("value", [math.nan, date(2026, 1, 1), {"a", "b"}, b"x"])
+def test_looks_count_a_recipe_with_a_value_of_any_kind(project: Params, value: Any) -> None:
+    cache_run({"models.net": {"arch": "small_cnn", "lr": value}, "train": {"epochs": 3}})
+    assert count().n_recipes == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "  params.yaml: [",
+        "  - train",
+        "  params.yaml: 2024-13-45",
+        "  params.yaml: !!bool x",
+        "  params.yaml: !!timestamp x",
+        "  params.yaml: !!int ''",
+    ],
+)
 def test_looks_leave_out_an_entry_that_is_not_readable(line: str) -> None:
     assert collect_recipes([f"params:\n{line}\nouts:\n- md5: {FOLDS_HASH}\n"], FOLDS_HASH) == set()
 

@@ -18,7 +18,9 @@ from mri_stages.training.predict import predict_logits
 from tests.helpers.params import DEFAULT_PARAMS
 
 INFO = Info(image_shape=(1, 8, 8), classes=["a", "b"], counts={})
-MODEL = Model.model_validate(DEFAULT_PARAMS["train"] | DEFAULT_PARAMS["models"]["small"])
+MODEL = Model.model_validate(
+    DEFAULT_PARAMS["train"] | {"arch": "small_cnn", "lr": 0.01, "batch_size": 5}
+)
 PIXELS = np.random.default_rng(0).random((10, 64), np.float32)  # one batch
 
 

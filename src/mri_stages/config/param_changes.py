@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -38,7 +39,10 @@ def compare_params(key: str, old: Any, new: Any) -> Iterator[ChangedParam]:
 
 def format_param(value: Any) -> str:
     """Return a value of params.yaml in one short text."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = str(value)
+    if not isinstance(value, str):
+        with suppress(TypeError):  # A key is a date, which YAML allows.
+            text = json.dumps(value, ensure_ascii=False, default=str)
     line = make_printable(text)
     is_long = len(line) > MAX_VALUE_LENGTH
     return f"{line[: MAX_VALUE_LENGTH - 3]}..." if is_long else line

@@ -164,7 +164,7 @@ def read_locked_params(text: str) -> dict[Any, Any]:
     """Return what `params:` of an entry says of params.yaml; {} where that is not readable."""
     try:
         params_of_files = yaml.load(text, Loader=ParamsLoader)["params"]
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError):  # the last two: of a tag
         return {}
     if not isinstance(params_of_files, dict):
         return {}
@@ -173,8 +173,18 @@ def read_locked_params(text: str) -> dict[Any, Any]:
 
 
 def is_group(values: Any) -> TypeGuard[dict[str, Any]]:
-    """Return whether these are values by their names."""
-    return isinstance(values, dict) and all(isinstance(name, str) for name in values)
+    """Return whether these are values by their names, as the schema has them, at any depth."""
+    return isinstance(values, dict) and has_names_for_keys(values)
+
+
+def has_names_for_keys(value: Any) -> bool:
+    """Return whether all keys in a value are texts: others may have no order, nor be JSON."""
+    if isinstance(value, dict):
+        has_names = all(isinstance(name, str) for name in value)
+        return has_names and all(map(has_names_for_keys, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(has_names_for_keys, value))
+    return True
 
 
 def format_recipe(train: dict[str, Any], model: dict[str, Any]) -> str:

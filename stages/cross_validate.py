@@ -19,6 +19,7 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.console import enter_part, parse_model_argument
+from mri_stages.errors import InputError
 from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.preprocessing.nested_folds import assign_inner_folds
 from mri_stages.storage.arrays import read_array, write_array
@@ -46,8 +47,14 @@ from mri_stages.storage.predictions import (
 from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fold_networks import FoldFiles, FoldIndex, move_networks
-from mri_stages.training.held_out import HeldOutResult, fit_and_predict
+from mri_stages.training.held_out import (
+    HeldOutResult,
+    Indices,
+    fit_and_predict,
+    shuffle_rows,
+)
 from mri_stages.training.inner_training import InnerTask, predict_inner_folds
+from mri_stages.training.validation import choose_validation_rows
 
 NETWORKS = "networks"  # of the folds of the first repeat, in the folder of a run
 
@@ -77,6 +84,10 @@ class Repeat(NamedTuple):
         with in_repeat, in_fold:
             yield
 
+    def order_training_rows(self, fold: int) -> Indices:
+        """Return the rows that train for a fold: those of the others."""
+        return shuffle_rows(self.folds != fold, self.seed)
+
     def describe_fold(self, fold: int) -> str:
         """Return a line of progress."""
         return f"repeat {self.number + 1} of {self.n_repeats}, fold {fold + 1} of {self.n_folds}"
@@ -102,18 +113,18 @@ def main() -> None:
     if rows.subjects is None:
         print("note: subject ids are unknown: the folds are by row, and may share subjects")
 
+    repeats = list_repeats(folds_of_repeats, params.cross_validation.seed)
+    tasks_of_repeats = list(map(list_inner_tasks, repeats, inner_folds_of_repeats))
+    check_validation(model, info, rows, repeats, tasks_of_repeats)
+
     # A killed run leaves the results of its finished folds, and a checkpoint.
-    repeats = []
-    for number, folds in enumerate(folds_of_repeats):
-        seed = derive_seed(params.cross_validation.seed, number)
-        repeats.append(Repeat(number, len(folds_of_repeats), folds, seed))
     predictions = [
         predict_repeat(model, info, rows, repeat, folder)
         for repeat, folder in zip(repeats, folders, strict=True)
     ]
     inner: InnerPredictions = {}
-    for repeat, inner_folds, folder in zip(repeats, inner_folds_of_repeats, folders, strict=True):
-        inner |= predict_inner(model, info, rows, repeat, inner_folds, folder)
+    for tasks, folder in zip(tasks_of_repeats, folders, strict=True):
+        inner |= predict_inner(model, info, rows, tasks, folder)
     write_inner_predictions(paths.inner(name), inner, info.classes)
     write_predictions(paths.folds(name), join_repeats(predictions), info.classes)
     index = FoldIndex(folds=repeats[0].n_folds, networks=model.ensemble)
@@ -152,6 +163,56 @@ def compute_key(fingerprint: str, folds: NDArray[np.int64]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[: len(fingerprint)]
 
 
+def list_repeats(folds_of_repeats: Sequence[NDArray[np.int64]], first_seed: int) -> list[Repeat]:
+    return [
+        Repeat(number, len(folds_of_repeats), folds, derive_seed(first_seed, number))
+        for number, folds in enumerate(folds_of_repeats)
+    ]
+
+
+def list_inner_tasks(
+    repeat: Repeat, inner_folds_of_folds: Sequence[NDArray[np.int64]]
+) -> list[InnerTask]:
+    """Return the inner folds of each outer fold of a repeat; none without any."""
+    return [
+        InnerTask(OuterFold(repeat.number, fold), inner_folds, repeat.seed)
+        for fold, inner_folds in enumerate(inner_folds_of_folds)
+    ]
+
+
+def check_validation(
+    model: Model,
+    info: Info,
+    rows: AllRows,
+    repeats: Sequence[Repeat],
+    tasks_of_repeats: Sequence[Sequence[InnerTask]],
+) -> None:
+    """Raise InputError if a training, of an inner fold too, could hold out no validation row.
+
+    It is asked before the first training, which may take hours.
+    """
+    for repeat in repeats:
+        for fold in range(repeat.n_folds):
+            indices = repeat.order_training_rows(fold)
+            check_validation_of_training(model, info, rows, indices, repeat.describe_fold(fold))
+    for tasks in tasks_of_repeats:
+        for task in tasks:
+            for inner_fold in range(task.n_inner):
+                indices = task.order_training_rows(inner_fold)
+                check_validation_of_training(model, info, rows, indices, task.describe(inner_fold))
+
+
+def check_validation_of_training(
+    model: Model, info: Info, rows: AllRows, train_indices: Indices, name: str
+) -> None:
+    """Raise InputError that names the training if it could hold out no validation row."""
+    subjects = None if rows.subjects is None else rows.subjects[train_indices]
+    try:
+        choose_validation_rows(model, rows.labels[train_indices], subjects, info.classes)
+    except InputError as error:
+        raise InputError(f"{error} ({name})") from None
+
+
 def predict_repeat(
     model: Model, info: Info, rows: AllRows, repeat: Repeat, folder: Path
 ) -> Predictions:
@@ -167,9 +228,7 @@ def predict_repeat(
         if not is_finished(fold_path, kept_files, model.ensemble):
             print(repeat.describe_fold(fold), flush=True)
             with repeat.enter_fold(fold):
-                result = predict_fold(
-                    model, info, rows, folds == fold, repeat.seed, fold_path, kept_files
-                )
+                result = predict_fold(model, info, rows, repeat, fold, fold_path, kept_files)
             write_json(epoch_path, {"kept_epoch": result.kept_epoch})
             shape = result.probabilities.shape
             write_array(fold_path, shape, np.float32, [result.probabilities])
@@ -191,17 +250,15 @@ def predict_inner(
     model: Model,
     info: Info,
     rows: AllRows,
-    repeat: Repeat,
-    inner_folds_of_folds: Sequence[NDArray[np.int64]],
+    tasks: Sequence[InnerTask],
     folder: Path,
 ) -> InnerPredictions:
     """Return the predictions by inner folds, of each outer fold of a repeat; none without any."""
-    model = model.model_copy(update={"seed": derive_seed(model.seed, repeat.number)})
     inner = {}
-    for fold, inner_folds in enumerate(inner_folds_of_folds):
-        place = OuterFold(repeat.number, fold)
-        task = InnerTask(place, inner_folds, repeat.seed)
-        inner[place] = predict_inner_folds(model, info, rows, task, folder)
+    for task in tasks:
+        seed = derive_seed(model.seed, task.place.repeat)
+        repeat_model = model.model_copy(update={"seed": seed})
+        inner[task.place] = predict_inner_folds(repeat_model, info, rows, task, folder)
     return inner
 
 
@@ -214,20 +271,18 @@ def predict_fold(
     model: Model,
     info: Info,
     rows: AllRows,
-    fold_mask: NDArray[np.bool_],
-    seed: int,
+    repeat: Repeat,
+    fold: int,
     fold_path: Path,
     kept_files: FoldFiles | None,
 ) -> HeldOutResult:
-    """Train on all rows (N,) outside a fold; return the results for its rows (m,).
+    """Train on all rows outside a fold of a repeat; return the results for its rows (m,).
 
-    seed: of the order of the training rows. fold_path: the checkpoint lies beside it. kept_files:
-    of the scaler and the networks, where they are kept.
+    fold_path: the checkpoint lies beside it. kept_files: of the scaler and the networks, where they
+    are kept.
     """
-    # Shuffle once: training takes rows in stored order, and raw files may be sorted by class.
-    rng = np.random.default_rng(seed)
-    train_indices = rng.permutation(np.flatnonzero(~fold_mask))
-    test_indices = np.flatnonzero(fold_mask)
+    train_indices = repeat.order_training_rows(fold)
+    test_indices = np.flatnonzero(repeat.folds == fold)
     checkpoint = Checkpoint(fold_path.with_suffix(".checkpoint"))
     return fit_and_predict(
         model,

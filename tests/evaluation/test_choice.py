@@ -23,7 +23,7 @@ from mri_stages.preprocessing.nested_folds import assign_inner_folds
 from mri_stages.storage.dataset import AllRows, Info
 from mri_stages.storage.neighbours import NeighbourTable, name_subject_folds
 from mri_stages.storage.predictions import average_repeats_by_subject
-from stages.cross_validate import Repeat, predict_inner, predict_repeat
+from stages.cross_validate import Repeat, list_inner_tasks, predict_inner, predict_repeat
 from stages.neighbours import list_inner_groupings
 from tests.helpers.params import apply_changes, default_params
 
@@ -78,10 +78,11 @@ def predict_candidates(rows: AllRows, folder: Path) -> dict[str, Candidate]:
 
     info = Info(image_shape=SHAPE, classes=CLASSES, counts={})
     repeat = Repeat(0, 1, folds[0], options.seed)
+    tasks = list_inner_tasks(repeat, inner_folds[0])
     for name, lr in LEARNING_RATES.items():
         model = PARAMS.models["small"].model_copy(update={"lr": lr})
         outer = predict_repeat(model, info, rows, repeat, folder / name)
-        inner = predict_inner(model, info, rows, repeat, inner_folds[0], folder / name)
+        inner = predict_inner(model, info, rows, tasks, folder / name)
         predictions[name] = NewPredictions(outer, inner)
     return {
         name: Candidate(average_repeats_by_subject(outer), inner)

@@ -184,6 +184,19 @@ def test_finished_inner_folds_are_not_trained_again(flat: Path) -> None:
     assert (predictions.probabilities[:, 0] == predictions.folds / 4).all()
 
 
+@pytest.mark.parametrize("changes", [{}, {"cross_validation.inner_folds": 2}])
+def test_cross_validate_asks_for_validation_rows_first(
+    flat: Path, stage_error: Callable[..., str], changes: dict[str, int]
+) -> None:
+    """Nothing was trained: with inner folds, the outer ones alone would have validation rows."""
+    share = 0.1 if changes else 0.01
+    change_params(flat, {**changes, "train.validation": share})
+    call_stage(flat, "assign_folds")
+    line = stage_error("cross_validate", "small")
+    assert f"validation is {share}" in line
+    assert ("inner fold 1 of 2" in line) is bool(changes)
+
+
 def predict_fold_plainly(model: Model, folds: np.ndarray, fold: int, seed: int) -> np.ndarray:
     """Return the probabilities of the rows of a fold; seed: of the order of the training rows."""
     train_indices = np.random.default_rng(seed).permutation(np.flatnonzero(folds != fold))

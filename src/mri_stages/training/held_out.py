@@ -41,6 +41,14 @@ class ScaledParts(NamedTuple):
     test: NDArray[Any] | UnscaledImages
 
 
+def shuffle_rows(mask: NDArray[np.bool_], seed: int) -> Indices:
+    """Return the rows of a mask (N,) in a random order.
+
+    Training takes rows in stored order, and raw files may be sorted by class.
+    """
+    return np.random.default_rng(seed).permutation(np.flatnonzero(mask))
+
+
 def fit_and_predict(
     model: Model,
     info: Info,

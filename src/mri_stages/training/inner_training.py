@@ -13,7 +13,7 @@ from mri_stages.storage.files import remove_path
 from mri_stages.storage.inner_predictions import OuterFold
 from mri_stages.storage.predictions import Predictions
 from mri_stages.training.checkpoint import Checkpoint
-from mri_stages.training.held_out import fit_and_predict
+from mri_stages.training.held_out import Indices, fit_and_predict, shuffle_rows
 
 
 class InnerTask(NamedTuple):
@@ -26,6 +26,11 @@ class InnerTask(NamedTuple):
     @property
     def n_inner(self) -> int:
         return int(self.inner_folds.max()) + 1
+
+    def order_training_rows(self, inner_fold: int) -> Indices:
+        """Return the rows that train for an inner fold: those of the others."""
+        train_mask = (self.inner_folds >= 0) & (self.inner_folds != inner_fold)
+        return shuffle_rows(train_mask, self.seed)
 
     def describe(self, inner_fold: int) -> str:
         """Return a line of progress."""
@@ -70,9 +75,7 @@ def predict_inner_fold(
     model: Model, info: Info, rows: AllRows, task: InnerTask, inner_fold: int, path: Path
 ) -> NDArray[np.float32]:
     """Return the probabilities (m, K) of one inner fold from the others."""
-    train_mask = (task.inner_folds >= 0) & (task.inner_folds != inner_fold)
-    rng = np.random.default_rng(task.seed)
-    train_indices = rng.permutation(np.flatnonzero(train_mask))
+    train_indices = task.order_training_rows(inner_fold)
     test_indices = np.flatnonzero(task.inner_folds == inner_fold)
     checkpoint = Checkpoint(path.with_suffix(".checkpoint"))
     result = fit_and_predict(

@@ -1,7 +1,9 @@
 """DVC's queue: what is set in an experiment, and one that is not ours."""
 
 import asyncio
+import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from mri_stages.orchestration.dvc_queue import (
     read_committed_params,
     read_queue,
     remove_experiments,
+    stop_worker,
     write_overrides,
 )
 from tests.helpers.clones import GIT_AUTHOR
@@ -96,6 +99,41 @@ def test_cached_out_of_a_run_with_another_key(repository: Path) -> None:
     commit_all()
     with pytest.raises(InputError, match=r"another models\.m\.momentum\.low"):
         asyncio.run(find_cached_out("HEAD", "train", Path("out"), VALUES))
+
+
+def leave_copy(revision: str, copy: Path) -> Path:
+    """Make a copy of the project as DVC does, with the file that names it; return the copy."""
+    copy.mkdir(parents=True, exist_ok=True)
+    (copy / "params.yaml").touch()
+    info = {"git_url": "", "baseline_rev": "", "location": "", "dvc_dir": ".dvc"}
+    info_file = Path(".dvc/tmp/exps/run", revision, f"{revision}.run")
+    info_file.parent.mkdir(parents=True)
+    info_file.write_text(json.dumps(info | {"root_dir": str(copy)}))
+    return copy
+
+
+def test_stop_worker_removes_the_copies_of_dead_workers(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".dvc").mkdir()
+    Path(".dvc/config").touch()
+    exps = repository / ".dvc/tmp/exps"
+    stale_copy = leave_copy("a" * 40, exps / "tmp1")
+    used_copy = leave_copy("b" * 40, exps / "tmp2")
+    other_copy = leave_copy("c" * 40, exps / "standalone/tmp3")
+    leave_copy("workspace", repository)
+    (exps / "run/cut").mkdir()
+    (exps / "run/cut/cut.run").write_text("{")
+    waiting = [sys.executable, "-c", "input()"]
+    with subprocess.Popen(waiting, cwd=used_copy, stdin=subprocess.PIPE) as process:
+        asyncio.run(stop_worker())
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+    assert not stale_copy.exists()
+    assert used_copy.exists()
+    assert other_copy.exists()
+    assert Path("params.yaml").exists()
+    assert "1 copy" in capsys.readouterr().err
 
 
 def test_changed_files_are_those_that_git_lacks(repository: Path) -> None:

@@ -2,11 +2,17 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
-from mri_stages.orchestration.processes import end_process_tree, read_command, signal_process
+from mri_stages.orchestration.processes import (
+    end_process_tree,
+    has_process_in,
+    read_command,
+    signal_process,
+)
 
 WAIT = "import sys; sys.stdin.read()"
 
@@ -28,6 +34,15 @@ def test_read_command_of_a_living_process() -> None:
 
 def test_read_command_of_an_ended_process(ended_process: psutil.Process) -> None:
     assert read_command(ended_process) == []
+
+
+def test_has_process_in_a_folder_or_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a"
+    (folder / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert not has_process_in(folder)
+    monkeypatch.chdir(folder / "b")
+    assert has_process_in(folder)
 
 
 def test_signal_process_that_has_ended(ended_process: psutil.Process) -> None:

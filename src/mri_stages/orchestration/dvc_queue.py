@@ -20,7 +20,7 @@ import psutil
 from mri_stages import paths
 from mri_stages.config.loading import parse_values
 from mri_stages.config.run_history import find_value
-from mri_stages.console import list_some
+from mri_stages.console import list_some, print_errors
 from mri_stages.errors import InputError
 from mri_stages.orchestration.dvc import (
     LOCK_FILE,
@@ -28,12 +28,19 @@ from mri_stages.orchestration.dvc import (
     find_stage_error,
     remove_chatter,
 )
-from mri_stages.orchestration.processes import end_process_tree, read_command, signal_process
+from mri_stages.orchestration.processes import (
+    end_process_tree,
+    has_process_in,
+    read_command,
+    signal_process,
+)
+from mri_stages.storage.files import remove_path
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 WORKER = "dvc-exp-worker-1"  # the name of the files of the first worker
+PID_FILES = "dvc-exp-worker-*.pid"  # of all workers
 WORKER_COMMAND = "queue-worker"
 EXPERIMENT_COMMAND = "exec-run"
 LOCK_NAME = LOCK_FILE.as_posix()
@@ -143,8 +150,15 @@ async def start_worker() -> None:
 
 
 async def stop_worker() -> None:
-    """End the worker of the queue, and what it runs; nothing is done where there is none."""
+    """End the worker of the queue, and what it runs; nothing is done where there is none.
+
+    A worker that was killed leaves copies of the project: they are removed, with a note.
+    """
     await ask_repo_patiently(_stop_worker, "the queue")
+    n_removed = await ask_repo_patiently(_remove_stale_copies, "the queue")
+    if n_removed:
+        copies = "1 copy" if n_removed == 1 else f"{n_removed} copies"
+        print_errors([f"note: {copies} of the project removed, which a killed worker of DVC left"])
 
 
 async def remove_experiments(revisions: Collection[str]) -> None:
@@ -275,7 +289,11 @@ def _start_worker(repo: "Repo") -> None:
 
 def _list_worker_processes(repo: "Repo") -> list[psutil.Process]:
     """Return the process of the living worker, and the one that waits for it."""
-    pid_file = Path(repo.experiments.celery_queue.wdir, f"{WORKER}.pid")
+    return _list_processes_of(Path(repo.experiments.celery_queue.wdir, f"{WORKER}.pid"))
+
+
+def _list_processes_of(pid_file: Path) -> list[psutil.Process]:
+    """Return the process of a living worker, and the one that waits for it."""
     try:
         worker = psutil.Process(int(pid_file.read_text()))
         if worker.status() == psutil.STATUS_ZOMBIE or WORKER_COMMAND not in worker.cmdline():
@@ -311,6 +329,39 @@ def _list_experiment_processes(repo: "Repo") -> list[psutil.Process]:
         if is_experiment and any(Path(part).is_relative_to(folder) for part in command):
             processes.append(process)
     return processes
+
+
+def _remove_stale_copies(repo: "Repo") -> int:
+    """Remove the copies of the project in which no experiment runs any more; return how many.
+
+    While any worker of the queue is alive, nothing is done: it may be about to begin in one.
+    """
+    pid_files = Path(repo.experiments.celery_queue.wdir).glob(PID_FILES)
+    if any(map(_list_processes_of, pid_files)):
+        return 0
+    stale_copies = [copy for copy in _list_copies(repo) if not has_process_in(copy)]
+    for copy in stale_copies:
+        remove_path(copy)
+    return len(stale_copies)
+
+
+def _list_copies(repo: "Repo") -> Iterator[Path]:
+    """Yield the copies of the project that the queue has made and not removed.
+
+    Those of `dvc exp run --temp` lie in another folder.
+    """
+    from dvc.exceptions import DvcException
+
+    queue = repo.experiments.celery_queue
+    folder = Path(queue.pid_dir).parent
+    for name in queue.proc:
+        try:
+            copy = Path(queue._load_info(name).root_dir)
+        except (FileNotFoundError, DvcException):  # It did not begin, or was killed meanwhile.
+            continue
+        # `dvc exp run` leaves such a file too, which names the project itself.
+        if copy.parent == folder and copy.is_dir():
+            yield copy
 
 
 def _remove_experiments(repo: "Repo", revisions: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
@@ -13,6 +14,14 @@ def read_command(process: psutil.Process) -> list[str]:
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
     return command
+
+
+def has_process_in(folder: Path) -> bool:
+    """Return whether a process, as far as one may ask it, works in the folder or below it."""
+    for process in psutil.process_iter(["cwd"]):
+        if process.info["cwd"] and Path(process.info["cwd"]).is_relative_to(folder.resolve()):
+            return True
+    return False
 
 
 def signal_process(send: Callable[[], object]) -> None:

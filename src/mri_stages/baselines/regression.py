@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+
+from mri_stages.console import print_once
 
 # Newton's method takes a few steps where L-BFGS, for features that correlate, takes hundreds.
 SOLVER = "newton-cg"
@@ -20,11 +23,24 @@ Probabilities = NDArray[np.float32]  # (n, K)
 def fit_classes(model: LogisticRegression, features: Features, labels: Labels) -> None:
     """Fit a model to labels (n,), also of more classes than half the rows.
 
-    scikit-learn warns of these that they may be no classes, in every fold again.
+    scikit-learn warns of these that they may be no classes, in every fold again. It also warns of
+    each fit that stops before it converges: one line says so, once.
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         warnings.filterwarnings("ignore", message="The number of unique classes")
         model.fit(features, labels)
+
+    for warning in caught:
+        if issubclass(warning.category, ConvergenceWarning):
+            print_once(
+                "note: a logistic regression of a baseline did not converge within "
+                f"{model.max_iter:,} steps; its last step is used"
+            )
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def predict_by_regression(

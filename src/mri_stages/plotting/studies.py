@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import mean
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -159,12 +160,10 @@ def read_finite(runs: Sequence[Run], measure: str) -> list[float]:
 
 
 def mark_diverged(axes: Axes, x: float, colour: str) -> None:
-    axes.plot(
+    mark_at_height(
+        axes,
         x,
         DIVERGED_HEIGHT,
-        transform=axes.get_xaxis_transform(),
-        clip_on=False,
-        linestyle="",
         marker="X",
         color=DIVERGED_COLOUR,
         markeredgecolor=colour,
@@ -174,18 +173,22 @@ def mark_diverged(axes: Axes, x: float, colour: str) -> None:
 
 
 def mark_undefined(axes: Axes, x: float, colour: str) -> None:
-    axes.plot(
+    mark_at_height(
+        axes,
         x,
         UNDEFINED_HEIGHT,
-        transform=axes.get_xaxis_transform(),
-        clip_on=False,
-        linestyle="",
         marker="^",
         color=colour,
         fillstyle="none",
         markersize=8,
         label="some seeds: never, undefined, or 0",
     )
+
+
+def mark_at_height(axes: Axes, x: float, height: float, **style: Any) -> None:
+    """Draw a mark at a share of the height of the panel, where its runs have no value."""
+    panel_heights = axes.get_xaxis_transform()
+    axes.plot(x, height, transform=panel_heights, clip_on=False, linestyle="", **style)
 
 
 def draw_leakage_dose(runs: Sequence[LeakageRun], title: str) -> Figure:

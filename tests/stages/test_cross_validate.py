@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
+from mri_stages.errors import InputError
 from mri_stages.preprocessing.folds import derive_seed
 from mri_stages.storage.arrays import to_pixels
 from mri_stages.storage.dataset import Info, LabelledImages, load_all_rows, read_info
@@ -185,16 +186,14 @@ def test_finished_inner_folds_are_not_trained_again(flat: Path) -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"cross_validation.inner_folds": 2}])
-def test_cross_validate_asks_for_validation_rows_first(
-    flat: Path, stage_error: Callable[..., str], changes: dict[str, int]
-) -> None:
+def test_cross_validate_asks_for_validation_rows_first(flat: Path, changes: dict[str, int]) -> None:
     """Nothing was trained: with inner folds, the outer ones alone would have validation rows."""
     share = 0.1 if changes else 0.01
     change_params(flat, {**changes, "train.validation": share})
-    call_stage(flat, "assign_folds")
-    line = stage_error("cross_validate", "small")
-    assert f"validation is {share}" in line
-    assert ("inner fold 1 of 2" in line) is bool(changes)
+    with pytest.raises(InputError, match=f"validation is {share}") as error:
+        cross_validate(flat)
+    assert ("inner fold 1 of 2" in str(error.value)) is bool(changes)
+    assert not (flat / "models").exists()
 
 
 def predict_fold_plainly(model: Model, folds: np.ndarray, fold: int, seed: int) -> np.ndarray:

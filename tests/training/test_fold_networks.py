@@ -9,7 +9,6 @@ from sklearn.preprocessing import StandardScaler
 
 from mri_stages.config.schema import Model
 from mri_stages.preprocessing.scaler import save_scaler
-from mri_stages.preprocessing.scaling import scale_pixels
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.weights import save_weights
 from mri_stages.training.fit import build_network
@@ -44,6 +43,6 @@ def test_fold_predictor_tries_the_layout_once(predictor: FoldPredictor) -> None:
 
 
 def test_fold_predictor_takes_the_layout_of_its_images(predictor: FoldPredictor) -> None:
-    scaled = scale_pixels(predictor.scaler, PIXELS).reshape(-1, 1, 8, 8)
+    scaled = ((PIXELS - predictor.mean) / predictor.scale).reshape(-1, 1, 8, 8)
     logits = predict_logits(predictor.networks[0], torch.from_numpy(scaled))
     np.testing.assert_array_equal(predictor.predict(PIXELS), logits.softmax(1).numpy())

@@ -6,7 +6,15 @@ import pytest
 
 from mri_stages.errors import InputError
 from mri_stages.ingest import csv_table
-from mri_stages.ingest.csv_table import read_table
+from mri_stages.ingest.csv_table import (
+    MAX_LISTED_COLUMNS,
+    MAX_SHOWN_LETTERS,
+    Table,
+    check_columns,
+    list_columns,
+    read_table,
+    show,
+)
 
 TEXT = "file,class\n1.png,a\n\n2.png,b\n"
 COLUMNS = ("file", "class")
@@ -64,3 +72,31 @@ def test_read_table_names_what_is_wrong(path: Path, data: bytes, text: str) -> N
     path.write_bytes(data)
     with pytest.raises(InputError, match=rf"t\.csv: .*{text}"):
         read_table(path, "t.csv", COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("age", "age"),
+        ("", "(empty)"),
+        ("x" * MAX_SHOWN_LETTERS, "x" * MAX_SHOWN_LETTERS),
+        ("x" * (MAX_SHOWN_LETTERS + 1), "x" * MAX_SHOWN_LETTERS + "..."),
+    ],
+)
+def test_show_cuts_a_long_cell(text: str, shown: str) -> None:
+    assert show(text) == shown
+
+
+@pytest.mark.parametrize("n_more", [0, 1])
+def test_list_columns_cuts_a_long_header(n_more: int) -> None:
+    columns = ["x"] * MAX_LISTED_COLUMNS
+    listed = list_columns(columns + ["y"] * n_more).split(", ")
+    assert listed == columns + ["..."] * n_more
+
+
+@pytest.mark.parametrize("columns", [["file", "kind"], ["file", "class", "class"]])
+def test_check_columns_names_one_that_is_not_there_once(columns: list[str]) -> None:
+    table = Table("t.csv", columns, [])
+    with pytest.raises(InputError, match=r"t\.csv: .*class"):
+        check_columns(table, COLUMNS)
+    check_columns(table, ["file"])

@@ -106,6 +106,11 @@ AMBIGUITIES = {
         "--class-level 1",
         {"a": 6, "b": 10},
     ),
+    "half of the patients in two classes": Ambiguity(
+        name_images(*join_folders("a", "1 2 3"), *join_folders("b", "2 3 4")),
+        "--class-level 1",
+        {"a": 6, "b": 6},
+    ),
     "an enlarged copy": Ambiguity(
         name_images(*join_folders("enlarged original", "cat dog")),
         "--exclude 'enlarged/*'",

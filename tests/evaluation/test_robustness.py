@@ -94,6 +94,11 @@ def test_change_of_contrast_keeps_the_mean() -> None:
     np.testing.assert_allclose(changed.std(axes), 0.4 * IMAGES.std(axes), rtol=1e-4)
 
 
+def test_change_of_contrast_keeps_bright_pixels_bright() -> None:
+    changed = change_images(Kind.CONTRAST, 0.4)
+    np.testing.assert_array_equal(changed.argmax(axis=3), IMAGES.argmax(axis=3))
+
+
 def test_change_of_brightness_is_clipped() -> None:
     expected = np.minimum(IMAGES + np.float32(0.5), 1)
     np.testing.assert_allclose(change_images(Kind.BRIGHTNESS, 0.5), expected, rtol=1e-6)

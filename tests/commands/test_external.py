@@ -14,9 +14,9 @@ import torch
 
 from mri_stages import paths
 from mri_stages.commands import external
-from mri_stages.commands.external import check_out
+from mri_stages.commands.external import check_out, print_differences
 from mri_stages.errors import InputError
-from mri_stages.export.row_set import hash_image
+from mri_stages.export.row_set import SetFigures, hash_image
 from mri_stages.ingest.import_options import ImportOptions, write_import_options
 from tests.helpers.project import REPO
 from tests.helpers.raw_folders import write_raw
@@ -223,6 +223,34 @@ def test_external_of_other_options_names_both(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "--" in line]
     assert "--percentiles 1 99" in line
     assert "no --percentiles" in line
+
+
+def make_figures(**changes: Any) -> SetFigures:
+    values = {
+        "rows": 8,
+        "class_counts": {"Ill": 2, "Sane": 6},
+        "darkest": 0,
+        "brightest": 1,
+        "mean": 0.5,
+        "deviation": 0.25,
+    }
+    return SetFigures.model_validate({**values, **changes})
+
+
+def test_print_differences_has_a_column_for_each_set(capsys: pytest.CaptureFixture[str]) -> None:
+    external_figures = make_figures(rows=4, subjects=3, class_counts={"Ill": 3, "Sane": 1})
+    print_differences(external_figures, make_figures(brightest=0.75))
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[-2:] for line in lines] == [
+        ["4", "8"],
+        ["3", "unknown"],
+        ["0", "0"],
+        ["1", "0.75"],
+        ["0.5", "0.5"],
+        ["0.25", "0.25"],
+        ["75.0%", "25.0%"],
+        ["25.0%", "75.0%"],
+    ]
 
 
 def test_external_keeps_the_result_of_another_folder(project: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """An upgrade writes what params.yaml lacks, in the layout of DVC, and changes no result."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -41,23 +42,13 @@ def test_upgrade_text_adds_missing_keys_and_groups() -> None:
     values = yaml.safe_load(upgrade_text(OLD_TEXT))
     assert values["train"]["patience"] is None
     assert values["train"]["ensemble"] == 1
-    assert values["evaluation"] == {
-        "negative_class": None,
-        "threshold": 0.5,
-        "covariates": None,
-        "groups": None,
-    }
+    assert values["evaluation"] == EVALUATION
 
 
 def test_upgrade_text_fills_an_empty_group() -> None:
     values = yaml.safe_load(upgrade_text("train:\nevaluation:\n"))
     assert values["train"]["epochs"] == UPGRADE_VALUES["train.epochs"]
-    assert values["evaluation"] == {
-        "negative_class": None,
-        "threshold": 0.5,
-        "covariates": None,
-        "groups": None,
-    }
+    assert values["evaluation"] == EVALUATION
 
 
 def test_upgrade_text_keeps_an_empty_list_before_its_comment() -> None:
@@ -91,6 +82,47 @@ def test_every_upgrade_value_is_legal(dotted_key: str) -> None:
     assert key in group
     group[key] = UPGRADE_VALUES[dotted_key]
     Params.model_validate(params)
+
+
+# With these values results are as before the key existed.
+EARLIER_VALUES: dict[str, dict[str, Any]] = {
+    "data": {"scaled": "saved"},
+    "sample": {"subjects": 60, "slices": 20, "height": 64, "width": 56, "seed": 0},
+    "train": {
+        "epochs": 10,
+        "seed": 0,
+        "shuffle": False,
+        "threads": 1,
+        "precision": "float32",
+        "cuda_graphs": False,
+        "optimizer": "sgd",
+        "momentum": 0,
+        "weight_decay": 0,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "loss": "cross_entropy",
+        "label_smoothing": 0,
+        "class_weights": None,
+        "augment": None,
+        "validation": 0,
+        "patience": None,
+        "ensemble": 1,
+    },
+    "evaluation": EVALUATION,
+    "cross_validation": {
+        "folds": 5,
+        "repeats": 1,
+        "seed": 0,
+        "stratify": None,
+        "inner_folds": 0,
+        "models": {},
+    },
+}
+
+
+@pytest.mark.parametrize("group", EARLIER_VALUES)
+def test_upgrade_text_keeps_results_as_before(group: str) -> None:
+    assert yaml.safe_load(upgrade_text("models: {}\n"))[group] == EARLIER_VALUES[group]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from mri_stages.studies.claims import CLAIMS
 from mri_stages.studies.points import LrRule
 from mri_stages.studies.records import Run
 from mri_stages.studies.rules import (
+    CONVERGES,
     DIVERGES,
     GAP,
     HELD_OUT_ACCURACY,
@@ -307,6 +308,15 @@ def test_only_above_lowest_loss_needs_most_seeds_there_alone(
     assert finding.figures["share"]["1"] == n_seeds_above / 5
 
 
+def test_only_above_lowest_loss_needs_more_than_half_the_seeds() -> None:
+    runs = change_runs(LOWEST_AT_001_RUNS, 1.0, n_seeds=2, overshoots=True)
+    finding = OnlyAboveLowestLoss(OVERSHOOTS).judge(
+        group_all([run for run in runs if run.seed < 4])
+    )
+    assert finding.figures["share"]["1"] == 0.5
+    assert finding.verdict is DOES_NOT_HOLD
+
+
 def test_only_above_lowest_loss_does_not_count_that_rate() -> None:
     runs = change_runs(LOWEST_AT_001_RUNS, 0.01, overshoots=True)
     finding = OnlyAboveLowestLoss(OVERSHOOTS).judge(group_all(runs))
@@ -328,6 +338,11 @@ def test_only_above_lowest_loss_needs_a_rate_above(rates: tuple[float, ...]) -> 
         (DIVERGES, {"diverged": False}, False),
         (OSCILLATES, {"turns": 2}, True),
         (OSCILLATES, {"turns": 1}, False),
+        (CONVERGES, {"diverged": True}, False),
+        (CONVERGES, {"diverged": False}, True),
+        (LEARNS, {"train_loss": 1.79, "constant_loss": 2.0}, True),
+        (LEARNS, {"train_loss": 1.8, "constant_loss": 2.0}, False),
+        (LEARNS, {"train_loss": 0.1, "diverged": True}, False),
     ],
 )
 def test_condition_is_met_by_its_field(

@@ -196,3 +196,27 @@ def test_fill_from_file_refuses_another_network() -> None:
         fill(network, {"conv": torch.ones(3), "head.bias": torch.ones(2)})
     for name, value in network.state_dict().items():
         assert torch.equal(value, state[name])
+
+
+def test_fill_from_file_counts_all_that_is_not_used(capsys: pytest.CaptureFixture[str]) -> None:
+    state = StateDict(make_trained_tensors(), "model", n_other_values=4)
+    fill_from_file(make_network(), "own", name_file("w.pt"), state)
+    assert "not used: 6 (opened at `model`)" in capsys.readouterr().out
+
+
+def test_fill_from_file_takes_half_of_the_tensors() -> None:
+    network = nn.Linear(2, 2)
+    assert fill(network, {"bias": torch.ones(2), "weight": torch.ones(4)}) == ["weight"]
+    with pytest.raises(InputError, match="0 of 2 tensors"):
+        fill(network, {"bias": torch.ones(4)})
+
+
+def test_fill_from_file_does_not_take_whole_numbers_as_weights() -> None:
+    network = nn.Linear(2, 2)
+    assert fill(network, {"bias": torch.ones(2), "weight": torch.ones(2, 2).long()}) == ["weight"]
+
+
+def test_read_state_dict_counts_what_is_no_tensor() -> None:
+    state = read_state_dict("w.pt", encode({"epoch": 3, "lr": 0.1, **TENSORS}))
+    assert state.n_other_values == 2
+    assert list(state.tensors) == list(TENSORS)

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy.linalg import cholesky
@@ -117,6 +119,12 @@ def test_setting_has_the_highest_auc_of_inner_folds(negative_label: int | None) 
     best = SETTINGS[int(np.argmax(aucs))]
     assert max(aucs) > min(aucs)
     assert choose_setting(distances, labels, 3, negative_label) == best
+
+
+def test_settings_are_those_of_the_documentation() -> None:
+    expected = [Setting(w, c) for w, c in product((0.3, 1, 3), (0.1, 1, 10))]
+    assert expected == SETTINGS
+    assert expected[0] == STRONGEST_SETTING
 
 
 def test_setting_without_inner_folds_is_the_strongest() -> None:

@@ -1,4 +1,4 @@
-"""The choice inside the folds, where there is nothing to choose: on labels that were permuted."""
+"""The choice inside the folds, by plain predictions, and where there is nothing to choose."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +16,35 @@ from mri_stages.baselines.new_subjects import (
     predict_nearest_neighbour,
 )
 from mri_stages.config.schema import Params
-from mri_stages.evaluation.choice import Candidate, choose_models, join_best_predictions
+from mri_stages.evaluation.choice import (
+    Candidate,
+    choose_models,
+    compute_inner_auc,
+    join_best_predictions,
+    list_choices,
+)
 from mri_stages.evaluation.fold_auc import compute_auc_by_fold, summarise_auc_by_fold
 from mri_stages.preprocessing.folds import assign_folds_of_repeats
 from mri_stages.preprocessing.nested_folds import assign_inner_folds
+from mri_stages.storage.choices import Choice
 from mri_stages.storage.dataset import AllRows, Info
+from mri_stages.storage.inner_predictions import OuterFold
 from mri_stages.storage.neighbours import NeighbourTable, name_subject_folds
-from mri_stages.storage.predictions import average_repeats_by_subject
+from mri_stages.storage.predictions import Predictions, average_repeats_by_subject
 from stages.cross_validate import Repeat, list_inner_tasks, predict_inner, predict_repeat
 from stages.neighbours import list_inner_groupings
 from tests.helpers.params import apply_changes, default_params
+
+# Eight subjects of one row, in two folds; of the second repeat, they are other folds.
+LABELS = np.arange(8) % 2
+FOLDS = [np.array([0, 0, 0, 0, 1, 1, 1, 1]), np.array([1, 1, 0, 0, 1, 1, 0, 0])]
+PLACES = [OuterFold(0, 0), OuterFold(0, 1)]
+
+# The probability of the second class for each label, and its AUC.
+RIGHT = (0.2, 0.9)  # 1
+WRONG = (0.9, 0.2)  # 0
+EQUAL = (0.5, 0.5)  # 0.5
+UNKNOWN = (np.nan, np.nan)  # none
 
 N_SUBJECTS = 40
 SLICES = 2
@@ -109,6 +128,91 @@ def score_permutation(seed: int, folder: Path) -> Scores:
         key=lambda repeats: compute_auc_by_fold(repeats, None) or 0,
     )
     return Scores(chosen, summarise_auc_by_fold(best, None))
+
+
+def predict(p: tuple[float, float], folds: NDArray[np.int64]) -> Predictions:
+    """Return predictions of as many subjects as folds, of which the labels alternate."""
+    labels = LABELS[: len(folds)]
+    positive = np.array(p, np.float32)[labels]
+    rows = np.arange(len(folds))
+    return Predictions(rows, rows, labels, np.stack([1 - positive, positive], axis=1), folds)
+
+
+def make_candidate(*inner: tuple[float, float], outer: tuple[float, float] = EQUAL) -> Candidate:
+    """Return a candidate with these inner predictions for the first folds of the first repeat."""
+    places = PLACES[: len(inner)]
+    inner_folds = np.array([0, 0, 1, 1])
+    return Candidate(
+        repeats=[predict(outer, folds) for folds in FOLDS],
+        inner={place: predict(p, inner_folds) for place, p in zip(places, inner, strict=True)},
+    )
+
+
+def test_choose_models_takes_the_best_of_each_fold() -> None:
+    candidates = {"a": make_candidate(RIGHT, WRONG), "b": make_candidate(EQUAL, EQUAL)}
+    assert choose_models(candidates, None) == {PLACES[0]: "a", PLACES[1]: "b"}
+
+
+def test_choose_models_of_equal_ones_takes_the_first() -> None:
+    candidates = {"b": make_candidate(RIGHT), "a": make_candidate(RIGHT)}
+    assert choose_models(candidates, None) == {PLACES[0]: "b"}
+
+
+def test_choose_models_takes_one_with_a_score_before_one_without() -> None:
+    candidates = {"a": make_candidate(UNKNOWN), "b": make_candidate(), "c": make_candidate(WRONG)}
+    assert choose_models(candidates, None) == {PLACES[0]: "c"}
+
+
+def test_choose_models_without_a_score_chooses_none() -> None:
+    assert choose_models({"a": make_candidate(UNKNOWN)}, None) == {PLACES[0]: ""}
+
+
+def test_inner_auc_counts_each_subject_once() -> None:
+    """By rows, the last subject's three rows would make the AUC lower than 1."""
+    subjects = np.array([0, 1, 2, 2, 2, 3, 4, 5, 5, 5])
+    positive = np.array([0.4, 0.3, 0.3, 0.3, 1] * 2, np.float32)
+    predictions = Predictions(
+        rows=np.arange(10),
+        subjects=subjects,
+        labels=(subjects % 3 == 2).astype(np.int64),
+        probabilities=np.stack([1 - positive, positive], axis=1),
+        folds=np.repeat([0, 1], 5),
+        repeats=np.repeat([3, 4], 5),
+    )
+    candidate = Candidate([], {PLACES[0]: predictions})
+    assert compute_inner_auc(candidate, PLACES[0], None) == 1
+    assert compute_inner_auc(candidate, PLACES[1], None) is None
+
+
+def test_join_best_predictions_takes_each_fold_of_its_model() -> None:
+    candidates = {"a": make_candidate(outer=RIGHT), "b": make_candidate(outer=WRONG)}
+    best_names = {
+        OuterFold(0, 0): "a",
+        OuterFold(0, 1): "b",
+        OuterFold(1, 0): "b",
+        OuterFold(1, 1): "a",
+    }
+    joined = join_best_predictions(candidates, best_names)
+    right_rows = [FOLDS[0] == 0, FOLDS[1] == 1]
+    for predictions, right_mask, folds in zip(joined, right_rows, FOLDS, strict=True):
+        expected = np.where(right_mask, np.array(RIGHT)[LABELS], np.array(WRONG)[LABELS])
+        np.testing.assert_allclose(predictions.probabilities[:, 1], expected, rtol=1e-6)
+        np.testing.assert_array_equal(predictions.folds, folds)
+    assert candidates["a"].repeats[0].probabilities[7, 1] == np.float32(RIGHT[1])
+
+
+def test_list_choices_has_the_auc_of_the_outer_fold() -> None:
+    candidate = make_candidate(outer=RIGHT)
+    repeat = candidate.repeats[1]
+    one_class = repeat._replace(labels=np.where(FOLDS[1] == 1, 1, LABELS))
+    candidates = {"a": candidate._replace(repeats=[candidate.repeats[0], one_class])}
+    candidates["b"] = make_candidate(outer=WRONG)
+    best_names = {OuterFold(0, 0): "a", OuterFold(0, 1): "b", OuterFold(1, 1): "a"}
+    assert list_choices(candidates, best_names, None) == [
+        Choice(0, 0, "a", 1),
+        Choice(0, 1, "b", 0),
+        Choice(1, 1, "a", None),
+    ]
 
 
 @pytest.mark.slow

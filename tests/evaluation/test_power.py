@@ -125,6 +125,17 @@ def test_expected_interval_has_the_mean_error_of_the_scored_classes() -> None:
     assert expected.low == pytest.approx(0.6 - norm.ppf(0.975) * np.mean(errors))
 
 
+def test_expected_differences_are_for_correlations_of_0_50_and_80_per_cent() -> None:
+    labels = np.arange(200) % 2
+    power = forecast(labels, [np.arange(200) // 40], ["a", "b"], 0, "subject")
+    for expected, auc in zip(power.expected, (0.6, 0.7, 0.8, 0.9), strict=True):
+        differences = [
+            find_smallest_difference(auc, [Contrast(100, 100)], r) for r in (0, 0.5, 0.8)
+        ]
+        shown = [expected.difference_0, expected.difference_50, expected.difference_80]
+        assert (expected.auc, shown) == (auc, differences)
+
+
 def test_sentence_has_the_smallest_differences() -> None:
     labels = np.arange(200) % 2
     power = forecast(labels, [np.arange(200) // 40], ["a", "b"], 0, "subject")

@@ -139,6 +139,31 @@ def test_make_network_names_a_wrong_option(
         made(monkeypatch, tmp_path, f"def make_network({arguments}): {MAKE}", options)
 
 
+def count_block(n_in: int, n_out: int) -> int:
+    """Return the parameters of a residual block: two convolutions, a shortcut, three norms."""
+    return 9 * n_in * n_out + 9 * n_out * n_out + n_in * n_out + 3 * 2 * n_out
+
+
+@pytest.mark.parametrize(
+    ("arch", "count"),
+    [
+        (
+            "resnet",
+            9 * 3 * 16 + 2 * 16
+            + count_block(16, 32) + count_block(32, 64) + count_block(64, 96)
+            + 96 * 4 + 4,
+        ),
+        (
+            "small_cnn",
+            32 * (3 * 9 + 1) + 64 * (32 * 9 + 1) + 64 * 7 * 8 * 128 + 128 + 128 * 4 + 4,
+        ),
+    ],
+)  # fmt: skip
+def test_make_network_has_the_parameters_of_its_layers(arch: str, count: int) -> None:
+    network = make_network(arch, (3, 28, 32), 4, seed=0)
+    assert sum(parameter.numel() for parameter in network.parameters()) == count
+
+
 def test_resnet_is_small_and_averages_large_images() -> None:
     network = make_network("resnet", SLICES, 4, seed=0)
     assert 100_000 < sum(parameter.numel() for parameter in network.parameters()) < 500_000

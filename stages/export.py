@@ -17,6 +17,7 @@ from mri_stages.export.export_folder import (
 from mri_stages.export.onnx_file import check_onnx_file
 from mri_stages.export.row_set import SetFigures, describe_stored_rows
 from mri_stages.reporting.card import render_card
+from mri_stages.reporting.page import describe_sample
 from mri_stages.storage.arrays import write_array
 from mri_stages.storage.dataset import Info, load_stored, read_info
 from mri_stages.storage.files import write_atomically, write_bytes, write_json
@@ -47,7 +48,8 @@ def write_description(
     write_json(folder / DESCRIPTION_FILE, description)
 
     leakage = read_leakage()
-    card = render_card(description, leakage.sentence, leakage.warning or "")
+    sample_note = describe_sample(params.data.raw)
+    card = render_card(description, leakage.sentence, leakage.warning or "", sample_note)
     write_bytes(folder / CARD_FILE, card)
 
 

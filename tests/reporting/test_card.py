@@ -50,6 +50,15 @@ def test_card_warns_before_the_leakage() -> None:
     assert "\n**Two copies.**\n\nThey leak.\n" in card
 
 
+def test_card_says_that_the_images_are_drawn() -> None:
+    card = render_card(DESCRIPTION, "", sample_note="Drawn.").decode()
+    assert card.index("\n**Drawn.**\n\n") < card.index("## Input")
+
+
+def test_card_of_other_images_says_nothing_of_it() -> None:
+    assert "****" not in render_card(DESCRIPTION, "").decode()
+
+
 def test_card_says_that_a_model_was_not_cross_validated() -> None:
     metrics = {"metrics": {"given_split": {"accuracy": 0.5}}}
     says = [

@@ -14,9 +14,15 @@ BOUNDS = {"accuracy": ("ci_low", "ci_high")}  # the keys of an interval that hav
 
 
 def render_card(
-    description: Mapping[str, Any], leakage_sentence: str, leakage_warning: str = ""
+    description: Mapping[str, Any],
+    leakage_sentence: str,
+    leakage_warning: str = "",
+    sample_note: str = "",
 ) -> bytes:
-    """Return card.md of a model with this description, the content of model.json."""
+    """Return card.md of a model with this description, the content of model.json.
+
+    sample_note: that the images are drawn; empty where they are not the sample.
+    """
     metrics: dict[str, MetricValues] = description["metrics"]
     splits = [split for split in SPLITS if split in metrics]
     return render_page(
@@ -24,6 +30,7 @@ def render_card(
         **description,
         leakage=leakage_sentence,
         warning=leakage_warning,
+        sample_note=sample_note,
         splits=splits,
         metric_rows=list_metric_rows([metrics[split] for split in splits]),
         is_cross_validated="new_subjects" in metrics,

@@ -199,6 +199,16 @@ def test_ensemble_averages_probabilities() -> None:
         torch.testing.assert_close(ensemble(50 * IMAGES).softmax(1), expected)
 
 
+def test_ensemble_of_networks_that_change_their_input_is_the_mean() -> None:
+    networks: list[Any] = [
+        nn.Sequential(nn.ELU(inplace=True), nn.Flatten(), nn.Linear(20, 2)) for _ in range(2)
+    ]
+    with torch.no_grad():
+        probabilities = [network(IMAGES.clone()).softmax(1) for network in networks]
+        outputs = Ensemble(networks)(IMAGES.clone()).softmax(1)
+    torch.testing.assert_close(outputs, torch.stack(probabilities).mean(0))
+
+
 def test_ensemble_of_certain_networks_is_finite() -> None:
     """Probabilities of 0 in float32 have a logarithm, since it is computed from the logits."""
     networks: list[Any] = [nn.Sequential(nn.Flatten(), nn.Linear(20, 2)) for _ in range(2)]

@@ -99,6 +99,9 @@ def drift_in_eval_mode(net: Any, rows: torch.Tensor) -> Any:
         (keep_unsaved_mean, "buffer mean is not saved"),
         (count_passes, "attribute n_passes is not saved"),
         (lambda net, rows: net.linear(rows[:, :5]), "RuntimeError"),
+        (lambda net, rows: net.linear(rows).detach(), "no gradient"),
+        (lambda net, rows: net.linear(rows).round().long(), "int64"),
+        (lambda net, rows: net.linear(rows) * 1j, "complex64"),
     ],
 )
 def test_check_fresh_network_names_the_fault(forward: Forward, text: str) -> None:
@@ -162,6 +165,13 @@ def test_check_fresh_network_allows_gradients_in_forward() -> None:
 def test_check_fresh_network_warns(forward: Forward, capsys: pytest.CaptureFixture[str]) -> None:
     check_fresh(forward)
     assert capsys.readouterr().out.startswith("warning: ")
+
+
+def test_check_fresh_network_takes_one_that_changes_its_input(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    check_fresh(lambda net, rows: net.linear(rows.sub_(0.5)))
+    assert capsys.readouterr().out == ""
 
 
 def test_check_fresh_network_warns_of_softmax(capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,3 +49,11 @@ def test_predict_logits_keeps_float64() -> None:
 
 def test_predict_logits_of_bf16_are_float32() -> None:
     assert predict_logits(make_views().bfloat16(), IMAGES.bfloat16()).dtype == torch.float32
+
+
+def test_predict_logits_leaves_images_alone_that_a_network_changes() -> None:
+    network = nn.Sequential(nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(12, 3))
+    images = torch.linspace(-1, 1, 60).view(5, 3, 2, 2)
+    before = images.clone()
+    predict_logits(network, images)
+    assert torch.equal(images, before)

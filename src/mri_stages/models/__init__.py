@@ -64,7 +64,8 @@ class Ensemble(nn.ModuleList):
     """
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return average_logits([network(images) for network in self])
+        # A network may change its input in place, and each of them has to see the same images.
+        return average_logits([network(images.clone()) for network in self])
 
 
 def average_logits(logits_by_network: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -86,9 +86,9 @@ class NetworkChecks:
 
     @torch.no_grad()
     def predict(self, network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
-        """Return the outputs for rows (n, C, H, W) in eval mode."""
+        """Return the outputs for rows (n, C, H, W) in eval mode; a network may change its input."""
         with eval_mode(network):
-            logits: torch.Tensor = network(rows)
+            logits: torch.Tensor = network(rows.clone())
         return logits
 
     def check_trainable(self, network: nn.Module) -> None:
@@ -111,6 +111,11 @@ class NetworkChecks:
             raise InputError(
                 f"{self.name}: {description} for {shape[0]} images {mode}, expected logits "
                 f"{shape}; return these alone"
+            )
+        if not logits.is_floating_point():
+            raise InputError(
+                f"{self.name}: outputs of {logits.dtype} {mode}, expected logits of real numbers, "
+                "such as float32"
             )
         if not logits.isfinite().all():
             raise InputError(
@@ -167,10 +172,17 @@ class NetworkChecks:
             )
 
     def check_training_mode(self, network: nn.Module) -> None:
-        """Raise InputError unless the network returns logits in training mode too."""
+        """Raise InputError unless the network returns logits with a gradient in training mode."""
         network.train()
-        if len(self.rows) > 1:  # BatchNorm refuses one row
-            self.check_logits(network(self.rows), "in training mode")
+        if len(self.rows) == 1:  # BatchNorm refuses one row
+            return
+        logits = network(self.rows.clone())
+        self.check_logits(logits, "in training mode")
+        if not logits.requires_grad:
+            raise InputError(
+                f"{self.name}: the logits have no gradient in training mode, so nothing would be "
+                "trained; remove torch.no_grad(), detach() and .data around them"
+            )
 
     def check_restored(self, network: nn.Module) -> None:
         """Raise InputError if what is saved, in a fresh network, gives other outputs."""

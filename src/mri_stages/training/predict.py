@@ -18,8 +18,9 @@ def predict_logits(
 ) -> torch.Tensor:
     """Return the logits (n, K) of a network in eval mode, on the CPU; leave its modes as they are.
 
-    images: (N, C, H, W), on any device. indices: (n,), of the rows to predict; without it, all.
-    layout: what `choose_batch_layout` returned for such images; without it, it is asked here.
+    images: (N, C, H, W), on any device; they stay as they are, also where a network changes its
+    input in place. indices: (n,), of the rows to predict; without it, all. layout: what
+    `choose_batch_layout` returned for such images; without it, it is asked here.
     The logits have the network's dtype, but at least float32.
     """
     device = next(network.parameters()).device
@@ -27,5 +28,5 @@ def predict_logits(
     if layout is None:
         layout = choose_batch_layout(network, images)
     with eval_mode(network):
-        logits = torch.cat([network(reorder_batch(batch, layout)) for batch in batches])
+        logits = torch.cat([network(reorder_batch(batch.clone(), layout)) for batch in batches])
     return logits.to(torch.promote_types(logits.dtype, torch.float32)).cpu()

@@ -4,10 +4,13 @@ from base64 import b64decode
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from mri_stages.ingest.image_file import SUFFIXES, read_image
 from mri_stages.ingest.image_set import MAX_DARK_LEVEL, ImageError
@@ -170,6 +173,14 @@ def test_read_image_of_8_bits_notes_nothing(tmp_path: Path, data: bytes) -> None
 @pytest.mark.parametrize("data", [*WIDE.values(), WIDE_RGB, WIDE_OPAQUE_RGBA])
 def test_read_image_of_16_bits_notes_it_once(tmp_path: Path, data: bytes) -> None:
     assert list(count_notes(tmp_path, data).values()) == [1]
+
+
+@pytest.mark.parametrize("levels", [GREY, GREY.astype(np.uint16) * 257])
+def test_read_image_whose_level_0_is_white(tmp_path: Path, levels: NDArray[Any]) -> None:
+    """Pillow inverts levels of 8 bits when it writes such a file, and does not those of 16."""
+    data = encode_image(levels, "tiff", tiffinfo={PHOTOMETRIC_INTERPRETATION: 0})
+    expected = GREY if levels.dtype == np.uint8 else 255 - GREY
+    assert (read_image(write_image(tmp_path, data)) == expected).all()
 
 
 def test_read_image_rounds_levels_of_16_bits(tmp_path: Path) -> None:

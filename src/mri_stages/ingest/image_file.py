@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as OpenedFile
+from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.bounded_bytes import read_bounded
@@ -34,6 +35,7 @@ FIRST_FRAME_FORMATS = ("MPO", "PSD")
 # pixels has another class, which stays visible.
 EXPECTED_WARNING = UserWarning
 
+WHITE_IS_ZERO = 0  # of PHOTOMETRIC_INTERPRETATION
 MAX_16_BIT_LEVEL = 65535
 LEVELS_PER_8_BIT_LEVEL = 257  # 65535 / 255
 MAX_12_BIT_LEVEL = 4095  # of many scanners
@@ -98,6 +100,8 @@ def decode_image(data: bytes, path: FilePath) -> tuple[Image.Image, str]:
 
     if image.mode.startswith("I"):
         upright, note = reduce_to_8_bits(upright, path)
+        if is_white_zero(image):
+            upright = ImageOps.invert(upright)
     elif has_16_bits:
         note = COLOUR_NOTE
     else:
@@ -124,6 +128,15 @@ def check_image(image: Image.Image, path: FilePath) -> None:
         alpha = np.asarray(image.convert("RGBA"))[..., 3]
         if alpha.min() < 255:
             raise ImageError(path, "transparent", "expected opaque pixels; flatten it")
+
+
+def is_white_zero(image: Image.Image) -> bool:
+    """Return whether the file says that its grey level 0 is white, as a TIFF may.
+
+    Pillow turns such images round itself where they have 8 bits, and not where they have 16.
+    """
+    tags = getattr(image, "tag_v2", {})
+    return bool(tags.get(PHOTOMETRIC_INTERPRETATION) == WHITE_IS_ZERO)
 
 
 def reduce_to_8_bits(image: Image.Image, path: FilePath) -> tuple[Image.Image, str]:

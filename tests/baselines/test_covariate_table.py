@@ -95,3 +95,17 @@ def test_text_of_its_own_for_each_subject_is_refused() -> None:
 
 def test_text_among_numbers_is_refused() -> None:
     assert "'2a' of subject 7" in read_error("stage")
+
+
+@pytest.mark.parametrize(
+    ("texts", "named"),
+    [
+        (('"60,5"', '"71,5"', '"60,5"'), "'60,5'"),
+        (("F", "M", "f"), "'F' and 'f'"),
+        (("Type 1", "type  1", "x"), "'Type 1' and 'type  1'"),
+    ],
+)
+def test_texts_that_hide_a_value_are_refused(texts: tuple[str, ...], named: str) -> None:
+    rows = [f"{id_},{text}" for id_, text in zip((3, 7, 9), texts, strict=True)]
+    paths.SUBJECT_TABLE.write_text("\n".join(["subject,v", *rows]) + "\n")
+    assert named in read_error("v")

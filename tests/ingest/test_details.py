@@ -106,6 +106,7 @@ def test_details_name_what_is_wrong_in_files(folder: Path, old: str, new: str, n
     [
         ("id,age\n0,1\n1,2\n", "no column subject"),
         ("", "no column subject"),
+        ("subject;age\n0;1\n1;2\n", "'subject;age'"),
         ("subject\n0\n", "that have images, but no row here: 1, such as 1"),
         ("subject\n0\n1\n2\n", "that have no image.*: 1, such as 2"),
         ("subject\n0\n1\n1\n", "2 rows of subject 1"),

@@ -317,6 +317,22 @@ def test_table_rows_without_a_class_are_counted(source: Path) -> None:
     assert "1 rows without a class, such as x3.png (line 5)" in refuse(source, rows)
 
 
+@pytest.mark.parametrize("word", ["n/a", "NA", "nan", " NULL "])
+def test_table_word_for_no_value_is_no_class(source: Path, word: str) -> None:
+    rows = make_rows()
+    rows[3] = f"x3.png,{word},s1"
+    assert "1 rows without a class, such as x3.png (line 5)" in refuse(source, rows)
+
+
+def test_table_word_for_no_value_is_no_subject(source: Path) -> None:
+    rows = make_rows()
+    rows[2] = "x2.png,a,n/a"
+    rows[3] = "x3.png,b,n/a"
+    line = refuse(source, rows)
+    assert "2 cells" in line
+    assert "line 4" in line
+
+
 def test_table_leaves_out_what_is_missing(source: Path) -> None:
     rows = make_rows()
     rows[3] = "x3.png,,s1"

@@ -188,6 +188,7 @@ def test_match_subjects_by_a_wrong_pattern_names_it(pattern: str, text: str) -> 
         ("file,x\na/pat7_1.png,7\n", "no column subject"),
         ("file,subject\na/pat7_1.png,7\nb/pat7_2.png\n", "line 3 has 1 cells"),
         ("file,subject\na/pat7_1.png,7\nb/pat7_2.png,\n", "2 of 3 files, such as b/pat7_2.png"),
+        ("file,subject\na/pat7_1.png,7\nb/pat7_2.png,nan\n", "2 of 3 files, such as b/pat7_2.png"),
         ("file,subject\na/pat7_1.png,7\na/pat7_1.png,8\n", "1 files have two subjects"),
     ],
 )

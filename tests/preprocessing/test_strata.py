@@ -18,11 +18,12 @@ FEMALE_MASK = SUBJECTS % 3 == 0
 
 @pytest.fixture(autouse=True)
 def table(workspace: Path) -> None:
-    lines = ["subject,sex,age,site,visits"]
+    lines = ["subject,sex,age,site,visits,spelling"]
     for subject in range(60):
         sex = "F" if subject % 3 == 0 else " M "
         site = "" if subject == 8 else "Bern"
-        lines.append(f"{subject},{sex},{50 + subject % 30},{site},2")
+        spelling = ("1", "1.0", "2")[subject % 3]
+        lines.append(f"{subject},{sex},{50 + subject % 30},{site},2,{spelling}")
     paths.DETAILS.mkdir(parents=True)
     paths.SUBJECT_TABLE.write_text("\n".join(lines) + "\n")
 
@@ -87,6 +88,10 @@ def test_strata_of_a_column_with_gaps_are_refused() -> None:
 
 def test_strata_of_many_values_are_refused() -> None:
     assert "age has 30 different values" in read_error("age")
+
+
+def test_strata_of_two_spellings_of_one_value_are_refused() -> None:
+    assert "'1' and '1.0'" in read_error("spelling")
 
 
 def test_strata_without_ids_are_refused() -> None:

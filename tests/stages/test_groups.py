@@ -34,10 +34,11 @@ def results(workspace: Path) -> None:
     for name, auc in (("small", 0.6), ("majority", 0.5), ("nearest_neighbour", 0.55)):
         write_json(paths.new_subject_metrics(name), {**METRICS, "auc": auc})
         write_predictions(paths.folds(name), predictions, CLASSES)
-    lines = ["subject,sex,age,site,name"]
+    lines = ["subject,sex,age,site,name,spelling"]
     for subject in SUBJECTS:
         sex = "F" if subject % 2 else ("" if subject < 10 else "M")
-        lines.append(f"{subject},{sex},{50 + subject},Bern,s{subject}")
+        spelling = "North" if subject % 3 else "north"
+        lines.append(f"{subject},{sex},{50 + subject},Bern,s{subject},{spelling}")
     paths.DETAILS.mkdir()
     paths.SUBJECT_TABLE.write_text("\n".join(lines) + "\n")
 
@@ -71,7 +72,12 @@ def test_groups_of_no_column_write_a_header() -> None:
 
 @pytest.mark.parametrize(
     ("column", "named"),
-    [("Sex", "'Sex'"), ("site", "site is Bern"), ("age", "age has 40 different values")],
+    [
+        ("Sex", "'Sex'"),
+        ("site", "site is Bern"),
+        ("age", "age has 40 different values"),
+        ("spelling", "'North' and 'north'"),
+    ],
 )
 def test_groups_of_a_column_that_divides_nobody_are_refused(column: str, named: str) -> None:
     with pytest.raises(InputError, match=rf"evaluation\.groups: .*{named}"):

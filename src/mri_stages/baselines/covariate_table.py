@@ -1,6 +1,7 @@
 """Check the columns of the table of subjects that `evaluation.covariates` names, and read them."""
 
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,14 @@ from numpy.typing import NDArray
 from mri_stages import paths
 from mri_stages.baselines.covariates import Covariate
 from mri_stages.errors import InputError
-from mri_stages.storage.subject_columns import check_no_missing_value, read_subject_columns
+from mri_stages.storage.subject_columns import (
+    check_no_missing_value,
+    describe_spellings,
+    read_subject_columns,
+)
 
 CONFIG_KEY = "params.yaml: evaluation.covariates"
+DECIMAL_COMMA = r"[-+]?\d+,\d+"
 
 
 def read_covariates(columns: Sequence[str], subjects: NDArray[np.int64] | None) -> list[Covariate]:
@@ -38,6 +44,7 @@ def parse_covariate(column: str, texts: Sequence[str], subjects: NDArray[np.int6
     if number_mask.all():
         return Covariate(column, numbers)
     if not number_mask.any():
+        check_text_values(column, texts)
         return Covariate(column, np.array(texts))
 
     # A word among numbers may be a misprint, or the numbers may be codes of something.
@@ -47,6 +54,21 @@ def parse_covariate(column: str, texts: Sequence[str], subjects: NDArray[np.int6
         f"{paths.SUBJECT_TABLE}: {column} is a number for all but {n_words} subjects, such as "
         f"{texts[index]!r} of subject {subjects[index]}, expected all numbers or all texts"
     )
+
+
+def check_text_values(column: str, texts: Sequence[str]) -> None:
+    """Raise InputError if texts are numbers with a comma, or if two are one value in two spellings.
+
+    Each text would be a value of its own, and no order among them would be known.
+    """
+    fault = describe_spellings(column, texts)
+    if all(re.fullmatch(DECIMAL_COMMA, text) for text in texts):
+        fault = (
+            f"{column} has numbers with a comma, such as {texts[0]!r}, expected a point; correct "
+            "the subjects.csv of the raw folder"
+        )
+    if fault:
+        raise InputError(f"{paths.SUBJECT_TABLE}: {fault}")
 
 
 def parse_number(text: str) -> float:

@@ -9,6 +9,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from mri_stages.baselines.regression import predict_by_regression
+from mri_stages.console import list_some
 
 PENALTY = 1.0  # C of scikit-learn
 
@@ -33,7 +34,7 @@ class Covariate(NamedTuple):
         """Return the name and what the values were taken for."""
         if self.is_number:
             return f"{self.name} (numbers from {self.values.min():g} to {self.values.max():g})"
-        return f"{self.name} (texts: {', '.join(np.unique(self.values))})"
+        return f"{self.name} (texts: {list_some(np.unique(self.values))})"
 
 
 def predict_covariates(

@@ -27,9 +27,10 @@ from mri_stages.evaluation.roc_auc import (
     count_least_class,
     list_scored_classes,
 )
+from mri_stages.storage.files import is_missing
 from mri_stages.storage.groups import GroupResult
 from mri_stages.storage.predictions import Predictions, select_predictions
-from mri_stages.storage.subject_columns import Texts, is_missing
+from mri_stages.storage.subject_columns import Texts
 
 MIN_SUBJECTS_OF_CLASS = 5  # of positives, and of negatives, in a group that is scored
 UNKNOWN = "unknown"  # the group of the subjects without a value

@@ -22,6 +22,7 @@ from mri_stages.storage.dataset import SPLITS
 from mri_stages.storage.details import FILE_COLUMNS, SUBJECT_COLUMNS
 from mri_stages.storage.files import write_csv, write_json
 
+MAX_LISTED_COLUMNS = 20  # in a message
 WHOLE_NUMBER = r"0|-?[1-9]\d{0,18}"
 
 FILE_TABLE_FILE = "files.csv"
@@ -94,8 +95,10 @@ def read_table(path: Path, expected_columns: Sequence[str]) -> Table:
     repeated = [column for column, count in Counter(header).items() if count > 1]
     if missing or repeated:
         fault = f"no column {missing[0]}" if missing else f"two columns {repeated[0]}"
+        fault += f" in the header {','.join(header[:MAX_LISTED_COLUMNS])!a}"
         raise InputError(
-            f"{path}: {fault}, expected {','.join(expected_columns)} and any further columns"
+            f"{path}: {fault}, expected {','.join(expected_columns)} and any further columns, with "
+            "commas between"
         )
     rows = []
     for number, fields in enumerate(lines_of_fields[1:], start=2):

@@ -13,6 +13,7 @@ from mri_stages.ingest.csv_table import check_columns, read_table
 from mri_stages.ingest.file_tree import normalise_text
 from mri_stages.ingest.image_set import ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions
+from mri_stages.storage.files import is_missing
 
 # Names in the public set: mildDem12.jpg in train; 26 (10).jpg or 26.jpg in test.
 TRAIN_NAME = r"(?P<prefix>\D*)(?P<number>0|[1-9]\d{0,8})\.\w+"
@@ -114,11 +115,11 @@ def read_subject_table(names: Sequence[str], table: Path) -> list[str]:
     check_columns(rows, columns)
     pairs = set(zip(rows.list_cells("file"), rows.list_cells("subject"), strict=True))
 
-    subjects = dict(pairs)
-    n_ambiguous = len(pairs) - len(subjects)
+    n_ambiguous = len(pairs) - len(dict(pairs))
     if n_ambiguous:
         raise InputError(f"{table}: {n_ambiguous} files have two subjects, expected one")
-    ids = [subjects.get(normalise_text(name)) for name in names]
+    known_ids = {file: subject for file, subject in pairs if not is_missing(subject)}
+    ids = [known_ids.get(normalise_text(name)) for name in names]
     return require_all_subjects(names, ids, str(table))
 
 

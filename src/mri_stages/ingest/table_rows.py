@@ -14,6 +14,7 @@ from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.layout import make_key
 from mri_stages.ingest.layout_notes import list_counts
 from mri_stages.ingest.split_folders import SPLIT_NAMES
+from mri_stages.storage.files import is_missing
 
 SUBJECT_COLUMN = "subject"  # the names of columns that a table may lack
 SPLIT_COLUMN = "split"
@@ -156,8 +157,10 @@ def collect_rows(table: Table, columns: Columns) -> list[ImageRow]:
     """
     empty_cells = [""] * len(table.rows)
     files = table.list_cells(columns.file)
-    classes = table.list_cells(columns.class_name)
-    subjects = table.list_cells(columns.subject) if columns.subject else empty_cells
+    classes = empty_missing_cells(table.list_cells(columns.class_name))
+    subjects = empty_cells
+    if columns.subject:
+        subjects = empty_missing_cells(table.list_cells(columns.subject))
     splits = table.list_cells(columns.split) if columns.split else empty_cells
     details = [table.list_cells(column) for column in columns.details]
     check_not_empty(table, columns.file, files)
@@ -180,14 +183,19 @@ def collect_rows(table: Table, columns: Columns) -> list[ImageRow]:
     return rows
 
 
+def empty_missing_cells(cells: Sequence[str]) -> list[str]:
+    """Return the cells, with "" where a word such as n/a says that there is no value."""
+    return ["" if is_missing(cell) else cell for cell in cells]
+
+
 def check_not_empty(table: Table, column: str, cells: Sequence[str]) -> None:
-    """Raise InputError, which counts them, if cells of a column are empty."""
+    """Raise InputError, which counts them, if cells of a column hold no value."""
     n_empty = cells.count("")
     if n_empty:
         line = table.rows[cells.index("")].line
         raise InputError(
-            f"{table.name}: {n_empty} empty cells in column {show(column)}, such as in line "
-            f"{line}, expected none; fill them, or remove these rows"
+            f"{table.name}: {n_empty} cells without a value in column {show(column)}, such as in "
+            f"line {line}, expected none; fill them, or remove these rows"
         )
 
 

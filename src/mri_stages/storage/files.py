@@ -21,6 +21,8 @@ from mri_stages.errors import InputError
 T = TypeVar("T")
 NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, a quota, `ulimit -f`
 REMAKE = "delete it and run 'dvc repro'"
+# What tables of users have where there is no value, in small letters.
+MISSING_WORDS = ("", "na", "n/a", "#n/a", "<na>", "nan", "null")
 
 
 @contextmanager
@@ -184,3 +186,8 @@ def parse_csv(path: Path) -> list[dict[str, str | None]]:
                 raise ValueError("a row is longer than the header")
             rows.append({key: text or None for key, text in texts.items()})
     return rows
+
+
+def is_missing(text: str) -> bool:
+    """Return whether a field of a table holds no value: it is empty, or a word for that."""
+    return text.strip().lower() in MISSING_WORDS

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.storage.details import read_subject_table
+from mri_stages.storage.files import is_missing
 
 ID_COLUMN = "subject"
-MISSING_WORDS = ("", "na", "n/a", "nan", "null")  # in small letters
 MAX_GROUPS_OF_COLUMN = 10
 
 SubjectRow = Mapping[str, str | None]  # by column; None is an empty field
@@ -81,11 +81,6 @@ def check_all_subjects(
         )
 
 
-def is_missing(text: str) -> bool:
-    """Return whether a field holds no value: it is empty, or a word for that."""
-    return text.lower() in MISSING_WORDS
-
-
 def check_no_missing_value(
     key: str, column: str, texts: Texts, subjects: NDArray[np.int64]
 ) -> None:
@@ -121,11 +116,35 @@ def describe_group_fault(key: str, column: str, texts: Texts) -> str:
             f"of the raw folder, such as {column}_range, and name it in {name_key(key)}"
         )
     if len(values) > 1:
-        return ""
+        return describe_spellings(column, values)
     fault = f"{column} has no value for any subject"
     if values:
         fault = f"{column} is {values[0]} for all subjects that have a value"
     return f"{fault}, expected two values or more; take {column} out of {name_key(key)}"
+
+
+def describe_spellings(column: str, values: Iterable[str]) -> str:
+    """Return which two values of a column are one in two spellings, such as F and f, or 1 and 1.0.
+
+    "" if there are none. Each would be a group of its own.
+    """
+    value_by_key: dict[str | float, str] = {}
+    for value in sorted(set(values)):
+        other_value = value_by_key.setdefault(make_value_key(value), value)
+        if other_value != value:
+            return (
+                f"{column} has two spellings of one value, {other_value!r} and {value!r}, expected "
+                "one; correct the subjects.csv of the raw folder"
+            )
+    return ""
+
+
+def make_value_key(value: str) -> str | float:
+    """Return what the spellings of a value share: its number, or its letters without capitals."""
+    try:
+        return float(value)
+    except ValueError:
+        return " ".join(value.casefold().split())
 
 
 def name_key(key: str) -> str:

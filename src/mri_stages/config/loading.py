@@ -1,6 +1,5 @@
 """Read params.yaml, with one-line errors that name the key."""
 
-import re
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +12,14 @@ from pydantic_core import ErrorDetails
 from mri_stages import paths
 from mri_stages.config.schema import Params, Train
 from mri_stages.config.upgrade import can_write_key, list_old_spellings
+from mri_stages.config.yaml_kinds import read_kinds_as_dvc
 from mri_stages.errors import InputError
 
 # Where a value may be of several kinds, there is an error for each kind, whose place ends in the
 # name that pydantic has for the kind.
 KIND_NAMES = ("Augment", "int", "float", "constrained-int", "literal['all']", "literal['own']")
 
-# Of PyYAML: what else is a number, and with which characters it begins. YAML 1.2, as DVC reads it,
-# has 1e-8 as a number.
-FLOAT_RESOLVER = (
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
+PATTERN_MESSAGE = "String should match pattern"  # of pydantic
 UPGRADE_HINT = "'mri-stages models upgrade-params' writes what it knows"
 
 
@@ -70,7 +63,7 @@ def parse_values(text: str, path: Path = paths.PARAMS) -> Any:
 
 
 class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]
-    """Plain YAML in which `1e-8` is a number, as for DVC, and every key occurs once."""
+    """Plain YAML whose values are those that DVC reads, and in which every key occurs once."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         """Return the mapping; ValueError for a key that is no word, or that occurs twice."""
@@ -86,7 +79,7 @@ class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]
         return node
 
 
-StrictLoader.add_implicit_resolver(*FLOAT_RESOLVER)
+read_kinds_as_dvc(StrictLoader)
 
 
 def parse_yaml(text: str) -> Any:
@@ -179,5 +172,8 @@ def find_key(error: ErrorDetails) -> str:
 def describe_expected(errors: Sequence[ErrorDetails], key: str) -> str:
     """Return what the key may hold: one phrase for each kind of value that is allowed there."""
     messages = [error["msg"] for error in errors if find_key(error) == key]
-    phrases = [message.removeprefix("Input should be ") for message in messages]
+    phrases = [
+        message.removeprefix("Input should be ").replace(PATTERN_MESSAGE, "a text like")
+        for message in messages
+    ]
     return f"expected {' or '.join(phrases)}"

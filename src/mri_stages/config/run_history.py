@@ -26,8 +26,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mri_stages import paths
-from mri_stages.config.loading import FLOAT_RESOLVER
 from mri_stages.config.param_changes import ABSENT, ChangedParam, compare_params
+from mri_stages.config.yaml_kinds import read_kinds_as_dvc
 from mri_stages.console import print_errors
 
 # DVC sets these for the command of a stage.
@@ -48,10 +48,10 @@ class RunResult(Enum):
 
 
 class ParamsLoader(yaml.CSafeLoader):  # type: ignore[misc]
-    """Reads 1e-08 as a number, as DVC does; PyYAML takes it for a text."""
+    """Reads values as DVC does, fast."""
 
 
-ParamsLoader.add_implicit_resolver(*FLOAT_RESOLVER)
+read_kinds_as_dvc(ParamsLoader)
 
 
 class StageRun(BaseModel):

@@ -56,7 +56,9 @@ def check_inner_folds(n_folds: int) -> int:
     return n_folds
 
 
-Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]  # of files and stages
+MAX_NAME_LENGTH = 100  # a file's name may have 255 bytes, and a few are added
+# Of files and stages.
+Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$", max_length=MAX_NAME_LENGTH)]
 MAX_SEED = 2**32 - 1
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 BatchSize = Annotated[int, Field(ge=1)]

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -77,3 +78,22 @@ def test_list_files_refuses_a_name_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"")
     with pytest.raises(InputError, match="not UTF-8"):
         list_files(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+def test_list_files_reads_names_in_utf_8_that_are_not_said_to_be(
+    tmp_path: Path, encoding: str
+) -> None:
+    """Names in other encodings stay as Python reads them: nobody knows which one it is."""
+    name = "狗".encode(encoding)
+    placeholder = b"x" * len(name)
+    with ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr(f"{placeholder.decode()}/1.png", "content")
+    data = (tmp_path / "set.zip").read_bytes()
+    (tmp_path / "set.zip").write_bytes(data.replace(placeholder, name))
+
+    tree = list_files(tmp_path / "set.zip")
+    expected = "狗" if encoding == "utf-8" else name.decode("cp437")
+    assert {parts: path.read_text() for parts, path in tree.items()} == {
+        (expected, "1.png"): "content"
+    }

@@ -54,6 +54,21 @@ BIOPSIES = join_folders("case1 case2 case3", "healthy tumour")
 UNEVEN_BIOPSIES = [*BIOPSIES, "case4/healthy", "case5/healthy"]
 STAINS = [f"{folder}/{stain}" for folder in ("benign", "malignant") for stain in ("ER", "PR")]
 AMBIGUITIES = {
+    "class that is called train": Ambiguity(
+        name_images("bus", "car", "train"),
+        "--class-level 1",
+        {"bus": 2, "car": 2, "train": 2},
+    ),
+    "class in a folder that is called train": Ambiguity(
+        name_images("vehicles/bus", "vehicles/train"),
+        "--class-level 2",
+        {"bus": 2, "train": 2},
+    ),
+    "test set by another name": Ambiguity(
+        name_images(*join_folders("train", "a b"), *join_folders("Test_Set2", "a b")),
+        "--exclude 'Test_Set2/*'",
+        {"a": 2, "b": 2},
+    ),
     "copy of the set inside it": Ambiguity(
         name_images("cat", "dog", *join_folders("pets", "cat dog")),
         "--exclude 'pets/*'",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 from zipfile import Path as ZipMember
 
 from mri_stages.errors import InputError
@@ -15,6 +15,7 @@ from mri_stages.ingest.image_set import FilePath
 from mri_stages.ingest.zip_members import check_members
 
 MAX_LISTED_NAMES = 5  # in a message
+UTF_8_FLAG = 0x800  # of a member of a zip: its name is UTF-8
 HIDDEN_FOLDERS = ("__MACOSX",)  # in zips of macOS, beside names that begin with a dot
 
 Parts = tuple[str, ...]  # the folders and the name of a file, seen from the top of the source
@@ -68,19 +69,38 @@ def list_zip(source: Path) -> FileTree:
     except (BadZipFile, ValueError, NotImplementedError) as error:
         # ValueError is raised for names that are not UTF-8, NotImplementedError for new versions.
         raise InputError(
-            f"{source}: not a whole zip ({error}), expected a folder or a zip of images"
+            f"{source}: not a whole zip ({error}), expected a folder or a zip of images; unpack "
+            "another kind of archive first"
         ) from None
     check_members(source, archive)
 
     tree: FileTree = {}
-    for member in archive.namelist():
-        name = member.replace("\\", "/")  # old .NET programs write backslashes
+    members = archive.infolist()
+    for member, decoded_name in zip(members, decode_names(members), strict=True):
+        name = decoded_name.replace("\\", "/")  # old .NET programs write backslashes
         if not name.endswith("/"):
             # bsdtar and 7z write './train/...'
             parts = tuple(part for part in name.split("/") if part not in ("", "."))
             if parts:
-                tree[parts] = ZipMember(archive, member)
+                tree[parts] = ZipMember(archive, member.filename)
     return tree
+
+
+def decode_names(members: Sequence[ZipInfo]) -> list[str]:
+    """Return the names of the members of a zip; all in UTF-8 if they can be.
+
+    So macOS writes them. Python reads a name that is not said to be UTF-8 as one of CP437.
+    """
+    names = []
+    try:
+        for member in members:
+            name = member.filename
+            if not member.flag_bits & UTF_8_FLAG:
+                name = name.encode("cp437").decode()
+            names.append(name)
+    except UnicodeError:
+        return [member.filename for member in members]
+    return names
 
 
 def is_hidden(parts: Parts) -> bool:

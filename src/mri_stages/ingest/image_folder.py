@@ -36,7 +36,10 @@ def list_images(source: Path, options: ImportOptions = DEFAULT_OPTIONS) -> Image
     if not images:
         left = "".join(f"; {note}" for note in notes)
         n_files = count_files(len(all_files))
-        raise InputError(f"{source}: no image in {n_files}, expected {EXPECTED_LAYOUT}{left}")
+        example = "".join(f", such as {'/'.join(parts)!a}" for parts in sorted(tree)[:1])
+        raise InputError(
+            f"{source}: no image in {n_files}{example}, expected {EXPECTED_LAYOUT}{left}"
+        )
     check_several_folders(images, tree, source)
 
     layout = find_layout(images, options, source)

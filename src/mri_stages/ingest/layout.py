@@ -24,6 +24,7 @@ from mri_stages.ingest.split_folders import (
     Origin,
     Place,
     assign_splits,
+    check_outside_folders,
     check_train_folder,
     describe_outside_images,
     leave_out_unlabelled_splits,
@@ -55,6 +56,7 @@ def find_layout(images: Sequence[Parts], options: ImportOptions, source: Path) -
     outside_notes = describe_outside_images(images, places)
     if origin == Origin.SPLIT:
         check_train_folder(images, places, source)
+        check_outside_folders(images, places, source)
     class_level = options.class_level or find_class_level(places.values())
 
     left_out = dict.fromkeys(set(images) - places.keys(), Reason.OUTSIDE_SPLITS)

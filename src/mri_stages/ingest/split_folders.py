@@ -5,6 +5,7 @@ the source where there is no split. In a set of CLASS/{train,test}/IMAGE, those 
 without the split folder.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +31,8 @@ SPLIT_NAMES = {
     "valid": "val",
     "validation": "val",
 }
+# Words of the name of a folder that may hold test images.
+TEST_WORDS = {"dev", "eval", "evaluation", "holdout", *(SPLIT_NAMES.keys() - {"train", "training"})}
 # Of a folder in a test folder whose images have no classes.
 NAMES_WITHOUT_CLASS = {"image", "images", "img", "imgs", "unknown", "unlabeled", "unlabelled"}
 
@@ -54,7 +57,7 @@ def place_images(
 ) -> tuple[Origin, dict[Parts, Place]]:
     """Return the place of each image that lies in the folder of a split, or else of all."""
     roots = find_split_roots(images)
-    if not roots:
+    if not roots or (has_class_level and is_train_a_class(images, roots)):
         if not has_class_level:
             check_lone_splits(images, source)
         return Origin.SOURCE, {parts: Place("", parts[:-1]) for parts in images}
@@ -71,6 +74,25 @@ def place_images(
             folders_above = () if origin == Origin.SPLIT else parts[:depth]
             places[parts] = Place(split, folders_above + parts[depth + 1 : -1])
     return origin, places
+
+
+def is_train_a_class(images: Iterable[Parts], roots: Sequence[Parts]) -> bool:
+    """Return whether a train folder that holds images only lies beside folders of other names.
+
+    In a set of vehicles, it is a class.
+    """
+    if len(roots) > 1:
+        return False
+    depth = len(roots[0])
+    has_other_folders = False
+    for parts in images:
+        if parts[:depth] != roots[0] or len(parts) < depth + 2:
+            continue
+        split = read_split(parts, depth)
+        if split and len(parts) > depth + 2:
+            return False
+        has_other_folders |= not split
+    return has_other_folders
 
 
 def find_split_roots(images: Iterable[Parts]) -> list[Parts]:
@@ -134,12 +156,41 @@ def check_train_folder(
     folder = train_images[0][:-1]
     root = folder[:-1]
     advice = "name the classes by --table FILE.csv"
+    if is_train_a_class(images, [root]):
+        advice += f", or give --class-level {len(root) + 1} if {folder[-1]} is a class"
     if root and len(places) < len(images):
         advice += f", or leave this set out by --exclude {suggest_exclusion(root)}"
     raise InputError(
         f"{source}: the {len(train_images)} images of {'/'.join(folder)!a} lie in no folder of a "
         f"class, expected {EXPECTED_LAYOUT}; {advice}"
     )
+
+
+def check_outside_folders(
+    images: Iterable[Parts], places: Mapping[Parts, Place], source: Path
+) -> None:
+    """Raise InputError if a folder beside a lone train folder is named as if it held the test set.
+
+    Such as `Test Set` or test1. It would be left out, and test images be drawn from train.
+    """
+    if any(place.split != "train" for place in places.values()):
+        return
+    root = find_split_roots(places)[0]
+    depth = len(root)
+    folders = {parts[: depth + 1] for parts in images if len(parts) > depth + 1}
+    for folder in sorted(folders):
+        is_outside = folder[:depth] == root and not read_split((*folder, ""), depth)
+        if is_outside and TEST_WORDS.intersection(split_words(folder[-1])):
+            raise InputError(
+                f"{source}: a folder {folder[-1]!a} beside train, expected test if it holds the "
+                "test images; rename it (in a zip, after unpacking), or leave it out by --exclude "
+                f"{suggest_exclusion(folder)}"
+            )
+
+
+def split_words(name: str) -> list[str]:
+    """Return the words of a name without capitals; a number is a word of its own."""
+    return re.findall(r"[^\W\d_]+|\d+", name.lower())
 
 
 def describe_outside_images(images: Iterable[Parts], places: Collection[Parts]) -> list[str]:

@@ -1,5 +1,6 @@
 """The architectures against the notebook's, and what a file in src/mri_stages/models may hold."""
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,29 @@ def test_make_network_names_the_file_of_a_network_without_the_right_logits(
     code = f"def make_network(shape, k): {body}" if body else ""
     with pytest.raises(InputError, match=rf"src/mri_stages/models/file{len(code)}\.py"):
         made(monkeypatch, tmp_path, code)
+
+
+@pytest.mark.parametrize("code", ["exit(0)", "def make_network(shape, k): exit()", "import nope_"])
+def test_make_network_names_the_file_that_ends_early(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    with pytest.raises(InputError, match=rf"file{len(code)}\.py: .*line \d: (SystemExit|Module)"):
+        made(monkeypatch, tmp_path, code)
+
+
+def test_file_draws_the_same_random_numbers_at_each_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import torch\nSCALE = float(torch.rand(()))\ndef make_network(shape, k):\n"
+        "    network = nn.Sequential(nn.Flatten(), nn.Linear(16, k))\n"
+        "    network.scale = SCALE\n    return network"
+    )
+    scales = []
+    for _ in range(2):
+        scales.append(made(monkeypatch, tmp_path, code).scale)
+        monkeypatch.delitem(sys.modules, f"mri_stages.models.file{len(code)}")
+    assert scales[0] == scales[1]
 
 
 def test_make_network_keeps_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,34 @@ def test_check_fresh_network_warns(forward: Forward, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.startswith("warning: ")
 
 
+def test_check_fresh_network_refuses_rows_that_depend_on_the_first() -> None:
+    with pytest.raises(InputError, match="other images"):
+        check_fresh(lambda net, rows: net.linear(rows[:1]).expand(len(rows), -1))
+
+
+def test_check_fresh_network_refuses_parts_of_another_network() -> None:
+    shared = nn.Linear(N_PIXELS, 8)
+    with pytest.raises(InputError, match=r"share 1\.weight, 1\.bias,"):
+        make_checks(
+            lambda: nn.Sequential(nn.Flatten(), shared, nn.Linear(8, 2))
+        ).check_fresh_network()
+
+
+def test_check_fresh_network_names_a_sparse_parameter() -> None:
+    def make() -> nn.Module:
+        network = Net(lambda net, rows: torch.sparse.mm(net.weight, rows.T).T)
+        network.weight = nn.Parameter(torch.eye(2, N_PIXELS).to_sparse())
+        return network
+
+    with pytest.raises(InputError, match="weight: a sparse"):
+        make_checks(make).check_fresh_network()
+
+
+def test_check_fresh_network_names_a_file_that_ends_the_program() -> None:
+    with pytest.raises(InputError, match="SystemExit"):
+        check_fresh(lambda net, rows: exit(0))
+
+
 def test_check_fresh_network_takes_one_that_changes_its_input(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

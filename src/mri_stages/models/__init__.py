@@ -9,12 +9,13 @@ generator)` and `loss(logits, labels, weights)`, which `augment: own` and `loss:
 import inspect
 import math
 import random
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ MakeNetwork = Callable[..., nn.Module]
 Options = Mapping[str, Any]
 
 N_FIXED_ARGUMENTS = 2  # of `make_network`: image_shape and n_classes
+IMPORT_SEED = 0
 NO_OPTIONS: Options = MappingProxyType({})
 
 
@@ -40,7 +42,8 @@ def make_network(
     the file has no such function, or not these options, or if the network fails or does not return
     K logits for an image.
     """
-    make = import_architecture(arch)
+    with explain_network_errors(arch, image_shape):
+        make = import_architecture(arch)
     check_options(make, arch, options)
     seed_random_numbers(seed)
     with explain_network_errors(arch, image_shape):
@@ -106,13 +109,27 @@ def join_networks(networks: Sequence[nn.Module]) -> nn.Module:
 
 def import_architecture(arch: str) -> MakeNetwork:
     """Return the function `make_network` of the architecture's file; InputError if it has none."""
-    module = import_module(f"mri_stages.models.{arch}")
+    module = import_file(arch)
     make: MakeNetwork | None = getattr(module, "make_network", None)
     if make is None:
         raise InputError(
             f"src/mri_stages/models/{arch}.py: no function make_network(image_shape, n_classes)"
         )
     return make
+
+
+def import_file(arch: str) -> ModuleType:
+    """Return the module of an architecture's file.
+
+    What the file draws at random when it is imported is the same in each process, since it is not
+    saved with the weights.
+    """
+    name = f"mri_stages.models.{arch}"
+    if name in sys.modules:
+        return sys.modules[name]
+    with keep_random_state(torch.device("cpu")):
+        seed_random_numbers(IMPORT_SEED)
+        return import_module(name)
 
 
 def check_options(make: MakeNetwork, arch: str, options: Options) -> None:
@@ -149,7 +166,7 @@ def import_own_part(arch: str, name: str, arguments: str) -> Callable[..., Any]:
 
     arguments: of the function, for the InputError if the file has none.
     """
-    module = import_module(f"mri_stages.models.{arch}")
+    module = import_file(arch)
     function: Callable[..., Any] | None = getattr(module, name, None)
     if not callable(function):
         raise InputError(
@@ -176,7 +193,7 @@ def explain_network_errors(
         yield
     except InputError:
         raise
-    except Exception as error:  # the file is the user's, and may raise any kind
+    except (Exception, SystemExit) as error:  # the file is the user's, and may raise any kind
         if is_out_of_memory(error):
             raise
         raise InputError(
@@ -185,7 +202,7 @@ def explain_network_errors(
         ) from error
 
 
-def describe_error(error: Exception, arch: str) -> str:
+def describe_error(error: BaseException, arch: str) -> str:
     """Return kind and text of an error in one line, and the last line of the file that it passed.
 
     arch: names the file.

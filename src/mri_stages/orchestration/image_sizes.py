@@ -68,7 +68,7 @@ def explain_refusal(
     """Return in one line why the architecture cannot take the images; "" if it can."""
     try:
         build_for_shapes(arch, image_shape, n_classes, options)
-    except Exception as error:  # A user's network raises errors of any kind.
+    except (Exception, SystemExit) as error:  # A user's network raises errors of any kind.
         if is_out_of_memory(error):
             raise
         text = make_printable(str(error)) or type(error).__name__

@@ -32,11 +32,14 @@ def save_weights(path: Path, network: nn.Module) -> None:
 def collect_tensors(network: nn.Module) -> dict[str, torch.Tensor]:
     """Return all that is saved of a network: parameters, persistent buffers, extra state.
 
-    InputError if a module's `get_extra_state` returns anything but a tensor or None.
+    InputError if a module's `get_extra_state` returns anything but a tensor or None, and for a
+    sparse tensor.
     """
     tensors = {}
     for name, value in network.state_dict().items():
         if isinstance(value, torch.Tensor):
+            if value.layout != torch.strided:
+                raise InputError(f"{name}: a sparse tensor is not saved, expected a dense one")
             tensors[name] = value
         elif value is not None:
             raise InputError(

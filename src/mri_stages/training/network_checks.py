@@ -157,15 +157,18 @@ class NetworkChecks:
 
         A branch on the whole batch, such as `if x.sum() > 0`, is a warning.
         """
-        logits = self.predict(network, self.rows)[:1]
-        other_batch = self.rows.clone()
-        other_batch[1:] *= OTHER_BATCH_FACTOR
-        if outputs_differ(network, self.predict(network, other_batch)[:1], logits):
-            raise InputError(
-                f"{self.name}: in eval mode the outputs for an image depend on the other images "
-                "of its batch, expected none; use no statistics over the batch (dimension 0)"
-            )
-        if outputs_differ(network, self.predict(network, self.rows[:1]), logits):
+        logits = self.predict(network, self.rows)
+        for index in (0, len(self.rows) - 1):
+            other_batch = self.rows * OTHER_BATCH_FACTOR
+            other_batch[index] = self.rows[index]
+            outputs = self.predict(network, other_batch)
+            if outputs_differ(network, outputs[[index]], logits[[index]]):
+                raise InputError(
+                    f"{self.name}: in eval mode the outputs for an image depend on the other "
+                    "images of its batch, expected none; use no statistics over the batch "
+                    "(dimension 0)"
+                )
+        if outputs_differ(network, self.predict(network, self.rows[:1]), logits[:1]):
             print_once(
                 f"warning: {self.name}: an image alone and the same image in a batch have other "
                 "outputs; is there a branch on the whole batch, such as `if x.sum() > 0`?"
@@ -187,6 +190,7 @@ class NetworkChecks:
     def check_restored(self, network: nn.Module) -> None:
         """Raise InputError if what is saved, in a fresh network, gives other outputs."""
         fresh_network = self.make_network()
+        self.check_own_parameters(network, fresh_network)
         unsaved_before = list_unsaved_values(fresh_network)
         fill_network(fresh_network, collect_tensors(network))
 
@@ -198,6 +202,21 @@ class NetworkChecks:
                 f"{self.name}: the saved weights give other outputs than the network itself, "
                 f"because {names} is not saved; register it as a buffer "
                 "(self.register_buffer, without persistent=False)"
+            )
+
+    def check_own_parameters(self, network: nn.Module, fresh_network: nn.Module) -> None:
+        """Raise InputError if two calls of make_network return networks that share parameters.
+
+        A fold, or a network of an ensemble, would begin with what another one has learned.
+        """
+        fresh_ids = {id(parameter) for parameter in fresh_network.parameters()}
+        shared_names = [
+            name for name, parameter in network.named_parameters() if id(parameter) in fresh_ids
+        ]
+        if shared_names:
+            raise InputError(
+                f"{self.name}: two networks share {list_some(shared_names)}, so that a training "
+                "would begin with what another one learned; make all parts inside make_network"
             )
 
 

@@ -324,6 +324,17 @@ def test_table_word_for_no_value_is_no_class(source: Path, word: str) -> None:
     assert "1 rows without a class, such as x3.png (line 5)" in refuse(source, rows)
 
 
+def test_table_class_of_two_numbers_that_are_one_is_refused(source: Path) -> None:
+    rows = [f"{name},{['0', '1', '1.0'][index % 3]},s" for index, name in enumerate(NAMES)]
+    assert "1 and 1.0 are two spellings" in refuse(source, rows)
+
+
+@pytest.mark.parametrize("column", ["subject", "Subject", "SUBJECT"])
+def test_table_column_of_subjects_may_have_capitals(source: Path, column: str) -> None:
+    image_set = list_set(source, make_rows(), f"file,class,{column}")
+    assert get_file(image_set, NAMES[2]).subject == "s1"
+
+
 def test_table_word_for_no_value_is_no_subject(source: Path) -> None:
     rows = make_rows()
     rows[2] = "x2.png,a,n/a"

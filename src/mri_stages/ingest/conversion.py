@@ -52,7 +52,12 @@ def choose_test_files(
     try:
         test_mask = draw_test_share(labels, subjects, share, seed)
     except ValueError as error:  # a share beyond 0 to 1, or too few images
-        raise InputError(f"{source}: --test-share {share}: {error}") from None
+        unit = "images" if subjects is None else "subjects"
+        n_units = len(labels) if subjects is None else len(np.unique(subjects.numbers))
+        raise InputError(
+            f"{source}: --test-share {share} of {n_units} {unit}: {error}; expected more {unit}, "
+            "or another share"
+        ) from None
     incomplete_classes = sorted(set(labels[test_mask]) ^ set(labels[~test_mask]))
     if incomplete_classes:
         raise InputError(

@@ -128,7 +128,9 @@ def require_all_subjects(names: Sequence[str], ids: Sequence[str | None], source
     missing = [name for name, subject in zip(names, ids, strict=True) if not subject]
     if missing:
         raise InputError(
-            f"{source}: no subject for {len(missing)} of {len(names)} files, such as {missing[0]}"
+            f"{source}: no subject for {len(missing)} of {len(names)} files, such as {missing[0]}, "
+            "expected one for each; leave these out by --exclude, or see --subject-pattern and "
+            "--subjects"
         )
     return [subject for subject in ids if subject]
 

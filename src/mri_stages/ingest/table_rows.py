@@ -109,22 +109,31 @@ def choose_subject_column(table: Table, options: ImportOptions) -> tuple[str, li
     """Return the column of subjects or "", and notes."""
     has_other_ids = options.subject_pattern is not None or options.subjects is not None
     column = options.subject_column
-    if column is None and SUBJECT_COLUMN in table.columns:
+    usual_column = find_usual_column(table, SUBJECT_COLUMN)
+    if column is None and usual_column:
         if has_other_ids:
-            return "", [f"column {SUBJECT_COLUMN} is not used: another option gives the subjects"]
-        column = SUBJECT_COLUMN
+            note = f"column {show(usual_column)} is not used: another option gives the subjects"
+            return "", [note]
+        column = usual_column
     if column is None:
         return "", []
     return column, [f"subject: column {show(column)}"]
 
 
+def find_usual_column(table: Table, name: str) -> str:
+    """Return the column of this name, or else the only one that has it in capitals; "" if none."""
+    columns = [column for column in table.columns if column.lower() == name]
+    return name if name in columns or len(columns) > 1 else "".join(columns)
+
+
 def choose_split_column(table: Table, options: ImportOptions) -> tuple[str, list[str]]:
     """Return the column of train and test or "", and notes."""
     column = options.split_column
-    if column is None and SPLIT_COLUMN in table.columns:
+    usual_column = find_usual_column(table, SPLIT_COLUMN)
+    if column is None and usual_column:
         if options.test_share is not None:
-            return "", [f"column {SPLIT_COLUMN} is not used: --test-share is given"]
-        column = SPLIT_COLUMN
+            return "", [f"column {show(usual_column)} is not used: --test-share is given"]
+        column = usual_column
     if column is not None:
         return column, []
     if options.test_values:
@@ -290,6 +299,14 @@ def check_split_values(table: str, column: str, values: Iterable[str]) -> None:
         )
 
 
+def make_class_key(name: str) -> str | float:
+    """Return what the spellings of a class share: its number, such as 1 and 1.0, or its key."""
+    try:
+        return float(name)
+    except ValueError:
+        return make_key(name)
+
+
 def check_class_names(
     table: str, column: str, rows: Mapping[Parts, ImageRow], splits: Mapping[Parts, str]
 ) -> None:
@@ -300,11 +317,11 @@ def check_class_names(
     class_sets = list(names_by_split.values())
     classes = set[str]().union(*class_sets)
 
-    spellings: dict[str, str] = {}
+    spellings: dict[str | float, str] = {}
     for name in sorted(classes):
         if not name.isprintable():
             raise InputError(f"{table}: class {show(name)} has letters that cannot be printed")
-        other_name = spellings.setdefault(make_key(name), name)
+        other_name = spellings.setdefault(make_class_key(name), name)
         if other_name != name:
             raise InputError(
                 f"{table}: the classes {show(other_name)} and {show(name)} are two "

@@ -184,3 +184,9 @@ def test_comparison_of_broken_metrics_is_refused(project: Params, text: str) -> 
     paths.new_subject_metrics("net").write_text(text)
     with pytest.raises(InputError, match=r"workspace: metrics/cross_validation/net\.json"):
         compare.main(["HEAD", "workspace"])
+
+
+@pytest.mark.parametrize("name", ["HEAD:params.yaml", "HEAD^{tree}", " "])
+def test_comparison_with_what_is_no_commit_is_refused(project: Params, name: str) -> None:
+    with pytest.raises(InputError, match="expected a branch"):
+        compare.main(["HEAD", name])

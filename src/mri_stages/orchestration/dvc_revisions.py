@@ -93,8 +93,10 @@ def _resolve_commit(repo: "Repo", name: str) -> str:
     """Return the hash of a commit; InputError that says what a name can be."""
     from dvc.scm import RevError, resolve_rev
 
+    if not name.strip():  # Git takes nothing for HEAD
+        raise InputError(f"{name!r}: no name, expected a branch, a tag, a commit, or {WORKSPACE}")
     try:
-        return str(resolve_rev(repo.scm, name))
+        return _peel_commit(repo, name, str(resolve_rev(repo.scm, name)))
     except RevError as error:
         if "ambiguous" in str(error):
             raise InputError(
@@ -104,6 +106,19 @@ def _resolve_commit(repo: "Repo", name: str) -> str:
         raise InputError(
             f"{name}: nothing has this name, expected a branch, a tag, a commit, an experiment "
             f"that has run (`dvc exp list --all`), or {WORKSPACE}"
+        ) from None
+
+
+def _peel_commit(repo: "Repo", name: str, revision: str) -> str:
+    """Return the commit that an object of Git is, or that it names as a tag; else InputError."""
+    from dvc.scm import RevError, resolve_rev
+
+    try:
+        return str(resolve_rev(repo.scm, f"{revision}^{{commit}}"))
+    except RevError:
+        raise InputError(
+            f"{name}: a file or a folder in Git, expected a branch, a tag, a commit, an "
+            f"experiment, or {WORKSPACE}"
         ) from None
 
 

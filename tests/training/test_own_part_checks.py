@@ -147,3 +147,19 @@ def test_fit_refuses_an_augment_that_changes_the_shape_later(
     monkeypatch.setattr(own_parts, "augment", crop_large_batches)
     with pytest.raises(InputError, match=r"own_parts\.py: augment returned"):
         fit(make_recipe(augment="own"), LabelledImages(IMAGES, LABELS, None), INFO)
+
+
+@pytest.mark.parametrize("name", ["augment", "loss"])
+def test_fit_names_the_file_of_an_own_part_that_fails_later(
+    own_parts: ModuleType, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the rows of the checks, and not the smaller last batch."""
+    part = getattr(own_parts, name)
+    arguments = {"augment": "first, second", "loss": "first, second, third"}[name]
+    code = f"def {name}({arguments}):\n    assert len(first) > 3\n    return part({arguments})\n"
+    content = {"part": part}
+    exec(compile(code, "own_parts.py", "exec"), content)
+    monkeypatch.setattr(own_parts, name, content[name])
+    data = LabelledImages(IMAGES[:13], LABELS[:13], None)
+    with pytest.raises(InputError, match=r"own_parts\.py: .*line 2: AssertionError"):
+        fit(make_recipe(**{name: "own"}), data, INFO, quiet=True)

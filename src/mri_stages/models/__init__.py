@@ -202,16 +202,39 @@ def explain_network_errors(
         ) from error
 
 
+@contextmanager
+def explain_errors_in_file(arch: str, image_shape: Shape) -> Iterator[None]:
+    """Turn an error that passed a user's file into one InputError, during a training.
+
+    Others are faults of the program, and pass unchanged.
+    """
+    expected = "no error for any batch of a training, also for the smaller last one"
+    try:
+        yield
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        if not list_lines_of_file(error, arch):
+            raise
+        with explain_network_errors(arch, image_shape, expected):
+            raise
+
+
 def describe_error(error: BaseException, arch: str) -> str:
     """Return kind and text of an error in one line, and the last line of the file that it passed.
 
     arch: names the file.
     """
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if Path(frame.filename).name == f"{arch}.py"]
+    lines = list_lines_of_file(error, arch)
     place = f"line {lines[-1]}: " if lines else ""
     text = " ".join(str(error).split())
     return f"{place}{type(error).__name__}: {text}"
+
+
+def list_lines_of_file(error: BaseException, arch: str) -> list[int | None]:
+    """Return the lines of the architecture's file that an error passed, the last one last."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame.lineno for frame in frames if Path(frame.filename).name == f"{arch}.py"]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import nn
 
 from mri_stages.config.schema import Model
 from mri_stages.console import enter_part
-from mri_stages.models import join_networks, make_networks
+from mri_stages.models import explain_errors_in_file, join_networks, make_networks
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.unscaled_images import TrainingRows
@@ -201,16 +201,17 @@ def fit_network(
     checks.check_fresh_network()
     network = make_start().to(device)
 
-    history = train(
-        network,
-        images,
-        labels,
-        model,
-        n_classes=info.n_classes,
-        validation_mask=None if validation_mask is None else torch.from_numpy(validation_mask),
-        checkpoint=checkpoint,
-        quiet=quiet,
-        products=products,
-    )
+    with explain_errors_in_file(model.arch, info.image_shape):
+        history = train(
+            network,
+            images,
+            labels,
+            model,
+            n_classes=info.n_classes,
+            validation_mask=None if validation_mask is None else torch.from_numpy(validation_mask),
+            checkpoint=checkpoint,
+            quiet=quiet,
+            products=products,
+        )
     checks.check_trained_network(network)
     return FitResult(network, history)

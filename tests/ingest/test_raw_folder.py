@@ -308,6 +308,20 @@ def test_read_raw_of_files_that_do_not_fit(folder: Path, file: str, content: Any
     assert file.split("_")[0] in refusal(folder)
 
 
+def test_read_tensor_of_a_file_that_is_cut_short_names_it(tmp_path: Path) -> None:
+    torch.save(torch.zeros(40, 1, 20, 20), tmp_path / "x.pt")
+    data = (tmp_path / "x.pt").read_bytes()
+    (tmp_path / "x.pt").write_bytes(data[:-500])
+    with pytest.raises(InputError, match=r"x\.pt: "):
+        read_tensor(tmp_path / "x.pt")
+
+
+def test_read_tensor_names_a_pointer_of_git_lfs(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(InputError, match=r"x\.pt: .*git lfs pull"):
+        read_tensor(tmp_path / "x.pt")
+
+
 @pytest.mark.parametrize("zipped", [False, True])
 def test_read_tensor_of_a_damaged_file_names_it(tmp_path: Path, zipped: bool) -> None:
     path, rng = tmp_path / "x.pt", random.Random(0)

@@ -170,7 +170,7 @@ def name_classes_by_label(path: Path, train_labels: NDArray[np.int64]) -> list[s
         raise checks.explain_label_start(path, lowest)
     if not 1 <= highest < len(train_labels):
         raise InputError(
-            f"{path}: labels up to {highest} in {len(train_labels)} rows,"
+            f"{path}: labels from {lowest} to {highest} in {len(train_labels)} rows,"
             " expected two or more classes without large gaps; name them in classes.json"
         )
     return [str(label) for label in range(highest + 1)]

@@ -11,6 +11,7 @@ from mri_stages.console import make_printable
 from mri_stages.errors import InputError
 
 EXPECTED = "expected a tensor written by torch.save(tensor, path)"
+LFS_START = b"version https://git-lfs"  # of the file that stands in place of a large one
 
 LIST_ADVICE = "torch.stack(x) of tensors, torch.tensor(x) of numbers, or one item, such as x[0]"
 DICT_ADVICE = "one of its tensors, x[KEY], or torch.stack(list(x.values()))"
@@ -41,9 +42,11 @@ def read_tensor(path: Path) -> torch.Tensor:
         # PyTorch warns of unfinished support for kinds of tensor that are refused below.
         with warnings.catch_warnings(action="ignore", category=UserWarning):
             tensor = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
-    except (InputError, OSError):
+    except InputError:
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # of the file itself; that of a file which is cut short names none
         # Damaged files raise errors of any kind, and PyTorch's texts recommend to run the code.
         raise explain_content(path, list_classes(path)) from None
 
@@ -79,8 +82,15 @@ def list_classes(path: Path) -> list[str]:
     return main_names or names
 
 
+def read_start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(LFS_START))
+
+
 def explain_content(path: Path, classes: list[str]) -> InputError:
     """Return the error for a file of objects of these classes, which says what to save instead."""
+    if read_start(path).startswith(LFS_START):
+        return InputError(f"{path}: a pointer of Git LFS, {EXPECTED}; 'git lfs pull' brings it")
     if not classes:
         return InputError(f"{path}: damaged, or holds more than numbers, {EXPECTED}")
     name = next((name for name in ADVICE if name in classes), classes[0])

@@ -107,9 +107,9 @@ def test_file_draws_the_same_random_numbers_at_each_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code = (
-        "import torch\nSCALE = float(torch.rand(()))\ndef make_network(shape, k):\n"
+        "import torch\n\nRANDOM_SCALE = float(torch.rand(()))\ndef make_network(shape, k):\n"
         "    network = nn.Sequential(nn.Flatten(), nn.Linear(16, k))\n"
-        "    network.scale = SCALE\n    return network"
+        "    network.scale = RANDOM_SCALE\n    return network"
     )
     scales = []
     for _ in range(2):

@@ -11,7 +11,7 @@ from mri_stages.orchestration.dvc_changes import (
     Change,
     ChangeKind,
     is_code,
-    read_changes,
+    read_graph_and_changes,
 )
 from tests.helpers.dvc_projects import DVC, shell_stage, write_project
 
@@ -41,7 +41,9 @@ def project(workspace: Path) -> None:
 
 
 def list_changes() -> dict[str, list[Change]]:
-    return asyncio.run(read_changes(["first", "last"]))
+    graph, changes = asyncio.run(read_graph_and_changes(["first", "last"]))
+    assert set(graph.deps) == {"first", "last"}
+    return changes
 
 
 def test_changes_of_a_stage_that_never_ran(workspace: Path) -> None:

@@ -282,7 +282,7 @@ async def add_to_cache(files: Mapping[str, bytes]) -> None:
 
 async def read_stage_graph() -> StageGraph:
     """Return all stages of the project."""
-    return await ask_repo_patiently(_build_graph, "dvc.yaml")
+    return await ask_repo_patiently(build_graph, "dvc.yaml")
 
 
 async def find_run_cache_hits(stages: Iterable[str]) -> set[str]:
@@ -382,7 +382,8 @@ def _explain(error: Exception) -> str:
     return "\n".join(remove_chatter(done.stdout))
 
 
-def _build_graph(repo: "Repo") -> StageGraph:
+def build_graph(repo: "Repo") -> StageGraph:
+    """Return all stages of a project that DVC has read."""
     graph = repo.index.graph
     deps = {}
     remote = set()

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mri_stages.orchestration.durations import Duration
-from mri_stages.orchestration.dvc import find_run_cache_hits, read_stage_graph
-from mri_stages.orchestration.dvc_changes import Change, read_changes
+from mri_stages.orchestration.dvc import find_run_cache_hits
+from mri_stages.orchestration.dvc_changes import Change, read_graph_and_changes
 from mri_stages.orchestration.graph import StageGraph
 
 
@@ -28,8 +28,8 @@ class PlannedStage:
 
 async def plan_stages(names: Sequence[str]) -> dict[str, PlannedStage]:
     """Return the stages of these names that are not up to date, in the order of dvc.yaml."""
-    graph = (await read_stage_graph()).select(names)
-    plan = arrange_plan(graph, await read_changes(graph.deps))
+    graph, changes = await read_graph_and_changes(names)
+    plan = arrange_plan(graph, changes)
 
     # Of a stage whose deps may still change, nobody knows yet.
     ready_stages = [stage for stage, planned in plan.items() if not planned.earlier_stages]
@@ -41,8 +41,8 @@ async def plan_stages(names: Sequence[str]) -> dict[str, PlannedStage]:
 
 async def list_due_stages() -> list[str]:
     """Return the stages of dvc.yaml that are not up to date, and those that depend on them."""
-    graph = (await read_stage_graph()).select([])
-    due_stages = graph.collect_descendants(await read_changes(graph.deps))
+    graph, changes = await read_graph_and_changes([])
+    due_stages = graph.collect_descendants(changes)
     return [stage for stage in graph.deps if stage in due_stages]
 
 

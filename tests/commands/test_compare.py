@@ -190,3 +190,10 @@ def test_comparison_of_broken_metrics_is_refused(project: Params, text: str) -> 
 def test_comparison_with_what_is_no_commit_is_refused(project: Params, name: str) -> None:
     with pytest.raises(InputError, match="expected a branch"):
         compare.main(["HEAD", name])
+
+
+@pytest.mark.parametrize("stages", ["", " [1]", "\n  load: [1]", "\n  load:\n    outs: [x]"])
+def test_comparison_with_a_lock_that_is_damaged_names_it(project: Params, stages: str) -> None:
+    Path("dvc.lock").write_text(f"schema: '2.0'\nstages:{stages}\n")
+    with pytest.raises(InputError, match=r"dvc\.lock: "):
+        compare.main(["HEAD", "workspace"])

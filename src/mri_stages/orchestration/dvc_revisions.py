@@ -149,7 +149,14 @@ def _read_files(name: str, description: str, file_system: Any, root: str) -> Rev
             f"{name}: has no {paths.PARAMS} in this folder, expected a commit of this project"
         )
 
-    stages = parse_lock(_read_yaml(name, LOCK_FILE, file_system, root))
+    lock = _read_yaml(name, LOCK_FILE, file_system, root)
+    try:
+        stages = parse_lock(lock)
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"{name}: {LOCK_FILE}: not as DVC writes it, expected stages with deps, params and "
+            "outs; 'git checkout' an older one, or remove it and run 'dvc repro'"
+        ) from None
     metrics = dict(_read_metrics(file_system, root))
     added_files = {}
     for path in _list_dvc_files(params, file_system, root):

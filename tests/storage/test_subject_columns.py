@@ -5,12 +5,12 @@ import pytest
 
 from mri_stages import paths
 from mri_stages.errors import InputError
+from mri_stages.storage.files import is_missing
 from mri_stages.storage.subject_columns import (
     MAX_GROUPS_OF_COLUMN,
     check_no_missing_value,
     describe_group_fault,
     describe_missing_values,
-    is_missing,
     read_subject_columns,
 )
 

@@ -236,6 +236,8 @@ def list_benchmark_figures() -> Iterator[str]:
         cells = re.split(" {2,}", line)
         if len(cells) == 4:
             yield f"| {' | '.join(cells)} |"
+    for name, seconds in result["start_up_seconds"].items():
+        yield f"| {name} | {seconds:.2f} |"
 
 
 FIGURES = {

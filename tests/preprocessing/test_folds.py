@@ -14,6 +14,7 @@ from mri_stages.preprocessing.folds import (
     assign_folds_by_seed,
     assign_folds_of_repeats,
     check_folds,
+    check_stratum_sizes,
     derive_seed,
 )
 from mri_stages.storage.dataset import AllRows
@@ -174,3 +175,11 @@ def test_derived_seeds_differ() -> None:
 
 def test_derived_seed_of_the_first_repeat_is_the_seed() -> None:
     assert derive_seed(2**32 - 1, 0) == 2**32 - 1
+
+
+def test_stratum_of_a_subject_for_each_fold_is_enough() -> None:
+    strata = np.array([0, 0, 0, 1])
+    subjects = np.arange(4)
+    check_stratum_sizes(strata, subjects, 3, "params.yaml")
+    with pytest.raises(InputError):
+        check_stratum_sizes(strata, subjects, 4, "params.yaml")

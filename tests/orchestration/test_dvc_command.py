@@ -1,5 +1,6 @@
 """DVC's command with our writer of dvc.lock: the bytes are those of DVC's own."""
 
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,32 @@ def test_lock_has_the_bytes_of_dvc(name: str) -> None:
     text = modify_lock(LOCK, modify_file, **{name: entry})
     assert text == modify_lock(LOCK, modify_yaml, **{name: entry})
     assert text != LOCK
+
+
+def test_lock_without_a_stage_has_the_bytes_of_dvc() -> None:
+    texts = []
+    for modify in (modify_file, modify_yaml):
+        path = Path("dvc.lock")
+        path.write_text(LOCK, encoding="utf-8")
+        with modify(str(path)) as content:
+            del content["stages"]["first"]
+        texts.append(path.read_text(encoding="utf-8"))
+    assert texts[0] == texts[1]
+    assert list(split_sections(texts[0])) == NAMES[1:]
+
+
+def test_lock_that_cannot_be_written_stays_as_it_was(workspace: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    path = Path("dvc.lock")
+    path.write_text(LOCK, encoding="utf-8")
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+        with pytest.raises(OSError, match="large"), modify_file(str(path)) as content:
+            content["stages"]["new"] = ENTRY
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_text(encoding="utf-8") == LOCK
+    assert not list(workspace.glob("*.partial"))
 
 
 def test_lock_of_another_form_is_left_to_dvc() -> None:

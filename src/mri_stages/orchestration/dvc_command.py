@@ -62,8 +62,12 @@ def modify_sections(
 
     # A process that is killed leaves the old file or the new one.
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(HEADER + "".join(sections.values()), encoding="utf-8")
-    partial.replace(path)
+    try:
+        text = HEADER + "".join(sections[name] for name in content["stages"])
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

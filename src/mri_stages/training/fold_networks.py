@@ -23,6 +23,7 @@ from mri_stages.storage.files import read_json, remove_path, replace_path, write
 from mri_stages.storage.weights import load_weights
 from mri_stages.training.device import set_up_device
 from mri_stages.training.fit import build_network, select_network
+from mri_stages.training.images import scale_stored_rows
 from mri_stages.training.layout import choose_batch_layout
 from mri_stages.training.predict import predict_logits
 
@@ -98,9 +99,9 @@ class FoldPredictor:
         For the rows of the fold in their order, they have the bytes that cross-validation wrote,
         on the same device with the same number of threads.
         """
-        with np.errstate(all="ignore"):  # A value beyond float32's range is infinite.
-            scaled = (pixels - self.mean) / self.scale
-        images = torch.from_numpy(view_as_images(scaled, self.image_shape))
+        rows = torch.from_numpy(pixels.copy())
+        scaled = scale_stored_rows(rows, torch.from_numpy(self.mean), torch.from_numpy(self.scale))
+        images = torch.from_numpy(view_as_images(scaled.numpy(), self.image_shape))
         logits = [
             predict_logits(network, images, layout=layout)
             for network, layout in zip(self.networks, self.layouts, strict=True)

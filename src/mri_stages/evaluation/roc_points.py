@@ -50,7 +50,7 @@ def trace_curve(curve: RocCurve) -> tuple[Rates, Rates]:
     true_counts = curve.positive_mask[order].cumsum()[last_indices]
     false_counts = 1 + last_indices - true_counts
 
-    # A point on the line between its neighbours is no corner.
+    # A point on the line between its neighbours is not a corner.
     is_corner = np.ones(len(last_indices), np.bool_)
     is_corner[1:-1] = (np.diff(false_counts, 2) != 0) | (np.diff(true_counts, 2) != 0)
     false_counts = np.append(0, false_counts[is_corner])

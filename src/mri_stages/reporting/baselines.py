@@ -1,4 +1,4 @@
-"""What the page says of each row of the tables that is no network."""
+"""What the page says of each row of the tables that is not a network."""
 
 from collections.abc import Iterable
 

@@ -71,7 +71,7 @@ class RobustnessRow(NamedTuple):
     change: str  # unchanged, shift, noise, contrast or brightness
     strength: float
     unit: str | None  # of the strength; None of unchanged images
-    auc: float | None  # None where a changed image has a probability that is no number
+    auc: float | None  # None where a changed image has a probability that is not a number
     low: float | None  # 95 % confidence interval
     high: float | None
     units: int  # subjects; without ids, rows

@@ -9,6 +9,7 @@ from mri_stages import paths
 from mri_stages.commands import compare
 from mri_stages.errors import ArgumentError, InputError
 from tests.helpers.locked_projects import (
+    FOLDS_HASH,
     METRICS,
     Params,
     commit,
@@ -150,6 +151,39 @@ def test_comparison_names_other_folds_and_code(
     lines = run(capsys, "HEAD", "workspace")
     assert any(paths.ASSIGNMENT.as_posix() in line for line in lines)
     assert any("src/other.py" in line for line in lines)
+
+
+@pytest.mark.parametrize("other_hash", [FOLDS_HASH, None])
+def test_comparison_of_equal_or_unknown_folds_names_none(
+    project: Params, capsys: pytest.CaptureFixture[str], other_hash: str | None
+) -> None:
+    """A revision whose dvc.lock lacks the stage says nothing about its folds."""
+    save_half(project, is_scored=True)
+    lock_stage("assign_folds", {}, {paths.ASSIGNMENT.as_posix(): other_hash} if other_hash else {})
+    lines = run(capsys, "HEAD", "workspace")
+    assert not any(line.startswith("A and B have other") for line in lines)
+
+
+def test_comparison_of_three_classes_shows_their_scores(
+    project: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = {"accuracy": 0.75, "auc": 0.5, "balanced_accuracy": 0.625}
+    score(project, "net", metrics)
+    commit()
+    score(project, "net", metrics | {"accuracy": 0.875})
+    lines = run(capsys, "HEAD", "workspace")
+    assert find_cells(lines, "accuracy")[1:] == ["0.750", "0.875"]
+    assert find_cells(lines, "balanced accuracy")[1:] == ["0.625", "0.625"]
+
+
+def test_comparison_of_three_classes_with_a_model_that_diverged(
+    project: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score(project, "net", {"accuracy": 0.75})
+    commit()
+    score(project, "net", {"accuracy": 0.5, "diverged": True})
+    lines = run(capsys, "HEAD", "workspace")
+    assert find_cells(lines, "AUC")[1:] == ["-", "diverged"]
 
 
 def test_comparison_of_long_values_is_narrow(

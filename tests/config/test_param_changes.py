@@ -17,6 +17,12 @@ def test_compare_params_of_groups() -> None:
     }
 
 
+def test_compare_params_of_a_group_that_was_a_value() -> None:
+    (change,) = compare_params("m.augment", None, {"shift": 2})
+    assert change.name == "m.augment"
+    assert (change.old, change.new) == (None, {"shift": 2})
+
+
 def test_format_param_is_short() -> None:
     values = list(range(100))
     text = format_param(values)

@@ -1,18 +1,25 @@
 """Nearly equal rows: what counts as one, and what does not."""
 
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from mri_stages.export.external_set import ExternalSet
 from mri_stages.export.known_rows import (
     MAX_SIDE,
+    KnownRows,
+    find_known_rows,
     mark_constant_rows,
     mark_nearly_equal_rows,
     reduce_images,
 )
+from mri_stages.export.row_set import HASH_TYPE, describe_rows, hash_image
+from mri_stages.export.training_rows import NO_IMAGES, TrainingRows
 
 
 def make_images(n_rows: int, seed: int, side: int = 70) -> np.ndarray:
@@ -73,3 +80,46 @@ def test_constant_rows_have_one_value_in_each_channel() -> None:
     images[1, 1] = 0.5
     images[2, 1, 3, 4] = 0.5
     assert mark_constant_rows([images[:1], images[1:]]).tolist() == [True, True, False]
+
+
+def describe_training(images: np.ndarray) -> TrainingRows:
+    """Return what a workspace knows of these training rows (N, 1, H, W)."""
+    row_set = describe_rows([images], np.zeros(len(images), np.int64), None, ["a"])
+    return TrainingRows(row_set.figures, None, row_set.hashes, images)
+
+
+def make_set(images: np.ndarray) -> ExternalSet:
+    """Return a set of rows (N, 1, H, W): one of train, the others of test."""
+    return ExternalSet(
+        folder=Path("raw"),
+        images={"train": torch.from_numpy(images[:1]), "test": torch.from_numpy(images[1:])},
+        indices={"train": np.arange(1), "test": np.arange(len(images) - 1)},
+        labels=np.zeros(len(images), np.int64),
+        subjects=None,
+        files={},
+        notes=[],
+    )
+
+
+def find_rows(images: np.ndarray, training: TrainingRows) -> KnownRows:
+    hashes = np.array([hash_image(image) for image in images], HASH_TYPE)
+    return find_known_rows(make_set(images), hashes, training)
+
+
+def test_known_rows_are_equal_or_nearly_equal_and_not_constant() -> None:
+    training = make_images(30, seed=0)
+    training[29] = 0
+    new = make_images(2, seed=1)
+    nearly_equal = save_as_jpeg(training[6], 50)
+    rows = np.stack([new[0], training[5], nearly_equal, training[29], new[1]])
+    known_rows = find_rows(rows, describe_training(training))
+    assert known_rows.equal_mask.tolist() == [False, True, False, False, False]
+    assert known_rows.nearly_equal_mask.tolist() == [False, False, True, False, False]
+
+
+def test_known_rows_of_an_export_are_the_equal_ones() -> None:
+    training = make_images(3, seed=0)
+    rows = np.stack([training[2], save_as_jpeg(training[0], 50)])
+    known_rows = find_rows(rows, describe_training(training)._replace(images=NO_IMAGES))
+    assert known_rows.equal_mask.tolist() == [True, False]
+    assert not known_rows.nearly_equal_mask.any()

@@ -84,5 +84,22 @@ def test_read_cache_content_agrees_with_gc(tmp_path: Path, monkeypatch: pytest.M
         CacheRow("file", 0, len("abc\n"), 0),  # DVC keeps no run of a stage without deps
     ]
 
+    assert content.n_unknown_runs == 0
+
     subprocess.run([*DVC, "gc", "--quiet", "--workspace", "--force"], check=True)
     assert list_objects() == content.used
+
+
+def test_read_cache_content_counts_runs_of_no_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dep").write_text("abc")
+    write_project(
+        kept=shell_stage("cp dep kept", "kept", "dep"), old=shell_stage("cp dep old", "old", "dep")
+    )
+    subprocess.run([*DVC, "repro", "--quiet"], check=True)
+    subprocess.run([*DVC, "remove", "--quiet", "old"], check=True)
+    content = asyncio.run(read_cache_content())
+    assert content.n_unknown_runs == 1
+    assert content.stages["kept"].n_runs == 1

@@ -16,6 +16,7 @@ from mri_stages.errors import InputError
 from mri_stages.training.initial_weights import (
     StateDict,
     fill_from_file,
+    find_store,
     read_bytes_of_hash,
     read_state_dict,
 )
@@ -54,6 +55,19 @@ def test_read_bytes_of_hash_takes_a_relative_and_an_absolute_path() -> None:
 def test_read_bytes_of_hash_looks_into_the_store(store: Path) -> None:
     write_stored(store, DATA)
     assert read_bytes_of_hash(name_file("w.pt")) == DATA
+
+
+@pytest.mark.parametrize(
+    ("variable", "usual_store"),
+    [("XDG_CACHE_HOME", "mri-stages/weights"), ("HOME", ".cache/mri-stages/weights")],
+)
+def test_find_store_is_in_the_cache_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, usual_store: str
+) -> None:
+    monkeypatch.delenv("MRI_STAGES_WEIGHTS")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert find_store() == tmp_path / usual_store
 
 
 def test_read_bytes_of_hash_prefers_the_hash_to_the_path(store: Path) -> None:

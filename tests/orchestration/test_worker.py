@@ -6,9 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mri_stages.orchestration import worker
-from mri_stages.orchestration.worker import LineReporter, NoWeightsError, call, check_weights
+from mri_stages.orchestration.worker import (
+    MAX_INLINE_BYTES,
+    LineReporter,
+    NoWeightsError,
+    call,
+    check_weights,
+    read_small_outs,
+)
 
 DATA = b"weights"
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -33,10 +41,46 @@ def test_check_weights_finds_the_file_of_the_store(tmp_path: Path, store: Path) 
     check_weights(tmp_path, "w.pt", SHA256)
 
 
+@pytest.mark.parametrize(
+    ("variable", "usual_store"),
+    [("XDG_CACHE_HOME", "mri-stages/weights"), ("HOME", ".cache/mri-stages/weights")],
+)
+def test_check_weights_finds_the_file_of_the_usual_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, usual_store: str
+) -> None:
+    monkeypatch.delenv("MRI_STAGES_WEIGHTS")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    (tmp_path / usual_store).mkdir(parents=True)
+    (tmp_path / usual_store / SHA256).write_bytes(DATA)
+    check_weights(tmp_path / "clone", "w.pt", SHA256)
+
+
 def test_check_weights_refuses_other_bytes_and_names_the_hash(tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_bytes(b"others")
     with pytest.raises(NoWeightsError, match=SHA256):
         check_weights(tmp_path, "w.pt", SHA256)
+
+
+@pytest.mark.parametrize(
+    ("stage", "lock", "name"),
+    [
+        ("train@a", "dvc.lock", "train@a"),
+        ("studies/dvc.yaml:rate@1", "studies/dvc.lock", "rate@1"),
+    ],
+)
+def test_small_outs_are_files_below_the_limit(
+    tmp_path: Path, stage: str, lock: str, name: str
+) -> None:
+    outs = [
+        {"path": "small", "md5": "1", "size": MAX_INLINE_BYTES - 1},
+        {"path": "large", "md5": "2", "size": MAX_INLINE_BYTES},
+        {"path": "folder", "md5": "3.dir", "size": 1},
+    ]
+    (tmp_path / lock).parent.mkdir(exist_ok=True)
+    (tmp_path / lock).write_text(yaml.safe_dump({"stages": {name: {"outs": outs}}}))
+    (tmp_path / "small").write_bytes(DATA)
+    assert read_small_outs(tmp_path, stage) == {"1": DATA}
 
 
 def test_line_reporter_sends_each_whole_line_once(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 import psutil
 import pytest
 
+from mri_stages.commands.repro import report
 from mri_stages.config.run_history import append_run
+from mri_stages.errors import NO_MEMORY_STATUS, InputError
+from mri_stages.orchestration.outcome import Outcome, Status
 from tests.helpers.dvc_projects import (
     DVC,
     REPRO,
@@ -239,6 +242,45 @@ def test_repro_of_a_failure_beside_a_slow_stage(slow_stage: None) -> None:
     Path("dvc.yaml").write_text(text)
     last_line = run_repro("last", "other", "--skip-slow", "1m", status=1)[-1]
     assert {"other", "middle", "last"} & {*re.findall(r"\w+", last_line)} == {"other"}
+
+
+def test_report_of_skipped_stages_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    report({"load": Outcome(Status.DONE), "train@a": Outcome(Status.SKIPPED)})
+    last_line = capsys.readouterr().out.splitlines()[-1]
+    assert "train@a" in last_line
+    assert "load" not in last_line
+
+
+def test_report_of_a_failure_beside_a_skipped_stage_names_it_alone() -> None:
+    outcomes = {"train@a": Outcome(Status.SKIPPED), "train@b": Outcome(Status.FAILED)}
+    with pytest.raises(InputError, match="train@b") as error:
+        report(outcomes)
+    assert "train@a" not in str(error.value)
+
+
+def test_report_of_stages_without_memory_has_its_own_status() -> None:
+    outcomes = {
+        "load": Outcome(Status.DONE),
+        "train@a": Outcome(Status.NO_MEMORY),
+        "evaluate@a": Outcome(Status.NO_RESULT),
+        "report": Outcome(Status.NOT_RUN),
+    }
+    with pytest.raises(SystemExit) as end:
+        report(outcomes)
+    assert end.value.code == NO_MEMORY_STATUS
+    with pytest.raises(InputError):
+        report(outcomes | {"train@b": Outcome(Status.FAILED)})
+
+
+@pytest.mark.parametrize(
+    ("status", "is_told"),
+    [(Status.UP_TO_DATE, True), (Status.DONE, False), (Status.RESTORED, False)],
+)
+def test_report_tells_where_there_was_nothing_to_do(
+    capsys: pytest.CaptureFixture[str], status: Status, is_told: bool
+) -> None:
+    report({"load": Outcome(Status.UP_TO_DATE), "train@a": Outcome(status)})
+    assert ("up to date" in capsys.readouterr().out) is is_told
 
 
 def test_repro_of_a_wrong_duration() -> None:

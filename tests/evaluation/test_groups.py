@@ -111,6 +111,17 @@ def test_small_group_has_counts_only(n_positive: int) -> None:
     assert (row.auc is not None) == (n_positive >= MIN_SUBJECTS_OF_CLASS)
 
 
+def test_group_beside_one_class_alone_has_no_difference() -> None:
+    predictions = draw_repeat()
+    negative = np.flatnonzero(predictions.labels == 0)[:20]
+    texts = np.full(N_SUBJECTS, "mixed", dtype=object)
+    texts[negative] = "healthy"
+    rows = score(predictions, texts.tolist())
+    assert (rows["healthy"].auc, rows["healthy"].difference) == (None, None)
+    assert rows["mixed"].auc is not None
+    assert (rows["mixed"].difference, rows["mixed"].p) == (None, None)
+
+
 def test_group_in_one_fold_is_scored() -> None:
     """SITES and folds are the same here; the class is learned from the other fold."""
     repeats = average_repeats_by_subject(draw_repeat())

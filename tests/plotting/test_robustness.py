@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mri_stages.plotting.robustness import AXIS_LABELS, draw_robustness
 from mri_stages.plotting.style import save_png
@@ -19,6 +20,16 @@ def test_draw_robustness_has_a_panel_for_each_change() -> None:
     assert [axes.get_xlabel() for axes in figure.axes] == list(AXIS_LABELS.values())
     for axes in figure.axes:
         assert np.asarray(axes.lines[0].get_ydata())[-1] == 0.7
+
+
+@pytest.mark.parametrize("n_models", [1, 2, 9])
+def test_draw_robustness_has_the_models_around_each_strength(n_models: int) -> None:
+    rows_by_model = {str(number): make_rows(0.7) for number in range(n_models)}
+    for axes in draw_robustness(rows_by_model, "Title").axes:
+        places = np.array([line.get_xdata() for line in axes.lines[:n_models]])
+        assert places.mean(0) == pytest.approx([0, 1])
+        assert (np.diff(places, axis=0) > 0).all()
+        assert np.ptp(places, axis=0).max() < 1
 
 
 def test_draw_robustness_takes_many_models_with_any_name(tmp_path: Path) -> None:

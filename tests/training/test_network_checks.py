@@ -112,6 +112,22 @@ def test_check_fresh_network_names_the_fault(forward: Forward, text: str) -> Non
     assert "\n" not in str(error.value)
 
 
+class CountingForward:
+    """A forward that counts its passes where no check can look."""
+
+    def __init__(self) -> None:
+        self.n_passes = 0
+
+    def __call__(self, net: Any, rows: torch.Tensor) -> Any:
+        self.n_passes += net.training
+        return net.linear(rows) + 10 * self.n_passes
+
+
+def test_check_fresh_network_refuses_state_that_it_cannot_name() -> None:
+    with pytest.raises(InputError, match="a part of its state is not saved"):
+        make_checks(lambda: Net(CountingForward())).check_fresh_network()
+
+
 def test_check_fresh_network_needs_a_parameter_to_train() -> None:
     def make() -> nn.Module:
         return Net(lambda net, rows: net.linear(rows)).requires_grad_(False)

@@ -136,6 +136,25 @@ def test_stop_worker_removes_the_copies_of_dead_workers(
     assert "1 copy" in capsys.readouterr().err
 
 
+def test_stop_worker_removes_what_was_sent_to_a_dead_worker(repository: Path) -> None:
+    """Else the next worker, which has the same mailbox, ends after its first experiment."""
+    from dvc.repo import Repo
+
+    Path(".dvc").mkdir()
+    Path(".dvc/config").touch()
+    with Repo() as repo:
+        celery = repo.experiments.celery_queue.celery
+    with celery.connection_for_write() as connection:
+        mailbox = celery.control.mailbox.get_queue("dvc-exp-1a2b3c-1@localhost")
+        mailbox = mailbox.bind(connection.default_channel)
+        mailbox.declare()
+        celery.control.shutdown()  # by `dvc queue stop`
+        assert mailbox.queue_declare(passive=True).message_count == 1
+
+        asyncio.run(stop_worker())
+        assert mailbox.queue_declare(passive=True).message_count == 0
+
+
 def test_changed_files_are_those_that_git_lacks(repository: Path) -> None:
     assert list_changed_files() == []
     Path("new").write_text("x")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 WORKER = "dvc-exp-worker-1"  # the name of the files of the first worker
 PID_FILES = "dvc-exp-worker-*.pid"  # of all workers
+MAILBOX = "-1@localhost.celery.pidbox"  # ends the name of what is sent to the first worker
 WORKER_COMMAND = "queue-worker"
 EXPERIMENT_COMMAND = "exec-run"
 LOCK_NAME = LOCK_FILE.as_posix()
@@ -152,9 +153,11 @@ async def start_worker() -> None:
 async def stop_worker() -> None:
     """End the worker of the queue, and what it runs; nothing is done where there is none.
 
-    A worker that was killed leaves copies of the project: they are removed, with a note.
+    A worker that was killed leaves copies of the project: they are removed, with a note. So is,
+    without one, what was sent to it since, which the next worker would read.
     """
     await ask_repo_patiently(_stop_worker, "the queue")
+    await ask_repo_patiently(_empty_mailbox, "the queue")
     n_removed = await ask_repo_patiently(_remove_stale_copies, "the queue")
     if n_removed:
         copies = "1 copy" if n_removed == 1 else f"{n_removed} copies"
@@ -317,6 +320,22 @@ def _stop_worker(repo: "Repo") -> None:
         for process in alive:
             signal_process(process.kill)
         psutil.wait_procs(alive, SECONDS_TO_END)
+
+
+def _empty_mailbox(repo: "Repo") -> None:
+    """Remove what was sent to a worker that is dead.
+
+    `dvc queue stop` writes to a worker that was killed too, and the next one has the same mailbox:
+    it would end after its first experiment.
+    """
+    if _list_worker_processes(repo):
+        return
+    celery = repo.experiments.celery_queue.celery
+    exchange = celery.control.mailbox.exchange.name
+    with celery.connection_for_write() as connection, connection.channel() as channel:
+        for entry in channel.get_table(exchange):
+            if entry.queue.endswith(MAILBOX):
+                channel.queue_purge(entry.queue)
 
 
 def _list_experiment_processes(repo: "Repo") -> list[psutil.Process]:

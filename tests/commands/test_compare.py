@@ -7,6 +7,7 @@ import pytest
 
 from mri_stages import paths
 from mri_stages.commands import compare
+from mri_stages.commands.compare import MAX_SHOWN_PARAMS
 from mri_stages.errors import ArgumentError, InputError
 from tests.helpers.locked_projects import (
     FOLDS_HASH,
@@ -153,6 +154,15 @@ def test_comparison_names_other_folds_and_code(
     assert any("src/other.py" in line for line in lines)
 
 
+def test_comparison_names_other_images(project: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    lock_stage("load", {}, {paths.FLAT.as_posix(): "1.dir"})
+    commit()
+    lock_stage("load", {}, {paths.FLAT.as_posix(): "2.dir"})
+    score(project, "net", METRICS | {"auc": 0.25})
+    lines = run(capsys, "HEAD", "workspace")
+    assert any("other images" in line and paths.FLAT.as_posix() in line for line in lines)
+
+
 @pytest.mark.parametrize("other_hash", [FOLDS_HASH, None])
 def test_comparison_of_equal_or_unknown_folds_names_none(
     project: Params, capsys: pytest.CaptureFixture[str], other_hash: str | None
@@ -170,9 +180,9 @@ def test_comparison_of_three_classes_shows_their_scores(
     metrics = {"accuracy": 0.75, "auc": 0.5, "balanced_accuracy": 0.625}
     score(project, "net", metrics)
     commit()
-    score(project, "net", metrics | {"accuracy": 0.875})
+    score(project, "net", metrics | {"accuracy": 0.875, "ci_low": 0.625, "ci_high": 1})
     lines = run(capsys, "HEAD", "workspace")
-    assert find_cells(lines, "accuracy")[1:] == ["0.750", "0.875"]
+    assert find_cells(lines, "accuracy")[1:] == ["0.750", "0.875 (0.625 to 1.000)"]
     assert find_cells(lines, "balanced accuracy")[1:] == ["0.625", "0.625"]
 
 
@@ -192,6 +202,26 @@ def test_comparison_of_long_values_is_narrow(
     project["models"]["m" * 60] = {"arch": "a" * 60, "lr": 0.1}
     write_params(project)
     assert any("…" in line for line in run(capsys, "HEAD", "workspace"))
+
+
+@pytest.mark.parametrize("n_more", [0, 1])
+def test_comparison_of_many_params_counts_those_that_are_not_shown(
+    project: Params, capsys: pytest.CaptureFixture[str], n_more: int
+) -> None:
+    project["train"] |= {f"key_{number}": number for number in range(MAX_SHOWN_PARAMS + n_more)}
+    write_params(project)
+    lines = run(capsys, "HEAD", "workspace")
+    assert sum(line.startswith("train.key_") for line in lines) == MAX_SHOWN_PARAMS
+    counts = [line.split(":")[0] for line in lines if "dvc params diff" in line]
+    assert counts == (["and 1 more"] if n_more else [])
+
+
+def test_comparison_names_the_file_of_another_version(
+    project: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths.ENVIRONMENT.write_text('torch: "2.9"\n')
+    lines = run(capsys, "HEAD", "workspace")
+    assert find_cells(lines, "environment.yaml: torch")[1:] == ["(absent)", "2.9"]
 
 
 def test_comparison_of_the_same_commit_says_so(

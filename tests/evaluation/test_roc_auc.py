@@ -251,8 +251,12 @@ def test_auc_interval_of_equal_scores_stays_at_one_half() -> None:
 
 
 @pytest.mark.parametrize("n_repeats", [1, 3])
-def test_area_under_the_mean_curve_is_the_mean_auc(n_repeats: int) -> None:
-    repeats = draw_repeats(n_repeats)
+@pytest.mark.parametrize("n_decimals", [1, 7])  # of p: with one, many subjects are tied
+def test_area_under_the_mean_curve_is_the_mean_auc(n_repeats: int, n_decimals: int) -> None:
+    repeats = [
+        predictions._replace(probabilities=predictions.probabilities.round(n_decimals))
+        for predictions in draw_repeats(n_repeats)
+    ]
     points = sample_mean_roc_points(repeats, CLASSES, 1)
     false_rates = [point.false_positive_rate for point in points]
     true_rates = [point.true_positive_rate for point in points]

@@ -15,9 +15,11 @@ def test_file_names_are_by_split_and_row(workspace: Path) -> None:
     assert read_file_names() == NAMES
 
 
-def test_subject_table_may_be_a_header_only(workspace: Path) -> None:
+def test_tables_may_be_a_header_only(workspace: Path) -> None:
     paths.DETAILS.mkdir(parents=True)
+    paths.FILE_TABLE.write_text("row,split,class,subject,file\n")
     paths.SUBJECT_TABLE.write_text("subject,age\n")
+    assert read_file_names() == {}
     assert read_subject_table() == []
 
 

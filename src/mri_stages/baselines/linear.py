@@ -69,7 +69,7 @@ def compute_components(train: Images, test: Images) -> tuple[Components, Compone
     scaler = StandardScaler().fit(train)
     if not scaler.var_.any():  # all images are equal: there is no component
         return np.zeros((len(train), 1)), np.zeros((len(test), 1))
-    kernel = KernelPCA(remove_zero_eig=True)
+    kernel = KernelPCA()
     x_train = kernel.fit_transform(scaler.transform(train))
     x_test = kernel.transform(scaler.transform(test))
     length = np.sqrt((x_train**2).sum(1).mean())

@@ -43,7 +43,8 @@ def is_sentence(figure: Figure) -> bool:
 
 def test_calibration_curve_has_a_gap_outside_the_predictions() -> None:
     (axes,) = draw_calibration({"net": CALIBRATION}, "Digits").axes
-    _, observed = list_line(axes.lines[1])
+    probabilities, observed = list_line(axes.lines[1])
+    assert probabilities == [0.25, 0.5, 0.75]
     assert np.isnan(observed[0])
     assert observed[1:] == [0.375, 0.625]
 
@@ -64,6 +65,15 @@ def test_calibration_has_bars_of_both_classes() -> None:
     negatives = heights[len(heights) // 2 :]
     assert positives[positives > 0] / positives.max() == pytest.approx([1, 2 / 3])
     assert negatives[negatives < 0] / negatives.min() == pytest.approx([1 / 4, 2 / 4, 1])
+
+
+@pytest.mark.parametrize("p", [0.005, 0.395, 0.995])
+def test_calibration_bars_stand_at_their_probability(p: float) -> None:
+    bins = (np.arange(100) + 0.5) / 100
+    points = [CalibrationPoint(middle, None, float(np.isclose(middle, p)), 0) for middle in bins]
+    axes: Any = draw_calibration({"net": points}, "Digits").axes[0]
+    (bar,) = (bar for bar in axes.patches if bar.get_height() > 0)
+    assert bar.get_x() + bar.get_width() / 2 == pytest.approx(p, abs=0.03)
 
 
 def test_calibration_bars_stay_below_the_curves() -> None:

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,14 @@ def test_draw_robustness_has_a_panel_for_each_change() -> None:
     figure = draw_robustness({"a": make_rows(0.7), "b": make_rows(None)}, "Title")
     assert [axes.get_xlabel() for axes in figure.axes] == list(AXIS_LABELS.values())
     for axes in figure.axes:
-        assert np.asarray(axes.lines[0].get_ydata())[-1] == 0.7
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "1"]
+        assert np.asarray(axes.lines[0].get_ydata()).tolist() == [0.9, 0.7]
+
+
+def test_draw_robustness_has_the_intervals_that_are_known() -> None:
+    axes: Any = draw_robustness({"a": make_rows(0.7)}, "Title").axes[0]
+    segments = [segment.tolist() for segment in axes.collections[0].get_segments() if len(segment)]
+    assert segments == [[[0, 0.8], [0, 0.95]]]
 
 
 @pytest.mark.parametrize("n_models", [1, 2, 9])

@@ -4,16 +4,15 @@ import asyncio
 import pickle
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import cloudpickle
-import dask
 import pytest
-from distributed import Client, Scheduler, Worker, get_worker
+from distributed import Client, Worker, get_worker
 
 from mri_stages.config.live import find_live_file
 from mri_stages.errors import InputError
@@ -26,6 +25,7 @@ from mri_stages.orchestration.remote import (
     run_on_workers,
     watch_workers,
 )
+from tests.helpers.schedulers import start_scheduler
 
 RAN = "Running stage 'train@a':\n> python\n"
 
@@ -101,18 +101,6 @@ def test_table_has_a_row_wherever_a_stage_ran() -> None:
 
 def test_table_without_a_started_stage_is_empty() -> None:
     assert format_table({"one": Outcome(Status.UP_TO_DATE)}) == ""
-
-
-@asynccontextmanager
-async def start_scheduler() -> AsyncIterator[Scheduler]:
-    """Start a scheduler without workers; `run_on_workers` connects to it."""
-    # Its page has any free port: two tests at once would want the same one.
-    async with Scheduler(
-        host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0"
-    ) as scheduler:
-        with dask.config.set({"scheduler-address": scheduler.address}):
-            yield scheduler
-        scheduler.http_server.stop()  # It would leave a socket open.
 
 
 async def start_waiting() -> tuple[asyncio.Task[dict[str, Outcome]], str]:

@@ -1,22 +1,28 @@
 """What a worker looks for before it runs a stage, and what it tells meanwhile."""
 
+import asyncio
 import hashlib
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+from distributed import Client, Worker
 
 from mri_stages.orchestration import worker
 from mri_stages.orchestration.worker import (
     MAX_INLINE_BYTES,
     LineReporter,
     NoWeightsError,
+    RefusedError,
     call,
     check_weights,
+    check_worker,
     read_small_outs,
 )
+from tests.helpers.schedulers import start_scheduler
 
 DATA = b"weights"
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -29,6 +35,31 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("MRI_STAGES_WEIGHTS", str(folder))
     return folder
+
+
+async def check_worker_of(n_threads: int, torch_version: str) -> None:
+    """Call `check_worker` on a worker in this process."""
+    async with (
+        start_scheduler() as scheduler,
+        Worker(scheduler.address, nthreads=n_threads, dashboard=False),
+        Client(asynchronous=True) as client,
+    ):
+        await client.submit(check_worker, torch_version)
+
+
+def test_check_worker_takes_one_thread_and_the_same_torch() -> None:
+    asyncio.run(check_worker_of(1, version("torch")))
+
+
+@pytest.mark.parametrize(
+    ("n_threads", "torch_version", "text"),
+    [(2, version("torch"), "2 threads.*--nthreads 1"), (1, "0.1", r"expected 0\.1")],
+)
+def test_check_worker_refuses_what_gives_other_results(
+    n_threads: int, torch_version: str, text: str
+) -> None:
+    with pytest.raises(RefusedError, match=text):
+        asyncio.run(check_worker_of(n_threads, torch_version))
 
 
 def test_check_weights_finds_the_file_of_the_clone(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -108,6 +109,38 @@ def test_write_beyond_ulimit_names_the_file_and_the_limit(tmp_path: Path) -> Non
     assert "2,000 bytes" in process.stderr
     assert "ulimit -f" in process.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def fail_half_way(out: Path, number: int, is_hidden: bool = False) -> None:
+    """Begin to replace a file until an error of the system, which PyTorch hides in its own."""
+    with write_atomically(out, 2000) as partial:
+        partial.write_bytes(b"half")
+        try:
+            raise OSError(number, os.strerror(number))
+        except OSError:
+            if is_hidden:
+                raise RuntimeError from None
+            raise
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_write_without_room_names_the_file_and_keeps_the_old_one(
+    tmp_path: Path, number: int, is_hidden: bool
+) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    with pytest.raises(InputError, match=r"/out: .* 2,000 bytes, [\d,]+ are free"):
+        fail_half_way(out, number, is_hidden)
+    assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"old", [out])
+
+
+def test_write_with_another_error_raises_it_and_keeps_the_old_file(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.write_bytes(b"old")
+    with pytest.raises(PermissionError):
+        fail_half_way(out, errno.EACCES)
+    assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"old", [out])
 
 
 @pytest.mark.parametrize("name", ["new", "old", "folder/new", "missing/new"])

@@ -1,17 +1,30 @@
 """The architectures against the notebook's, and what a file in src/mri_stages/models may hold."""
 
+import random
+import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import mri_stages.models
 from mri_stages.errors import InputError
-from mri_stages.models import NO_OPTIONS, Ensemble, Options, make_network, make_networks
+from mri_stages.models import (
+    NO_OPTIONS,
+    Ensemble,
+    Options,
+    average_logits,
+    explain_errors_in_file,
+    keep_random_state,
+    make_network,
+    make_networks,
+    seed_random_numbers,
+)
 
 SLICES = (3, 208, 176)
 
@@ -52,7 +65,7 @@ def test_make_network_takes_the_smallest_image_and_names_its_size(arch: str, sma
 
 
 def test_make_network_draws_the_weights_of_the_seed() -> None:
-    for seed in (7, 8):
+    for seed in (7, 8, 2**32 + 7):
         network = make_network("simple_nn2", (1, 4, 5), 3, seed)
         torch.manual_seed(seed)
         plain = nn.Sequential(nn.Flatten(), nn.Linear(20, 128), nn.ReLU(), nn.Linear(128, 3))
@@ -86,12 +99,19 @@ WRONG_LOGITS = "return nn.Sequential(nn.Flatten(), nn.LazyLinear(k + 1))"
 A_LIST = "network = nn.Module(); network.forward = lambda x: [x]; return network"
 
 
-@pytest.mark.parametrize("body", ["", WRONG_LOGITS, A_LIST])
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("", "no function make_network"),
+        (WRONG_LOGITS, r"\(1, 4\) .*expected logits \(1, 3\)"),
+        (A_LIST, r"list .*expected logits \(1, 3\)"),
+    ],
+)
 def test_make_network_names_the_file_of_a_network_without_the_right_logits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, text: str
 ) -> None:
     code = f"def make_network(shape, k): {body}" if body else ""
-    with pytest.raises(InputError, match=rf"src/mri_stages/models/file{len(code)}\.py"):
+    with pytest.raises(InputError, match=rf"src/mri_stages/models/file{len(code)}\.py: .*{text}"):
         made(monkeypatch, tmp_path, code)
 
 
@@ -101,6 +121,27 @@ def test_make_network_names_the_file_that_ends_early(
 ) -> None:
     with pytest.raises(InputError, match=rf"file{len(code)}\.py: .*line \d: (SystemExit|Module)"):
         made(monkeypatch, tmp_path, code)
+
+
+@pytest.mark.parametrize(
+    ("file", "statement", "kind"),
+    [
+        ("own", "1 / 0", InputError),
+        ("own", "exit()", InputError),
+        ("own", "raise MemoryError", MemoryError),
+        ("other", "1 / 0", ZeroDivisionError),
+        ("other", "exit()", SystemExit),
+    ],
+)
+def test_only_errors_of_the_users_file_are_explained(
+    tmp_path: Path, file: str, statement: str, kind: type[BaseException]
+) -> None:
+    path = tmp_path / f"{file}.py"
+    path.write_text(f"def fail():\n    {statement}\nfail()\n")
+    with pytest.raises(kind) as error, explain_errors_in_file("own", (1, 4, 4)):
+        runpy.run_path(str(path))
+    assert ("models/own.py: " in str(error.value)) is (kind is InputError)
+    assert ("line 2: " in str(error.value)) is (kind is InputError)
 
 
 def test_file_draws_the_same_random_numbers_at_each_import(
@@ -116,6 +157,20 @@ def test_file_draws_the_same_random_numbers_at_each_import(
         scales.append(made(monkeypatch, tmp_path, code).scale)
         monkeypatch.delitem(sys.modules, f"mri_stages.models.file{len(code)}")
     assert scales[0] == scales[1]
+
+
+def test_random_state_is_kept() -> None:
+    seed_random_numbers(3)
+    expected = draw_random_numbers()
+    seed_random_numbers(3)
+    with keep_random_state(torch.device("cpu")):
+        draw_random_numbers()
+    assert draw_random_numbers() == expected
+
+
+def draw_random_numbers() -> list[float]:
+    """Return a number of each source that a user's file may draw from."""
+    return [float(torch.rand(())), np.random.random(), random.random()]
 
 
 def test_make_network_keeps_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,6 +276,15 @@ def test_ensemble_averages_probabilities() -> None:
         probabilities = [network(50 * IMAGES).softmax(1) for network in ensemble]
         expected = torch.stack(probabilities).mean(0)
         torch.testing.assert_close(ensemble(50 * IMAGES).softmax(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
+)
+def test_ensemble_averages_in_float32_or_better(dtype: torch.dtype, expected: torch.dtype) -> None:
+    logits = torch.zeros(2, 3, dtype=dtype)
+    assert average_logits([logits, logits]).dtype is expected
 
 
 def test_ensemble_of_networks_that_change_their_input_is_the_mean() -> None:

@@ -149,6 +149,13 @@ def test_gradient_noise_above_the_gradient_has_no_scale() -> None:
     assert np.isnan(measure_gradient_noise(network, cancelling_images, labels).scale)
 
 
+def test_gradient_noise_of_a_flat_point_has_no_scale() -> None:
+    network, images, labels = make_linear_softmax(2 * MAX_NOISE_BATCH)
+    noise = measure_gradient_noise(network, torch.zeros_like(images), labels)
+    assert noise.norm == 0
+    assert np.isnan(noise.scale)
+
+
 def make_wide_rows(equal: bool) -> torch.Tensor:
     """Return six rows of more features than that: three channels, equal or not."""
     generator = torch.Generator().manual_seed(3)

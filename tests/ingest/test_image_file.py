@@ -1,5 +1,6 @@
 """Images that are unusual or wrong: the pixels that a viewer shows, or an ImageError."""
 
+import re
 from base64 import b64decode
 from collections import Counter
 from io import BytesIO
@@ -196,6 +197,14 @@ def test_read_image_notes_that_12_bits_lose_levels(
     data = encode_image(np.full((2, 2), highest, np.uint16))
     [note] = count_notes(tmp_path, data)
     assert ("multiply" in note) == has_few_levels
+
+
+def test_read_image_notes_how_many_levels_12_bits_keep(tmp_path: Path) -> None:
+    path = write_image(tmp_path, encode_image(np.arange(4096, dtype=np.uint16).reshape(64, 64)))
+    notes = Counter[str]()
+    n_levels = len(np.unique(read_image(path, notes)))
+    [note] = notes
+    assert {"4096", str(n_levels)} <= set(re.findall(r"\d+", note))
 
 
 @pytest.mark.parametrize(("highest", "n_notes"), [(0, 0), (1, 1), (MAX_DARK_LEVEL, 1)])

@@ -42,7 +42,7 @@ MAX_12_BIT_LEVEL = 4095  # of many scanners
 COLOUR_NOTE = "keep the upper 8 of 16 bits"
 GREY_NOTE = "are scaled from 16 to 8 bits: grey level k becomes k/257"
 FEW_LEVELS_NOTE = (
-    f"{GREY_NOTE}, and at most 16 levels remain, because all are below {MAX_12_BIT_LEVEL + 1}, as "
+    f"{GREY_NOTE}, and at most 17 levels remain, because all are below {MAX_12_BIT_LEVEL + 1}, as "
     "in scans of 12 bits; multiply them first"
 )
 

@@ -67,6 +67,13 @@ def test_read_image_names_file_and_fault(tmp_path: Path, data: bytes, kind: str)
     assert error.value.kind == kind
 
 
+def test_read_image_beyond_16_bits_names_its_levels(tmp_path: Path) -> None:
+    levels = Image.fromarray(np.array([[3, 65536]], np.int32))
+    with pytest.raises(ImageError) as error:
+        read_image(write_image(tmp_path, encode_image(levels, "tiff")))
+    assert re.findall(r"\d+", error.value.reason) == ["3", "65536", "0", "65535"]
+
+
 def test_read_image_never_opens_eps(tmp_path: Path) -> None:
     # Pillow would run Ghostscript for it.
     with pytest.raises(ImageError, match="not an image that Pillow knows"):

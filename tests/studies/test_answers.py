@@ -1,5 +1,6 @@
 """The values of a study are compared by what their seeds can show."""
 
+import math
 from collections.abc import Mapping
 
 import pytest
@@ -25,14 +26,15 @@ def summarise(
     for rate, values in accuracies.items():
         for seed, accuracy in enumerate(values):
             is_diverged = seed < (diverged or {}).get(rate, 0)
-            run = make_run(seed, lr=rate, held_out_accuracy=accuracy, diverged=is_diverged)
+            measured = math.nan if is_diverged else accuracy
+            run = make_run(seed, lr=rate, held_out_accuracy=measured, diverged=is_diverged)
             runs.append(run)
     return summarise_groups("learning_rate", group_by_rate(runs))
 
 
 def test_comparison_groups_the_values() -> None:
     summaries = summarise(
-        {0.001: LOW, 0.01: CLOSE, 0.1: CLOSER, 1: CLOSE, 10: LOW}, diverged={1: 1, 10: 3}
+        {0.001: LOW, 0.01: CLOSE, 0.1: CLOSER, 1: CLOSE, 10: LOW}, diverged={1: 2, 10: 3}
     )
     assert compare_values(summaries) == Comparison(
         values=["0.001", "0.01", "0.1", "1", "10"],
@@ -44,9 +46,16 @@ def test_comparison_groups_the_values() -> None:
     )
 
 
-@pytest.mark.parametrize("shift", [0.04, 0.08])
-def test_comparison_decides_as_welch_of_the_runs(shift: float) -> None:
-    values = tuple(accuracy - shift for accuracy in CLOSE)
+@pytest.mark.parametrize(
+    "values",
+    [
+        (0.66, 0.68, 0.70),
+        (0.62, 0.64, 0.66),
+        (0.60, 0.62, 0.64, 0.66, 0.68, 0.70, 0.72),  # Student's test does not part these
+        (0.66, 0.67, 0.68, 0.68, 0.68, 0.69, 0.69, 0.70),  # and parts these
+    ],
+)
+def test_comparison_decides_as_welch_of_the_runs(values: tuple[float, ...]) -> None:
     comparison = compare_values(summarise({0.1: CLOSE, 1: values}))
     is_different = ttest_ind(CLOSE, values, equal_var=False).pvalue < 0.05
     assert comparison.lower == (["1"] if is_different else [])
@@ -55,13 +64,19 @@ def test_comparison_decides_as_welch_of_the_runs(shift: float) -> None:
 def test_comparison_is_corrected_for_its_tests() -> None:
     values = tuple(accuracy - 0.05 for accuracy in CLOSE)
     assert compare_values(summarise({0.1: CLOSE, 1: values})).lower == ["1"]
-    several = {0.01: CLOSE, 0.1: CLOSE, 0.2: CLOSE, 0.3: CLOSE, 1: values}
-    assert compare_values(summarise(several)).lower == []
+    three_rates = {0.1: CLOSE, 0.2: CLOSE, 1: values}
+    assert compare_values(summarise(three_rates)).lower == []
+    assert compare_values(summarise(three_rates, diverged={0.2: 1})).lower == ["1"]
 
 
-@pytest.mark.parametrize(("accuracy", "lower"), [(0.5, ["1"]), (0.75, [])])
-def test_comparison_of_constant_accuracies(accuracy: float, lower: list[str]) -> None:
-    summaries = summarise({0.1: (0.75, 0.75), 1: (accuracy, accuracy)})
+@pytest.mark.parametrize(
+    ("best", "accuracy", "lower"),
+    [((0.75, 0.75), 0.5, ["1"]), ((0.75, 0.75), 0.75, []), (CLOSE, 0.71, [])],
+)
+def test_comparison_of_constant_accuracies(
+    best: tuple[float, ...], accuracy: float, lower: list[str]
+) -> None:
+    summaries = summarise({0.1: best, 1: (accuracy, accuracy)})
     assert compare_values(summaries).lower == lower
 
 

@@ -83,6 +83,13 @@ def test_explain_refusal_says_why(arch: str, reason: str) -> None:
     assert "\n" not in text
 
 
+def test_explain_refusal_names_the_file_that_cannot_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "misspelt.py").write_text("import torch\n\nlayer = nn.Flatten()\n")
+    text = explain_refusal("misspelt", SHAPE, 3)
+    assert "misspelt.py" in text
+    assert "line 3: NameError" in text
+
+
 @pytest.mark.parametrize(
     ("arch", "side"),
     [("simple_nn2", 1), ("small_cnn", 8), ("unpadded", 7), ("conv_nn2", 36), ("lazy", 3)],

@@ -20,6 +20,7 @@ from mri_stages.models import (
     Options,
     check_logits,
     check_options,
+    explain_network_errors,
     import_architecture,
     make_network,
 )
@@ -46,7 +47,8 @@ def build_for_shapes(
 
     Any error of the network, or InputError, says that it cannot take the image.
     """
-    make = import_architecture(arch)
+    with explain_network_errors(arch, image_shape):
+        make = import_architecture(arch)
     check_options(make, arch, options)
     try:
         with torch.device("meta"):

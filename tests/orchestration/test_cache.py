@@ -1,6 +1,7 @@
 """What the cache of a project holds: bytes by stage, and what DVC's own gc would remove."""
 
 import asyncio
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -88,6 +89,27 @@ def test_read_cache_content_agrees_with_gc(tmp_path: Path, monkeypatch: pytest.M
 
     subprocess.run([*DVC, "gc", "--quiet", "--workspace", "--force"], check=True)
     assert list_objects() == content.used
+
+
+def test_read_cache_content_without_the_listing_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a fresh clone, or after a gc by hand: it is no error."""
+    monkeypatch.chdir(tmp_path)
+    write_project(
+        file=shell_stage("echo abc > file", "file"),
+        folder=shell_stage("mkdir -p folder && echo abcdef > folder/x", "folder"),
+    )
+    subprocess.run([*DVC, "repro", "--quiet"], check=True)
+    for listing in Path(".dvc/cache/files/md5").glob("*/*.dir"):
+        listing.unlink()
+    content = asyncio.run(read_cache_content())
+    assert content.unlisted_folders == ["folder"]
+    assert sum(content.sizes[key] for key in content.used) == len("abc\n")
+    assert "folder" in format_cache(content).splitlines()[-1]
+
+    shutil.rmtree(".dvc/cache")
+    assert asyncio.run(read_cache_content()).sizes == {}
 
 
 def test_read_cache_content_counts_runs_of_no_stage(

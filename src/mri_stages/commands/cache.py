@@ -7,7 +7,7 @@ back to these runs their stages again. Results of other branches and commits are
 import asyncio
 from collections.abc import Sequence
 
-from mri_stages.console import OneLineParser, make_printable
+from mri_stages.console import OneLineParser, list_some, make_printable
 from mri_stages.orchestration import dvc
 from mri_stages.orchestration.cache import CacheContent, CacheRow, list_cache_rows
 
@@ -44,6 +44,11 @@ def format_cache(content: CacheContent) -> str:
         f"{format_megabytes(total.unused_bytes)} MB.",
         "It keeps what the dvc.lock files of the workspace name, and no other commit's results.",
     ]
+    if content.unlisted_folders:
+        lines.append(
+            f"The cache does not list the files of {list_some(content.unlisted_folders)}: what the "
+            "cache has of it counts as unused, and DVC asks before it removes that."
+        )
     return "\n".join(lines)
 
 

@@ -1,6 +1,6 @@
 """What lies in the cache of a project: which stage it belongs to, and whether it is in use."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ class CacheContent:
     stages: Mapping[str, StageObjects] = field(default_factory=dict)
     n_unknown_runs: int = 0
     """Runs whose command no stage has now, such as those of a model that was removed."""
+    unlisted_folders: Sequence[str] = ()
+    """Outs that are folders whose listing is not in the cache: which files they use is unknown."""
 
 
 class CacheRow(NamedTuple):

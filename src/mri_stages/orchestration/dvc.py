@@ -15,7 +15,15 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Container,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -483,10 +491,27 @@ def _read_cache_content(repo: "Repo") -> CacheContent:
         outs_of_runs = runs.get(str(stage.cmd), [])
         n_known_runs += len(outs_of_runs)
         written = {key for outs in outs_of_runs for key in _list_out_keys(repo, outs)}
-        used = _list_keys(stage.get_used_objs())
+        used = _list_keys(stage.get_used_objs(force=True))
         stages[stage.addressing] = StageObjects(used, written, len(outs_of_runs))
     n_runs = sum(len(outs_of_runs) for outs_of_runs in runs.values())
-    return CacheContent(sizes, _list_keys(repo.used_objs()), stages, n_runs - n_known_runs)
+    return CacheContent(
+        sizes,
+        _list_keys(repo.used_objs(force=True)),
+        stages,
+        n_runs - n_known_runs,
+        list(_list_unlisted_folders(repo, sizes)),
+    )
+
+
+def _list_unlisted_folders(repo: "Repo", objects: Container[str]) -> Iterator[str]:
+    """Yield the outs that are folders whose listing is not among the objects of the cache.
+
+    Without `force`, DVC would ask a question about each, or end.
+    """
+    for out in repo.index.outs:
+        key = f"{out.hash_info.name}:{out.hash_info.value}"
+        if out.use_cache and out.is_dir_checksum and key not in objects:
+            yield str(out)
 
 
 def _list_local_stores(repo: "Repo") -> list[Any]:

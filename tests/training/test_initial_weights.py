@@ -109,7 +109,7 @@ def encode(value: object) -> bytes:
 )
 def test_read_state_dict_of_every_kind_of_file(name: str, data: bytes, key: str) -> None:
     state = read_state_dict(name, data)
-    assert state.key == key
+    assert (state.key, state.n_other_values) == (key, 0)
     torch.testing.assert_close(state.tensors, TENSORS, rtol=0, atol=0)
 
 
@@ -129,6 +129,7 @@ class Code:
         ("w.pt", encode(torch.ones(2)), "Tensor, expected a state dict"),
         ("w.pt", encode(TENSORS)[:-30], "not readable"),
         ("w.pth", b"text", "not readable"),
+        ("w.pt", b"\x80\x02\x92.", "not readable"),  # a pickle that is no file of PyTorch
         ("w.pt", b"", "not readable"),
         ("w.safetensors", b"text", "not readable"),
     ],

@@ -191,6 +191,10 @@ def test_fill_from_file_adds_the_name_of_the_networks_part() -> None:
     assert bool((network.body[1].bias == 5).all())
 
 
+def test_fill_from_file_removes_all_that_names_have_in_common() -> None:
+    assert fill(nn.Linear(2, 2), {"a.b.weight": torch.ones(2, 2), "a.b.bias": torch.ones(2)}) == []
+
+
 def test_fill_from_file_takes_half_precision_as_float32() -> None:
     network = make_network()
     fill(network, {name: value.half() for name, value in network.state_dict().items()})

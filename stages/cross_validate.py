@@ -6,7 +6,7 @@ kept, with the scalers of their folds.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +46,7 @@ from mri_stages.storage.predictions import (
 )
 from mri_stages.training.checkpoint import Checkpoint, compute_fingerprint
 from mri_stages.training.device import set_up_device
+from mri_stages.training.fit import check_last_batches, count_training_rows
 from mri_stages.training.fold_networks import FoldFiles, FoldIndex, move_networks
 from mri_stages.training.held_out import (
     HeldOutResult,
@@ -54,7 +55,6 @@ from mri_stages.training.held_out import (
     shuffle_rows,
 )
 from mri_stages.training.inner_training import InnerTask, predict_inner_folds
-from mri_stages.training.validation import choose_validation_rows
 
 NETWORKS = "networks"  # of the folds of the first repeat, in the folder of a run
 
@@ -115,7 +115,7 @@ def main() -> None:
 
     repeats = list_repeats(folds_of_repeats, params.cross_validation.seed)
     tasks_of_repeats = list(map(list_inner_tasks, repeats, inner_folds_of_repeats))
-    check_validation(model, info, rows, repeats, tasks_of_repeats)
+    check_trainings(info, rows, list_trainings(model, repeats, tasks_of_repeats))
 
     # A killed run leaves the results of its finished folds, and a checkpoint.
     predictions = [
@@ -180,37 +180,52 @@ def list_inner_tasks(
     ]
 
 
-def check_validation(
-    model: Model,
-    info: Info,
-    rows: AllRows,
-    repeats: Sequence[Repeat],
-    tasks_of_repeats: Sequence[Sequence[InnerTask]],
-) -> None:
-    """Raise InputError if a training, of an inner fold too, could hold out no validation row.
+class PlannedTraining(NamedTuple):
+    """A training of the cross-validation, before it begins."""
+
+    name: str  # as its line of progress
+    model: Model  # with the seed of its repeat
+    train_indices: Indices
+
+
+def list_trainings(
+    model: Model, repeats: Sequence[Repeat], tasks_of_repeats: Sequence[Sequence[InnerTask]]
+) -> Iterator[PlannedTraining]:
+    """Yield all trainings, those of inner folds last."""
+    for repeat in repeats:
+        repeat_model = select_repeat(model, repeat.number)
+        for fold in range(repeat.n_folds):
+            indices = repeat.order_training_rows(fold)
+            yield PlannedTraining(repeat.describe_fold(fold), repeat_model, indices)
+    for tasks in tasks_of_repeats:
+        for task in tasks:
+            repeat_model = select_repeat(model, task.place.repeat)
+            for inner_fold in range(task.n_inner):
+                indices = task.order_training_rows(inner_fold)
+                yield PlannedTraining(task.describe(inner_fold), repeat_model, indices)
+
+
+def select_repeat(model: Model, repeat: int) -> Model:
+    """Return the model of one repeat, from 0: it has a seed of its own."""
+    return model.model_copy(update={"seed": derive_seed(model.seed, repeat)})
+
+
+def check_trainings(info: Info, rows: AllRows, trainings: Iterable[PlannedTraining]) -> None:
+    """Raise InputError that names a training whose validation rows or last batch cannot be.
 
     It is asked before the first training, which may take hours.
     """
-    for repeat in repeats:
-        for fold in range(repeat.n_folds):
-            indices = repeat.order_training_rows(fold)
-            check_validation_of_training(model, info, rows, indices, repeat.describe_fold(fold))
-    for tasks in tasks_of_repeats:
-        for task in tasks:
-            for inner_fold in range(task.n_inner):
-                indices = task.order_training_rows(inner_fold)
-                check_validation_of_training(model, info, rows, indices, task.describe(inner_fold))
-
-
-def check_validation_of_training(
-    model: Model, info: Info, rows: AllRows, train_indices: Indices, name: str
-) -> None:
-    """Raise InputError that names the training if it could hold out no validation row."""
-    subjects = None if rows.subjects is None else rows.subjects[train_indices]
-    try:
-        choose_validation_rows(model, rows.labels[train_indices], subjects, info.classes)
-    except InputError as error:
-        raise InputError(f"{error} ({name})") from None
+    checked_counts: set[int] = set()
+    for training in trainings:
+        model = training.model
+        labels = rows.labels[training.train_indices]
+        subjects = None if rows.subjects is None else rows.subjects[training.train_indices]
+        try:
+            counts = set(count_training_rows(model, labels, subjects, info.classes))
+            check_last_batches(model, info, counts - checked_counts)
+        except InputError as error:
+            raise InputError(f"{error} ({training.name})") from None
+        checked_counts |= counts
 
 
 def predict_repeat(
@@ -218,7 +233,7 @@ def predict_repeat(
 ) -> Predictions:
     """Return the predictions of all rows, each by the training of its fold."""
     folds = repeat.folds
-    model = model.model_copy(update={"seed": derive_seed(model.seed, repeat.number)})
+    model = select_repeat(model, repeat.number)
     probabilities = np.empty((len(folds), len(info.classes)), np.float32)
     kept_epochs = np.zeros(len(folds), np.int64)
     for fold in range(repeat.n_folds):
@@ -256,8 +271,7 @@ def predict_inner(
     """Return the predictions by inner folds, of each outer fold of a repeat; none without any."""
     inner = {}
     for task in tasks:
-        seed = derive_seed(model.seed, task.place.repeat)
-        repeat_model = model.model_copy(update={"seed": seed})
+        repeat_model = select_repeat(model, task.place.repeat)
         inner[task.place] = predict_inner_folds(repeat_model, info, rows, task, folder)
     return inner
 

@@ -21,7 +21,9 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import Model
 from mri_stages.errors import InputError
 from mri_stages.preprocessing.folds import derive_seed
+from mri_stages.preprocessing.nested_folds import assign_inner_folds
 from mri_stages.storage.arrays import to_pixels
+from mri_stages.storage.assignment import read_assignment
 from mri_stages.storage.dataset import Info, LabelledImages, load_all_rows, read_info
 from mri_stages.storage.inner_predictions import (
     InnerPredictions,
@@ -193,6 +195,42 @@ def test_cross_validate_asks_for_validation_rows_first(flat: Path, changes: dict
     with pytest.raises(InputError, match=f"validation is {share}") as error:
         cross_validate(flat)
     assert ("inner fold 1 of 2" in str(error.value)) is bool(changes)
+    assert not (flat / "models").exists()
+
+
+def write_images_for_resnet(folder: Path) -> None:
+    """Write images of the smallest side that the network takes, in place of the tiny ones."""
+    images = np.random.default_rng(1).integers(0, 255, (90, 16 * 16), np.uint8)
+    np.save(folder / "data/flat/x_train.npy", images[:N_TRAIN])
+    np.save(folder / "data/flat/x_test.npy", images[N_TRAIN:])
+    info = {"image_shape": [1, 16, 16], "classes": CLASSES, "counts": {}}
+    (folder / "data/flat/info.json").write_text(json.dumps(info))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_cross_validate_refuses_a_last_batch_of_a_later_training_first(
+    flat: Path, inner: bool
+) -> None:
+    """BatchNorm refuses one row. The first training has no such batch, and does not begin."""
+    write_images_for_resnet(flat)
+    changes = {"cross_validation.folds": 4, "cross_validation.inner_folds": 2 if inner else 0}
+    change_params(flat, changes)
+    call_stage(flat, "assign_folds")
+    info = read_info()
+    rows = load_all_rows(info)
+    (folds,) = read_assignment(rows)
+    counts = 90 - np.bincount(folds)
+    if inner:
+        options = read_params().cross_validation
+        ((inner_folds, *_),) = assign_inner_folds(rows, info.image_shape, [folds], options)
+        counts = np.append(counts, np.bincount(inner_folds[inner_folds >= 0])[0])
+    n_rows = counts[counts != counts[0]][-1]
+    resnet = {"arch": "resnet", "lr": 0.01, "batch_size": int(n_rows - 1)}
+    change_params(flat, {"models.small": resnet, "cross_validation.models.small": "resnet"})
+
+    with pytest.raises(InputError, match=f"last batch of {n_rows} rows") as error:
+        call_stage(flat, "cross_validate", "small")
+    assert ("inner fold" in str(error.value)) is inner
     assert not (flat / "models").exists()
 
 

@@ -13,7 +13,13 @@ from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info, LabelledImages
 from mri_stages.storage.weights import save_weights
 from mri_stages.training.checkpoint import Checkpoint
-from mri_stages.training.fit import FitResult, build_network, fit
+from mri_stages.training.fit import (
+    FitResult,
+    build_network,
+    check_last_batches,
+    count_training_rows,
+    fit,
+)
 from mri_stages.training.loop import train
 from mri_stages.training.validation import choose_validation_rows
 from tests.helpers.params import DEFAULT_PARAMS
@@ -163,6 +169,35 @@ def test_fit_begins_each_network_with_the_weights_of_the_file(trained_file: Path
     assert torch.equal(first["1.weight"], trained["1.weight"])
     assert torch.equal(second["1.weight"], trained["1.weight"])
     assert not torch.equal(first["3.weight"], second["3.weight"])
+
+
+def make_resnet_rows() -> LabelledImages:
+    """Return images that resnet takes, of subjects that have one to three rows each."""
+    subjects = np.repeat(np.arange(18), np.arange(18) // 3 % 3 + 1)
+    images = RNG.normal(size=(len(subjects), 1, 16, 16)).astype(np.float32)
+    return LabelledImages(images, subjects % 3, subjects)
+
+
+RESNET_INFO = Info(image_shape=(1, 16, 16), classes=["a", "b", "c"], counts={})
+
+
+def test_fit_refuses_a_last_batch_of_a_later_network_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The seed of the second network holds out other subjects: BatchNorm refuses its last row."""
+    data = make_resnet_rows()
+    model = make_model(arch="resnet", validation=0.4, ensemble=2)
+    counts = count_training_rows(model, data.labels, data.subjects, RESNET_INFO.classes)
+    assert counts[0] != counts[1]
+    model = model.model_copy(update={"batch_size": counts[1] - 1})
+    with pytest.raises(InputError, match=f"last batch of {counts[1]} rows"):
+        fit(model, data, RESNET_INFO)
+    assert "epoch" not in capsys.readouterr().out
+
+
+def test_check_last_batches_accepts_one_row_for_frozen_batchnorm() -> None:
+    model = make_model(arch="resnet", batch_size=22, freeze=["2", "4", "5", "6"])
+    check_last_batches(model, RESNET_INFO, [23])
 
 
 N_AUGMENT_CALLS = 2 + 3 * 6  # of a network: a check's, and three epochs of six batches

@@ -14,9 +14,13 @@ from mri_stages.training.images import Images, read_first_images
 def check_recipe(recipe: Recipe, network: nn.Module, images: Images, n_rows: int) -> None:
     """Raise InputError if the recipe does not fit the network, the images or their number."""
     check_shift(recipe, images)
-    has_batch_of_one_row = (n_rows - 1) % recipe.batch_size == 0
-    if has_batch_of_one_row:
+    if has_batch_of_one_row(recipe, n_rows):
         check_batch_of_one_row(recipe, network, images, n_rows)
+
+
+def has_batch_of_one_row(recipe: Recipe, n_rows: int) -> bool:
+    """Return whether the last batch of an epoch of `n_rows` rows is one row."""
+    return (n_rows - 1) % recipe.batch_size == 0
 
 
 def check_shift(recipe: Recipe, images: Images) -> None:

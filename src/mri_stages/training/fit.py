@@ -3,7 +3,7 @@
 An ensemble is several networks that differ in their seed. Each is trained as if it were alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,11 +12,17 @@ from torch import nn
 
 from mri_stages.config.schema import Model
 from mri_stages.console import enter_part
-from mri_stages.models import explain_errors_in_file, join_networks, make_networks
+from mri_stages.models import (
+    explain_errors_in_file,
+    join_networks,
+    keep_random_state,
+    make_networks,
+)
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.unscaled_images import TrainingRows
 from mri_stages.training.checkpoint import Checkpoint
+from mri_stages.training.checks import check_batch_of_one_row, has_batch_of_one_row
 from mri_stages.training.condensed import is_faster_with_products
 from mri_stages.training.device import set_up_device
 from mri_stages.training.freezing import freeze_parts
@@ -31,7 +37,7 @@ from mri_stages.training.loop import train
 from mri_stages.training.network_checks import NetworkChecks
 from mri_stages.training.own_part_checks import check_own_parts
 from mri_stages.training.row_span import compute_row_products
-from mri_stages.training.validation import choose_validation_rows
+from mri_stages.training.validation import Integers, choose_validation_rows
 
 
 class FitResult(NamedTuple):
@@ -72,6 +78,39 @@ def build_start(model: Model, info: Info, state: StateDict | None = None) -> nn.
         fresh_names = fill_from_file(network, model.arch, model.weights, state)
     freeze_parts(network, model.arch, model.freeze, fresh_names)
     return network
+
+
+def count_training_rows(
+    model: Model, labels: Integers, subjects: Integers | None, classes: Sequence[str]
+) -> list[int]:
+    """Return how many of the rows (N,) train each network of `model`, without validation rows.
+
+    The seed of a network chooses its validation subjects, which differ in their rows. InputError if
+    a network could hold out no validation row.
+    """
+    counts = []
+    for number in range(model.ensemble):
+        network_model = select_network(model, number)
+        validation_mask = choose_validation_rows(network_model, labels, subjects, classes)
+        n_validation = 0 if validation_mask is None else int(validation_mask.sum())
+        counts.append(len(labels) - n_validation)
+    return counts
+
+
+def check_last_batches(model: Model, info: Info, row_counts: Iterable[int]) -> None:
+    """Raise InputError if trainings on so many rows have a last batch that the network refuses.
+
+    BatchNorm refuses one row. Only where a last batch is one row, a network of its own tries it.
+    Asked before the first of several trainings, it saves the hours of those before the refused one.
+    """
+    n_rows = next((n for n in row_counts if has_batch_of_one_row(model, n)), None)
+    if n_rows is None:
+        return
+    device = set_up_device(model.threads)
+    with keep_random_state(device), explain_errors_in_file(model.arch, info.image_shape):
+        network = prepare_start(select_network(model, 0), info)().to(device)
+        image = torch.zeros(1, *info.image_shape)
+        check_batch_of_one_row(model, network, image, n_rows)
 
 
 def compute_shared_products(model: Model, data: TrainingRows, info: Info) -> torch.Tensor | None:
@@ -128,6 +167,8 @@ def fit_networks(
         yield fit_network(model, data, info, checkpoint, quiet, products)
         return
 
+    row_counts = count_training_rows(model, data.labels, data.subjects, info.classes)
+    check_last_batches(model, info, row_counts)
     for number in range(model.ensemble):
         if not quiet:
             print(f"network {number + 1} of {model.ensemble}", flush=True)

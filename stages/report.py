@@ -148,8 +148,8 @@ def build_new_results(
     unit = get_unit(metrics)
     difference_caption = (
         f"Differences of AUC on the same {unit}s, with 95 % confidence intervals. p comes "
-        "from resampling, so it is never 0; it is corrected (Holm) over the networks for each "
-        "baseline, and over the pairs of networks"
+        "from resampling, so it is never 0, and <= stands before the lowest one that it can show; "
+        "it is corrected (Holm) over the networks for each baseline, and over the pairs of networks"
     )
     return NewResults(
         probabilities=build_score_table(caption, metrics, PROBABILITY_SCORES, missing_models),

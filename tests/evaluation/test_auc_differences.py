@@ -9,7 +9,7 @@ from mri_stages.evaluation.auc_differences import (
     compute_bootstrap_p,
     resample_repeats,
 )
-from mri_stages.evaluation.holm import correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_by_holm
 from mri_stages.storage.predictions import Predictions
 
 N_SUBJECTS = 60
@@ -99,6 +99,7 @@ def list_placements(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
 def test_p_of_a_clear_difference_is_small() -> None:
     (row,) = compare_aucs({"net": [predict(6, 0)]}, {"base": [predict(0, 1)]}, 0)
     assert row.p < 0.01
+    assert row.p_is_floor
 
 
 def test_p_agrees_with_the_interval() -> None:
@@ -110,11 +111,15 @@ def test_p_agrees_with_the_interval() -> None:
 
 
 def test_bootstrap_p_is_twice_the_smaller_tail() -> None:
-    assert compute_bootstrap_p(np.array([-1.0, 1, 1, 1, 1, 1, 1, 1, 1])) == 2 * 2 / 10
+    assert compute_bootstrap_p(np.array([-1.0, 1, 1, 1, 1, 1, 1, 1, 1])) == PValue(2 * 2 / 10)
+
+
+def test_bootstrap_p_of_no_resample_beyond_0_is_a_bound() -> None:
+    assert compute_bootstrap_p(np.ones(9)) == PValue(2 / 10, is_floor=True)
 
 
 def test_bootstrap_p_is_at_most_one() -> None:
-    assert compute_bootstrap_p(np.array([-1.0, 1])) == 1
+    assert compute_bootstrap_p(np.array([-1.0, 1])) == PValue(1.0)
 
 
 def test_p_is_corrected_over_the_networks() -> None:
@@ -122,7 +127,8 @@ def test_p_is_corrected_over_the_networks() -> None:
     baseline = {"base": [predict(0.5, 2)]}
     single_ps = [compare_aucs({name: networks[name]}, baseline, 0)[0].p for name in networks]
     rows = compare_aucs(networks, baseline, 0)
-    assert [row.p for row in rows[:2]] == pytest.approx(correct_by_holm(single_ps))
+    expected = [p.value for p in correct_by_holm([PValue(p) for p in single_ps])]
+    assert [row.p for row in rows[:2]] == pytest.approx(expected)
 
 
 def test_networks_are_compared_with_each_other_last() -> None:

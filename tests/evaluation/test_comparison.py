@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mri_stages.evaluation.comparison import compare_pairs
-from mri_stages.evaluation.holm import correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_by_holm
 
 N_ROWS = 40
 
@@ -48,16 +48,26 @@ def test_pairs_are_corrected_for_their_number(subjects: np.ndarray | None) -> No
     assert [pair.p for pair in pairs] == pytest.approx([1.0, 3 * 2 / 2**8, 3 * 2 / 2**8], rel=0.2)
 
 
+def test_pairs_at_the_lowest_p_are_bounds_where_swaps_are_sampled() -> None:
+    """Twenty subjects have a million swaps, of which few are tried; seven have 128."""
+    correct = {"a": mark(*range(20)), "b": mark()}
+    (sampled,) = compare_pairs(correct, np.arange(N_ROWS) % 20)
+    (exact,) = compare_pairs(correct, np.arange(N_ROWS) % 7)
+    (by_row,) = compare_pairs(correct, None)
+    assert [pair.p_is_floor for pair in (sampled, exact, by_row)] == [True, False, False]
+
+
 def test_pairs_of_one_model_are_none() -> None:
     assert compare_pairs({"a": mark(1)}, None) == []
 
 
 def test_holm_equals_its_definition() -> None:
-    assert correct_by_holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    corrected = correct_by_holm([PValue(p) for p in (0.01, 0.04, 0.03, 0.5)])
+    assert [p.value for p in corrected] == pytest.approx([0.04, 0.09, 0.09, 0.5])
 
 
 def test_holm_is_at_most_one() -> None:
-    assert correct_by_holm([0.9, 0.8]) == [1.0, 1.0]
+    assert correct_by_holm([PValue(0.9), PValue(0.8)]) == [PValue(1.0), PValue(1.0)]
 
 
 def test_holm_of_no_pair_is_empty() -> None:

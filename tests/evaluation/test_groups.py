@@ -86,6 +86,7 @@ def test_group_that_is_worse_is_seen() -> None:
     bern = correct_results(list(rows.values()))[0]
     assert bern.p is not None
     assert bern.p < 0.05
+    assert bern.p_is_floor
     assert bern.difference_high is not None
     assert bern.difference_high < 0
 
@@ -152,3 +153,8 @@ def test_group_of_two_repeats_has_the_mean_of_both() -> None:
 def test_corrected_p_leaves_out_groups_without_one() -> None:
     rows = [GroupResult("m", "a", "x", 9, 4, p=p) for p in (0.02, None, 0.5)]
     assert [row.p for row in correct_results(rows)] == [0.04, None, 0.5]
+
+
+def test_corrected_p_at_its_floor_stays_a_bound() -> None:
+    rows = [GroupResult("m", "a", "x", 9, 4, p=p, p_is_floor=p < 0.02) for p in (0.01, 0.5)]
+    assert [row.p_is_floor for row in correct_results(rows)] == [True, False]

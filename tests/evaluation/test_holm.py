@@ -1,6 +1,6 @@
 import pytest
 
-from mri_stages.evaluation.holm import correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_by_holm
 
 
 @pytest.mark.parametrize(
@@ -13,4 +13,25 @@ from mri_stages.evaluation.holm import correct_by_holm
     ],
 )
 def test_correct_by_holm(p_values: list[float], expected: list[float]) -> None:
-    assert correct_by_holm(p_values) == pytest.approx(expected)
+    corrected = correct_by_holm([PValue(p) for p in p_values])
+    assert [p.value for p in corrected] == pytest.approx(expected)
+
+
+FLOOR = PValue(0.001, is_floor=True)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "expected"),
+    [
+        ([FLOOR, PValue(0.5)], [True, False]),  # twice the floor
+        ([FLOOR, FLOOR], [True, True]),  # twice the floor, and no less for the second
+        ([FLOOR, PValue(0.0015)], [True, True]),  # twice the floor decides the second too
+        ([FLOOR, PValue(0.002)], [True, False]),  # the second p is as large as that
+        ([PValue(0.001), FLOOR], [False, False]),
+        ([PValue(0.6, is_floor=True)] * 2, [False, False]),  # cut to 1
+    ],
+)
+def test_corrected_p_is_a_bound_where_a_floor_decides_it(
+    p_values: list[PValue], expected: list[bool]
+) -> None:
+    assert [p.is_floor for p in correct_by_holm(p_values)] == expected

@@ -44,6 +44,13 @@ def test_describe_groups_names_a_difference(p: float, is_named: bool) -> None:
     assert "sex M" not in sentence
 
 
+def test_lowest_p_of_a_group_is_a_bound() -> None:
+    row = FEMALE._replace(p=0.002, p_is_floor=True)
+    (sentence,) = describe_groups([row])
+    assert "p <= 0.002;" in sentence
+    assert build_group_table([row]).rows[0][-1] == "<= 0.002"
+
+
 def test_describe_groups_names_a_small_one_once() -> None:
     looks, small = describe_groups([SMALL, SMALL._replace(model="b")])
     assert looks.endswith("None of them can be compared with the other subjects.")

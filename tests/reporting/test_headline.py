@@ -48,6 +48,11 @@ def test_sentence_names_a_network_that_is_better() -> None:
     assert list_words(sentence) == ["deep", "linear", "0.250", "0.150", "0.350", "0.010"]
 
 
+def test_sentence_shows_the_lowest_p_as_a_bound() -> None:
+    row = make_difference("deep", 0.25, 0.002)._replace(p_is_floor=True)
+    assert "p <= 0.002" in describe([row]).sentence
+
+
 def test_sentence_on_no_better_network_has_the_best_one() -> None:
     rows = [make_difference("small", 0.125, 0.2), make_difference("deep", 0.25, 0.06)]
     sentence = describe(rows).sentence

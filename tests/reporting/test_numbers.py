@@ -48,4 +48,18 @@ def test_interval_is_left_out_where_there_is_none(value: float | None) -> None:
     ("p", "text"), [(0.25, "p = 0.250"), (0.001, "p = 0.001"), (0.0009, "p < 0.001")]
 )
 def test_p_is_never_shown_as_zero(p: float, text: str) -> None:
-    assert format_p_equation(p) == text
+    assert format_p_equation(p, is_floor=False) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "text"),
+    [
+        (0.001, "p <= 0.001"),
+        (0.002, "p <= 0.002"),
+        (3 * 0.001, "p <= 0.003"),
+        (0.0042, "p <= 0.005"),  # rounded down, it would claim too much
+        (0.0002, "p < 0.001"),
+    ],
+)
+def test_lowest_p_of_resamples_is_shown_as_a_bound(p: float, text: str) -> None:
+    assert format_p_equation(p, is_floor=True) == text

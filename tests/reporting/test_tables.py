@@ -86,6 +86,13 @@ def test_pair_matrix_is_antisymmetric() -> None:
     ]
 
 
+def test_tables_show_the_lowest_p_as_a_bound() -> None:
+    difference = Difference("net", "linear", 0.5, 0.25, 0.75, 0.002, 60, p_is_floor=True)
+    assert build_difference_table("", [difference]).rows[0][-1] == "<= 0.002"
+    matrix = build_pair_matrix("", [Pair("a", "b", 9, 0, 0.0042, p_is_floor=True)])
+    assert matrix.rows[0][-1] == DetailedCell("+9", "(p <= 0.005)")
+
+
 def test_pair_matrix_without_pairs_has_no_rows() -> None:
     assert build_pair_matrix("", []).rows == []
 

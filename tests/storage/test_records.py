@@ -139,7 +139,7 @@ def test_leakage_is_read_as_written() -> None:
     assert read_leakage() == leakage
 
 
-@pytest.mark.parametrize("pairs", [[], [Pair("a", "b", 3, 5, 0.25)]])
+@pytest.mark.parametrize("pairs", [[], [Pair("a", "b", 3, 5, 0.25, p_is_floor=True)]])
 def test_pairs_are_read_as_written(tmp_path: Path, pairs: list[Pair]) -> None:
     write_pairs(tmp_path / "pairs.csv", pairs)
     assert read_pairs(tmp_path / "pairs.csv") == pairs

@@ -12,7 +12,7 @@ from mri_stages.evaluation.confidence import (
     draw_shares_of_repeats,
     draw_weights,
 )
-from mri_stages.evaluation.holm import correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_by_holm
 from mri_stages.evaluation.roc_auc import compute_weighted_aucs
 from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import Difference
@@ -39,8 +39,9 @@ def compare_aucs(
     for family in families:
         rows = [table.compare(first, second) for first, second in family]
         known_rows = [row for row in rows if row is not None]
-        corrected = correct_by_holm([row.p for row in known_rows])
-        differences += [row._replace(p=p) for row, p in zip(known_rows, corrected, strict=True)]
+        corrected = correct_by_holm([PValue(row.p, row.p_is_floor) for row in known_rows])
+        for row, p in zip(known_rows, corrected, strict=True):
+            differences.append(row._replace(p=p.value, p_is_floor=p.is_floor))
     return differences
 
 
@@ -77,8 +78,10 @@ class AreaTable:
         interval = compute_complete_interval(resampled)
         if interval is None:
             return Difference(first, second, value, None, None, 1.0, len(units))
-        p = compute_bootstrap_p(resampled)
-        return Difference(first, second, value, interval.low, interval.high, p, len(units))
+        p, is_floor = compute_bootstrap_p(resampled)
+        return Difference(
+            first, second, value, interval.low, interval.high, p, len(units), is_floor
+        )
 
     def compute_areas(self, name: str, units: tuple[Unit, ...]) -> Areas:
         """Return the areas (R, 1 + B) of a model on these units."""
@@ -130,7 +133,7 @@ def resample_repeats(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
-def compute_bootstrap_p(resampled: NDArray[np.float64]) -> float:
+def compute_bootstrap_p(resampled: NDArray[np.float64]) -> PValue:
     """Return the two-sided p of no difference, from resampled differences (B,).
 
     It is twice the share of resamples at or beyond 0, so it agrees with the percentile interval.
@@ -138,4 +141,5 @@ def compute_bootstrap_p(resampled: NDArray[np.float64]) -> float:
     """
     known = resampled[~np.isnan(resampled)]
     n_beyond = min((known <= 0).sum(), (known >= 0).sum())
-    return float(min(1.0, 2 * (1 + n_beyond) / (1 + len(known))))
+    p = float(min(1.0, 2 * (1 + n_beyond) / (1 + len(known))))
+    return PValue(p, bool(n_beyond == 0 and p < 1))

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, permutation_test
 
 from mri_stages.evaluation.confidence import Subjects, has_several_subjects
-from mri_stages.evaluation.holm import correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_by_holm
 from mri_stages.storage.records import Pair
 
 N_RESAMPLES = 9999
+LOWEST_SAMPLED_P = 2 / (1 + N_RESAMPLES)  # two-sided; all swaps are tried where they are fewer
 BATCH_SIZE = 1000  # resamples in memory at a time
 
 RowMask = NDArray[np.bool_]  # (N,) rows
@@ -28,24 +29,27 @@ def compare_pairs(correct: Mapping[str, RowMask], subjects: Subjects) -> list[Pa
         only_a = correct[a] & ~correct[b]
         only_b = correct[b] & ~correct[a]
         p = compute_p_value(only_a, only_b, subjects)
-        pairs.append(Pair(a, b, int(only_a.sum()), int(only_b.sum()), p))
+        pairs.append(Pair(a, b, int(only_a.sum()), int(only_b.sum()), p.value, p.is_floor))
 
-    corrected = correct_by_holm([pair.p for pair in pairs])
-    return [pair._replace(p=p) for pair, p in zip(pairs, corrected, strict=True)]
+    corrected = correct_by_holm([PValue(pair.p, pair.p_is_floor) for pair in pairs])
+    return [
+        pair._replace(p=p.value, p_is_floor=p.is_floor)
+        for pair, p in zip(pairs, corrected, strict=True)
+    ]
 
 
-def compute_p_value(only_a: RowMask, only_b: RowMask, subjects: Subjects) -> float:
+def compute_p_value(only_a: RowMask, only_b: RowMask, subjects: Subjects) -> PValue:
     """Return the two-sided p of one pair, from the rows that only one of the two gets right."""
     if has_several_subjects(subjects):
         return permute_subjects(only_a, only_b, subjects)
     n_a = int(only_a.sum())
     n_b = int(only_b.sum())
     if n_a + n_b == 0:
-        return 1.0
-    return float(binomtest(n_a, n_a + n_b).pvalue)
+        return PValue(1.0)
+    return PValue(float(binomtest(n_a, n_a + n_b).pvalue))
 
 
-def permute_subjects(only_a: RowMask, only_b: RowMask, subjects: NDArray[np.int64]) -> float:
+def permute_subjects(only_a: RowMask, only_b: RowMask, subjects: NDArray[np.int64]) -> PValue:
     """Return p: over all swaps of the two models where subjects are few, else over a sample."""
     _, subject_of_row = np.unique(subjects, return_inverse=True)
     result = permutation_test(
@@ -56,4 +60,5 @@ def permute_subjects(only_a: RowMask, only_b: RowMask, subjects: NDArray[np.int6
         batch=BATCH_SIZE,
         rng=np.random.default_rng(0),
     )
-    return float(result.pvalue)
+    p = float(result.pvalue)
+    return PValue(p, is_floor=p <= LOWEST_SAMPLED_P)

@@ -13,7 +13,7 @@ from mri_stages.evaluation.confidence import (
     draw_weights,
     resample_figures,
 )
-from mri_stages.evaluation.holm import correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_by_holm
 from mri_stages.evaluation.probabilities import (
     Outcomes,
     build_outcomes,
@@ -172,19 +172,23 @@ def add_difference(
     interval = compute_complete_interval(resampled)
     if interval is None or not np.isfinite(value):
         return result
+    p = compute_bootstrap_p(resampled)
     return result._replace(
         difference=value,
         difference_low=interval.low,
         difference_high=interval.high,
-        p=compute_bootstrap_p(resampled),
+        p=p.value,
+        p_is_floor=p.is_floor,
     )
 
 
 def correct_results(results: Sequence[GroupResult]) -> list[GroupResult]:
     """Return the results with p corrected (Holm) over all of them that have one."""
     indices = [index for index, result in enumerate(results) if result.p is not None]
-    corrected = correct_by_holm([results[index].p or 0 for index in indices])
+    corrected = correct_by_holm(
+        [PValue(results[index].p or 0, results[index].p_is_floor) for index in indices]
+    )
     new_results = list(results)
     for index, p in zip(indices, corrected, strict=True):
-        new_results[index] = results[index]._replace(p=p)
+        new_results[index] = results[index]._replace(p=p.value, p_is_floor=p.is_floor)
     return new_results

@@ -50,7 +50,7 @@ def describe_differences(different: Sequence[GroupResult], n_compared: int) -> s
     for result in different:
         interval = format_range(result.difference_low, result.difference_high)
         difference = f"{format_score(result.difference)} {interval}"
-        p = format_p_equation(result.p or 0)
+        p = format_p_equation(result.p or 0, result.p_is_floor)
         texts.append(f"{result.model} for {name_group(result)} by {difference}, {p}")
     return f"The AUC differs from that of the other subjects: {'; '.join(texts)}; {correction}."
 
@@ -73,7 +73,7 @@ def build_group_table(results: Sequence[GroupResult]) -> Table:
                 build_estimate_cell(Estimate(row.auc, row.auc_low, row.auc_high)),
                 build_estimate_cell(intercept),
                 row.difference,
-                None if row.p is None else format_p(row.p),
+                None if row.p is None else format_p(row.p, row.p_is_floor),
             )
         )
     header = ["", "group", "subjects", "positive", "AUC", "calibration in the large", "difference"]

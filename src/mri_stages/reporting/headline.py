@@ -124,7 +124,8 @@ def describe_difference(row: Difference, label: str) -> str:
     difference = f"{label} {format_score(row.difference)}"
     if row.low is None or row.high is None:
         return f"{difference}, and these {row.units} cannot tell the two apart"
-    return f"{difference} {format_range(row.low, row.high)}, {format_p_equation(row.p)}"
+    p = format_p_equation(row.p, row.p_is_floor)
+    return f"{difference} {format_range(row.low, row.high)}, {p}"
 
 
 def describe_figures(

@@ -1,5 +1,7 @@
 """The formats of numbers in pages and tables."""
 
+import math
+
 SMALLEST_SHOWN_P = 0.001
 
 
@@ -35,11 +37,20 @@ def format_interval(value: float | None, low: float | None, high: float | None) 
     return f"{format_score(value)} {format_range(low, high)}".strip()
 
 
-def format_p(p: float) -> str:
-    """Return a p value with three decimals, or that it is below the smallest one that is shown."""
-    return f"< {SMALLEST_SHOWN_P}" if p < SMALLEST_SHOWN_P else f"{p:.3f}"
+def format_p(p: float, is_floor: bool) -> str:
+    """Return a p value with three decimals, or that it is below the smallest one that is shown.
+
+    is_floor: whether its resamples can show no lower one. Such a p is a bound, and rounded up.
+    """
+    if p < SMALLEST_SHOWN_P:
+        return f"< {SMALLEST_SHOWN_P}"
+    if is_floor:
+        thousandths = math.ceil(round(p * 1000, 6))  # 0.003 * 1000 may be a little above 3
+        return f"<= {thousandths / 1000:.3f}"
+    return f"{p:.3f}"
 
 
-def format_p_equation(p: float) -> str:
-    """Return `p = ...`, or `p < ...` below the smallest one that is shown."""
-    return f"p {format_p(p)}" if p < SMALLEST_SHOWN_P else f"p = {format_p(p)}"
+def format_p_equation(p: float, is_floor: bool) -> str:
+    """Return `p = ...`, or `p < ...` or `p <= ...` for a bound, see `format_p`."""
+    text = format_p(p, is_floor)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"

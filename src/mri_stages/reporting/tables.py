@@ -120,7 +120,7 @@ def build_difference_table(caption: str, differences: Iterable[Difference]) -> T
     rows: list[tuple[Cell, ...]] = []
     for row in differences:
         difference = build_estimate_cell(Estimate(row.difference, row.low, row.high))
-        rows.append((row.first, row.second, difference, format_p(row.p)))
+        rows.append((row.first, row.second, difference, format_p(row.p, row.p_is_floor)))
     return Table(caption, ["AUC of", "minus AUC of", "difference", "p"], rows)
 
 
@@ -131,8 +131,9 @@ def build_pair_matrix(caption: str, pairs: Iterable[Pair]) -> Table:
     for pair in pairs:
         names.update(dict.fromkeys((pair.a, pair.b)))
         n_more = pair.only_a - pair.only_b
-        cells[pair.a, pair.b] = DetailedCell(f"{n_more:+d}", f"({format_p_equation(pair.p)})")
-        cells[pair.b, pair.a] = DetailedCell(f"{-n_more:+d}", f"({format_p_equation(pair.p)})")
+        p = f"({format_p_equation(pair.p, pair.p_is_floor)})"
+        cells[pair.a, pair.b] = DetailedCell(f"{n_more:+d}", p)
+        cells[pair.b, pair.a] = DetailedCell(f"{-n_more:+d}", p)
     rows: list[tuple[Cell, ...]] = []
     for name in names:
         rows.append((name, *(cells.get((name, other), "") for other in names)))

@@ -25,6 +25,7 @@ class GroupResult(NamedTuple):
     difference_low: float | None = None
     difference_high: float | None = None
     p: float | None = None  # of no difference, two-sided; Holm-corrected over all rows with a p
+    p_is_floor: bool = False  # whether no lower p can be shown by so many resamples
 
 
 def write_groups(results: Iterable[GroupResult]) -> None:

@@ -85,6 +85,7 @@ class Pair(NamedTuple):
     only_a: int  # rows that only `a` gets right
     only_b: int
     p: float  # two-sided, Holm-corrected over the pairs
+    p_is_floor: bool = False  # whether no lower p can be shown by so many resamples
 
 
 class Difference(NamedTuple):
@@ -97,6 +98,7 @@ class Difference(NamedTuple):
     high: float | None
     p: float  # two-sided; Holm-corrected over the networks for a baseline, and over network pairs
     units: int  # subjects (per class) that both score; without ids, rows
+    p_is_floor: bool = False  # whether no lower p can be shown by so many resamples
 
 
 class Estimate(NamedTuple):

@@ -134,6 +134,19 @@ def test_load_model_of_a_damaged_file_fails(trained_project: Path, tmp_path: Pat
         load_model(folder)
 
 
+def test_load_model_before_it_is_trained_on_new_images_fails(
+    trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = shutil.copytree(trained_project, tmp_path / "other")
+    path = project / "data/flat/info.json"
+    info = json.loads(path.read_text())
+    path.write_text(json.dumps(info | {"image_shape": [3, 18, 20]}))
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=r"small\.safetensors: .*mri-stages repro") as error:
+        load_model("small")
+    assert "\n" not in str(error.value)
+
+
 def test_load_model_that_diverged_fails(
     trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

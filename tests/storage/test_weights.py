@@ -50,6 +50,25 @@ def test_load_weights_of_another_file_names_it(tmp_path: Path, data: bytes | Non
         load_weights(tmp_path / "w.safetensors", nn.Linear(3, 2))
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"weight": torch.ones(2, 9), "bias": torch.ones(9)}, ["weight", "(2, 9)", "(2, 3)"]),
+        ({"more": torch.ones(2)}, ["more"]),
+    ],
+)
+def test_load_weights_of_other_images_says_so_in_one_line(
+    tmp_path: Path, changes: dict[str, torch.Tensor], named: list[str]
+) -> None:
+    (tmp_path / "w.safetensors").write_bytes(save(STATE | changes))
+    with pytest.raises(InputError) as error:
+        load_weights(tmp_path / "w.safetensors", nn.Linear(3, 2))
+    text = str(error.value)
+    assert "\n" not in text
+    for part in [*named, "mri-stages repro"]:
+        assert part in text
+
+
 def test_load_weights_takes_one_network_of_several(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     networks = nn.ModuleList(nn.Linear(3, 2) for _ in range(11))

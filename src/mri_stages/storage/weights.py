@@ -8,7 +8,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from mri_stages.errors import InputError
+from mri_stages.console import list_some
+from mri_stages.errors import InputError, is_out_of_memory
 from mri_stages.storage.files import REMAKE, explain_read_errors, write_bytes
 
 
@@ -62,9 +63,34 @@ def load_weights(path: Path, network: nn.Module, prefix: str = "") -> None:
     """
     try:
         with explain_read_errors(path):
-            fill_network(network, read_tensors(path, prefix))
-    except (SafetensorError, RuntimeError) as error:
-        raise InputError(f"{path}: not weights of this network: {error}; {REMAKE}") from None
+            tensors = read_tensors(path, prefix)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a file of weights: {error}; {REMAKE}") from None
+    try:
+        fill_network(network, tensors)
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
+        # PyTorch's message has a line for each tensor.
+        misfits = list_some(list_misfits(network, tensors)) or " ".join(str(error).split())
+        raise InputError(
+            f"{path}: weights of other images, params or code than those here: {misfits}; "
+            "'mri-stages repro' trains the model again"
+        ) from None
+
+
+def list_misfits(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return for each tensor that does not fit what the file has, and what the network has."""
+    expected_tensors = collect_tensors(network)
+    misfits = []
+    for name, expected in expected_tensors.items():
+        if name not in tensors:
+            misfits.append(f"{name} is missing")
+        elif tensors[name].shape != expected.shape:
+            found = tuple(tensors[name].shape)
+            misfits.append(f"{name} of shape {found}, expected {tuple(expected.shape)}")
+    unknown_names = [name for name in tensors if name not in expected_tensors]
+    return misfits + [f"{name} is not of this network" for name in unknown_names]
 
 
 def read_tensors(path: Path, prefix: str) -> dict[str, torch.Tensor]:

@@ -104,6 +104,21 @@ def test_sweep_refuses_a_wrong_setting(setting: str) -> None:
         plan_sweep(setting, 1, make_values(**VALIDATED))
 
 
+ARCHITECTURES = "models.small.arch=simple_nn1,simple_nn2"
+
+
+@pytest.mark.parametrize("changes", [VALIDATED, INNER])
+def test_sweep_of_the_architecture_of_folds_names_the_key_to_remove(changes: Any) -> None:
+    with pytest.raises(ArgumentError, match=r"remove cross_validation\.models\.small"):
+        plan_sweep(ARCHITECTURES, 1, make_values(**changes))
+
+
+def test_sweep_of_the_architecture_without_folds() -> None:
+    values = make_values(**VALIDATED, **{"cross_validation.models": {}})
+    sweep = plan_sweep(ARCHITECTURES, 1, values)
+    assert [trial.value for trial in sweep.trials] == ["simple_nn1", "simple_nn2"]
+
+
 @pytest.mark.parametrize("n_seeds", [0, -1, 101])
 def test_sweep_refuses_a_wrong_number_of_seeds(n_seeds: int) -> None:
     with pytest.raises(ArgumentError):

@@ -94,6 +94,8 @@ def plan_sweep(setting: str, n_seeds: int, values: Any) -> Sweep:
     model = params.models[path[1]]
     score_kind = choose_score(params, path[1])
     check_swept_key(path[2], model, score_kind)
+    if path[2] == "arch" and path[1] in params.cross_validation.models:
+        raise explain_arch_of_folds(path[1])
     trials = list(list_trials(path, swept_values, n_seeds, values))
     return Sweep(key, path[1], score_kind, trials)
 
@@ -164,6 +166,16 @@ def check_swept_key(name: str, model: Model, score_kind: ScoreKind) -> None:
             f"{name}: it changes the validation loss itself, so that its values cannot be "
             "compared; cross_validation.inner_folds above 0 compares the inner AUC"
         )
+
+
+def explain_arch_of_folds(model: str) -> ArgumentError:
+    """Return the error for a sweep of `arch` of a cross-validated model."""
+    key = f"cross_validation.models.{model}"
+    return ArgumentError(
+        f"models.{model}.arch: {key} names the architecture too, and a sweep changes one key; "
+        f"give each architecture a model of its own under `models` and cross_validation.models, or "
+        f"remove {key} to compare validation losses"
+    )
 
 
 def list_trials(

@@ -100,3 +100,22 @@ def test_training_by_plain_sgd_loads_no_compiler(modules_without_sklearn: set[st
 def test_help_loads_no_library() -> None:
     modules = list_loaded_modules("from mri_stages.__main__ import parse_subcommand")
     assert not modules & {"numpy", "pydantic", "torch", "yaml"}
+
+
+# `--help` of each subcommand, in one process: what none of them loads, not one does.
+HELP_OF_COMMANDS = """
+from contextlib import suppress
+from importlib import import_module
+from mri_stages.__main__ import SUBCOMMANDS
+
+for subcommand in SUBCOMMANDS.values():
+    module = import_module(f"mri_stages.commands.{subcommand.module}")
+    with suppress(SystemExit):
+        module.main(["--help"])
+"""
+
+
+def test_help_of_a_command_loads_no_library_that_takes_long() -> None:
+    modules = list_loaded_modules(HELP_OF_COMMANDS)
+    assert "mri_stages.commands.import_images" in modules
+    assert not modules & {"dvc", "matplotlib", "numpy", "scipy", "sklearn", "torch"}

@@ -14,7 +14,7 @@ import torch
 
 from mri_stages import paths
 from mri_stages.commands import external
-from mri_stages.commands.external import check_out, print_differences
+from mri_stages.commands.score_external import check_out, print_differences
 from mri_stages.errors import InputError
 from mri_stages.export.row_set import SetFigures, hash_image
 from mri_stages.ingest.import_options import ImportOptions, write_import_options

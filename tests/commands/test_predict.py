@@ -15,7 +15,8 @@ from PIL import Image
 
 from mri_stages import paths
 from mri_stages.commands import predict
-from mri_stages.commands.predict import check_files, format_prediction, list_scale_warnings
+from mri_stages.commands.predict import check_files
+from mri_stages.commands.predict_files import format_prediction, list_scale_warnings
 from mri_stages.errors import InputError
 from mri_stages.export.outputs import Outputs
 from mri_stages.ingest.import_options import ImportOptions, write_import_options

@@ -115,9 +115,21 @@ def compare_on_given_split(params: Params, info: Info, metrics: Mapping[str, Met
         metrics,
         ACCURACY,
         f"{params.data.title}: accuracy on the given split",
-        f"{sum(info.counts['test'])} test rows",
+        describe_test_rows(info),
     )
     save_png(paths.ACCURACY_FIGURE, figure)
+
+
+def describe_test_rows(info: Info) -> str:
+    """Return how many test rows there are, and where to look for what they do not show.
+
+    This stage does not know which of their subjects train: `leakage` does.
+    """
+    n_rows = sum(info.counts["test"])
+    return (
+        f"{n_rows} test rows. Their subjects may have training rows too "
+        f"({paths.LEAKAGE_FIGURE.name}); for new subjects, see {paths.NEW_SUBJECTS_FIGURE.name}."
+    )
 
 
 def compare_on_new_subjects(

@@ -89,6 +89,13 @@ def test_compare_tests_each_pair_of_models(results: Path) -> None:
     assert pairs[2][:4] == ["small", "conv_hot", "0", "3"]
 
 
+def test_accuracies_say_where_leakage_and_new_subjects_are_shown(results: Path) -> None:
+    note = compare.describe_test_rows(read_info())
+    assert "14 test rows" in note
+    assert paths.LEAKAGE_FIGURE.name in note
+    assert paths.NEW_SUBJECTS_FIGURE.name in note
+
+
 def test_compare_without_a_model_changes_pictures_of_the_given_split(results: Path) -> None:
     compare.main()
     before = read_pictures()

@@ -37,8 +37,8 @@ def main() -> None:
     images = load_images(info, {failure.row for failure in failures})
     unit = "subject" if any(failure.subject is not None for failure in failures) else "row"
     title = (
-        f"{params.data.title}: the most confident wrong answers on new {unit}s, up to "
-        f"{MAX_FAILURES} of each model"
+        f"{params.data.title}: the most confident wrong answers on new {unit}s (and their "
+        f"probability), up to {MAX_FAILURES} of each model"
     )
     save_png(paths.FAILURES_FIGURE, draw_failures(failures_by_model, images, info.classes, title))
     write_failures(failures)

@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 
 from mri_stages.plotting.failures import draw_failures
 from mri_stages.storage.failures import Failure
+from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
 
 CLASSES = ["Ill", "Sane"]
 IMAGES = {row: np.full((1, 4, 3), row, np.uint8) for row in range(3)}
@@ -9,6 +12,21 @@ IMAGES = {row: np.full((1, 4, 3), row, np.uint8) for row in range(3)}
 
 def make_failure(model: str, row: int) -> Failure:
     return Failure(model, 7 + row, "Ill", "not Ill", 0.875, row, 0.75, "")
+
+
+def test_failures_have_three_images_in_a_row() -> None:
+    """More make the text too small for a telephone."""
+    failures = {name: [make_failure(name, place % 3) for place in range(5)] for name in "ab"}
+    figure: Any = draw_failures(failures, IMAGES, CLASSES, "Title")
+    models = [axes.get_title().partition("\n")[0] for axes in figure.axes]
+    assert models == [*"aaaaa", "", *"bbbbb", ""]
+    assert figure.axes[2].get_subplotspec().is_last_col()
+
+
+def test_failures_of_long_names_fit() -> None:
+    failures = {name: [make_failure(name, 1)] * 2 for name in LONG_NAMES}
+    figure = draw_failures(failures, IMAGES, ["Ill", *LONG_NAMES], LONG_TITLE)
+    assert list_layout_faults(figure) == []
 
 
 def test_failures_have_a_row_of_images_for_each_model() -> None:
@@ -24,10 +42,11 @@ def test_failures_have_a_row_of_images_for_each_model() -> None:
 def test_failure_names_model_subject_and_answer() -> None:
     figure = draw_failures({"a": [make_failure("a", 1)]}, IMAGES, CLASSES, "Title")
     assert figure.axes[0].get_title().split("\n") == [
-        "a: subject 8",
+        "a",
+        "subject 8",
         "is Ill",
-        "answer not Ill",
-        "probability 0.88",
+        "answer (0.88):",
+        "not Ill",
     ]
 
 

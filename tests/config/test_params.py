@@ -171,7 +171,13 @@ def test_read_params_of_a_wrong_value_names_its_key(
     assert read_error(tmp_path, changes).startswith(start)
 
 
-@pytest.mark.parametrize("name", ["2024", "a/b", "é", "1a"])
+@pytest.mark.parametrize("name", ["a", "A-b_1", "a" * 100])
+def test_read_params_of_a_name_that_is_a_file_name(tmp_path: Path, name: str) -> None:
+    model = {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5}
+    assert name in read_changed(tmp_path, {f"models.{name}": model}).models
+
+
+@pytest.mark.parametrize("name", ["2024", "a/b", "é", "1a", "a" * 101])
 def test_read_params_of_a_name_that_is_no_file_name(tmp_path: Path, name: str) -> None:
     model = {"arch": "simple_nn2", "lr": 0.01, "batch_size": 5}
     params = {"models": {**ONE_MODEL["models"], name: model}, "studies.seed.models": ["small"]}
@@ -269,6 +275,37 @@ def test_read_params_at_the_ends_of_a_range(
 def test_read_params_at_the_lower_end(tmp_path: Path, key: str) -> None:
     read_changed(tmp_path, {key: 1})
     assert read_error(tmp_path, {key: 0}).startswith(f"{key} is 0 ")
+
+
+@pytest.mark.parametrize(
+    ("key", "taken", "refused"),
+    [
+        ("models.small.lr", [1e-30, 1e30], [0, 1.1e30]),
+        ("models.small.freeze", [[], ["a"]], [[""]]),
+        ("train.momentum", [0, 0.999], [-0.001, 1]),
+        ("train.weight_decay", [0, 1e30], [-1e-9, 1.1e30]),
+        ("train.label_smoothing", [0, 0.999], [-0.001, 1]),
+        ("train.validation", [0, 0.9], [-0.001, 0.901]),
+        ("train.augment", [{"shift": 0}, {"shift": 1024}], [{"shift": -1}, {"shift": 1025}]),
+        ("train.augment", [{"rotation": 180}], [{"rotation": -1}, {"rotation": 181}]),
+        ("train.augment", [{"brightness": 1}], [{"brightness": -0.1}, {"brightness": 1.1}]),
+        ("train.augment", [{"contrast": 1}], [{"contrast": -0.1}, {"contrast": 1.1}]),
+        ("train.ensemble", [1, 100], [0, 101]),
+        ("data.title", ["a", "a" * 80], ["", "a" * 81]),
+        ("evaluation.threshold", [0.001, 0.999], [0, 1]),
+        ("evaluation.groups", [None, [], ["a"], ["a", "b"]], [[""], ["a", "a"]]),
+        ("cross_validation.inner_folds", [0, 2, 100], [-1, 1, 101]),
+        ("studies.leakage.shares", [[0, 100]], [[], [-1], [101]]),
+        ("studies.batch_size.values", [[1, "all"]], [[], [0]]),
+    ],
+)
+def test_read_params_takes_what_is_within_limits(
+    tmp_path: Path, key: str, taken: list[Any], refused: list[Any]
+) -> None:
+    for value in taken:
+        read_changed(tmp_path, {key: value})
+    for value in refused:
+        assert read_error(tmp_path, {key: value}).startswith(key)
 
 
 def list_groups(group: type[Group] = Group) -> list[type[Group]]:

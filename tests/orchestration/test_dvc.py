@@ -17,6 +17,7 @@ from mri_stages.orchestration.dvc import (
     list_executed_stages,
     read_relative_remotes,
     read_stage_graph,
+    remove_lock_entries,
     reports_no_memory,
     reports_stop,
     run_dvc,
@@ -140,6 +141,13 @@ def test_stage_graph_of_a_faulty_file_names_the_key(workspace: Path) -> None:
     Path("dvc.yaml").write_text("stages:\n  one:\n    cmd: echo\n    depps: []\n")
     with pytest.raises(InputError, match="depps"):
         asyncio.run(read_stage_graph())
+
+
+def test_question_on_a_stage_that_is_missing_names_it(workspace: Path) -> None:
+    """DVC itself finds no fault in the project."""
+    write_project(one=shell_stage("echo", "x"))
+    with pytest.raises(InputError, match="nonsense"):
+        asyncio.run(remove_lock_entries(["nonsense"]))
 
 
 def test_run_cache_hits_are_true(workspace: Path) -> None:

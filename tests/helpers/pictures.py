@@ -37,3 +37,9 @@ def list_titles(figure: Figure) -> list[Any]:
     titles: list[Any] = [axes.title for axes in figure.axes]
     titles.append(getattr(figure, "_suptitle", None))
     return [title for title in titles if title is not None and title.get_text()]
+
+
+def shows_shares(limits: tuple[float, float]) -> bool:
+    """Return whether an axis of these limits shows the shares from 0 to 1, and little more."""
+    low, high = limits
+    return -0.1 < low <= 0 and 1 <= high < 1.1

@@ -13,7 +13,7 @@ from mri_stages.plotting.new_subjects import (
     sum_bins,
 )
 from mri_stages.storage.records import CalibrationPoint, DecisionPoint, Metrics, RocPoint
-from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
+from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults, shows_shares
 
 CALIBRATION = [
     CalibrationPoint(0.25, None, 3, 1),
@@ -117,6 +117,18 @@ def test_roc_of_two_classes_has_one_panel() -> None:
     (axes,) = draw_new_roc(curves, dict.fromkeys(curves, METRICS), ["a", "b"], "Digits").axes
     assert list_line(find_line(axes, "net")) == ([0.0, 0.25, 1.0], [0.0, 0.75, 1.0])
     assert "0.750" in find_line(axes, "linear").get_label()
+
+
+def test_probabilities_and_rates_are_shown_from_0_to_1() -> None:
+    figures = [
+        draw_calibration({"net": CALIBRATION}, "Digits"),
+        draw_decisions({"net": DECISION}, 0.5, "Digits"),
+        draw_new_roc({"net": ROC}, {"net": METRICS}, ["a", "b"], "Digits"),
+    ]
+    (calibration,), (decisions,), (roc,) = (figure.axes for figure in figures)
+    for limits in (calibration.get_xlim(), decisions.get_xlim(), roc.get_xlim(), roc.get_ylim()):
+        assert shows_shares(limits)
+    assert 1 <= calibration.get_ylim()[1] < 1.1  # below 0 are the bars
 
 
 def test_roc_of_many_classes_has_a_panel_of_each_model() -> None:

@@ -20,7 +20,7 @@ from mri_stages.plotting.results import (
 from mri_stages.plotting.style import BLUE, DIVERGED_COLOUR, REFERENCE_COLOUR, save_png
 from mri_stages.storage.history import Epoch
 from mri_stages.storage.records import Metrics, RocPoint
-from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
+from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults, shows_shares
 
 
 def make_metrics(accuracy: float, low: float, high: float, **others: Any) -> Metrics:
@@ -101,6 +101,10 @@ def test_intervals_show_the_first_model_on_top() -> None:
     assert top < 0 < 2 < bottom
 
 
+def test_intervals_are_shown_from_0_to_1() -> None:
+    assert shows_shares(draw_new_subjects().axes[0].get_xlim())
+
+
 def test_intervals_tell_models_baselines_and_divergence_apart() -> None:
     (axes,) = draw_intervals(METRICS, ACCURACY, "Digits: new", "").axes
     marks = [line for line in axes.lines[:6] if line.get_marker() != "None"]
@@ -137,6 +141,12 @@ def test_roc_curves_show_each_class() -> None:
     figure: Any = draw_roc_curves(CURVES, METRICS, ["a", "b"], "Digits: ROC")
     _, *curves = list_points(figure.axes[0])
     assert curves == [(0.0, 0.2, 1.0, 0.0, 0.7, 1.0)] * 2
+
+
+def test_roc_curves_are_shown_from_0_to_1() -> None:
+    axes = draw_roc_curves(CURVES, METRICS, ["a", "b"], "Digits: ROC").axes[0]
+    assert shows_shares(axes.get_xlim())
+    assert shows_shares(axes.get_ylim())
 
 
 def test_roc_curves_of_two_classes_differ_in_colour() -> None:
@@ -222,6 +232,11 @@ def test_roc_curves_fill_rows_of_three_panels(n_models: int, n_panels: int) -> N
 def test_histories_count_epochs_from_one() -> None:
     loss, _ = draw_histories({"good": PLAIN}, METRICS, "Digits").axes
     assert list_points(loss) == [(1, 2, 3.0, 0.2)]
+
+
+def test_histories_show_accuracies_from_0_to_1() -> None:
+    _, accuracy = draw_histories({"good": PLAIN}, METRICS, "Digits").axes
+    assert shows_shares(accuracy.get_ylim())
 
 
 def test_histories_show_validation_dashed() -> None:
@@ -340,6 +355,12 @@ def test_learning_rates_show_accuracies_with_intervals() -> None:
     good = [(1e-8, 1e-8, 0.6, 0.9), (1e-8, 0.7)]
     hot = [(10, 10, 0.05, 0.2), (10, 0.1)]
     assert list_points(top) == [*good, *hot]
+
+
+def test_learning_rates_have_the_scales_of_their_figures() -> None:
+    top, bottom = draw_two_learning_rates().axes
+    assert top.get_xscale() == bottom.get_xscale() == "log"
+    assert shows_shares(top.get_ylim())
 
 
 def test_learning_rates_show_the_last_finite_loss() -> None:

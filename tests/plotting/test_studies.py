@@ -17,7 +17,7 @@ from mri_stages.plotting.studies import (
 from mri_stages.studies.points import StudyName
 from mri_stages.studies.records import LeakageRun, Run
 from mri_stages.studies.summary import group_by_rate, group_by_size
-from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
+from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults, shows_shares
 from tests.helpers.study_runs import make_rate_runs, make_run
 
 
@@ -81,6 +81,7 @@ def test_value_figure_has_the_panels_scales() -> None:
     figure = draw_rates(make_rate_runs())
     scales = [axes.get_yscale() for axes in figure.axes]
     assert scales == ["log", "linear", "linear", "log", "log", "log"]
+    assert {axes.get_xscale() for axes in figure.axes} == {"log"}
 
 
 def test_value_figure_has_one_legend_entry_per_label() -> None:
@@ -171,6 +172,10 @@ def test_leakage_dose_joins_the_means_from_the_lowest_share(leakage_axes: Axes) 
     line = find_line(leakage_axes, "labels as they are")
     assert np.asarray(line.get_xdata()).tolist() == [0, 50]
     assert np.asarray(line.get_ydata()) == pytest.approx([0.2, 0.5])
+
+
+def test_leakage_dose_shows_accuracy_from_0_to_1(leakage_axes: Axes) -> None:
+    assert shows_shares(leakage_axes.get_ylim())
 
 
 def test_leakage_dose_sets_permuted_labels_apart(leakage_axes: Axes) -> None:

@@ -155,6 +155,8 @@ def test_corrected_p_leaves_out_groups_without_one() -> None:
     assert [row.p for row in correct_results(rows)] == [0.04, None, 0.5]
 
 
-def test_corrected_p_at_its_floor_stays_a_bound() -> None:
-    rows = [GroupResult("m", "a", "x", 9, 4, p=p, p_is_floor=p < 0.02) for p in (0.01, 0.5)]
-    assert [row.p_is_floor for row in correct_results(rows)] == [True, False]
+def test_corrected_p_is_a_bound_where_a_floor_decides_it() -> None:
+    """Three times the first p is more than twice the second."""
+    ps = {0.01: True, 0.012: False, 0.5: False}
+    rows = [GroupResult("m", "a", "x", 9, 4, p=p, p_is_floor=ps[p]) for p in ps]
+    assert [row.p_is_floor for row in correct_results(rows)] == [True, True, False]

@@ -396,6 +396,8 @@ def test_list_images_notes_a_level_that_is_not_used(tmp_path: Path) -> None:
     names = name_images("a/p1", "a/p2", "b/p3", "b/p4")
     assert "4 folders p1, p2, p3, p4; --subject-level 2" in note(tmp_path, names)
     assert "not used" not in note(tmp_path, names, subject_level=2)
+    upper_note = note(tmp_path, name_images(*BIOPSIES), class_level=2)
+    assert "3 folders case1, case2, case3; --subject-level 1" in upper_note
 
 
 def test_list_images_notes_no_level_that_divides_no_class(tmp_path: Path) -> None:
@@ -405,6 +407,20 @@ def test_list_images_notes_no_level_that_divides_no_class(tmp_path: Path) -> Non
 def test_list_images_notes_subjects_of_two_classes(tmp_path: Path) -> None:
     names = name_images("a/1", "a/2", "b/2", "b/3")
     assert "1 subjects have" in note(tmp_path, names, class_level=1, subject_level=2)
+
+
+@pytest.mark.parametrize(
+    ("names", "class_level", "subject_level"),
+    [
+        (name_images("a/1", "a/2", "b/3"), 1, 2),
+        (name_images(*BIOPSIES), 2, 1),  # a folder above the classes is one subject
+    ],
+)
+def test_list_images_notes_no_subject_that_is_clear(
+    tmp_path: Path, names: list[str], class_level: int, subject_level: int
+) -> None:
+    options = {"class_level": class_level, "subject_level": subject_level}
+    assert "subjects have" not in note(tmp_path, names, **options)
 
 
 def test_list_images_notes_masks_that_are_meant(tmp_path: Path) -> None:

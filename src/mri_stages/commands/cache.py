@@ -46,8 +46,8 @@ def format_cache(content: CacheContent) -> str:
     ]
     if content.unlisted_folders:
         lines.append(
-            f"The cache does not list the files of {list_some(content.unlisted_folders)}: what the "
-            "cache has of it counts as unused, and DVC asks before it removes that."
+            f"The cache does not list the files of {list_some(content.unlisted_folders)}: those "
+            "that it has count as unused, and DVC asks before it removes them."
         )
     return "\n".join(lines)
 

@@ -191,6 +191,18 @@ def test_judge_state_of_a_dead_process() -> None:
     assert judge_state(line) is LiveState.STOPPED
 
 
+def test_judge_state_of_a_zombie() -> None:
+    """A process that has ended, and whose parent has not asked for its status."""
+    with run_as_stage() as path:
+        announce_progress(0, 4)
+        with subprocess.Popen([sys.executable, "-c", ""]) as process:
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            # A later line: the state alone tells, and not the start of the process.
+            changes = {"pid": process.pid, "time": datetime.now(UTC)}
+            line = read_live_lines(path)[0].model_copy(update=changes)
+            assert judge_state(line) is LiveState.STOPPED
+
+
 def test_judge_state_of_a_used_number() -> None:
     with run_as_stage() as path:
         announce_progress(0, 4)

@@ -158,8 +158,13 @@ def judge_state(first_line: LiveLine) -> LiveState:
     if first_line.host != platform.node():
         return LiveState.ELSEWHERE
     try:
-        started = psutil.Process(first_line.pid).create_time()
+        process = psutil.Process(first_line.pid)
+        # Nobody has asked yet how it ended; in a container without an init, nobody ever does.
+        is_zombie = process.status() == psutil.STATUS_ZOMBIE
+        started = process.create_time()
     except psutil.NoSuchProcess:
+        return LiveState.STOPPED
+    if is_zombie:
         return LiveState.STOPPED
     # A process that started after the line has the number of one that has ended.
     is_same = started <= first_line.time.timestamp() + CLOCK_TOLERANCE_SECONDS

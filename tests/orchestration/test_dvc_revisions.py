@@ -75,6 +75,21 @@ def test_unknown_name_is_refused(project: Params) -> None:
         read("nonsense")
 
 
+def test_unknown_name_in_a_shallow_clone_names_the_command(
+    project: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit()
+    git("clone", "--quiet", "--depth", "1", tmp_path.as_uri(), "clone")
+    with pytest.raises(InputError, match="HEAD~9") as whole:
+        read("HEAD~9")
+    assert "git fetch" not in str(whole.value)
+
+    monkeypatch.chdir("clone")
+    assert read("HEAD").metrics
+    with pytest.raises(InputError, match="git fetch --unshallow"):
+        read("HEAD~1")
+
+
 def test_commit_without_params_is_refused(project: Params) -> None:
     git("rm", "--quiet", "params.yaml")
     commit()

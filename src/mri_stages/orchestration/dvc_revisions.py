@@ -103,10 +103,19 @@ def _resolve_commit(repo: "Repo", name: str) -> str:
                 f"{name}: several experiments have this name, and none of them began at this "
                 "commit; expected the hash of one, as `dvc exp list --all --rev` lists them"
             ) from None
+        hint = ""
+        if _is_shallow(repo):
+            hint = "; this clone lacks older commits: 'git fetch --unshallow --tags' gets them"
         raise InputError(
             f"{name}: nothing has this name, expected a branch, a tag, a commit, an experiment "
-            f"that has run (`dvc exp list --all`), or {WORKSPACE}"
+            f"that has run (`dvc exp list --all`), or {WORKSPACE}{hint}"
         ) from None
+
+
+def _is_shallow(repo: "Repo") -> bool:
+    """Return whether the repository of Git was cloned without its older commits."""
+    git = repo.scm.dulwich.repo
+    return bool(git.get_shallow())
 
 
 def _peel_commit(repo: "Repo", name: str, revision: str) -> str:

@@ -1,4 +1,4 @@
-"""Measure ours against the notebook's recipe on this machine: `make benchmark`, 6 to 12 minutes.
+"""Measure ours against the notebook's recipe on this machine: `make benchmark`, 8 to 14 minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians of three rounds and their
 ratios. Nothing is extrapolated. Writes benchmarks/results/cpu.json.
@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import N_ROWS, ROOT, count_rows_that_fit, describe_machine
+from benchmarks.own_networks import measure_own_networks
 from benchmarks.preparation import (
     measure_growth_with_rows,
     measure_preparation,
     measure_stored_bytes,
 )
 from benchmarks.processes import measure_cpu_seconds
+from benchmarks.study_value import measure_study_value
 from benchmarks.timing import CpuResult, DvcTiming, Timing
 from benchmarks.trainings import (
     measure_evaluation,
@@ -56,6 +58,8 @@ def measure_all(folder: Path) -> CpuResult:
     training_overhead = measure_training_overhead(workspace)
     evaluation = measure_evaluation(workspace)
 
+    study_value_seconds = measure_study_value(workspace)
+
     growth_with_rows = measure_growth_with_rows(folder, n_rows, preparation)
     training_own_mb = measure_training_memory(folder)
     growth_with_size = measure_growth_with_size(folder, step_ms)
@@ -71,6 +75,8 @@ def measure_all(folder: Path) -> CpuResult:
         growth_with_rows=growth_with_rows,
         training_own_mb=training_own_mb,
         growth_with_size=growth_with_size,
+        own_network_ms=measure_own_networks(folder),
+        study_value_seconds=study_value_seconds,
         dvc_seconds=measure_dvc(),
         start_up_seconds=measure_start_up(),
     )
@@ -124,6 +130,8 @@ def show(content: CpuResult | Mapping[str, Any]) -> None:
             "evaluate_conv_nn2",
             "growth_with_rows",
             "growth_with_size",
+            "own_network_ms",
+            "study_value_seconds",
             "dvc_seconds",
             "start_up_seconds",
         }

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from benchmarks.processes import ProcessCost, measure_module
 from benchmarks.timing import Preparation, PreparationRuns, RowsTiming, Timing, take_medians
-from benchmarks.workspace import FULL_SIZE, count_bytes, make_workspace
+from benchmarks.workspace import FULL_SIZE, N_CHANNELS, count_bytes, make_workspace
 
 N_ROUNDS = 3
 FLOAT32_BYTES = 4
-N_CHANNELS = 3
 ROW_DIVISORS = (4, 2)  # a quarter and half of the rows
 
 

@@ -56,6 +56,13 @@ class SizeTiming(Record):
     full_size: float
 
 
+class StudyTiming(Record):
+    """Seconds of a value of a study: its seeds in a run each, or together."""
+
+    one_by_one: float
+    shared: float
+
+
 class DvcTiming(Record):
     """Seconds of `dvc repro` with nothing to do, and of `dvc --version`."""
 
@@ -77,5 +84,6 @@ class CpuResult(Record):
     training_own_mb: dict[str, float]  # by model
     growth_with_size: dict[str, SizeTiming]  # by model
     dvc_seconds: DvcTiming
-    # CPU seconds by command, or by what is imported; {} in files that are older than this row
-    start_up_seconds: dict[str, float] = {}
+    own_network_ms: dict[str, dict[str, float]]  # by model and recipe
+    study_value_seconds: StudyTiming
+    start_up_seconds: dict[str, float]  # of CPU, by command, or by what is imported

@@ -15,17 +15,25 @@ FULL_SIZE = (208, 176)  # height and width of the notebook's images
 HALF_SIZE = (104, 88)
 N_SUBJECTS = 10
 N_SLICES = 32  # of each subject
+N_CHANNELS = 3
 
 
-def make_workspace(folder: Path, n_rows: dict[str, int], size: tuple[int, int]) -> Path:
+def make_workspace(
+    folder: Path, n_rows: dict[str, int], size: tuple[int, int], is_colour: bool = False
+) -> Path:
     """Make `folder` with params.yaml and a raw folder of phantoms, the same few repeated."""
-    write_raw_folder(folder / "data/raw", n_rows, size)
+    write_raw_folder(folder / "data/raw", n_rows, size, is_colour)
     write_params(folder / "params.yaml", CLASSES[LARGEST_CLASS])
     return folder
 
 
-def write_raw_folder(folder: Path, n_rows: dict[str, int], size: tuple[int, int]) -> None:
-    """Write float32 images of three equal channels, as the notebook's tensors are."""
+def write_raw_folder(
+    folder: Path, n_rows: dict[str, int], size: tuple[int, int], is_colour: bool
+) -> None:
+    """Write float32 images of three equal channels, as the notebook's tensors are.
+
+    The channels of a colour image are three slices.
+    """
     height, width = size
     slices, subject_labels = draw_phantoms(N_SUBJECTS, N_SLICES, height, width, seed=0)
     images = slices.reshape(-1, height, width)
@@ -36,8 +44,9 @@ def write_raw_folder(folder: Path, n_rows: dict[str, int], size: tuple[int, int]
     for split, n_images in n_rows.items():
         indices = rng.integers(len(images), size=n_images)
         labels[split] = subject_labels[indices // N_SLICES]
-        grey = torch.from_numpy(images[indices]).float() / 255
-        save_tensor(folder / f"{split}_data.pt", grey[:, None].repeat(1, 3, 1, 1))
+        channels = [images[indices - number * is_colour] for number in range(N_CHANNELS)]
+        pixels = torch.from_numpy(np.stack(channels, axis=1)).float() / 255
+        save_tensor(folder / f"{split}_data.pt", pixels)
     save_labels(folder, CLASSES, labels, {})
 
 

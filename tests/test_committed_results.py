@@ -238,6 +238,10 @@ def list_benchmark_figures() -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
     for name, seconds in result["start_up_seconds"].items():
         yield f"| {name} | {seconds:.2f} |"
+    for model, step_ms in result["own_network_ms"].items():
+        yield f"| {model} | {' | '.join(f'{ms:.0f}' for ms in step_ms.values())} |"
+    study_seconds = result["study_value_seconds"]
+    yield "{shared:.0f} s together and {one_by_one:.0f} s one by one".format(**study_seconds)
 
 
 FIGURES = {

@@ -19,6 +19,7 @@ from mri_stages.export.model_inputs import (
 from mri_stages.export.outputs import Outputs
 from mri_stages.export.trained_model import TrainedModel, load_model
 from mri_stages.ingest.subject_ids import read_subject_table
+from mri_stages.orchestration.trained_weights import list_weights_warnings
 from mri_stages.storage.files import write_csv
 
 # After scaling, the pixels of all training rows have mean 0 and deviation 1. Single images lie
@@ -31,6 +32,7 @@ MAX_DEVIATION = 4
 def predict_files(arguments: Namespace) -> None:
     """Predict all images of the files; the arguments are those of the command."""
     model = load_model(arguments.model)
+    print_errors(list_weights_warnings(arguments.model))
     options = merge_options(vars(arguments), model)
     print_errors(list_option_warnings(options, "on the command line", model))
 

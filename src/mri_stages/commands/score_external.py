@@ -27,6 +27,7 @@ from mri_stages.export.row_set import SetFigures
 from mri_stages.export.trained_model import TrainedModel, load_model
 from mri_stages.export.training_rows import TrainingRows, load_training_rows
 from mri_stages.ingest.import_options import read_import_options
+from mri_stages.orchestration.trained_weights import list_weights_warnings
 from mri_stages.reporting.numbers import format_interval, format_score
 from mri_stages.storage.files import check_new_file, write_json
 from mri_stages.storage.predictions import Predictions
@@ -40,6 +41,7 @@ def score_external(arguments: Namespace) -> None:
     """Score the model and write its file; the arguments are those of the command."""
     folder: Path = arguments.folder
     model = load_model(arguments.model)
+    print_errors(list_weights_warnings(arguments.model))
     out = arguments.out or paths.EXTERNAL / f"{model.name}.json"
     check_out(out, folder, model.name)
     external = read_external_set(folder, model)

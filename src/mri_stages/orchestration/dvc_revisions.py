@@ -3,6 +3,7 @@
 Nothing is checked out.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -53,7 +54,13 @@ class Revision:
 
     def judge_metrics(self, path: Path) -> Judgement:
         """Return whether a file of metrics is a result of the params of this revision."""
-        content = self.metrics[path]
+        return self._judge(path, self.metrics[path])
+
+    def judge_file(self, path: Path) -> Judgement:
+        """Return whether a file on the disk is a result of the params of this revision."""
+        return self._judge(path, path.read_bytes())
+
+    def _judge(self, path: Path, content: bytes) -> Judgement:
         return judge_file(path, content, self.stages, self.params, self.added_files)
 
     def find_hash(self, path: Path) -> str:
@@ -74,6 +81,13 @@ async def read_revisions(names: Sequence[str]) -> list[Revision]:
     return await ask_repo_patiently(
         lambda repo: [_read_revision(repo, name) for name in names], "dvc.lock"
     )
+
+
+def read_workspace() -> Revision:
+    """Return what the files in the current folder hold. DVC's own lock is not waited for."""
+    from dvc.fs import localfs
+
+    return _read_files(WORKSPACE, "the files as they are", localfs, os.curdir)
 
 
 def _read_revision(repo: "Repo", name: str) -> Revision:

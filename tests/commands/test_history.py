@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mri_stages import paths
 from mri_stages.commands import history
 from mri_stages.config.param_changes import ChangedParam
 from mri_stages.config.run_history import append_run
@@ -74,5 +75,11 @@ def test_history_of_no_runs_is_refused() -> None:
 
 
 def test_history_before_the_first_run_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    paths.PARAMS.touch()
     history.main([])
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_history_outside_a_project_is_refused() -> None:
+    with pytest.raises(InputError, match=paths.PARAMS.name):
+        history.main([])

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from mri_stages import paths
 from mri_stages.commands.watch import describe_trainings, format_seconds, main
 from mri_stages.config.live import find_live_file, read_live_lines, write_live
 from mri_stages.config.run_history import STAGE_VARIABLE
 from mri_stages.console import announce_progress, enter_part
+from mri_stages.errors import InputError
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -31,8 +33,14 @@ def test_watch_shows_a_training(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_watch_without_trainings(capsys: pytest.CaptureFixture[str]) -> None:
+    paths.PARAMS.touch()
     main(["--once"])
     assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_watch_outside_a_project_is_refused() -> None:
+    with pytest.raises(InputError, match=paths.PARAMS.name):
+        main(["--once"])
 
 
 def test_describe_trainings_of_a_stopped_one() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mri_stages.config.loading import read_text
 from mri_stages.config.param_changes import ChangedParam
 from mri_stages.config.run_history import StageRun, read_history
 from mri_stages.console import OneLineParser, align_columns
@@ -27,6 +28,7 @@ def main(argv: Sequence[str]) -> None:
 
     runs = read_history()
     if not runs:
+        read_text()  # In another folder than the project's, that is no answer.
         print("No stage has run in this workspace yet, or its history was deleted.")
         return
     selected_runs = select_runs(runs, arguments.model)

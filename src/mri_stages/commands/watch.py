@@ -18,6 +18,7 @@ from mri_stages.config.live import (
     judge_state,
     read_live_lines,
 )
+from mri_stages.config.loading import read_text
 from mri_stages.console import OneLineParser, make_printable
 
 REFRESH_SECONDS = 1
@@ -46,13 +47,14 @@ def main(argv: Sequence[str]) -> None:
 
 
 def describe_trainings(now: datetime) -> str:
-    """Return a table with a line per stage that trains."""
+    """Return a table with a line per stage that trains; InputError outside a project."""
     rows = []
     for path in sorted(find_live_folder().glob("*.jsonl")):
         lines = read_live_lines(path)
         if lines:
             rows.append(format_training(lines, now))
     if not rows:
+        read_text()  # In another folder than the project's, that is no answer.
         return NOTHING
     header = ROW_FORMAT.format("stage", "state", "done", "remaining", "loss", "at")
     return "\n".join([header.rstrip(), *rows])

@@ -277,6 +277,12 @@ def test_mean_curve_of_one_repeat_is_its_curve() -> None:
         assert (ours.min(), ours.max()) == pytest.approx((expected.min(), expected.max()))
 
 
+@pytest.mark.parametrize(("negative_label", "name"), [(None, "b"), (0, "not a"), (1, "not b")])
+def test_mean_curve_of_two_classes_is_one(negative_label: int | None, name: str) -> None:
+    points = sample_mean_roc_points(draw_repeats(2, n_classes=2), ["a", "b"], negative_label)
+    assert {point.name for point in points} == {name}
+
+
 def test_mean_curves_of_many_classes_are_one_for_each() -> None:
     points = sample_mean_roc_points(draw_repeats(2), CLASSES, None)
     assert {point.name for point in points} == {*CLASSES}

@@ -69,6 +69,11 @@ AMBIGUITIES = {
         "--exclude 'Test_Set2/*'",
         {"a": 2, "b": 2},
     ),
+    "test images by another name": Ambiguity(
+        name_images(*join_folders("train", "a b"), "Test_Set2"),
+        "--exclude 'Test_Set2/*'",
+        {"a": 2, "b": 2},
+    ),
     "copy of the set inside it": Ambiguity(
         name_images("cat", "dog", *join_folders("pets", "cat dog")),
         "--exclude 'pets/*'",

@@ -267,6 +267,17 @@ CLEAR_LAYOUTS = {
         name_images(*join_folders("set", "a b", "Train Test")),
         {"a": 4, "b": 4},
     ),
+    "a folder beside splits below a class": (
+        name_images(*join_folders("a b", "train test"), "a/old/scans"),
+        {"a": 4, "b": 4},
+    ),
+    "other folders and images beside train": (
+        [
+            *name_images(*join_folders("set/train", "a b"), "set/extra", "other/evaluation"),
+            "set/test_overview.png",
+        ],
+        {"a": 2, "b": 2},
+    ),
     "names that differ in a sign": (
         name_images("A+", "A-", "B+"),
         {"A+": 2, "A-": 2, "B+": 2},
@@ -438,6 +449,11 @@ def test_list_images_notes_masks_that_are_meant(tmp_path: Path) -> None:
 def test_list_images_notes_a_copy_beside_the_splits(tmp_path: Path) -> None:
     names = name_images(*join_folders("train test", "a b"), *join_folders("old", "train", "a b"))
     assert "4 images beside the split folders" in note(tmp_path, names)
+
+
+def test_list_images_refuses_test_images_of_one_class(tmp_path: Path) -> None:
+    line = refuse(write_zip(tmp_path, name_images(*join_folders("train", "a b"), "test/a")))
+    assert "in train only: b" in line
 
 
 def test_list_images_of_one_folder_names_a_table(tmp_path: Path) -> None:

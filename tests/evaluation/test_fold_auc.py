@@ -53,11 +53,26 @@ def test_auc_by_fold_of_parted_classes_has_the_exact_interval() -> None:
     assert update["auc_by_fold"] == update["auc_by_fold_high"] == 1
     assert 0.8 < update["auc_by_fold_low"] < 1
 
+    wrong = summarise_auc_by_fold([draw_repeat(0)._replace(probabilities=1 - parted)], None)
+    assert wrong["auc_by_fold"] == wrong["auc_by_fold_low"] == 0
+    assert wrong["auc_by_fold_high"] == pytest.approx(1 - update["auc_by_fold_low"])
+
+
+def test_auc_by_fold_of_several_repeats_draws_subjects_from_all_folds() -> None:
+    """Drawn within folds, equal repeats would have the interval of one."""
+    repeat = draw_repeat(0)
+    one = summarise_auc_by_fold([repeat], None)
+    three = summarise_auc_by_fold([repeat] * 3, None)
+    assert three["auc_by_fold"] == pytest.approx(one["auc_by_fold"])
+    assert three["auc_by_fold_low"] != pytest.approx(one["auc_by_fold_low"])
+
 
 def test_auc_by_fold_names_a_fold_of_one_class() -> None:
     repeat = draw_repeat(0)
     folds = np.where(ROWS < 40, ROWS // 20, 2 + LABELS)
-    assert summarise_auc_by_fold([repeat._replace(folds=folds)], 0)["unscored_folds"] == "2, 3"
+    uneven = repeat._replace(folds=folds)
+    assert summarise_auc_by_fold([uneven], 0)["unscored_folds"] == "2, 3"
+    assert summarise_auc_by_fold([repeat, uneven], 0)["unscored_folds"] == "1.2, 1.3"
 
 
 def test_auc_by_fold_leaves_out_a_class_of_one_fold() -> None:

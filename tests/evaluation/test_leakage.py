@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mri_stages.baselines.nearest_neighbours import find_nearest_neighbours
-from mri_stages.evaluation.leakage import add_copies, measure_leakage
+from mri_stages.evaluation.leakage import add_copies, format_percent, measure_leakage
 from mri_stages.ingest.phantoms import draw_phantoms
 from mri_stages.storage.copies import Copies
 from mri_stages.storage.dataset import AllRows
@@ -128,6 +128,14 @@ def test_leakage_counts_rows_of_shared_subjects() -> None:
     leakage = measure(SUBJECTS)
     assert leakage.shared_subjects == 2 / 3
     assert leakage.sentence.startswith("Leakage: 67% of")
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0%"), (0.001, "less than 1%"), (0.01, "1%"), (1, "100%")],
+)
+def test_percent_of_few_rows_is_not_0(share: float, text: str) -> None:
+    assert format_percent(share) == text
 
 
 def test_leakage_counts_test_rows_near_their_own_subject() -> None:

@@ -16,6 +16,7 @@ import pytest
 from nibabel.analyze import AnalyzeHeader
 from nibabel.nifti1 import Nifti1Header, Nifti1Image, Nifti1Pair
 from nibabel.nifti2 import Nifti2Image
+from nibabel.spm2analyze import Spm2AnalyzeHeader
 from numpy.typing import NDArray
 
 from mri_stages.errors import ArgumentError
@@ -223,13 +224,16 @@ def test_analyze_with_another_order_says_so(tmp_path: Path) -> None:
     assert list_slices(path, make_options())[0].has_other_order
 
 
-def test_nifti_without_a_matrix_is_assumed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("code", "is_assumed"), [("qform_code", False), ("sform_code", False),
+                                                   ("", True)])  # fmt: skip
+def test_nifti_without_a_matrix_is_assumed(tmp_path: Path, code: str, is_assumed: bool) -> None:
     path = write_volume(tmp_path / "1.nii", VOXELS)
-    assert not list_slices(path, make_options())[0].is_assumed
-    data = bytearray(path.read_bytes())
-    data[252:256] = bytes(4)  # qform_code and sform_code
-    path.write_bytes(data)
-    assert list_slices(path, make_options())[0].is_assumed
+    data = path.read_bytes()
+    header = Nifti1Header(data[:348])
+    for name in ("qform_code", "sform_code"):
+        header[name] = int(name == code)
+    path.write_bytes(header.binaryblock + data[348:])
+    assert list_slices(path, make_options())[0].is_assumed is is_assumed
 
 
 @pytest.mark.parametrize("image_class", [Nifti1Image, Nifti2Image])
@@ -320,6 +324,7 @@ def edit_header(**fields: object) -> Callable[[Nifti1Header], None]:
         (edit_header(datatype=32, bitpix=64), "of another kind of voxel"),
         (edit_header(datatype=1, bitpix=1), "unreadable"),
         (edit_header(datatype=77), "unreadable"),
+        (edit_header(vox_offset=2**26 + 16), "unreadable"),
         (edit_header(vox_offset=1e30), "unreadable"),
         (edit_header(vox_offset=np.nan), "unreadable"),
         (edit_header(scl_slope=2, scl_inter=np.nan), "unreadable"),
@@ -338,6 +343,21 @@ def test_faulty_header_is_named(
     with pytest.raises(ImageError) as error:
         read_volume(path, make_options())
     assert error.value.kind == kind
+
+
+def test_analyze_with_an_infinite_calibration_is_refused(tmp_path: Path) -> None:
+    path = write_volume(tmp_path / "1.hdr", VOXELS)
+    header = Spm2AnalyzeHeader(path.read_bytes())
+    header["scl_slope"] = 0
+    header["glmax"] = 999
+    header["cal_max"] = 1.5
+    path.write_bytes(header.binaryblock)
+    read_volume(path, make_options())
+    header["cal_max"] = np.inf
+    path.write_bytes(header.binaryblock)
+    with pytest.raises(ImageError) as error:
+        list_slices(path, make_options())
+    assert error.value.kind == "of a wrong scaling"
 
 
 @pytest.mark.parametrize("size", [0, 3, 100, 348, 351, 360, -1])

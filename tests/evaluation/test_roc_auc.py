@@ -271,6 +271,7 @@ def test_mean_curve_of_one_repeat_is_its_curve() -> None:
     points = np.array(
         [point[1:] for point in sample_mean_roc_points([predictions], ["a", "b"], None)]
     )
+    assert len(points) == len(np.unique(points, axis=0))
     for false_rate in np.unique(rates[0]):
         expected = rates[1][rates[0] == false_rate]
         ours = points[np.isclose(points[:, 0], false_rate), 1]

@@ -267,6 +267,10 @@ CLEAR_LAYOUTS = {
         name_images(*join_folders("set", "a b", "Train Test")),
         {"a": 4, "b": 4},
     ),
+    "the name of a mask in another folder": (
+        ["a/p1/0.png", "a/p2/0_mask.png", *name_images("b/p3", "b/p4")],
+        {"a": 2, "b": 4},
+    ),
     "a folder beside splits below a class": (
         name_images(*join_folders("a b", "train test"), "a/old/scans"),
         {"a": 4, "b": 4},
@@ -441,9 +445,9 @@ def test_list_images_notes_no_subject_that_is_clear(
 
 def test_list_images_notes_masks_that_are_meant(tmp_path: Path) -> None:
     names = [*name_images(*join_folders("a b", "masks")), "a/masks/0_mask.png"]
-    notes = note(tmp_path, names, class_level=1)
-    assert "5 images lie in folders 'masks'" in notes
-    assert "1 names" in notes
+    notes = f"\n{note(tmp_path, names, class_level=1)}"
+    assert "\n5 images lie in folders 'masks'" in notes
+    assert "\n1 names" in notes
 
 
 def test_list_images_notes_a_copy_beside_the_splits(tmp_path: Path) -> None:

@@ -251,9 +251,9 @@ CLEAR_LAYOUTS = {
         name_images("a/p1", "a/p2", "b/p3", "b/p4"),
         {"a": 4, "b": 4},
     ),
-    "one patient in two classes": (
-        name_images("a/p1", "a/p2", "a/p3", "b/p3", "b/p4", "b/p5"),
-        {"a": 6, "b": 6},
+    "fewer than half of the patients in two classes": (
+        name_images(*join_folders("a", "p1 p2 p3 p4"), *join_folders("b", "p3 p4 p5")),
+        {"a": 8, "b": 6},
     ),
     "each class in itself": (
         name_images("a/a", "b/b"),

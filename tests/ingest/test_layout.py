@@ -161,6 +161,16 @@ AMBIGUITIES = {
         "--exclude '*/masks/*'",
         {"sick": 4, "well": 4},
     ),
+    "masks beside classes above splits": Ambiguity(
+        name_images(*join_folders("masks sick well", "train test")),
+        "--exclude 'masks/*'",
+        {"sick": 4, "well": 4},
+    ),
+    "masks beside classes of a set above splits": Ambiguity(
+        name_images(*join_folders("set", "masks sick well", "train test")),
+        "--exclude '*/masks/*'",
+        {"sick": 4, "well": 4},
+    ),
     "masks beside their images": Ambiguity(
         [*name_images("sick", "well"), "sick/0_mask.png", "sick/0_mask_1.png", "well/1_mask.png"],
         "--exclude '*_mask.*' '*_mask_?.*'",

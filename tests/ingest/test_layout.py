@@ -465,6 +465,11 @@ def test_list_images_notes_a_copy_beside_the_splits(tmp_path: Path) -> None:
     assert "4 images beside the split folders" in note(tmp_path, names)
 
 
+def test_list_images_names_the_copy_inside_a_class(tmp_path: Path) -> None:
+    line = refuse(write_zip(tmp_path, name_images("cat", "dog", "dog/Cat")))
+    assert "'dog' holds 'Cat', 2 of 6 images" in line
+
+
 def test_list_images_refuses_test_images_of_one_class(tmp_path: Path) -> None:
     line = refuse(write_zip(tmp_path, name_images(*join_folders("train", "a b"), "test/a")))
     assert "in train only: b" in line

@@ -215,6 +215,17 @@ def test_analyze_in_big_endian_reads_the_same(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("image_class", [Nifti1Image, Nifti2Image])
+def test_nifti_in_big_endian_reads_the_same(tmp_path: Path, image_class: type) -> None:
+    image = image_class(VOXELS, np.eye(4))
+    swapped = image_class(VOXELS, np.eye(4), image.header.as_byteswapped(">"))
+    nibabel.save(swapped, tmp_path / "1.nii")
+    little = write_volume(tmp_path / "2.nii", VOXELS)
+    np.testing.assert_array_equal(
+        read_volume(tmp_path / "1.nii", make_options()), read_volume(little, make_options())
+    )
+
+
 def test_analyze_with_another_order_says_so(tmp_path: Path) -> None:
     path = write_volume(tmp_path / "1.hdr", VOXELS)
     assert not list_slices(path, make_options())[0].has_other_order

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mri_stages.commands.sweep import check_failures, describe_best, format_table
+from mri_stages.commands.sweep import check_failures, describe_best, format_table, main
 from mri_stages.config.sweep import ScoreKind, Sweep, Trial
-from mri_stages.errors import InputError
+from mri_stages.errors import ArgumentError, InputError
 from mri_stages.orchestration.sweep import TrialResult
 from tests.helpers.clones import GIT_AUTHOR
 from tests.helpers.dvc_projects import DVC, list_processes_here, start_command
@@ -113,6 +113,18 @@ def test_best_leaves_out_a_value_with_a_diverged_seed() -> None:
 
 def test_single_value_with_a_score_is_compared_with_nothing() -> None:
     assert "lowest" not in describe({0.1: [NAN], 0.2: [2]}, ScoreKind.VALIDATION_LOSS)
+
+
+def test_best_of_one_seed_is_better_with_no_seed() -> None:
+    text = describe({0.1: [1], 0.2: [2]}, ScoreKind.VALIDATION_LOSS)
+    assert "lowest 1 with lr 0.1" in text
+    assert "better" not in text
+    assert "--seeds" in text
+
+
+def test_sweep_of_two_keys_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="several keys"):
+        main(["models.m.lr=1", "models.m.epochs=2"])
 
 
 def test_failures_end_the_command() -> None:

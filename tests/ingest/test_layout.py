@@ -473,6 +473,7 @@ def test_list_images_names_the_copy_inside_a_class(tmp_path: Path) -> None:
 def test_list_images_refuses_test_images_of_one_class(tmp_path: Path) -> None:
     line = refuse(write_zip(tmp_path, name_images(*join_folders("train", "a b"), "test/a")))
     assert "in train only: b" in line
+    assert "--exclude" not in line  # these images have a class
 
 
 def test_list_images_of_one_folder_names_a_table(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mri_stages import paths
@@ -206,9 +207,8 @@ def test_judge_state_of_a_zombie() -> None:
 def test_judge_state_of_a_used_number() -> None:
     with run_as_stage() as path:
         announce_progress(0, 4)
-        line = read_live_lines(path)[0].model_copy(
-            update={"time": datetime(2000, 1, 1, tzinfo=UTC)}
-        )
+        start = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
+        line = read_live_lines(path)[0].model_copy(update={"time": start - timedelta(seconds=10)})
     assert line.pid == os.getpid()
     assert judge_state(line) is LiveState.STOPPED
 
@@ -230,6 +230,11 @@ def test_estimate_seconds_over_all_parts() -> None:
 def test_estimate_seconds_of_a_resumed_training() -> None:
     lines = [make_line(2, 0), make_line(3, 10)]
     assert estimate_seconds(lines, NOW + timedelta(seconds=10)) == pytest.approx(10)
+
+
+def test_estimate_seconds_of_an_epoch_that_is_late_is_0() -> None:
+    lines = [make_line(2, 0), make_line(3, 10)]
+    assert estimate_seconds(lines, NOW + timedelta(seconds=25)) == 0
 
 
 def test_estimate_seconds_unknown_at_the_start() -> None:

@@ -3,12 +3,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mri_stages import paths
 from mri_stages.errors import InputError
 from mri_stages.storage.predictions import (
     Predictions,
     average_by_subject,
     join_repeats,
+    read_new_subject_predictions,
     read_predictions,
+    select_predictions,
     split_repeats,
     write_predictions,
 )
@@ -103,6 +106,19 @@ def test_split_repeats_of_the_given_split_is_one() -> None:
 def test_split_repeats_takes_rows_in_any_order() -> None:
     mixed = FOUND._replace(repeats=np.array([1, 0, 1]))
     assert [part.rows.tolist() for part in split_repeats(mixed)] == [[2], [4, 9]]
+
+
+def test_new_subject_predictions_of_models_that_have_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_predictions(paths.folds("good"), FOUND, CLASSES)
+    empty = select_predictions(FOUND, np.zeros(3, np.bool_))  # where no folds are possible
+    write_predictions(paths.folds("empty"), empty, CLASSES)
+    predictions = read_new_subject_predictions(["failed", "empty", "good"], CLASSES)
+    assert list(predictions) == ["good"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "failed" in line
 
 
 def test_average_by_subject_refuses_several_repeats() -> None:

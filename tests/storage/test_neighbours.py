@@ -68,6 +68,21 @@ def test_neighbours_of_other_rows_are_an_error(tmp_path: Path) -> None:
         read_neighbours(path, n_rows=4)
 
 
+@pytest.mark.parametrize("nearest", [[-1, 1, 1], [4, 1, 5], [4, 1]])
+def test_neighbours_that_are_no_indices_are_an_error(tmp_path: Path, nearest: list[int]) -> None:
+    path = tmp_path / "neighbours.npz"
+    table = make_table()
+    table.by_grouping[SINGLE_ROWS] = Neighbours(np.array(nearest), np.ones(3))
+    write_neighbours(path, table)
+    with pytest.raises(InputError, match="5 rows"):
+        read_neighbours(path, n_rows=5)
+
+
+def test_subject_folds_of_the_first_repeat_are_in_every_table() -> None:
+    assert name_subject_folds(0) in GROUPINGS
+    assert name_subject_folds(1) not in GROUPINGS
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
 def test_neighbours_of_another_file_are_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "neighbours.npz"

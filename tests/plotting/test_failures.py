@@ -39,6 +39,13 @@ def test_failures_have_a_row_of_images_for_each_model() -> None:
     assert len(figure.axes) == 4
 
 
+def test_failure_of_three_channels_is_in_colour() -> None:
+    image: np.ndarray = np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    axes = draw_failures({"a": [make_failure("a", 1)]}, {1: image}, CLASSES, "Title").axes[0]
+    shown = np.asarray(axes.images[0].get_array())
+    np.testing.assert_array_equal(shown, image.transpose(1, 2, 0))
+
+
 def test_failure_names_model_subject_and_answer() -> None:
     figure = draw_failures({"a": [make_failure("a", 1)]}, IMAGES, CLASSES, "Title")
     assert figure.axes[0].get_title().split("\n") == [

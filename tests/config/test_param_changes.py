@@ -3,7 +3,9 @@
 import json
 from datetime import date
 
-from mri_stages.config.param_changes import compare_params, format_param
+import pytest
+
+from mri_stages.config.param_changes import MAX_VALUE_LENGTH, compare_params, format_param
 
 
 def test_compare_params_of_groups() -> None:
@@ -28,6 +30,18 @@ def test_format_param_is_short() -> None:
     text = format_param(values)
     assert text.endswith("...")
     assert json.dumps(values).startswith(text.removesuffix("..."))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x" * MAX_VALUE_LENGTH, "x" * MAX_VALUE_LENGTH),
+        ("x" * (MAX_VALUE_LENGTH + 1), "x" * (MAX_VALUE_LENGTH - 3) + "..."),
+        (["Löwe"], '["Löwe"]'),
+    ],
+)
+def test_format_param_shows_what_fits_as_it_is(value: object, shown: str) -> None:
+    assert format_param(value) == shown
 
 
 def test_format_param_shows_a_key_of_any_kind() -> None:

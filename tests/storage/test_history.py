@@ -1,6 +1,7 @@
 """The history of a model: one row per epoch, and per network of an ensemble."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,18 @@ def test_find_best_epoch(history: list[Epoch], best: int | None) -> None:
 )
 def test_find_kept_epoch_is_the_lower_median(history: list[Epoch], kept: int | None) -> None:
     assert find_kept_epoch(history) == kept
+
+
+@pytest.mark.parametrize(
+    ("validation_loss", "figures"),
+    [(None, ["0.5", "25.0%"]), (2.0, ["0.5", "25.0%", "2", "75.0%"])],
+)
+def test_epoch_is_described_by_the_figures_that_it_has(
+    validation_loss: float | None, figures: list[str]
+) -> None:
+    accuracy = None if validation_loss is None else 0.75
+    text = Epoch(1, 0.5, 0.4, 0.25, validation_loss, accuracy).describe()
+    assert re.findall(r"[\d.]+%?", text) == figures
 
 
 def test_split_by_network_gives_their_histories() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from mri_stages.orchestration.dvc import LOCK_FILE
 from mri_stages.orchestration.dvc_changes import (
     Change,
     ChangeKind,
     is_code,
     read_graph_and_changes,
+    read_graph_and_changes_of_repo,
 )
 from tests.helpers.dvc_projects import DVC, shell_stage, write_project
 
@@ -75,6 +77,33 @@ def test_changes_by_the_bytes_of_a_file(project: None) -> None:
     subprocess.run([*DVC, "repro", "--quiet"], check=True)
     Path("source").write_text("1")
     assert list_changes() == {"first": [Change(ChangeKind.FILE, "source", "differs")]}
+
+
+class LockOfAnother:
+    """DVC's lock, which another process gives back when it has written dvc.lock."""
+
+    def __init__(self, new_text: str) -> None:
+        self.new_text = new_text
+        self.is_locked = False
+
+    def __enter__(self) -> None:
+        self.is_locked = True
+        LOCK_FILE.write_text(self.new_text)
+
+    def __exit__(self, *error: object) -> None:
+        self.is_locked = False
+
+
+def test_changes_after_another_process_has_ended(project: None) -> None:
+    from dvc.repo import Repo
+
+    new_text = LOCK_FILE.read_text()
+    LOCK_FILE.unlink()
+    with Repo() as repo:
+        repo.lock = LockOfAnother(new_text)
+        graph, changes = read_graph_and_changes_of_repo(repo, [])
+    assert set(graph.deps) == {"first", "last"}
+    assert changes == {}
 
 
 def test_changes_of_a_dep_name_its_maker(project: None) -> None:

@@ -66,22 +66,29 @@ async def read_graph_and_changes(names: Sequence[str]) -> tuple[StageGraph, Chan
 
     DVC reads the project once for both, which takes more than a second.
     """
+    return await ask_repo_patiently(
+        lambda repo: read_graph_and_changes_of_repo(repo, names), "dvc.lock"
+    )
 
-    def read(repo: "Repo") -> tuple[StageGraph, Changes]:
+
+def read_graph_and_changes_of_repo(
+    repo: "Repo", names: Sequence[str]
+) -> tuple[StageGraph, Changes]:
+    """Return the same of a project that DVC has opened, and not read yet."""
+    # dvc.lock is read with the graph. A process that writes it meanwhile, as a stage ends, would
+    # leave its new outs beside the old entry.
+    with repo.lock:
         graph = build_graph(repo).select(names)
         return graph, _list_changes(repo, graph.deps)
-
-    return await ask_repo_patiently(read, "dvc.lock")
 
 
 def _list_changes(repo: "Repo", names: Iterable[str]) -> Changes:
     changes = {}
-    with repo.lock:
-        stages = {stage.addressing: stage for stage in repo.index.stages}
-        for name in names:
-            stage_changes = _list_changes_of_stage(repo, stages[name])
-            if stage_changes:
-                changes[name] = stage_changes
+    stages = {stage.addressing: stage for stage in repo.index.stages}
+    for name in names:
+        stage_changes = _list_changes_of_stage(repo, stages[name])
+        if stage_changes:
+            changes[name] = stage_changes
     return changes
 
 

@@ -1,8 +1,6 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 
 from mri_stages.plotting.robustness import AXIS_LABELS, draw_robustness
 from mri_stages.plotting.style import save_png
@@ -22,22 +20,6 @@ def test_draw_robustness_has_a_panel_for_each_change() -> None:
     for axes in figure.axes:
         assert [label.get_text() for label in axes.get_xticklabels()] == ["none", "1"]
         assert np.asarray(axes.lines[0].get_ydata()).tolist() == [0.9, 0.7]
-
-
-def test_draw_robustness_has_the_intervals_that_are_known() -> None:
-    axes: Any = draw_robustness({"a": make_rows(0.7)}, "Title").axes[0]
-    segments = [segment.tolist() for segment in axes.collections[0].get_segments() if len(segment)]
-    assert segments == [[[0, 0.8], [0, 0.95]]]
-
-
-@pytest.mark.parametrize("n_models", [1, 2, 9])
-def test_draw_robustness_has_the_models_around_each_strength(n_models: int) -> None:
-    rows_by_model = {str(number): make_rows(0.7) for number in range(n_models)}
-    for axes in draw_robustness(rows_by_model, "Title").axes:
-        places = np.array([line.get_xdata() for line in axes.lines[:n_models]])
-        assert places.mean(0) == pytest.approx([0, 1])
-        assert (np.diff(places, axis=0) > 0).all()
-        assert np.ptp(places, axis=0).max() < 1
 
 
 def test_draw_robustness_begins_with_unchanged_images() -> None:

@@ -42,6 +42,12 @@ def test_predictions_are_read_back_exactly(tmp_path: Path, found: Predictions) -
         assert getattr(back, "dtype", None) == getattr(ours, "dtype", None)
 
 
+def test_predictions_of_a_single_row_are_read(tmp_path: Path) -> None:
+    single = select_predictions(FOUND, np.arange(3) == 1)
+    write_predictions(tmp_path / "p.csv", single, CLASSES)
+    assert read_predictions(tmp_path / "p.csv", CLASSES).rows.tolist() == [2]
+
+
 def test_predictions_of_other_classes_name_the_file(tmp_path: Path) -> None:
     write_predictions(tmp_path / "p.csv", FOUND, CLASSES)
     for classes in (["y", "n"], ["no, none", "y", "z"]):

@@ -77,6 +77,12 @@ def test_wrap_splits_a_long_text_without_a_loss(text: str) -> None:
     assert "".join(wrapped.split()) == "".join(text.split())
 
 
+def test_wrap_fills_the_lines_of_a_long_word() -> None:
+    *full_lines, _ = wrap_text("W" * 80, 3).split("\n")
+    for line in full_lines:
+        assert measure_width(f"{line}W", 12) > 3
+
+
 def test_note_names_the_missing_letters_and_the_classes() -> None:
     note = describe_missing_letters("Digits", ["a", CJK])
     assert "轻, 度" in note

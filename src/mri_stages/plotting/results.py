@@ -294,7 +294,7 @@ def draw_histories(histories: Histories, metrics: MetricsByModel, title: str) ->
     A star marks the epoch whose weights are kept. A cross above the panel marks a training that
     ended without a loss. The networks of an ensemble look alike.
     """
-    figure = Figure(figsize=(8, 6.4), layout="constrained")
+    figure = Figure(layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(2, 1, sharex=True)
     names = label_names(list(histories), "model", MAX_NAME_WIDTH)
     n_without_loss = sum(map(_count_networks_without_loss, histories.values()))

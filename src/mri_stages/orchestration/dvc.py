@@ -45,6 +45,7 @@ LOCK_FILE = Path("dvc.lock")  # beside the dvc.yaml of the project
 DVC_COMMAND = Path(__file__).with_name("dvc_command.py")
 MAX_LINE_BYTES = 2**20
 SECONDS_BETWEEN_TRIES = 1
+MAX_SECONDS_BETWEEN_TRIES = 8  # each reads the whole project: almost a second of CPU
 
 # What DVC says of locks on which even --wait-for-lock does not wait.
 LOCK_MESSAGES = ("Unable to acquire lock", "is busy, it is being blocked by")
@@ -344,12 +345,14 @@ async def read_cache_content() -> CacheContent:
 
 async def ask_repo_patiently(question: "Callable[[Repo], T]", subject: str) -> T:
     """Return the answer of DVC's own code, after a wait while another process holds its lock."""
+    seconds = SECONDS_BETWEEN_TRIES
     while True:
         try:
             return await asyncio.to_thread(_ask_repo, question)
         except _LockedError as error:
             _report_lock(subject, str(error))
-        await asyncio.sleep(SECONDS_BETWEEN_TRIES)
+        await asyncio.sleep(seconds)
+        seconds = min(2 * seconds, MAX_SECONDS_BETWEEN_TRIES)
 
 
 class _LockedError(Exception):

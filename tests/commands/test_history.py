@@ -66,7 +66,12 @@ def test_history_shows_as_many_runs_as_asked(capsys: pytest.CaptureFixture[str])
     for stage in ("load", "scale", "report"):
         append_run(make_run(stage))
     history.main(["--runs", "2"])
-    assert [row[2] for row in list_rows(capsys)[:2]] == ["scale", "report"]
+    rows = list_rows(capsys)
+    assert [row[2] for row in rows[:2]] == ["scale", "report"]
+    assert rows[2][0] == "1"  # older run
+
+    history.main(["--runs", "3"])
+    assert len(list_rows(capsys)) == 3
 
 
 def test_history_of_no_runs_is_refused() -> None:

@@ -127,6 +127,11 @@ def test_list_scale_warnings_at_their_limits(values: dict[str, float], is_warned
     assert bool(list_scale_warnings(make_figures(**values), make_figures())) == is_warned
 
 
+def test_list_scale_warnings_of_equal_pixels_on_any_scale() -> None:
+    figures = make_figures(mean=9 * MAX_MEAN_SHIFT)
+    assert list_scale_warnings(figures, figures) == []
+
+
 def test_list_scale_warnings_count_in_training_deviations() -> None:
     training = make_figures(deviation=0.5)
     figures = make_figures(mean=0.6 * MAX_MEAN_SHIFT, deviation=0.5)

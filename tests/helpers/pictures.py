@@ -5,7 +5,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-LONG_TITLE = "Slices of " + "W" * 60
+# Read as mathematics, the dollars would be an error when the picture is drawn.
+DOLLARS = r"$\frac$"
+LONG_TITLE = f"Slices {DOLLARS} of " + "W" * 60
 LONG_NAMES = ["m" * 60 + "_first", "m" * 60 + "_second"]
 
 

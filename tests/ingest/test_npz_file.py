@@ -143,6 +143,7 @@ def test_npz_notes_other_arrays(tmp_path: Path) -> None:
         ("train_images", np.zeros((12, 0, 4), np.uint8), "expected rows"),
         ("train_images", np.asfortranarray(np.zeros((12, 5, 4), np.uint8)), "Fortran"),
         ("test_labels", np.full((6, 1), 7, np.uint8), "in train or in test only"),
+        ("test_labels", np.array([[0], [1]] * 3, np.uint8), "1 labels, such as 2"),
     ],
 )
 def test_npz_of_other_arrays_says_what_they_are(

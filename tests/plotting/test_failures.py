@@ -4,7 +4,7 @@ import numpy as np
 
 from mri_stages.plotting.failures import draw_failures
 from mri_stages.storage.failures import Failure
-from tests.helpers.pictures import LONG_NAMES, LONG_TITLE, list_layout_faults
+from tests.helpers.pictures import DOLLARS, LONG_NAMES, LONG_TITLE, list_layout_faults
 
 CLASSES = ["Ill", "Sane"]
 IMAGES = {row: np.full((1, 4, 3), row, np.uint8) for row in range(3)}
@@ -24,8 +24,9 @@ def test_failures_have_three_images_in_a_row() -> None:
 
 
 def test_failures_of_long_names_fit() -> None:
-    failures = {name: [make_failure(name, 1)] * 2 for name in LONG_NAMES}
-    figure = draw_failures(failures, IMAGES, ["Ill", *LONG_NAMES], LONG_TITLE)
+    failure = make_failure("", 1)._replace(actual=DOLLARS)
+    failures = {name: [failure._replace(model=name)] * 2 for name in LONG_NAMES}
+    figure = draw_failures(failures, IMAGES, ["Ill", DOLLARS, *LONG_NAMES], LONG_TITLE)
     assert list_layout_faults(figure) == []
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from mri_stages.plotting.robustness import AXIS_LABELS, draw_robustness
 from mri_stages.plotting.style import save_png
 from mri_stages.storage.records import RobustnessRow
+from tests.helpers.pictures import LONG_TITLE
 
 
 def make_rows(auc: float | None) -> list[RobustnessRow]:
@@ -40,7 +41,7 @@ def test_draw_robustness_shows_models_beside_each_other() -> None:
 
 def test_draw_robustness_takes_many_models_with_any_name(tmp_path: Path) -> None:
     rows = {f"${number}_a_very_long_name_of_a_model": make_rows(0.6) for number in range(30)}
-    save_png(tmp_path / "a.png", draw_robustness(rows, "Title"))
+    save_png(tmp_path / "a.png", draw_robustness(rows, LONG_TITLE))
     assert (tmp_path / "a.png").stat().st_size > 0
 
 

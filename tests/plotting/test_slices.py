@@ -5,7 +5,7 @@ import pytest
 
 from mri_stages.plotting import slices
 from mri_stages.plotting.slices import draw_slices
-from tests.helpers.pictures import LONG_TITLE, list_layout_faults
+from tests.helpers.pictures import DOLLARS, LONG_TITLE, list_layout_faults
 
 
 def draw_grey(n_rows: int, n_classes: int = 2) -> Any:
@@ -73,7 +73,7 @@ def test_slices_say_that_they_show_one_of_many_channels(n_channels: int, is_name
     ],
 )
 def test_slices_of_long_names_fit(n_classes: int, shape: tuple[int, ...]) -> None:
-    names = [f"{'x' * 150}{label}" for label in range(n_classes)]
+    names = [f"{DOLLARS} {'x' * 150}{label}" for label in range(n_classes)]
     labels = np.arange(n_classes)
     figure = draw_slices(np.zeros((n_classes, *shape), np.uint8), labels, names, LONG_TITLE)
     assert list_layout_faults(figure) == []

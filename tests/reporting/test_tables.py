@@ -125,7 +125,8 @@ def test_confusion_of_many_classes_names_the_most_frequent_mistake() -> None:
 
 def test_class_table_has_recall_and_precision() -> None:
     table = build_class_table("", CELLS, ["ill", "sane"], "subject")
-    assert [row[0] for row in table.rows] == ["ill", "sane"]
+    counts = [("ill", ShadedCount("4", 0)), ("sane", ShadedCount("6", 0))]
+    assert [row[:2] for row in table.rows] == counts
     assert table.rows[0][2:] == (1.5 / 4, 1.5 / 2.5)
     assert table.rows[1][2:] == (5 / 6, 5 / 7.5)
 

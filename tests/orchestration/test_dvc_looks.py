@@ -141,6 +141,12 @@ def test_looks_name_their_number_as_a_bound(n_recipes: int) -> None:
     assert f"at least {n_recipes} " in text.lower()
 
 
+@pytest.mark.parametrize("has_run_cache", [False, True])
+def test_looks_say_where_there_is_no_run_cache(has_run_cache: bool) -> None:
+    text = Looks(True, 2, has_run_cache).describe()
+    assert ("no run cache" in text) != has_run_cache
+
+
 def test_recipe_of_an_older_version_is_the_same() -> None:
     """It had neither `ensemble` nor null for nothing, nor `freeze`."""
     old = {key: value for key, value in TRAIN.items() if key != "ensemble"}

@@ -101,6 +101,19 @@ def test_cached_out_of_a_run_with_another_key(repository: Path) -> None:
         asyncio.run(find_cached_out("HEAD", "train", Path("out"), VALUES))
 
 
+def test_cached_out_is_that_of_the_path(repository: Path) -> None:
+    Path(".dvc").mkdir()
+    Path(".dvc/config").touch()
+    outs = [{"path": path, "md5": digit * 32} for path, digit in (("a", "1"), ("b", "2"))]
+    entry = {"cmd": "x", "outs": outs}
+    Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"train": entry}}))
+    commit_all()
+    file = asyncio.run(find_cached_out("HEAD", "train", Path("b"), VALUES))
+    assert file.parent.name + file.name == "2" * 32
+    with pytest.raises(InputError, match="no out c"):
+        asyncio.run(find_cached_out("HEAD", "train", Path("c"), VALUES))
+
+
 def leave_copy(revision: str, copy: Path) -> Path:
     """Make a copy of the project as DVC does, with the file that names it; return the copy."""
     copy.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ import yaml
 
 from mri_stages.commands import models
 from mri_stages.config.loading import read_params
+from mri_stages.config.run_history import ParamsLoader
 from mri_stages.config.schema import Params
 from mri_stages.config.upgrade import UPGRADE_VALUES, can_write_key, upgrade_text
 from mri_stages.errors import InputError
@@ -85,6 +86,7 @@ def test_every_upgrade_value_is_legal(dotted_key: str) -> None:
 
 
 # With these values results are as before the key existed.
+SEEDS = [0, 1, 2, 3, 4]
 EARLIER_VALUES: dict[str, dict[str, Any]] = {
     "data": {"scaled": "saved"},
     "sample": {"subjects": 60, "slices": 20, "height": 64, "width": 56, "seed": 0},
@@ -117,12 +119,19 @@ EARLIER_VALUES: dict[str, dict[str, Any]] = {
         "inner_folds": 0,
         "models": {},
     },
+    "studies": {
+        "seed": {"seeds": SEEDS},
+        "learning_rate": {"values": [1e-8, 1e-4, 0.001, 0.01, 0.1, 1, 10], "seeds": SEEDS},
+        "batch_size": {"values": [1, 5, 15, 100, "all"], "seeds": SEEDS},
+        "leakage": {"shares": [0, 25, 50, 75, 100], "seeds": SEEDS},
+    },
 }
 
 
 @pytest.mark.parametrize("group", EARLIER_VALUES)
 def test_upgrade_text_keeps_results_as_before(group: str) -> None:
-    assert yaml.safe_load(upgrade_text("models: {}\n"))[group] == EARLIER_VALUES[group]
+    values = yaml.load(upgrade_text("models: {}\n"), Loader=ParamsLoader)  # as DVC reads 1e-08
+    assert values[group] == EARLIER_VALUES[group]
 
 
 @pytest.mark.parametrize(

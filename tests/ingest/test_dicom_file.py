@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     JPEGLSLossless,
+    RLELossless,
 )
 
 from mri_stages.ingest import bounded_bytes, dicom_file
@@ -312,6 +314,14 @@ def test_missing_decoder_names_the_compression() -> None:
     source = DICOM_FOLDER / "MR_small_jpeg_ls_lossless.dcm"
     with pytest.raises(ImageError, match=JPEGLSLossless.name):
         read_header(source, PixelOptions())
+
+
+def test_damaged_compression_is_named(tmp_path: Path) -> None:
+    dataset = dcmread(DICOM_FOLDER / "MR_small_RLE.dcm")
+    dataset.PixelData = encapsulate([bytes(64)])
+    dataset.save_as(tmp_path / "1.dcm")
+    with pytest.raises(ImageError, match=RLELossless.name):
+        read_dicom(tmp_path / "1.dcm", PixelOptions(), Counter())
 
 
 def test_header_holds_the_id_without_spaces(tmp_path: Path) -> None:

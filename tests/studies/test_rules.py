@@ -382,6 +382,13 @@ def test_below_lowest_loss_stuck_needs_most_seeds(n_seeds: int, verdict: Verdict
     assert finding.figures["share_stuck"] == {"0.001": n_seeds / 5, "0.01": 0}
 
 
+def test_below_lowest_loss_stuck_needs_more_than_half_the_seeds() -> None:
+    runs = change_runs(LOWEST_AT_01_RUNS, 0.001, n_seeds=2, **STUCK)
+    finding = BelowLowestLossStuck().judge(group_all([run for run in runs if run.seed < 4]))
+    assert finding.figures["share_stuck"]["0.001"] == 0.5
+    assert finding.verdict is DOES_NOT_HOLD
+
+
 def test_below_lowest_loss_stuck_ignores_other_rates() -> None:
     runs = change_runs(LOWEST_AT_01_RUNS, 1.0, **STUCK)
     assert BelowLowestLossStuck().judge(group_all(runs)).verdict is DOES_NOT_HOLD

@@ -7,7 +7,8 @@ from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import BASELINES, Params
 from mri_stages.errors import InputError
-from mri_stages.evaluation.groups import GroupOptions, correct_results, score_groups
+from mri_stages.evaluation.groups import GroupOptions, score_groups
+from mri_stages.evaluation.holm import correct_rows
 from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import find_best
@@ -27,7 +28,7 @@ def main() -> None:
     if columns:
         for name in list_scored_models(params):
             results += score_model(name, columns, params)
-    corrected = correct_results(results)
+    corrected = correct_rows(results)
     write_groups(corrected)
     for sentence in describe_groups(corrected):
         print(sentence)

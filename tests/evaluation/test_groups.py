@@ -6,10 +6,10 @@ import pytest
 from mri_stages.evaluation.groups import (
     MIN_SUBJECTS_OF_CLASS,
     GroupOptions,
-    correct_results,
     mark_groups,
     score_groups,
 )
+from mri_stages.evaluation.holm import correct_rows
 from mri_stages.evaluation.probabilities import build_outcomes, compute_calibration_figures
 from mri_stages.evaluation.roc_auc import compute_auc
 from mri_stages.storage.groups import GroupResult
@@ -83,7 +83,7 @@ def test_group_difference_is_that_of_the_aucs() -> None:
 
 def test_group_that_is_worse_is_seen() -> None:
     rows = score(draw_repeat(worse_mask=np.array(SITES) == "Bern"), SITES)
-    bern = correct_results(list(rows.values()))[0]
+    bern = correct_rows(list(rows.values()))[0]
     assert bern.p is not None
     assert bern.p < 0.05
     assert bern.p_is_floor
@@ -95,7 +95,7 @@ def test_groups_that_mean_nothing_are_seldom_seen() -> None:
     """Of 40 draws, few have a corrected p below 5 %."""
     n_seen = 0
     for seed in range(40):
-        rows = correct_results(list(score(draw_repeat(seed), SITES).values()))
+        rows = correct_rows(list(score(draw_repeat(seed), SITES).values()))
         n_seen += any(row.p is not None and row.p < 0.05 for row in rows)
     assert n_seen <= 5
 
@@ -152,11 +152,11 @@ def test_group_of_two_repeats_has_the_mean_of_both() -> None:
 
 def test_corrected_p_leaves_out_groups_without_one() -> None:
     rows = [GroupResult("m", "a", "x", 9, 4, p=p) for p in (0.02, None, 0.5)]
-    assert [row.p for row in correct_results(rows)] == [0.04, None, 0.5]
+    assert [row.p for row in correct_rows(rows)] == [0.04, None, 0.5]
 
 
 def test_corrected_p_is_a_bound_where_a_floor_decides_it() -> None:
     """Three times the first p is more than twice the second."""
     ps = {0.01: True, 0.012: False, 0.5: False}
     rows = [GroupResult("m", "a", "x", 9, 4, p=p, p_is_floor=ps[p]) for p in ps]
-    assert [row.p_is_floor for row in correct_results(rows)] == [True, True, False]
+    assert [row.p_is_floor for row in correct_rows(rows)] == [True, True, False]

@@ -12,7 +12,7 @@ from mri_stages.evaluation.confidence import (
     draw_shares_of_repeats,
     draw_weights,
 )
-from mri_stages.evaluation.holm import PValue, correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_rows
 from mri_stages.evaluation.roc_auc import compute_weighted_aucs
 from mri_stages.storage.predictions import Predictions
 from mri_stages.storage.records import Difference
@@ -38,10 +38,7 @@ def compare_aucs(
     differences = []
     for family in families:
         rows = [table.compare(first, second) for first, second in family]
-        known_rows = [row for row in rows if row is not None]
-        corrected = correct_by_holm([PValue(row.p, row.p_is_floor) for row in known_rows])
-        for row, p in zip(known_rows, corrected, strict=True):
-            differences.append(row._replace(p=p.value, p_is_floor=p.is_floor))
+        differences += correct_rows([row for row in rows if row is not None])
     return differences
 
 

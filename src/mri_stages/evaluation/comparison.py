@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, permutation_test
 
 from mri_stages.evaluation.confidence import Subjects, has_several_subjects
-from mri_stages.evaluation.holm import PValue, correct_by_holm
+from mri_stages.evaluation.holm import PValue, correct_rows
 from mri_stages.storage.records import Pair
 
 N_RESAMPLES = 9999
@@ -30,12 +30,7 @@ def compare_pairs(correct: Mapping[str, RowMask], subjects: Subjects) -> list[Pa
         only_b = correct[b] & ~correct[a]
         p = compute_p_value(only_a, only_b, subjects)
         pairs.append(Pair(a, b, int(only_a.sum()), int(only_b.sum()), p.value, p.is_floor))
-
-    corrected = correct_by_holm([PValue(pair.p, pair.p_is_floor) for pair in pairs])
-    return [
-        pair._replace(p=p.value, p_is_floor=p.is_floor)
-        for pair, p in zip(pairs, corrected, strict=True)
-    ]
+    return correct_rows(pairs)
 
 
 def compute_p_value(only_a: RowMask, only_b: RowMask, subjects: Subjects) -> PValue:

@@ -13,7 +13,6 @@ from mri_stages.evaluation.confidence import (
     draw_weights,
     resample_figures,
 )
-from mri_stages.evaluation.holm import PValue, correct_by_holm
 from mri_stages.evaluation.probabilities import (
     Outcomes,
     build_outcomes,
@@ -180,15 +179,3 @@ def add_difference(
         p=p.value,
         p_is_floor=p.is_floor,
     )
-
-
-def correct_results(results: Sequence[GroupResult]) -> list[GroupResult]:
-    """Return the results with p corrected (Holm) over all of them that have one."""
-    indices = [index for index, result in enumerate(results) if result.p is not None]
-    corrected = correct_by_holm(
-        [PValue(results[index].p or 0, results[index].p_is_floor) for index in indices]
-    )
-    new_results = list(results)
-    for index, p in zip(indices, corrected, strict=True):
-        new_results[index] = results[index]._replace(p=p.value, p_is_floor=p.is_floor)
-    return new_results

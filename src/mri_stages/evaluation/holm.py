@@ -1,7 +1,7 @@
 """p values, and their correction for their number."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 
 class PValue(NamedTuple):
@@ -15,11 +15,40 @@ class PValue(NamedTuple):
     is_floor: bool = False
 
 
+class TestedRow(Protocol):
+    """A row of a table, a NamedTuple, with a p value; None where there is no test."""
+
+    @property
+    def p(self) -> float | None: ...
+
+    @property
+    def p_is_floor(self) -> bool: ...
+
+    def _replace(self, *, p: float, p_is_floor: bool) -> Self: ...
+
+
+Row = TypeVar("Row", bound=TestedRow)
+
+
+def correct_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows with p corrected for the number of those that have one."""
+    p_values = [PValue(row.p, row.p_is_floor) for row in rows if row.p is not None]
+    corrected = iter(correct_by_holm(p_values))
+    new_rows = []
+    for row in rows:
+        if row.p is None:
+            new_rows.append(row)
+        else:
+            p = next(corrected)
+            new_rows.append(row._replace(p=p.value, p_is_floor=p.is_floor))
+    return new_rows
+
+
 def correct_by_holm(p_values: Sequence[PValue]) -> list[PValue]:
     """Return the p values corrected for their number (Holm, Scand. J. Statist. 6 (1979) 65).
 
-    A corrected one is the largest of its own and the smaller ones, each times its factor. It is at
-    most so large where that one is. 1 is no bound that says anything.
+    A corrected one is the largest of its own and the smaller ones, each times its factor. It is a
+    bound where that largest one is, but for 1, which every p is at most.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index].value)
     corrected = list(p_values)

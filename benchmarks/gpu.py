@@ -4,7 +4,6 @@ Full-size rows of phantoms; the recipes of benchmarks/steps.py in turn, medians 
 step, and what a whole training takes. Writes benchmarks/results/gpu.json.
 """
 
-import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 from benchmarks.machine import N_ROWS, ROOT, Machine, describe_machine
 from benchmarks.preparation import load_and_scale
-from benchmarks.processes import ProcessCost, measure_module, measure_step
+from benchmarks.processes import ProcessCost, measure_module, measure_steps_in_turn
 from benchmarks.steps import RECIPES
 from benchmarks.timing import Record
 from benchmarks.workspace import FULL_SIZE, make_workspace
@@ -21,7 +20,6 @@ from mri_stages.training.device import has_gpu
 
 RESULTS = ROOT / "benchmarks/results/gpu.json"
 N_STEPS = {"simple_nn1": 50, "simple_nn2": 300, "conv_nn1": 50, "conv_nn2": 300}
-N_ROUNDS = 3
 
 
 class GpuModelResult(Record):
@@ -58,11 +56,7 @@ def main() -> None:
 
 def measure_model(workspace: Path, model: str) -> GpuModelResult:
     """Return the milliseconds per step of all recipes, in turn, and a training of ours."""
-    rounds: dict[str, list[float]] = {recipe: [] for recipe in RECIPES}
-    for _ in range(N_ROUNDS):
-        for recipe in RECIPES:
-            rounds[recipe].append(measure_step(workspace, model, recipe, N_STEPS[model]))
-    step_ms = {recipe: statistics.median(times) for recipe, times in rounds.items()}
+    step_ms = measure_steps_in_turn(workspace, model, RECIPES, N_STEPS[model])
     print(model, {recipe: round(ms, 3) for recipe, ms in step_ms.items()})
     return GpuModelResult(step_ms=step_ms, train=measure_module(workspace, "stages.train", model))
 

@@ -1,13 +1,10 @@
 """Measure training steps of ordinary convolutional networks on colour images."""
 
-import statistics
 from pathlib import Path
 
-import yaml
-
 from benchmarks.preparation import load_and_scale
-from benchmarks.processes import measure_step
-from benchmarks.workspace import make_workspace
+from benchmarks.processes import measure_steps_in_turn
+from benchmarks.workspace import edit_params, make_workspace
 
 SIZE = (128, 128)
 MODELS = {
@@ -15,7 +12,6 @@ MODELS = {
     "resnet": {"arch": "resnet", "lr": 0.01, "batch_size": 32},
 }
 RECIPES = ("plain", "ours", "ours_bf16")
-N_ROUNDS = 3
 N_STEPS = 6
 
 
@@ -26,17 +22,7 @@ def measure_own_networks(folder: Path) -> dict[str, dict[str, float]]:
     instructions for it.
     """
     workspace = make_workspace(folder / "own", {"train": 320, "test": 32}, SIZE, is_colour=True)
-    path = workspace / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    params["models"] |= MODELS
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    with edit_params(workspace) as params:
+        params["models"] |= MODELS
     load_and_scale(workspace)
-    return {model: measure_recipes(workspace, model) for model in MODELS}
-
-
-def measure_recipes(workspace: Path, model: str) -> dict[str, float]:
-    rounds: dict[str, list[float]] = {recipe: [] for recipe in RECIPES}
-    for _ in range(N_ROUNDS):
-        for recipe in RECIPES:
-            rounds[recipe].append(measure_step(workspace, model, recipe, N_STEPS))
-    return {recipe: statistics.median(times) for recipe, times in rounds.items()}
+    return {model: measure_steps_in_turn(workspace, model, RECIPES, N_STEPS) for model in MODELS}

@@ -2,15 +2,18 @@
 
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.machine import ROOT
 
+N_ROUNDS = 3  # of each recipe
 SECONDS_BETWEEN_READINGS = 0.01  # of the memory
 
 
@@ -45,6 +48,17 @@ def measure_step(folder: Path, model: str, recipe: str, n_steps: int) -> float:
     """Return the milliseconds per training step that `benchmarks.steps` prints."""
     process = start_python(folder, "-m", "benchmarks.steps", model, recipe, str(n_steps))
     return read_last_number(process)
+
+
+def measure_steps_in_turn(
+    folder: Path, model: str, recipes: Iterable[str], n_steps: int
+) -> dict[str, float]:
+    """Return the milliseconds per step by recipe: medians over rounds of all in turn."""
+    rounds: dict[str, list[float]] = {recipe: [] for recipe in recipes}
+    for _ in range(N_ROUNDS):
+        for recipe, times in rounds.items():
+            times.append(measure_step(folder, model, recipe, n_steps))
+    return {recipe: statistics.median(times) for recipe, times in rounds.items()}
 
 
 def measure_cpu_seconds(*command: str) -> float:

@@ -8,12 +8,10 @@ peak of its own memory and the bytes of the scaled rows, and compares the result
 import sys
 from pathlib import Path
 
-import yaml
-
 from benchmarks.images import make_workspace_of_images, show
 from benchmarks.machine import describe_machine
 from benchmarks.processes import measure_module
-from benchmarks.workspace import count_bytes
+from benchmarks.workspace import count_bytes, edit_params
 
 MODEL = "simple_nn2"  # its steps are the shortest, so that scaling is the largest share of them
 PREPARATION = ("load", "assign_folds")
@@ -37,10 +35,8 @@ def main() -> None:
 
 def measure_stages(folder: Path, scaled: str) -> list[bytes]:
     """Run the stages with this value of `data.scaled`; return the content of their results."""
-    path = folder / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    params["data"]["scaled"] = scaled
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    with edit_params(folder) as params:
+        params["data"]["scaled"] = scaled
 
     print(f"{scaled:16} {'seconds':>8} {'own memory, MB':>15}")
     for stage, *model in STAGES:

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from benchmarks.processes import measure_module
 from benchmarks.timing import StudyTiming
+from benchmarks.workspace import edit_params
 
 STUDY = "learning_rate"
 VALUE = 0.01
@@ -22,9 +21,7 @@ def measure_study_value(workspace: Path) -> StudyTiming:
 
 
 def run_value(workspace: Path, seeds: Sequence[int]) -> float:
-    path = workspace / "params.yaml"
-    params = yaml.safe_load(path.read_text())
-    params["train"]["epochs"] = N_EPOCHS
-    params["studies"][STUDY] |= {"values": [VALUE], "seeds": list(seeds)}
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
+    with edit_params(workspace) as params:
+        params["train"]["epochs"] = N_EPOCHS
+        params["studies"][STUDY] |= {"values": [VALUE], "seeds": list(seeds)}
     return measure_module(workspace, "stages.studies.run", STUDY, str(VALUE)).work_seconds

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from benchmarks.preparation import load_and_scale
-from benchmarks.processes import ProcessCost, measure_module, measure_step
-from benchmarks.timing import SizeTiming, Timing, take_medians
+from benchmarks.processes import ProcessCost, measure_module, measure_step, measure_steps_in_turn
+from benchmarks.timing import SizeTiming, Timing
 from benchmarks.workspace import FULL_SIZE, HALF_SIZE, make_workspace
 from mri_stages.models import make_network
 from mri_stages.storage.dataset import Info
 from mri_stages.storage.history import Epoch, write_history
 from mri_stages.storage.weights import save_weights
 
-N_ROUNDS = 3
 # The measured steps of each model: about one to three seconds of work.
 N_STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
 DIVERGING_MODEL = "conv_nn4"  # ours ends in its first epoch, the notebook's recipe trains on
@@ -24,12 +23,8 @@ def measure_steps(folder: Path) -> dict[str, Timing]:
 
 
 def measure_model_steps(folder: Path, model: str) -> Timing:
-    plain = []
-    ours = []
-    for _ in range(N_ROUNDS):
-        plain.append(measure_step(folder, model, "plain", N_STEPS[model]))
-        ours.append(measure_step(folder, model, "ours", N_STEPS[model]))
-    return take_medians(plain, ours)
+    step_ms = measure_steps_in_turn(folder, model, ("plain", "ours"), N_STEPS[model])
+    return Timing(**step_ms)
 
 
 def measure_training_overhead(folder: Path) -> ProcessCost:

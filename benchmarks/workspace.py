@@ -1,6 +1,9 @@
 """Make a folder in which the stages run on phantoms of a given size and number."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,6 +60,15 @@ def write_params(path: Path, negative_class: str) -> None:
     params["data"]["raw"] = "data/raw"
     params["train"]["epochs"] = 1
     params["evaluation"]["negative_class"] = negative_class
+    path.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@contextmanager
+def edit_params(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield the params of a workspace, to be changed; write them at the end."""
+    path = folder / "params.yaml"
+    params = yaml.safe_load(path.read_text())
+    yield params
     path.write_text(yaml.safe_dump(params, sort_keys=False))
 
 

@@ -129,7 +129,7 @@ class Code:
         ("w.pt", encode(torch.ones(2)), "Tensor, expected a state dict"),
         ("w.pt", encode(TENSORS)[:-30], "not readable"),
         ("w.pth", b"text", "not readable"),
-        ("w.pt", b"\x80\x02\x92.", "not readable"),  # a pickle that is no file of PyTorch
+        ("w.pt", b"\x80\x02\x92.", "not readable"),  # a pickle, but not a file of PyTorch
         ("w.pt", b"", "not readable"),
         ("w.safetensors", b"text", "not readable"),
     ],

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> None:
 
     runs = read_history()
     if not runs:
-        read_text()  # In another folder than the project's, that is no answer.
+        read_text()  # It is an error outside the project's folder.
         print("No stage has run in this workspace yet, or its history was deleted.")
         return
     selected_runs = select_runs(runs, arguments.model)

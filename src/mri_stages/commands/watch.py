@@ -54,7 +54,7 @@ def describe_trainings(now: datetime) -> str:
         if lines:
             rows.append(format_training(lines, now))
     if not rows:
-        read_text()  # In another folder than the project's, that is no answer.
+        read_text()  # It is an error outside the project's folder.
         return NOTHING
     header = ROW_FORMAT.format("stage", "state", "done", "remaining", "loss", "at")
     return "\n".join([header.rstrip(), *rows])

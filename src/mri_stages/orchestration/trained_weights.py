@@ -11,8 +11,8 @@ from mri_stages.orchestration.dvc_revisions import read_workspace
 def list_weights_warnings(name: str) -> list[str]:
     """Return a warning if a model of params.yaml was trained with other params or other data.
 
-    It would be used with the scaler and the classes of now. Nothing is known, and nothing is said,
-    of an export folder, and where there is no dvc.lock.
+    It would be used with the scaler and the classes of now. An export folder, and a project without
+    a dvc.lock, cannot be asked.
     """
     path = paths.weights(name)
     if Path(name).is_dir() or not path.exists() or not LOCK_FILE.exists():

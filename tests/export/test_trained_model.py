@@ -11,9 +11,12 @@ import torch
 import mri_stages
 from mri_stages import paths
 from mri_stages.errors import InputError
-from mri_stages.export.trained_model import load_model, predict
+from mri_stages.export.onnx_file import ScaledNetwork
+from mri_stages.export.trained_model import PredictingNetwork, load_model, predict
 from mri_stages.ingest.import_options import ImportOptions
+from mri_stages.models import make_networks
 from mri_stages.storage.predictions import read_predictions
+from mri_stages.training.predict import predict_logits
 from tests.helpers.params import change_params
 from tests.helpers.stages import call_stage
 from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, N_TRAIN, TEST_TENSOR
@@ -58,6 +61,22 @@ def test_load_model_of_an_ensemble_gives_what_evaluate_wrote(
     images = mri_stages.load_split("test", scaled=False).images
     expected = read_predictions(paths.predictions("small"), CLASSES).probabilities
     np.testing.assert_allclose(predict(load_model("small"), images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("arch", ["simple_nn2", "conv_nn2", "resnet"])
+@pytest.mark.parametrize("n_networks", [1, 2])
+@pytest.mark.parametrize("are_grey", [True, False])
+def test_predicting_network_has_the_bits_of_evaluate(
+    arch: str, n_networks: int, are_grey: bool
+) -> None:
+    shape = (3, 40, 44)
+    network = make_networks(n_networks, arch, shape, 4, seed=0)
+    predicting = PredictingNetwork(
+        ScaledNetwork(network, torch.zeros(shape), torch.ones(shape)).eval()
+    )
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(16, 1 if are_grey else 3, 40, 44, generator=generator).expand(-1, 3, -1, -1)
+    assert torch.equal(predicting.compute_logits(rows.contiguous()), predict_logits(network, rows))
 
 
 def test_predict_takes_a_tensor_of_pixels(project: Path) -> None:

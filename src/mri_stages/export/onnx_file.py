@@ -3,7 +3,6 @@
 import logging
 import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,6 @@ class ScaledNetwork(nn.Module):
     def __init__(self, network: nn.Module, mean: torch.Tensor, scale: torch.Tensor) -> None:
         super().__init__()
         self.network = network
-        self.reorder: Callable[[torch.Tensor], torch.Tensor] = keep_order
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
@@ -51,13 +49,13 @@ class ScaledNetwork(nn.Module):
         values = scaled.flatten(1)
         mean = values.mean(1)
         deviation = ((values - mean[:, None]) ** 2).mean(1).sqrt()
-        probabilities = self.network(self.reorder(scaled)).softmax(1)
+        probabilities = self.compute_logits(scaled).softmax(1)
         return probabilities, mean, deviation
 
-
-def keep_order(batch: torch.Tensor) -> torch.Tensor:
-    """Return a batch in the order of memory in which it is: an ONNX file has no other."""
-    return batch
+    def compute_logits(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, K) of scaled images (n, C, H, W)."""
+        logits: torch.Tensor = self.network(scaled)
+        return logits
 
 
 def encode_onnx(network: ScaledNetwork, image_shape: Shape) -> bytes:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.errors import InputError
 from mri_stages.export.export_folder import DESCRIPTION_FILE, ONNX_FILE, load_scaled_network
-from mri_stages.export.onnx_file import open_onnx, run_onnx
+from mri_stages.export.onnx_file import ScaledNetwork, open_onnx, run_onnx
 from mri_stages.export.outputs import ComputeBatch, Outputs, compute_outputs, iterate_pixels
 from mri_stages.export.row_set import lies_in_unit_range
 from mri_stages.ingest.import_options import ImportOptions, ImportRecord
@@ -24,7 +23,8 @@ from mri_stages.storage.arrays import Shape, StorageFormat, read_rows
 from mri_stages.storage.dataset import Info, read_info
 from mri_stages.storage.files import read_json
 from mri_stages.training.device import set_up_device
-from mri_stages.training.layout import choose_batch_layout, reorder_batch
+from mri_stages.training.layout import choose_batch_layout
+from mri_stages.training.predict import drop_needless_work, predict_logits
 
 
 def check_order(pixel_range: tuple[float, float]) -> tuple[float, float]:
@@ -118,10 +118,7 @@ def load_model_of_params(name: str) -> TrainedModel:
             f"{name}: no folder and no model of params.yaml, expected one of {known_names}"
         )
     device = set_up_device(params.models[name].threads)
-    network = load_scaled_network(name, params, info).to(device)
-    # As `evaluate` does, whose bits `predict` gives.
-    layout = choose_batch_layout(network.network, torch.zeros(1, *info.image_shape))
-    network.reorder = partial(reorder_batch, layout=layout)
+    network = PredictingNetwork(load_scaled_network(name, params, info).to(device))
 
     @torch.inference_mode()
     def compute_batch(images: NDArray[np.float32]) -> Outputs:
@@ -138,6 +135,34 @@ def load_model_of_params(name: str) -> TrainedModel:
         options_file=paths.IMPORT_OPTIONS,
         compute_batch=compute_batch,
     )
+
+
+class PredictingNetwork(ScaledNetwork):
+    """A network with its scaler whose logits have the bits that `evaluate` computes."""
+
+    def __init__(self, scaled_network: ScaledNetwork) -> None:
+        super().__init__(scaled_network.network, scaled_network.mean, scaled_network.scale)
+        channels, height, width = scaled_network.mean.shape
+        grey_image = torch.zeros(1, 1, height, width).expand(1, channels, height, width)
+        # Both are asked once for all batches: only shape and dtype of the images count.
+        self.layout = choose_batch_layout(self.network, grey_image)
+        self.grey_network, read_image = drop_needless_work(self.network, grey_image)
+        self.n_grey_channels = read_image.shape[1]
+
+    def compute_logits(self, scaled: torch.Tensor) -> torch.Tensor:
+        """Return the logits (n, K), on the CPU, of scaled images (n, C, H, W), n at most 16.
+
+        If all channels of all images are equal, they are read once, as `evaluate` reads such rows.
+        """
+        if has_equal_values_in_channels(scaled):
+            grey_images = scaled[:, : self.n_grey_channels]
+            return predict_logits(self.grey_network, grey_images, layout=self.layout)
+        return predict_logits(self.network, scaled, layout=self.layout)
+
+
+def has_equal_values_in_channels(images: torch.Tensor) -> bool:
+    """Return whether all channels of images (n, C, H, W) have equal values."""
+    return torch.equal(images, images[:, :1].expand_as(images))
 
 
 def has_unit_range(info: Info) -> bool:

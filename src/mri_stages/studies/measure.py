@@ -25,7 +25,6 @@ from mri_stages.studies.curvature import (
     project_on_rows,
 )
 from mri_stages.studies.records import Run
-from mri_stages.training.condensed import CondensedNetwork, explain_why_not_condensed
 from mri_stages.training.fit import fit, prepare_start
 from mri_stages.training.images import read_all_images, to_images
 from mri_stages.training.predict import predict_logits
@@ -132,9 +131,6 @@ def compute_loss_and_accuracy(network: nn.Module, rows: TrainingRows) -> tuple[f
     """Return the mean cross-entropy, summed in float64, and the share of correct rows."""
     labels = torch.from_numpy(rows.labels)
     images = to_images(rows.images)
-    if explain_why_not_condensed(network) is None:
-        assert isinstance(network, nn.Sequential)
-        network = CondensedNetwork(network, images)  # the same logits with less arithmetic
     logits = predict_logits(network, images, batch_size=BATCH_SIZE)
     accuracy = (logits.argmax(1) == labels).double().mean()
     return float(cross_entropy(logits.double(), labels)), float(accuracy)

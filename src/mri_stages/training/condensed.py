@@ -82,7 +82,24 @@ def is_faster_with_products(network: nn.Module, images: Images, recipe: Recipe) 
 
 
 def explain_why_not_condensed(network: nn.Module) -> str | None:
-    """Return why condensing is not known to be exact for this network; None if it is."""
+    """Return why a condensed training is not known to be exact for this network; None if it is."""
+    reason = explain_why_not_reduced(network)
+    if reason is not None:
+        return reason
+
+    assert isinstance(network, nn.Sequential)
+    parameters = list(network.parameters())
+    n_layer_parameters = sum(len(list(layer.parameters())) for layer in network)
+    if len(parameters) != n_layer_parameters:
+        return "two layers share a parameter"
+    for parameter in parameters:
+        if not parameter.requires_grad or has_hook(parameter):
+            return "a parameter is frozen or has a hook"
+    return None
+
+
+def explain_why_not_reduced(network: nn.Module) -> str | None:
+    """Return why a network's logits are not known to stay with fewer channels; None if they are."""
     if type(network) is not nn.Sequential:
         return f"{type(network).__name__} is not a plain nn.Sequential"
     for layer in network:
@@ -91,14 +108,6 @@ def explain_why_not_condensed(network: nn.Module) -> str | None:
     for module in (network, *network):
         if has_hook_or_own_forward(module):
             return f"{type(module).__name__} has a hook or a forward of its own"
-
-    parameters = list(network.parameters())
-    n_layer_parameters = sum(len(list(layer.parameters())) for layer in network)
-    if len(parameters) != n_layer_parameters:
-        return "two layers share a parameter"
-    for parameter in parameters:
-        if not parameter.requires_grad or has_hook(parameter):
-            return "a parameter is frozen or has a hook"
 
     match list(network):
         case [nn.Conv2d(groups=1, padding_mode="zeros") as first_layer, *_]:
@@ -217,6 +226,33 @@ class CondensedNetwork(nn.Module):
             columns[self.active_features] = torch.arange(n_active, device=move.device)
             move = nn.functional.pad(move, (0, 1)).index_select(1, columns)
         self.expanded_weight += move[:, None]
+
+
+def reduce_channels(network: nn.Module, n_copies: int) -> nn.Sequential:
+    """Return a network with the same logits, within rounding, that reads one of n equal channels.
+
+    network: one that `explain_why_not_reduced` accepts. n_copies: 1 where channels differ.
+    As in `CondensedNetwork`, the weights of equal channels are summed, and pooling comes before
+    ReLU. The result shares the other layers, so that it is valid until `network` is trained.
+    """
+    assert isinstance(network, nn.Sequential)
+    layers: list[Any] = list(network)
+    if n_copies > 1:
+        position = 1 if isinstance(layers[0], nn.Flatten) else 0
+        first_layer = layers[position]
+        weight = first_layer.weight.detach()
+        weight = weight.view(len(weight), n_copies, -1).sum(1)
+        condense = condense_linear if isinstance(first_layer, nn.Linear) else condense_conv
+        layers[position] = condense(first_layer, weight)
+    return nn.Sequential(*move_pooling_before_relu(layers))
+
+
+def condense_linear(linear: nn.Linear, weight: torch.Tensor) -> nn.Linear:
+    """Return a copy of `linear` on fewer features, with weights (out, features)."""
+    condensed = copy.copy(linear)
+    condensed._parameters = {**linear._parameters, "weight": nn.Parameter(weight)}
+    condensed.in_features = weight.shape[1]
+    return condensed
 
 
 def condense_conv(conv: nn.Conv2d, weight: torch.Tensor) -> nn.Conv2d:

@@ -1,6 +1,6 @@
-"""The fast path: train the same network with less arithmetic.
+"""The fast path: train the same network, or predict by it, with less arithmetic.
 
-It is exact for plain SGD, except for float rounding.
+Training is exact for plain SGD, and prediction for any trained network, except for float rounding.
 """
 
 import copy

@@ -1,7 +1,9 @@
 """What DVC's status says of small projects, change by change."""
 
 import asyncio
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from mri_stages.orchestration.dvc_changes import (
     read_graph_and_changes,
     read_graph_and_changes_of_repo,
 )
+from mri_stages.orchestration.plan import plan_stages
 from tests.helpers.dvc_projects import DVC, shell_stage, write_project
 
 # DVC's own code uses it.
@@ -104,6 +107,38 @@ def test_changes_after_another_process_has_ended(project: None) -> None:
         graph, changes = read_graph_and_changes_of_repo(repo, [])
     assert set(graph.deps) == {"first", "last"}
     assert changes == {}
+
+
+@pytest.fixture
+def running_project(workspace: Path) -> Iterator[None]:
+    """Make a project whose first stage runs; it ends after the test."""
+    os.mkfifo("started")
+    os.mkfifo("end")
+    first = shell_stage("echo > started && cat end > out", "out")
+    last = shell_stage("cat out source > last", "last", "out", "source")
+    write_project(
+        first=first, last=last, other=shell_stage("cat source > other", "other", "source")
+    )
+    Path("source").write_text("1")
+    process = subprocess.Popen([*DVC, "repro", "--quiet", "first"])
+    Path("started").read_text()  # waits for the stage
+    yield
+    Path("end").write_text("1")
+    assert process.wait() == 0
+
+
+def test_changes_while_a_stage_runs(running_project: None) -> None:
+    graph, changes = asyncio.run(read_graph_and_changes([]))
+    assert changes["first"] == [Change(ChangeKind.RUNNING)]
+    assert changes["other"] == [Change(ChangeKind.NEW)]
+    assert "first" in graph.deps["last"]
+
+
+def test_plan_while_a_stage_runs(running_project: None) -> None:
+    plan = asyncio.run(plan_stages([]))
+    assert plan["first"].is_running
+    assert not plan["last"].is_running
+    assert list(plan["last"].earlier_stages) == ["first"]
 
 
 def test_changes_of_a_dep_name_its_maker(project: None) -> None:

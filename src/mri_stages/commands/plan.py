@@ -51,6 +51,8 @@ def describe_changes(changes: Sequence[Change]) -> Iterator[str]:
     """Yield a text for each change; one for all outs with the same fault."""
     out_names: dict[str, list[str]] = {}
     for change in changes:
+        if change.kind is ChangeKind.RUNNING:
+            continue  # The line of its stage says so.
         if change.kind is ChangeKind.OUT:
             out_names.setdefault(change.state, []).append(change.name)
         else:
@@ -63,6 +65,8 @@ def describe_cost(stage: str, planned: PlannedStage, durations: Mapping[str, Dur
     """Return what bringing a stage up to date takes, by its last run."""
     if planned.is_restored:
         return "restored, not run"
+    if planned.is_running:
+        return "runs now"
     if stage not in durations:
         return "no known time"
     return f"{format_seconds(durations[stage].seconds)} last time"

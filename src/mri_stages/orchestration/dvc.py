@@ -190,7 +190,7 @@ async def run_dvc(
             return output
         if not output.lock_lines:
             raise DvcError(arguments[0], output)
-        _report_lock(subject, " ".join(output.lock_lines))
+        _report_lock(subject, "\n".join(output.lock_lines))
         await asyncio.sleep(SECONDS_BETWEEN_TRIES)
 
 
@@ -231,7 +231,9 @@ async def _end(process: Process) -> None:
 
 
 def _report_lock(subject: str, message: str) -> None:
-    print_once(f"{subject}: waits for another DVC process: {make_printable(message)}")
+    # DVC names a process once for each of its files.
+    lines = dict.fromkeys(message.splitlines())
+    print_once(f"{subject}: waits for another DVC process: {make_printable(' '.join(lines))}")
 
 
 async def run_stages(

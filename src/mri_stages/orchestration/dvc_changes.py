@@ -3,7 +3,7 @@
 A dry run does not tell: it does not hash the deps again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -32,6 +32,7 @@ class ChangeKind(Enum):
     """What has changed; the value is the word that a user reads."""
 
     NEW = "it has not run"
+    RUNNING = "it runs now"
     ALWAYS = "it runs each time"
     COMMAND = "command"
     PARAM = "param"
@@ -93,8 +94,19 @@ def _list_changes(repo: "Repo", names: Iterable[str]) -> Changes:
 
 
 def _list_changes_of_stage(repo: "Repo", stage: Any) -> list[Change]:
-    if not stage.status():
+    from dvc.lock import LockError
+
+    try:
+        has_changed = bool(stage.status())
+        written_paths = set()
+    except LockError:
+        # A stage that runs writes these, for hours maybe. Nobody waits for it.
+        has_changed = True
+        written_paths = _list_paths_in_writing(repo)
+    if not has_changed:
         return []
+    if any(_is_in_writing(out, written_paths) for out in stage.outs):
+        return [Change(ChangeKind.RUNNING)]
     if not any(entry.hash_info for entry in (*stage.deps, *stage.outs)):
         return [Change(ChangeKind.NEW)]
 
@@ -104,12 +116,32 @@ def _list_changes_of_stage(repo: "Repo", stage: Any) -> list[Change]:
     if stage.changed_stage():
         changes.append(Change(ChangeKind.COMMAND, state="differs"))
     for dep in [] if stage.frozen else stage.deps:
-        if dep.status():
+        # What a dep in writing will be is not known; its stage runs, so this one is due after it.
+        if not _is_in_writing(dep, written_paths) and dep.status():
             changes += _list_changes_of_dep(repo, stage, dep)
     for out in stage.outs:
         for name, state in out.status().items():
             changes.append(Change(ChangeKind.OUT, name, FILE_STATES.get(state, state)))
     return changes
+
+
+def _list_paths_in_writing(repo: "Repo") -> set[str]:
+    """Return the absolute paths that stages of other processes write now."""
+    from dvc.fs import localfs
+    from dvc.rwlock import _edit_rwlock
+
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    with _edit_rwlock(repo.tmp_dir, localfs, hardlink) as locks:
+        return set(locks["write"])
+
+
+def _is_in_writing(entry: Any, written_paths: Collection[str]) -> bool:
+    """Return whether a dep or an out overlaps with one of these paths."""
+    path = Path(entry.fs_path)
+    return any(
+        path.is_relative_to(written) or Path(written).is_relative_to(path)
+        for written in written_paths
+    )
 
 
 def _list_changes_of_dep(repo: "Repo", stage: Any, dep: Any) -> list[Change]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mri_stages.orchestration.durations import Duration
 from mri_stages.orchestration.dvc import find_run_cache_hits
-from mri_stages.orchestration.dvc_changes import Change, read_graph_and_changes
+from mri_stages.orchestration.dvc_changes import Change, ChangeKind, read_graph_and_changes
 from mri_stages.orchestration.graph import StageGraph
 
 
@@ -21,6 +21,11 @@ class PlannedStage:
     """Whether DVC has its result: nothing is computed."""
 
     @property
+    def is_running(self) -> bool:
+        """Whether another process runs it now."""
+        return any(change.kind is ChangeKind.RUNNING for change in self.changes)
+
+    @property
     def may_stay(self) -> bool:
         """Whether it runs only if the outs of earlier stages change."""
         return not self.changes
@@ -32,7 +37,11 @@ async def plan_stages(names: Sequence[str]) -> dict[str, PlannedStage]:
     plan = arrange_plan(graph, changes)
 
     # Of a stage whose deps may still change, nobody knows yet.
-    ready_stages = [stage for stage, planned in plan.items() if not planned.earlier_stages]
+    ready_stages = [
+        stage
+        for stage, planned in plan.items()
+        if not planned.earlier_stages and not planned.is_running
+    ]
     hits = await find_run_cache_hits(ready_stages) if ready_stages else set()
     for stage in hits:
         plan[stage] = PlannedStage(plan[stage].changes, (), is_restored=True)

@@ -21,6 +21,8 @@ from tests.helpers.params import change_params
 from tests.helpers.stages import call_stage
 from tests.helpers.trained_project import CLASSES, IMAGE_SHAPE, N_TRAIN, TEST_TENSOR
 
+N_ROWS_OF_TWO_BATCHES = 30
+
 
 @pytest.fixture
 def project(trained_project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -72,11 +74,33 @@ def test_predicting_network_has_the_bits_of_evaluate(
     shape = (3, 40, 44)
     network = make_networks(n_networks, arch, shape, 4, seed=0)
     predicting = PredictingNetwork(
-        ScaledNetwork(network, torch.zeros(shape), torch.ones(shape)).eval()
+        ScaledNetwork(network, torch.zeros(shape), torch.ones(shape)).eval(), are_grey
     )
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(16, 1 if are_grey else 3, 40, 44, generator=generator).expand(-1, 3, -1, -1)
     assert torch.equal(predicting.compute_logits(rows.contiguous()), predict_logits(network, rows))
+
+
+def test_predict_grey_images_among_rows_that_are_not_all_grey(
+    trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the last test row has colours, so `evaluate` reads all channels of every row."""
+    project = shutil.copytree(trained_project, tmp_path / "project")
+    for split, n_rows in (("train", N_TRAIN), ("test", N_ROWS_OF_TWO_BATCHES)):
+        generator = torch.Generator().manual_seed(n_rows)
+        levels = torch.randint(0, 256, (n_rows, 1, *IMAGE_SHAPE[1:]), generator=generator)
+        images = (levels / 255).repeat(1, 3, 1, 1)
+        if split == "test":
+            images[-1, 0] = 0
+        torch.save(images, project / f"data/raw/{split}_data.pt")
+        torch.save(torch.arange(n_rows) % len(CLASSES), project / f"data/raw/{split}_labels.pt")
+        torch.save(torch.arange(n_rows), project / f"data/raw/{split}_subjects.pt")
+    for stage in ("load", "scale", "train small", "evaluate small"):
+        call_stage(project, *stage.split())
+
+    monkeypatch.chdir(project)
+    expected = read_predictions(paths.predictions("small"), CLASSES).probabilities
+    np.testing.assert_array_equal(predict(load_model("small"), torch.load(TEST_TENSOR)), expected)
 
 
 def test_predict_takes_a_tensor_of_pixels(project: Path) -> None:

@@ -118,7 +118,8 @@ def load_model_of_params(name: str) -> TrainedModel:
             f"{name}: no folder and no model of params.yaml, expected one of {known_names}"
         )
     device = set_up_device(params.models[name].threads)
-    network = PredictingNetwork(load_scaled_network(name, params, info).to(device))
+    scaled_network = load_scaled_network(name, params, info).to(device)
+    network = PredictingNetwork(scaled_network, has_equal_channels(info))
 
     @torch.inference_mode()
     def compute_batch(images: NDArray[np.float32]) -> Outputs:
@@ -140,10 +141,15 @@ def load_model_of_params(name: str) -> TrainedModel:
 class PredictingNetwork(ScaledNetwork):
     """A network with its scaler whose logits have the bits that `evaluate` computes."""
 
-    def __init__(self, scaled_network: ScaledNetwork) -> None:
+    def __init__(self, scaled_network: ScaledNetwork, has_equal_channels: bool) -> None:
+        """Prepare it. has_equal_channels: whether `evaluate` reads the channels of its rows once.
+
+        Where one row of data/flat has colours, `evaluate` reads all channels of all rows.
+        """
         super().__init__(scaled_network.network, scaled_network.mean, scaled_network.scale)
         channels, height, width = scaled_network.mean.shape
-        grey_image = torch.zeros(1, 1, height, width).expand(1, channels, height, width)
+        stored_channels = 1 if has_equal_channels else channels
+        grey_image = torch.zeros(1, stored_channels, height, width).expand(-1, channels, -1, -1)
         # Both are asked once for all batches: only shape and dtype of the images count.
         self.layout = choose_batch_layout(self.network, grey_image)
         self.grey_network, read_image = drop_needless_work(self.network, grey_image)
@@ -152,7 +158,7 @@ class PredictingNetwork(ScaledNetwork):
     def compute_logits(self, scaled: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, K), on the CPU, of scaled images (n, C, H, W), n at most 16.
 
-        If all channels of all images are equal, they are read once, as `evaluate` reads such rows.
+        If all channels of all images are equal, they are read once where `evaluate` does so.
         """
         if has_equal_values_in_channels(scaled):
             grey_images = scaled[:, : self.n_grey_channels]
@@ -163,6 +169,11 @@ class PredictingNetwork(ScaledNetwork):
 def has_equal_values_in_channels(images: torch.Tensor) -> bool:
     """Return whether all channels of images (n, C, H, W) have equal values."""
     return torch.equal(images, images[:, :1].expand_as(images))
+
+
+def has_equal_channels(info: Info) -> bool:
+    """Return whether data/flat stores equal channels once."""
+    return read_json(paths.INFO, StoredFormat).stored.channels < info.image_shape[0]
 
 
 def has_unit_range(info: Info) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ import torch
 import yaml
 from safetensors.torch import save
 
+import mri_stages.models
 from mri_stages.commands import models
 from mri_stages.config.loading import read_params
 from mri_stages.errors import InputError
+from mri_stages.orchestration.image_sizes import RefusalKind
 from mri_stages.orchestration.model_results import ResultState, find_result_states
 from tests.helpers.dvc_projects import DVC, shell_stage, start_command, write_project
 from tests.helpers.params import REMOVED, change_params, load_params
@@ -122,6 +125,34 @@ def test_models_lists_all_in_a_table(workspace: Path, capsys: pytest.CaptureFixt
     table = lines[: lines.index("")]
     assert len(table) == 1 + len(read_params().models)
     assert max(len(line) for line in table) <= MAX_COLUMNS
+
+
+@pytest.mark.parametrize("has_images", [True, False])
+def test_models_tells_a_broken_file_from_images_that_do_not_fit(
+    has_images: bool,
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if has_images:
+        write_raw(workspace / "data/raw", shape=(3, 9, 8))
+    write_project(load=shell_stage("echo > x", "x"))
+    # The file takes the place of the project's own.
+    (workspace / "archs").mkdir()
+    (workspace / "archs/small_cnn.py").write_text("def make_network(:\n")
+    own_folders = list(mri_stages.models.__path__)
+    monkeypatch.setattr(mri_stages.models, "__path__", [str(workspace / "archs"), *own_folders])
+    monkeypatch.delitem(sys.modules, "mri_stages.models.small_cnn", raising=False)
+    recipe = {"arch": "small_cnn", "lr": 0.1, "batch_size": 2}
+    change_params(workspace, {"models.broken": recipe})
+
+    lines = list_models(capsys)
+    (broken_row,) = [line for line in lines if line.startswith("broken ")]
+    (conv_row,) = [line for line in lines if line.startswith("conv ")]
+    assert RefusalKind.FILE.value in broken_row
+    assert "36 x 36" in conv_row
+    (warning,) = [line for line in lines if line.startswith("warning: ")]
+    assert "SyntaxError" in warning
 
 
 def test_models_weights_keeps_the_file_under_its_hash(

@@ -15,7 +15,7 @@ from mri_stages.orchestration.data_checks import (
 )
 from mri_stages.orchestration.data_facts import DataFacts
 from mri_stages.orchestration.graph import StageGraph
-from mri_stages.orchestration.image_sizes import Refusal
+from mri_stages.orchestration.image_sizes import Refusal, RefusalKind
 from tests.helpers.dvc_projects import list_started, run_repro, shell_stage, write_project
 from tests.helpers.params import change_params
 from tests.helpers.raw_folders import write_raw
@@ -147,6 +147,24 @@ def test_describe_refusals_of_the_sample_names_its_params(workspace: Path) -> No
     line = describe_refusals({"conv": TOO_SMALL}, read_params(), facts)
     assert "sample.height: 36" in line
     assert "sample.width: 40" in line
+
+
+def test_describe_refusals_offers_the_size_that_all_usable_models_take(workspace: Path) -> None:
+    facts = DataFacts((3, 18, 20), ["A", "B"], None)
+    broken = Refusal("small.py: no function", None, RefusalKind.FILE)
+    line = describe_refusals({"conv": TOO_SMALL, "small": broken}, read_params(), facts)
+    assert "--resize 36 40" in line
+    images_part, _, file_part = line.partition(broken.reason)
+    assert "conv (" in images_part
+    assert "cannot be used" in file_part
+
+
+def test_describe_refusals_of_a_broken_file_alone_says_nothing_of_images(workspace: Path) -> None:
+    facts = DataFacts((3, 18, 20), ["A", "B"], None)
+    broken = Refusal("small.py: no function", None, RefusalKind.FILE)
+    line = describe_refusals({"small": broken}, read_params(), facts)
+    assert "images" not in line
+    assert "models remove small" in line
 
 
 def test_list_first_stages() -> None:

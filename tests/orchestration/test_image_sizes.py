@@ -8,6 +8,7 @@ import mri_stages.models
 from mri_stages.config.schema import Model
 from mri_stages.orchestration.image_sizes import (
     Refusal,
+    RefusalKind,
     explain_refusal,
     find_fitting_size,
     find_refusals,
@@ -109,6 +110,27 @@ def test_find_refusals_by_size_and_by_another_reason() -> None:
     assert refusals["first"].smallest_side == 8
     assert refusals["third"].smallest_side is None
     assert "1 channels" in refusals["third"].reason
+
+
+@pytest.mark.parametrize(
+    ("arch", "code", "named"),
+    [
+        ("no_python", "def make_network(:", "SyntaxError"),
+        ("raises", "raise ValueError('my words')", "my words"),
+        ("exits", "raise SystemExit('my words')", "my words"),
+        ("no_function", "def make_it(shape, k): pass", "make_network"),
+        ("no_default", "def make_network(shape, k, depth): pass", "'depth'"),
+    ],
+)
+def test_find_refusals_tells_a_broken_file_from_unfit_images(
+    arch: str, code: str, named: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{arch}.py").write_text(code)
+    refusals = find_refusals(make_models(first="small_cnn", second=arch), (3, 7, 9), 2)
+    kinds = {name: refusal.kind for name, refusal in refusals.items()}
+    assert kinds == {"first": RefusalKind.IMAGES, "second": RefusalKind.FILE}
+    assert named in refusals["second"].reason
+    assert f"{arch}.py" in refusals["second"].reason
 
 
 def test_find_refusals_of_a_size_that_is_no_multiple() -> None:

@@ -9,12 +9,15 @@ from mri_stages import paths
 from mri_stages.config.loading import read_params
 from mri_stages.config.schema import ARCHITECTURES, Model, Params
 from mri_stages.errors import InputError
-from mri_stages.orchestration.data_checks import describe_refusals
+from mri_stages.orchestration.data_checks import describe_refusals, describe_unusable
 from mri_stages.orchestration.data_facts import DataFacts, predict_sample, read_data_facts
 from mri_stages.orchestration.image_sizes import (
+    RefusalKind,
     build_for_shapes,
+    explain_file_fault,
     find_refusals,
     find_smallest_side,
+    find_unusable_models,
 )
 from mri_stages.orchestration.model_results import ResultState, find_result_states
 
@@ -22,6 +25,7 @@ ROW_FORMAT = "{:32.32} {:24.24} {:>14} {:>14}  {}"  # a longer name is cut
 # Where the images are not known: those of most architectures' first layer.
 USUAL_CHANNELS = 3
 USUAL_CLASSES = 2
+UNKNOWN = "-"
 
 
 class Architecture(NamedTuple):
@@ -46,11 +50,18 @@ async def print_models() -> None:
     if other_architectures:
         print(f"\n{other_architectures}")
     print(f"\n{describe_images(params, facts_or_error)}")
-    if isinstance(facts_or_error, DataFacts):
-        shape = facts_or_error.image_shape
-        refusals = find_refusals(params.models, shape, len(facts_or_error.classes))
-        if refusals:
-            print(f"warning: {describe_refusals(refusals, params, facts_or_error)}")
+    warning = describe_refused_models(params, facts_or_error)
+    if warning:
+        print(f"warning: {warning}")
+
+
+def describe_refused_models(params: Params, facts: DataFacts | InputError) -> str:
+    """Return which models cannot be used, or not for these images, in one line; "" if none."""
+    if isinstance(facts, InputError):
+        refusals = find_unusable_models(params.models)
+        return describe_unusable(refusals) if refusals else ""
+    refusals = find_refusals(params.models, facts.image_shape, len(facts.classes))
+    return describe_refusals(refusals, params, facts) if refusals else ""
 
 
 def read_facts(params: Params) -> DataFacts | InputError:
@@ -89,6 +100,9 @@ def measure_architectures(params: Params, facts: DataFacts | InputError) -> dict
     architectures = {}
     networks = {model.describe_network(): model for model in params.models.values()}
     for key, model in networks.items():
+        if explain_file_fault(model.arch, model.options):
+            architectures[key] = Architecture(RefusalKind.FILE.value, UNKNOWN)
+            continue
         side = find_smallest_side(model.arch, channels, n_classes, model.options)
         smallest_image = "unknown" if side is None else f"{side} x {side}"
         architectures[key] = Architecture(smallest_image, count_parameters(model, facts))
@@ -96,13 +110,13 @@ def measure_architectures(params: Params, facts: DataFacts | InputError) -> dict
 
 
 def count_parameters(model: Model, facts: DataFacts | InputError) -> str:
-    """Return the number of parameters at the shape of the images; "-" where they do not fit."""
+    """Return the number of parameters at the shape of the images; a dash where they do not fit."""
     if isinstance(facts, InputError):
-        return "-"
+        return UNKNOWN
     try:
         network = build_for_shapes(model.arch, facts.image_shape, len(facts.classes), model.options)
     except Exception:  # A user's network raises errors of any kind; the warning says which.
-        return "-"
+        return UNKNOWN
     return f"{sum(parameter.numel() for parameter in network.parameters()):,}"
 
 

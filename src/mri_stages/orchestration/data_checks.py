@@ -1,6 +1,6 @@
 """Compare params.yaml with the images: after an import, and before the first stage runs."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from pathlib import Path
 
 from mri_stages import paths
@@ -10,7 +10,12 @@ from mri_stages.config.schema import Params
 from mri_stages.errors import InputError
 from mri_stages.orchestration.data_facts import DataFacts, find_data_facts, read_data_facts
 from mri_stages.orchestration.graph import StageGraph
-from mri_stages.orchestration.image_sizes import Refusal, find_fitting_size, find_refusals
+from mri_stages.orchestration.image_sizes import (
+    Refusal,
+    RefusalKind,
+    find_fitting_size,
+    find_refusals,
+)
 from mri_stages.orchestration.outcome import Outcome, Status
 from mri_stages.preprocessing.strata import describe_stratum_fault
 from mri_stages.storage.subject_columns import describe_group_fault
@@ -70,11 +75,17 @@ def find_refused_stages(
     for stage in first_stages:
         refusal = refusals.get(graph.models[stage])
         if refusal is not None:
-            reason = f"its network cannot take them ({refusal.reason})"
-            outcomes[stage] = Outcome(Status.UNFIT, text=reason)
+            outcomes[stage] = make_outcome(refusal)
     if outcomes:
         print(f"warning: {describe_refusals(refusals, params, facts)}", flush=True)
     return outcomes
+
+
+def make_outcome(refusal: Refusal) -> Outcome:
+    """Return the outcome of a stage that is not started."""
+    if refusal.kind is RefusalKind.FILE:
+        return Outcome(Status.UNUSABLE, text=refusal.reason)
+    return Outcome(Status.UNFIT, text=f"its network cannot take them ({refusal.reason})")
 
 
 def has_fold_stage(stages: Iterable[str]) -> bool:
@@ -152,24 +163,53 @@ def describe_fold_number(params: Params, facts: DataFacts) -> str:
 
 def describe_refusals(refusals: Mapping[str, Refusal], params: Params, facts: DataFacts) -> str:
     """Return one line: which models cannot take the images, why, and the commands that help."""
+    unusable: dict[str, Refusal] = {}
+    unfit: dict[str, Refusal] = {}
+    for name, refusal in refusals.items():
+        group = unusable if refusal.kind is RefusalKind.FILE else unfit
+        group[name] = refusal
+
+    parts = []
+    if unfit:
+        shape = " x ".join(map(str, facts.image_shape))
+        parts.append(f"images of {shape} do not fit {list_by_reason(unfit)}")
+    if unusable:
+        parts.append(describe_unusable(unusable))
+    command = write_removal_command(refusals, params)
+    if command:
+        parts.append(f"'{command}' removes them")
+    if unfit:
+        parts += list_size_changes(unfit, unusable, params, facts)
+    return "; ".join(parts)
+
+
+def describe_unusable(refusals: Mapping[str, Refusal]) -> str:
+    """Return which models no images fit, and why."""
+    return f"{list_by_reason(refusals)} cannot be used; mend the file or `options`"
+
+
+def list_by_reason(refusals: Mapping[str, Refusal]) -> str:
+    """Return the models, each reason in brackets behind those that it is for."""
     names_by_reason: dict[str, list[str]] = {}
     for name, refusal in refusals.items():
         names_by_reason.setdefault(refusal.reason, []).append(name)
     groups = [f"{', '.join(names)} ({reason})" for reason, names in names_by_reason.items()]
-    shape = " x ".join(map(str, facts.image_shape))
-    parts = [f"images of {shape} do not fit {', '.join(groups)}"]
+    return ", ".join(groups)
 
-    command = write_removal_command(refusals, params)
-    if command:
-        parts.append(f"'{command}' removes them")
-    size = find_fitting_size(refusals, params.models, facts.image_shape, len(facts.classes))
-    if size is not None:
-        height, width = size
-        change = f"'mri-stages import ... --resize {height} {width}'"
-        if facts.is_sample:
-            change = f"sample.height: {height} and sample.width: {width} in {paths.PARAMS}"
-        parts.append(f"{change} makes larger images")
-    return "; ".join(parts)
+
+def list_size_changes(
+    unfit: Mapping[str, Refusal], unusable: Container[str], params: Params, facts: DataFacts
+) -> list[str]:
+    """Return what makes images that all usable models take, if there is a size for that."""
+    models = {name: model for name, model in params.models.items() if name not in unusable}
+    size = find_fitting_size(unfit, models, facts.image_shape, len(facts.classes))
+    if size is None:
+        return []
+    height, width = size
+    change = f"'mri-stages import ... --resize {height} {width}'"
+    if facts.is_sample:
+        change = f"sample.height: {height} and sample.width: {width} in {paths.PARAMS}"
+    return [f"{change} makes larger images"]
 
 
 def write_removal_command(names: Collection[str], params: Params) -> str:

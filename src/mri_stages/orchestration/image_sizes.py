@@ -7,6 +7,7 @@ shapes that it computes are right, its numbers mean nothing.
 
 import math
 from collections.abc import Mapping
+from enum import Enum
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from mri_stages.models import (
     Options,
     check_logits,
     check_options,
+    describe_error,
     explain_network_errors,
     import_architecture,
     make_network,
@@ -32,12 +34,21 @@ TRIED_SIDES = (1, 2, 4, 8, 16, 32, 64, 128, 224, 256)
 MAX_REASON_LETTERS = 200
 
 
+class RefusalKind(Enum):
+    """What is wrong with a model; the value is what a user reads."""
+
+    IMAGES = "images do not fit"
+    FILE = "cannot be used"
+    """Its file cannot be imported, lacks `make_network`, or takes other options: no image helps."""
+
+
 class Refusal(NamedTuple):
     """Why an architecture cannot take the images."""
 
     reason: str
     smallest_side: int | None
     """Of a square image that would be large enough, in pixels; None if size is not the reason."""
+    kind: RefusalKind = RefusalKind.IMAGES
 
 
 def build_for_shapes(
@@ -73,11 +84,34 @@ def explain_refusal(
     except (Exception, SystemExit) as error:  # A user's network raises errors of any kind.
         if is_out_of_memory(error):
             raise
-        text = make_printable(str(error)) or type(error).__name__
-        if len(text) > MAX_REASON_LETTERS:
-            text = f"{text[:MAX_REASON_LETTERS]}..."
-        return text
+        return shorten_reason(str(error) or type(error).__name__)
     return ""
+
+
+def explain_file_fault(arch: str, options: Options = NO_OPTIONS) -> str:
+    """Return in one line why the architecture's file cannot be used for any image; "" if it can.
+
+    What `make_network` raises may depend on the images, so it is not called.
+    """
+    try:
+        make = import_architecture(arch)
+        check_options(make, arch, options)
+    except InputError as error:
+        return shorten_reason(str(error))
+    except (Exception, SystemExit) as error:  # A user's file raises errors of any kind.
+        if is_out_of_memory(error):
+            raise
+        text = f"src/mri_stages/models/{arch}.py: {describe_error(error, arch)}"
+        return shorten_reason(text)
+    return ""
+
+
+def shorten_reason(text: str) -> str:
+    """Return a text of any length in one line of readable length."""
+    line = make_printable(text)
+    if len(line) > MAX_REASON_LETTERS:
+        line = f"{line[:MAX_REASON_LETTERS]}..."
+    return line
 
 
 def find_smallest_side(
@@ -131,10 +165,23 @@ def find_refusals(
     return refusals
 
 
+def find_unusable_models(models: Mapping[str, Model]) -> dict[str, Refusal]:
+    """Return the models whose file cannot be used for any image, each with the reason."""
+    refusals = {}
+    for name, model in models.items():
+        file_fault = explain_file_fault(model.arch, model.options)
+        if file_fault:
+            refusals[name] = Refusal(file_fault, None, RefusalKind.FILE)
+    return refusals
+
+
 def find_refusal(
     arch: str, image_shape: Shape, n_classes: int, options: Options = NO_OPTIONS
 ) -> Refusal | None:
     """Return why the architecture cannot take the images; None if it can."""
+    file_fault = explain_file_fault(arch, options)
+    if file_fault:
+        return Refusal(file_fault, None, RefusalKind.FILE)
     reason = explain_refusal(arch, image_shape, n_classes, options)
     if not reason:
         return None

@@ -30,6 +30,8 @@ class Status(Enum):
     """Because another stage of the same model failed: the outs were removed."""
     UNFIT = "images do not fit"
     """The model cannot take the images: the stage was not started."""
+    UNUSABLE = "cannot be used"
+    """The file of the model's architecture cannot: the stage was not started."""
     SKIPPED = "skipped"
     """The user asked for it: the stage is slow, or depends on a slow one."""
 

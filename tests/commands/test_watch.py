@@ -38,6 +38,16 @@ def test_watch_without_trainings(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
+def test_watch_of_an_impossible_number_of_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    with write_live(), enter_part("fold", 1, 4):
+        announce_progress(1, 10)
+        path = find_live_file("cross_validate@net")
+        path.write_text(path.read_text().replace('["fold",1,4]', '["fold",1,0]'))
+        paths.PARAMS.touch()
+        main(["--once"])
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
 def test_watch_outside_a_project_is_refused() -> None:
     with pytest.raises(InputError, match=paths.PARAMS.name):
         main(["--once"])

@@ -1,5 +1,6 @@
 """The files of running stages: who writes and removes them, and what they tell of the rest."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -167,6 +169,28 @@ def test_read_live_lines_skips_a_half_line() -> None:
     path = Path("a.jsonl")
     line = make_line(1, 0)
     path.write_text(line.model_dump_json() + "\n" + line.model_dump_json()[:20])
+    assert read_live_lines(path) == [line]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"parts": [["fold", 1, 0]]},
+        {"parts": [["fold", 1, -2]]},
+        {"parts": [["fold", 1, "all"]]},
+        {"parts": [["fold", 3, 2]]},
+        {"parts": [["fold", 0, 2]]},
+        {"epochs": 0},
+        {"epoch": 5},
+        {"epoch": -1},
+        {"time": "2026-01-02T03:04:05"},  # without a zone it cannot be compared
+    ],
+)
+def test_read_live_lines_skips_impossible_numbers(damage: dict[str, Any]) -> None:
+    path = Path("a.jsonl")
+    line = make_line(1, 0)
+    damaged_line = {**line.model_dump(mode="json"), **damage}
+    path.write_text(f"{line.model_dump_json()}\n{json.dumps(damaged_line)}\n")
     assert read_live_lines(path) == [line]
 
 

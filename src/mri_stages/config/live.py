@@ -12,10 +12,19 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import Self
 from urllib.parse import quote
 
 import psutil
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from mri_stages import paths
 from mri_stages.config.run_history import STAGE_VARIABLE, find_project_folder
@@ -39,17 +48,27 @@ class LiveLine(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    time: datetime
+    time: AwareDatetime
     stage: str
     pid: PositiveInt
     host: str
     parts: list[Part]
     """Where the stage is, from the outside in, such as repeat 1 of 3, fold 2 of 5."""
-    epoch: int
+    epoch: NonNegativeInt
     """The epochs that are done; at the start of a training 0, or those of its checkpoint."""
     epochs: PositiveInt
     losses: dict[str, float | None] = {}
     """By name; None where a loss is not a number."""
+
+    @model_validator(mode="after")
+    def check_counts(self) -> Self:
+        """Raise ValueError for more than all: the share that is done would mean nothing."""
+        if self.epoch > self.epochs:
+            raise ValueError(f"epoch {self.epoch} of {self.epochs}")
+        for part in self.parts:
+            if not 1 <= part.number <= part.total:
+                raise ValueError(f"{part.name} {part.number} of {part.total}")
+        return self
 
 
 @contextmanager
@@ -137,7 +156,8 @@ class LiveWriter:
 def read_live_lines(path: Path) -> list[LiveLine]:
     """Return the lines of the last process that wrote the file; [] without a whole line.
 
-    A line may be half-written now, and another run of the stage may have written before.
+    A line may be half-written now, and another run of the stage may have written before. A line
+    with impossible numbers, which no training writes, is left out too.
     """
     try:
         texts = path.read_bytes().splitlines()

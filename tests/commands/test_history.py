@@ -40,10 +40,16 @@ def test_history_of_a_name_shows_its_stages(name: str, capsys: pytest.CaptureFix
     assert [row[2] for row in list_rows(capsys)] == ["train@net"]
 
 
-def test_history_of_an_unknown_name_names_the_stages() -> None:
-    append_run(make_run("train@net"))
-    with pytest.raises(InputError, match="train@net"):
-        history.main(["nonsense"])
+@pytest.mark.parametrize(
+    ("name", "named"), [("resnett", "resnet"), ("trian@small", "train@small"), ("xyz", "evaluate")]
+)
+def test_history_of_an_unknown_name_is_one_short_line(name: str, named: str) -> None:
+    for stage in ("train", "evaluate", "cross_validate", "summarise", "probe"):
+        for model in ("small", "resnet", *(f"conv{number}" for number in range(10))):
+            append_run(make_run(f"{stage}@{model}"))
+    with pytest.raises(InputError, match=rf"\b{named}\b") as caught:
+        history.main([name])
+    assert len(str(caught.value)) <= MAX_WIDTH
 
 
 def test_history_shows_the_changed_params(capsys: pytest.CaptureFixture[str]) -> None:

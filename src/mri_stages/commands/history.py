@@ -1,11 +1,12 @@
 """Print the last runs of stages: when, how long, and which params had changed."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from mri_stages.config.loading import read_text
 from mri_stages.config.param_changes import ChangedParam
 from mri_stages.config.run_history import StageRun, read_history
-from mri_stages.console import OneLineParser, align_columns
+from mri_stages.console import OneLineParser, align_columns, list_some
 from mri_stages.errors import ArgumentError, InputError
 
 N_RUNS = 20
@@ -44,15 +45,29 @@ def select_runs(runs: Sequence[StageRun], name: str) -> list[StageRun]:
         return list(runs)
     selected_runs = [run for run in runs if is_run_of(run, name)]
     if not selected_runs:
-        stages = sorted({run.stage for run in runs})
-        raise InputError(f"{name}: no such run, expected a stage or model of {', '.join(stages)}")
+        raise InputError(f"{name}: no run of it; {describe_names(runs, name)}")
     return selected_runs
+
+
+def describe_names(runs: Sequence[StageRun], name: str) -> str:
+    """Return the names of runs that are most like the name; where none is, the first of all."""
+    names = sorted({part for run in runs for part in list_names(run)})
+    similar_names = get_close_matches(name, names)
+    if similar_names:
+        return f"similar names are {', '.join(similar_names)}"
+    groups = {list_names(run)[1] for run in runs}
+    return f"expected a stage, or a model, of {list_some(sorted(groups))}"
+
+
+def list_names(run: StageRun) -> list[str]:
+    """Return the names of the stage, of its group (train), and of its model if it has one."""
+    group, _, model = run.stage.partition("@")
+    return [run.stage, group, model] if model else [run.stage, group]
 
 
 def is_run_of(run: StageRun, name: str) -> bool:
     """Return whether the name is that of the stage, of its group (train), or of its model."""
-    group, _, model = run.stage.partition("@")
-    return name in (run.stage, group, model)
+    return name in list_names(run)
 
 
 def print_runs(runs: Sequence[StageRun]) -> None:

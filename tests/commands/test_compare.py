@@ -10,6 +10,7 @@ from mri_stages.commands import compare
 from mri_stages.commands.compare import MAX_SHOWN_PARAMS
 from mri_stages.errors import ArgumentError, InputError
 from tests.helpers.locked_projects import (
+    DAMAGED_LOCKS,
     FOLDS_HASH,
     METRICS,
     Params,
@@ -256,8 +257,17 @@ def test_comparison_with_what_is_no_commit_is_refused(project: Params, name: str
         compare.main(["HEAD", name])
 
 
-@pytest.mark.parametrize("stages", ["", " [1]", "\n  load: [1]", "\n  load:\n    outs: [x]"])
-def test_comparison_with_a_lock_that_is_damaged_names_it(project: Params, stages: str) -> None:
-    Path("dvc.lock").write_text(f"schema: '2.0'\nstages:{stages}\n")
-    with pytest.raises(InputError, match=r"dvc\.lock: "):
+DAMAGED_ENTRIES = (b"", b" [1]", b"\n  load:\n    outs: [x]", b"\n  load:\n    params: [x]")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [*DAMAGED_LOCKS.values(), *(b"schema: '2.0'\nstages:" + text for text in DAMAGED_ENTRIES)],
+)
+def test_comparison_with_a_damaged_lock_names_it(project: Params, content: bytes) -> None:
+    Path("dvc.lock").write_bytes(content)
+    with pytest.raises(InputError, match=r"(?s)dvc\.lock: .*git checkout HEAD dvc\.lock"):
         compare.main(["HEAD", "workspace"])
+    commit()
+    with pytest.raises(InputError, match=r"(?s)HEAD: dvc\.lock: .*another commit"):
+        compare.main(["HEAD", "HEAD~1"])

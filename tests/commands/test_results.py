@@ -20,6 +20,7 @@ from mri_stages.storage.records import (
     write_leakage,
     write_metrics,
 )
+from tests.helpers.locked_projects import DAMAGED_LOCKS
 
 
 def make_metrics(**changes: object) -> Metrics:
@@ -88,6 +89,15 @@ def test_results_before_a_run_are_an_error_alone(
         write_metrics(paths.metrics(name), make_metrics())
         write_metrics(paths.new_subject_metrics(name), make_metrics(by="row"))
     with pytest.raises(InputError, match=str(paths.LEAKAGE)):
+        results.main([])
+    assert capsys.readouterr().out == ""
+
+
+def test_results_with_a_damaged_lock_are_an_error_alone(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("dvc.lock").write_bytes(DAMAGED_LOCKS["list"])
+    with pytest.raises(InputError, match=r"dvc\.lock"):
         results.main([])
     assert capsys.readouterr().out == ""
 

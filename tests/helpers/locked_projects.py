@@ -13,6 +13,15 @@ from mri_stages import paths
 
 Params = dict[str, Any]
 LOCK = Path("dvc.lock")
+# What a dvc.lock may hold after a fault of a disk, an editor or a merge.
+DAMAGED_LOCKS = {
+    "empty": b"",
+    "list": b"- a list\n",
+    "cut off": b"schema: '2.0'\nstages:\n  load:\n    cmd",
+    "no entry": b"schema: '2.0'\nstages:\n  load: 1\n",
+    "merge": b"<<<<<<< HEAD\nschema: '2.0'\nstages: {}\n=======\n>>>>>>> other\n",
+    "no text": b"\xff\xfe",
+}
 FOLDS_HASH = "f" * 32
 METRICS = {"accuracy": 0.75, "auc": 0.5, "auc_low": 0.25, "auc_high": 0.625, "brier_scaled": 0.125}
 

@@ -8,6 +8,7 @@ import pytest
 
 from mri_stages.errors import InputError
 from mri_stages.orchestration.dvc import (
+    LOCK_FILE,
     DvcError,
     DvcOutput,
     find_reason,
@@ -23,6 +24,7 @@ from mri_stages.orchestration.dvc import (
     run_dvc,
 )
 from tests.helpers.dvc_projects import DVC, shell_stage, write_project
+from tests.helpers.locked_projects import DAMAGED_LOCKS
 
 # DVC's own code uses it.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -141,6 +143,15 @@ def test_stage_graph_of_a_faulty_file_names_the_key(workspace: Path) -> None:
     Path("dvc.yaml").write_text("stages:\n  one:\n    cmd: echo\n    depps: []\n")
     with pytest.raises(InputError, match="depps"):
         asyncio.run(read_stage_graph())
+
+
+@pytest.mark.parametrize("damage", ["list", "merge", "no text"])
+def test_stage_graph_with_a_damaged_lock_names_it_and_the_fix(workspace: Path, damage: str) -> None:
+    write_project(one=shell_stage("echo > x", "x"))
+    LOCK_FILE.write_bytes(DAMAGED_LOCKS[damage])
+    with pytest.raises(InputError, match=r"git checkout HEAD dvc\.lock") as caught:
+        asyncio.run(read_stage_graph())
+    assert "\n" not in str(caught.value)
 
 
 def test_question_on_a_stage_that_is_missing_names_it(workspace: Path) -> None:

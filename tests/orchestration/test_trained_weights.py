@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from mri_stages import paths
+from mri_stages.errors import InputError
 from mri_stages.orchestration.trained_weights import list_weights_warnings
-from tests.helpers.locked_projects import Params, hash_text, lock_stage, start_project, write_params
+from tests.helpers.locked_projects import (
+    DAMAGED_LOCKS,
+    Params,
+    hash_text,
+    lock_stage,
+    start_project,
+    write_params,
+)
 
 WEIGHTS = paths.weights("net")
 SCALED = {"data/scaled/x_train.npy": "1" * 32}
@@ -47,6 +55,12 @@ def test_weights_that_no_stage_wrote_are_named(project: Params) -> None:
     WEIGHTS.write_text("of another training")
     (warning,) = list_weights_warnings("net")
     assert WEIGHTS.as_posix() in warning
+
+
+def test_weights_beside_a_damaged_lock_are_refused(project: Params) -> None:
+    Path("dvc.lock").write_bytes(DAMAGED_LOCKS["list"])
+    with pytest.raises(InputError, match="git checkout HEAD"):
+        list_weights_warnings("net")
 
 
 def test_weights_of_an_export_or_without_a_lock_are_not_judged(project: Params) -> None:

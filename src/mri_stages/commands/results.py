@@ -9,6 +9,7 @@ from mri_stages.config.loading import read_params
 from mri_stages.config.schema import CHOSEN
 from mri_stages.console import OneLineParser, align_columns, list_some
 from mri_stages.orchestration.dvc_looks import count_looks
+from mri_stages.orchestration.dvc_revisions import check_lock
 from mri_stages.orchestration.plan import list_due_stages
 from mri_stages.reporting.groups import describe_groups
 from mri_stages.reporting.headline import Headline, describe_headline, get_unit
@@ -58,6 +59,7 @@ GIVEN_SPLIT_SCORES = (AUC, LOSS, BALANCED_ACCURACY, ACCURACY, MACRO_F1)
 
 def main(argv: Sequence[str]) -> None:
     OneLineParser(prog="mri-stages results", description=__doc__).parse_args(argv)
+    check_lock()  # All that is printed below the tables reads it.
     print_results()
     print_looks()
     print_due_stages()

@@ -368,6 +368,8 @@ def _ask_repo(question: "Callable[[Repo], T]") -> T:
     from dvc.lock import LockError
     from dvc.repo import Repo
     from dvc.scm import SCMError
+    from dvc.utils.serialize import ParseError
+    from dvc.utils.strictyaml import YAMLValidationError
 
     try:
         with Repo() as repo:
@@ -380,7 +382,19 @@ def _ask_repo(question: "Callable[[Repo], T]") -> T:
             "the same command again"
         ) from None
     except DvcException as error:
-        raise InputError(f"dvc: {make_printable(_explain(error))}") from None
+        reason = f"dvc: {make_printable(_explain(error)).removeprefix('ERROR: ')}"
+        is_in_file = isinstance(error, (ParseError, YAMLValidationError))
+        if is_in_file and Path(error.path).name == LOCK_FILE.name:
+            reason = f"{reason}; {describe_lock_fix(error.path)}"
+        raise InputError(reason) from None
+
+
+def describe_lock_fix(lock_file: str | Path = LOCK_FILE) -> str:
+    """Return how to replace a damaged dvc.lock.
+
+    With HEAD, Git also takes back a file that has the marks of a merge.
+    """
+    return f"'git checkout HEAD {Path(lock_file).as_posix()}' takes back the committed one"
 
 
 def _explain(error: Exception) -> str:

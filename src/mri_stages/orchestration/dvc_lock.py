@@ -63,13 +63,17 @@ class LockedStage:
 
 
 def parse_lock(content: Mapping[str, Any]) -> dict[str, LockedStage]:
-    """Return the stages of a dvc.lock, by their names."""
+    """Return the stages of a dvc.lock, by their names.
+
+    AttributeError, KeyError or TypeError where it is not as DVC writes it.
+    """
     stages = {}
     for name, entry in content.get("stages", {}).items():
+        params = entry.get("params", {}).items()
         stages[name] = LockedStage(
             list_hashes(entry.get("deps", [])),
             list_hashes(entry.get("outs", [])),
-            entry.get("params", {}),
+            {file: dict(values.items()) for file, values in params},
         )
     return stages
 

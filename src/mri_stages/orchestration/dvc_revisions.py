@@ -16,7 +16,7 @@ from mri_stages import paths
 from mri_stages.config.run_history import ParamsLoader
 from mri_stages.console import make_printable
 from mri_stages.errors import InputError
-from mri_stages.orchestration.dvc import LOCK_FILE, ask_repo_patiently
+from mri_stages.orchestration.dvc import LOCK_FILE, ask_repo_patiently, describe_lock_fix
 from mri_stages.orchestration.dvc_lock import (
     Judgement,
     LockedStage,
@@ -88,6 +88,13 @@ def read_workspace() -> Revision:
     from dvc.fs import localfs
 
     return _read_files(WORKSPACE, "the files as they are", localfs, os.curdir)
+
+
+def check_lock() -> None:
+    """Raise InputError if the dvc.lock in the current folder is damaged."""
+    from dvc.fs import localfs
+
+    _read_lock(WORKSPACE, localfs, os.curdir)
 
 
 def _read_revision(repo: "Repo", name: str) -> Revision:
@@ -172,20 +179,27 @@ def _read_files(name: str, description: str, file_system: Any, root: str) -> Rev
             f"{name}: has no {paths.PARAMS} in this folder, expected a commit of this project"
         )
 
-    lock = _read_yaml(name, LOCK_FILE, file_system, root)
-    try:
-        stages = parse_lock(lock)
-    except (AttributeError, KeyError, TypeError):
-        raise InputError(
-            f"{name}: {LOCK_FILE}: not as DVC writes it, expected stages with deps, params and "
-            "outs; 'git checkout' an older one, or remove it and run 'dvc repro'"
-        ) from None
+    stages = _read_lock(name, file_system, root)
     metrics = dict(_read_metrics(file_system, root))
     added_files = {}
     for path in _list_dvc_files(params, file_system, root):
         for out in _read_yaml(name, path, file_system, root).get("outs", []):
             added_files[(path.parent / out["path"]).as_posix()] = str(out.get("md5", ""))
     return Revision(name, description, params, stages, metrics, added_files)
+
+
+def _read_lock(name: str, file_system: Any, root: str) -> dict[str, LockedStage]:
+    """Return what dvc.lock says of each stage; nothing where there is no dvc.lock."""
+    fix = describe_lock_fix() if name == WORKSPACE else "expected another commit"
+    try:
+        return parse_lock(_read_yaml(name, LOCK_FILE, file_system, root))
+    except InputError as error:
+        raise InputError(f"{error}; {fix}") from None
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"{name}: {LOCK_FILE}: not as DVC writes it, expected stages with deps, params and "
+            f"outs; {fix}"
+        ) from None
 
 
 def _read_yaml(name: str, path: Path, file_system: Any, root: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 from mri_stages.console import (
     OneLineParser,
     align_columns,
+    format_count,
     list_some,
     make_printable,
     parse_model_argument,
@@ -111,6 +112,11 @@ def test_list_some_counts_the_rest() -> None:
 
 def test_list_some_lists_all_where_they_fit() -> None:
     assert list_some("abcdef") == "a, b, c, d, e, f"
+
+
+def test_format_count_of_one_and_of_several() -> None:
+    counts = [format_count(count, "row") for count in (0, 1, 2, 2000)]
+    assert counts == ["0 rows", "1 row", "2 rows", "2,000 rows"]
 
 
 def test_align_columns_puts_numbers_to_the_right() -> None:

@@ -109,6 +109,11 @@ def list_some(names: Iterable[str]) -> str:
     return f"{text} and {n_more} more" if n_more > 0 else text
 
 
+def format_count(count: int, noun: str) -> str:
+    """Return a number with its noun, such as "1 row" or "2,000 rows"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def align_columns(rows: Sequence[Sequence[str]], right_columns: Container[int] = ()) -> list[str]:
     """Return a line per row, each column as wide as its widest cell.
 

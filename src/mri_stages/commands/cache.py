@@ -7,7 +7,7 @@ back to these runs their stages again. Results of other branches and commits are
 import asyncio
 from collections.abc import Sequence
 
-from mri_stages.console import OneLineParser, list_some, make_printable
+from mri_stages.console import OneLineParser, format_count, list_some, make_printable
 from mri_stages.orchestration import dvc
 from mri_stages.orchestration.cache import CacheContent, CacheRow, list_cache_rows
 
@@ -31,7 +31,7 @@ def format_cache(content: CacheContent) -> str:
     small_rows = [row for row in rows if row.n_bytes < MIN_SHOWN_BYTES]
     shown_rows = list(large_rows)
     if small_rows:
-        shown_rows.append(add_rows(f"({len(small_rows)} smaller ones)", small_rows))
+        shown_rows.append(add_rows(f"({format_count(len(small_rows), 'smaller one')})", small_rows))
     total = add_rows("total", rows)
 
     lines = [ROW_FORMAT.format("stage", "runs", "MB in use", "gc removes")]
@@ -40,7 +40,8 @@ def format_cache(content: CacheContent) -> str:
     n_unused = len(content.sizes.keys() - content.used)
     lines += [
         "",
-        f"'dvc gc --workspace' would remove {n_unused:,} of {len(content.sizes):,} objects, "
+        f"'dvc gc --workspace' would remove {n_unused:,} of "
+        f"{format_count(len(content.sizes), 'object')}, "
         f"{format_megabytes(total.unused_bytes)} MB.",
         "It keeps what the dvc.lock files of the workspace name, and no other commit's results.",
     ]

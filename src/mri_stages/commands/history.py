@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from mri_stages.config.loading import read_text
 from mri_stages.config.param_changes import ChangedParam
 from mri_stages.config.run_history import StageRun, read_history
-from mri_stages.console import OneLineParser, align_columns, list_some
+from mri_stages.console import OneLineParser, align_columns, format_count, list_some
 from mri_stages.errors import ArgumentError, InputError
 
 N_RUNS = 20
@@ -36,7 +36,8 @@ def main(argv: Sequence[str]) -> None:
     print_runs(selected_runs[-arguments.runs :])
     n_older_runs = len(selected_runs) - arguments.runs
     if n_older_runs > 0:
-        print(f"{n_older_runs} older runs: --runs {len(selected_runs)} shows all")
+        older_runs = format_count(n_older_runs, "older run")
+        print(f"{older_runs}: --runs {len(selected_runs)} shows all")
 
 
 def select_runs(runs: Sequence[StageRun], name: str) -> list[StageRun]:

@@ -9,7 +9,7 @@ from mri_stages import paths
 from mri_stages.config.loading import check_params, read_params, read_text
 from mri_stages.config.model_edits import add_model, remove_models
 from mri_stages.config.upgrade import upgrade_text
-from mri_stages.console import OneLineParser
+from mri_stages.console import OneLineParser, format_count
 from mri_stages.errors import InputError
 from mri_stages.storage.files import write_bytes
 
@@ -98,7 +98,8 @@ async def remove(names: Sequence[str], substitute: str | None) -> None:
     outs = await remove_results(distinct_names)
     write_bytes(paths.PARAMS, text.encode())
 
-    print(f"removed {', '.join(distinct_names)} from {paths.PARAMS}, and {len(outs)} files:")
+    counted = format_count(len(outs), "file")
+    print(f"removed {', '.join(distinct_names)} from {paths.PARAMS}, and {counted}:")
     for out in outs:
         print(f"  {out.relative_to(Path.cwd()) if out.is_relative_to(Path.cwd()) else out}")
     print(f"left: {', '.join(check_params(text).models)}; 'mri-stages repro' renews the comparison")
@@ -124,7 +125,8 @@ def store_weights(name: str) -> None:
         kind = str(tensor.dtype).removeprefix("torch.")
         print(f"{tensor_name} {tuple(tensor.shape)} {kind}")
     place = f" under `{state.key}`" if state.key else ""
-    print(f"{len(state.tensors)} tensors{place}; copied to {find_store() / sha256}")
+    counted = format_count(len(state.tensors), "tensor")
+    print(f"{counted}{place}; copied to {find_store() / sha256}")
     print(f"    weights:\n      file: {name}\n      sha256: {sha256}")
 
 

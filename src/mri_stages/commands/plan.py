@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mri_stages.config.environment import check_environment
 from mri_stages.config.loading import read_params
-from mri_stages.console import OneLineParser, list_some
+from mri_stages.console import OneLineParser, format_count, list_some
 from mri_stages.orchestration.durations import Duration, format_seconds, read_last_durations
 from mri_stages.orchestration.dvc_changes import Change, ChangeKind
 from mri_stages.orchestration.plan import PlannedStage, plan_stages, sum_seconds_by_host
@@ -78,7 +78,8 @@ def describe_sums(
     """Yield how many stages there are, and the seconds of each machine's last runs."""
     n_restored = sum(planned.is_restored for planned in plan.values())
     n_staying = sum(planned.may_stay for planned in plan.values())
-    yield f"{len(plan)} stages: {n_restored} restored, {n_staying} may stay as they are"
+    staying = "1 may stay as it is" if n_staying == 1 else f"{n_staying} may stay as they are"
+    yield f"{format_count(len(plan), 'stage')}: {n_restored} restored, {staying}"
     for host, (least, most) in sum_seconds_by_host(plan, durations).items():
         yield (
             f"last time on {host or 'an unknown machine'}: {format_seconds(least)}, or "

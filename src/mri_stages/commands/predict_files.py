@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mri_stages.console import make_printable, print_errors
+from mri_stages.console import format_count, make_printable, print_errors
 from mri_stages.export.model_inputs import (
     InputImage,
     ReadingNotes,
@@ -78,7 +78,7 @@ def print_subjects(
     row_subjects = np.array(subjects)
     for subject in np.unique(row_subjects):
         rows = probabilities[row_subjects == subject]
-        name = f"subject {subject}, {len(rows)} images"
+        name = f"subject {subject}, {format_count(len(rows), 'image')}"
         print(format_prediction(name, rows.mean(axis=0), classes))
 
 
@@ -103,8 +103,10 @@ def list_scale_warnings(names: Sequence[str], outputs: Outputs) -> list[str]:
     if not outside_mask.any():
         return []
     first = int(outside_mask.argmax())
+    verb = "lies" if outside_mask.sum() == 1 else "lie"
+    images = format_count(len(names), "image")
     return [
-        f"warning: {outside_mask.sum()} of {len(names)} images lie far outside the training rows, "
+        f"warning: {outside_mask.sum()} of {images} {verb} far outside the training rows, "
         f"such as {names[first]}: mean {mean[first]:.2f}, deviation {deviation[first]:.2f} after "
         "scaling, expected about 0 and 1; check their scale"
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages import paths
-from mri_stages.console import make_printable, print_errors
+from mri_stages.console import format_count, make_printable, print_errors
 from mri_stages.errors import InputError
 from mri_stages.evaluation.negative_class import find_negative_label
 from mri_stages.evaluation.new_subjects import Options, compute_new_subject_metrics
@@ -126,8 +126,10 @@ def count_rows(external: ExternalSet, mask: NDArray[np.bool_], kind: str) -> str
     """Return how many rows (N,) are of this kind, with the names of the first."""
     positions = np.flatnonzero(mask).tolist()
     names = [external.name_row(position) for position in positions[:MAX_NAMED_ROWS]]
+    verb = "is" if len(positions) == 1 else "are"
     return (
-        f"{len(positions)} of {len(mask)} rows are {kind} to a training row, such as "
+        f"{len(positions)} of {format_count(len(mask), 'row')} {verb} {kind} to a training row, "
+        "such as "
         f"{', '.join(names)}"
     )
 
@@ -181,7 +183,8 @@ def print_result(
     training: SetFigures,
 ) -> None:
     """Print the metrics, what was checked, and how the two sets differ."""
-    print(make_printable(f"{model.name} on {folder}: {figures.rows} rows, by {metrics.by}"))
+    counted = format_count(figures.rows, "row")
+    print(make_printable(f"{model.name} on {folder}: {counted}, by {metrics.by}"))
     auc = format_interval(metrics.auc, metrics.auc_low, metrics.auc_high)
     accuracy = format_interval(metrics.accuracy, metrics.ci_low, metrics.ci_high)
     print(f"  AUC, 95 % interval       {auc}")

@@ -19,6 +19,7 @@ from mri_stages.config.sweep import EXAMPLE, ScoreKind, Sweep, plan_sweep
 from mri_stages.console import (
     OneLineParser,
     align_columns,
+    format_count,
     list_some,
     make_printable,
 )
@@ -69,8 +70,8 @@ def check_failures(sweep: Sweep, results: Sequence[TrialResult]) -> None:
     failures = [sweep.label(result.trial) for result in results if result.failure]
     if failures:
         raise InputError(
-            f"{len(failures)} of {len(results)} experiments failed: {list_some(failures)}; see "
-            "above, and 'dvc queue logs NAME'"
+            f"{len(failures)} of {format_count(len(results), 'experiment')} failed: "
+            f"{list_some(failures)}; see above, and 'dvc queue logs NAME'"
         )
 
 

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mri_stages import paths
 from mri_stages.config.param_changes import ABSENT, ChangedParam, compare_params
 from mri_stages.config.yaml_kinds import read_kinds_as_dvc
-from mri_stages.console import print_errors
+from mri_stages.console import format_count, print_errors
 
 # DVC sets these for the command of a stage.
 STAGE_VARIABLE = "DVC_STAGE"
@@ -179,7 +179,8 @@ def read_history(path: Path = paths.RUN_HISTORY) -> list[StageRun]:
             n_unreadable_lines += 1
 
     if n_unreadable_lines:
-        print_errors([f"note: {path}: {n_unreadable_lines} lines are not readable: left out"])
+        left_out = format_count(n_unreadable_lines, "line")
+        print_errors([f"note: {path}: left out {left_out} that cannot be read"])
     return runs
 
 

@@ -211,7 +211,7 @@ class RemoteRunner:
             lines.append(f"waiting for results: {list_some(stages)}")
         if self._waiting:
             n_usable = self._pool.count_usable()
-            reason = f"all {n_usable} workers are busy"
+            reason = f"all {n_usable} workers are busy" if n_usable > 1 else "the only one is busy"
             if n_usable == 0:
                 reason = (
                     "there is none yet; start one with `dask worker ADDRESS --nthreads 1` "

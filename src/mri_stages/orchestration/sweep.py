@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mri_stages.config.sweep import Sweep, Trial
-from mri_stages.console import list_some, print_errors
+from mri_stages.console import format_count, list_some, print_errors
 from mri_stages.errors import InputError
 from mri_stages.orchestration import dvc_queue
 from mri_stages.orchestration.durations import format_seconds, read_last_durations
@@ -83,8 +83,8 @@ async def run_queue(experiments: Sequence[Experiment], sweep: Sweep) -> None:
 def describe_sweep(sweep: Sweep) -> str:
     """Return how many experiments there will be, of what, and how long they may take."""
     text = (
-        f"{len(sweep.trials)} experiments of {sweep.stage}, one after another, compared by "
-        f"{sweep.score_kind.value}"
+        f"{format_count(len(sweep.trials), 'experiment')} of {sweep.stage}, one after another, "
+        f"compared by {sweep.score_kind.value}"
     )
     durations = read_last_durations()
     if sweep.stage in durations:

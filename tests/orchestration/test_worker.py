@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import yaml
 from distributed import Client, Worker
 
 from mri_stages.orchestration import worker
+from mri_stages.orchestration.bundle import pack_workspace
 from mri_stages.orchestration.worker import (
     MAX_INLINE_BYTES,
     LineReporter,
@@ -96,6 +98,26 @@ def test_check_weights_refuses_other_bytes_and_names_the_hash(tmp_path: Path) ->
     (tmp_path / "w.pt").write_bytes(b"others")
     with pytest.raises(NoWeightsError, match=SHA256):
         check_weights(tmp_path, "w.pt", SHA256)
+
+
+def test_worker_refuses_only_the_stage_whose_weights_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    (project / ".dvc").mkdir(parents=True)
+    (project / ".dvc/config").touch()
+    monkeypatch.chdir(project)
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    job = {
+        "torch_version": version("torch"),
+        "bundle": pack_workspace().bundle,
+        "inputs": [],
+        "remotes": {},
+        "weights": {"train@a": {"file": "w.pt", "sha256": SHA256}},
+    }
+    answer = asyncio.run(call_on_worker(1, run_stage_on_worker, "train@a", job))
+    assert (answer["status"], answer["is_for_stage"]) == ("refused", True), answer
+    assert SHA256 in answer["problem"]
 
 
 @pytest.mark.parametrize(

@@ -22,18 +22,24 @@ def test_list_stages_of_model_leaves_those_that_take_another() -> None:
 
 
 @pytest.mark.parametrize(
-    ("existing", "due_stages", "state"),
+    ("existing", "due_stages", "running_stages", "state"),
     [
-        (["weights", "scores"], [], ResultState.UP_TO_DATE),
-        (["weights", "scores"], ["train"], ResultState.STALE),
-        (["scores"], ["train", "evaluate"], ResultState.STALE),
-        ([], ["train", "evaluate"], ResultState.NONE),
+        (["weights", "scores"], [], [], ResultState.UP_TO_DATE),
+        (["weights", "scores"], ["train"], [], ResultState.STALE),
+        (["scores"], ["train", "evaluate"], [], ResultState.STALE),
+        ([], ["train", "evaluate"], [], ResultState.NONE),
+        ([], ["train", "evaluate"], ["train"], ResultState.RUNNING),
     ],
 )
 def test_judge_results(
-    tmp_path: Path, existing: list[str], due_stages: list[str], state: ResultState
+    tmp_path: Path,
+    existing: list[str],
+    due_stages: list[str],
+    running_stages: list[str],
+    state: ResultState,
 ) -> None:
     for name in existing:
         (tmp_path / name).touch()
     outs = {"train": [tmp_path / "weights"], "evaluate": [tmp_path / "scores"]}
-    assert judge_results(["train", "evaluate"], due_stages, outs) is state
+    stages = ["train", "evaluate"]
+    assert judge_results(stages, due_stages, running_stages, outs) is state

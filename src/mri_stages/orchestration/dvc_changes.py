@@ -59,6 +59,11 @@ class Change:
         return f"{subject}: {self.state}" if self.state else subject
 
 
+def is_running(changes: Iterable[Change]) -> bool:
+    """Return whether another process runs the stage that has these changes."""
+    return any(change.kind is ChangeKind.RUNNING for change in changes)
+
+
 Changes = dict[str, list[Change]]  # of the stages that have changed themselves
 
 

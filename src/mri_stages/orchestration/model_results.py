@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from mri_stages.orchestration import dvc
+from mri_stages.orchestration.dvc_changes import is_running, read_graph_and_changes
 from mri_stages.orchestration.graph import StageGraph
 from mri_stages.storage.files import remove_path
 
@@ -15,6 +16,7 @@ class ResultState(Enum):
     UP_TO_DATE = "up to date"
     STALE = "stale"
     """Some are there, and `mri-stages repro` would make some of them again."""
+    RUNNING = "a stage runs now"
     NONE = "none"
 
 
@@ -32,21 +34,25 @@ def list_stages_of_model(graph: StageGraph, name: str) -> list[str]:
 
 async def find_result_states(names: Iterable[str]) -> dict[str, ResultState]:
     """Return the state of the results of each model in dvc.yaml."""
-    whole_graph = await dvc.read_stage_graph()
-    graph = whole_graph.select([])
-    changed = await dvc.list_changed_stages(graph.deps)
-    due_stages = graph.collect_descendants(changed)
+    graph, changes = await read_graph_and_changes([])
+    due_stages = graph.collect_descendants(changes)
+    running_stages = {stage for stage in changes if is_running(changes[stage])}
     states = {}
     for name in names:
         stages = [stage for stage in list_stages_of_model(graph, name) if stage in graph.deps]
-        states[name] = judge_results(stages, due_stages, graph.outs)
+        states[name] = judge_results(stages, due_stages, running_stages, graph.outs)
     return states
 
 
 def judge_results(
-    stages: Collection[str], due_stages: Collection[str], outs: Mapping[str, Iterable[Path]]
+    stages: Collection[str],
+    due_stages: Collection[str],
+    running_stages: Collection[str],
+    outs: Mapping[str, Iterable[Path]],
 ) -> ResultState:
     """Return the state of the results of these stages, of which some would run again."""
+    if any(stage in running_stages for stage in stages):
+        return ResultState.RUNNING
     if not any(out.exists() for stage in stages for out in outs[stage]):
         return ResultState.NONE
     if any(stage in due_stages for stage in stages):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mri_stages.orchestration.durations import Duration
 from mri_stages.orchestration.dvc import find_run_cache_hits
-from mri_stages.orchestration.dvc_changes import Change, ChangeKind, read_graph_and_changes
+from mri_stages.orchestration.dvc_changes import Change, is_running, read_graph_and_changes
 from mri_stages.orchestration.graph import StageGraph
 
 
@@ -23,7 +23,7 @@ class PlannedStage:
     @property
     def is_running(self) -> bool:
         """Whether another process runs it now."""
-        return any(change.kind is ChangeKind.RUNNING for change in self.changes)
+        return is_running(self.changes)
 
     @property
     def may_stay(self) -> bool:

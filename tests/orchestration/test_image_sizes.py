@@ -6,9 +6,11 @@ import pytest
 
 import mri_stages.models
 from mri_stages.config.schema import Model
+from mri_stages.errors import InputError
 from mri_stages.orchestration.image_sizes import (
     Refusal,
     RefusalKind,
+    build_for_shapes,
     explain_refusal,
     find_fitting_size,
     find_refusals,
@@ -82,6 +84,12 @@ def test_explain_refusal_says_why(arch: str, reason: str) -> None:
     text = explain_refusal(arch, (3, 9, 7), 3)
     assert reason in text
     assert "\n" not in text
+
+
+def test_build_for_shapes_of_a_file_that_ends_the_process_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "leaves.py").write_text("def make_network(shape, k): raise SystemExit('words')\n")
+    with pytest.raises(InputError, match=r"leaves\.py: .*words"):
+        build_for_shapes("leaves", SHAPE, 3)
 
 
 def test_explain_refusal_names_the_file_that_cannot_be_imported(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def build_for_shapes(
         return network
     except InputError:
         raise
-    except Exception:
+    except (Exception, SystemExit):
         # Not every network can be built like that: it may have lazy layers, or compute with
         # numbers while it is built. Its own error, if it has one, comes up again.
         return make_network(arch, image_shape, n_classes, seed=0, options=options)

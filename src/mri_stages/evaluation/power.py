@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import owens_t
 from scipy.stats import norm
 
+from mri_stages.console import format_count
 from mri_stages.storage.records import ClassCount, ExpectedAuc, Power, Unit
 
 EXPECTED_AUCS = (0.6, 0.7, 0.8, 0.9)
@@ -254,8 +255,3 @@ def write_difference_sentence(expected: ExpectedAuc) -> str:
 def join_by_or(texts: Sequence[str]) -> str:
     """Return several texts as "first, second or third"."""
     return f"{', '.join(texts[:-1])} or {texts[-1]}"
-
-
-def format_count(count: int, noun: str) -> str:
-    """Return a number with its noun, such as "1 subject" or "2,000 rows"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -20,7 +20,7 @@ from mri_stages.errors import InputError
 
 T = TypeVar("T")
 NO_ROOM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of the disk, a quota, `ulimit -f`
-REMAKE = "delete it and run 'dvc repro'"
+REMAKE = "delete it and run 'mri-stages repro'"
 # What tables of users have where there is no value, in small letters.
 MISSING_WORDS = ("", "na", "n/a", "#n/a", "<na>", "nan", "null")
 
@@ -142,7 +142,7 @@ def explain_read_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; 'dvc repro' makes it") from None
+        raise InputError(f"{path}: no such file; 'mri-stages repro' makes it") from None
     except ValidationError as error:
         first_error = error.errors()[0]
         place = "".join(f"{part}: " for part in first_error["loc"])

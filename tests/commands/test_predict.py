@@ -253,3 +253,17 @@ def test_predict_writes_no_table_in_place_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--csv"):
         predict.main(["small", str(tmp_path / "1.png"), "--csv", str(tmp_path)])
     assert (tmp_path / "1.png").exists()
+
+
+def test_predict_writes_no_table_in_place_of_an_image(tmp_path: Path) -> None:
+    image = tmp_path / "1.png"
+    Image.new("L", (4, 4)).save(image)
+    before = image.read_bytes()
+    with pytest.raises(InputError, match=r"--csv .*1\.png"):
+        predict.main(["small", str(image), "--csv", str(image)])
+    assert image.read_bytes() == before
+
+
+def test_predict_writes_a_table_again(run: Run) -> None:
+    table = run("small", TEST_TENSOR)
+    assert run("small", TEST_TENSOR) == table

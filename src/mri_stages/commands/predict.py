@@ -9,12 +9,14 @@ from mri_stages.errors import InputError
 from mri_stages.ingest.import_options import add_pixel_arguments
 from mri_stages.storage.files import check_new_file
 
+TABLE_START = b"file,predicted,"  # of the first line of a table of predictions
+
 
 def main(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv)
     check_files(arguments.file)
     if arguments.csv:
-        check_new_file(arguments.csv, "--csv")
+        check_table(arguments.csv)
 
     # It takes seconds to import PyTorch, which no error in the arguments needs.
     from mri_stages.commands.predict_files import predict_files
@@ -44,3 +46,16 @@ def check_files(names: Iterable[str]) -> None:
     for name in names:
         if not Path(name).exists():
             raise InputError(f"{name}: no such file, expected an image, a volume, a folder or .pt")
+
+
+def check_table(path: Path) -> None:
+    """Raise InputError if no table can be written at `path`, or if another file would be lost."""
+    check_new_file(path, "--csv")
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        start = file.read(len(TABLE_START))
+    if start and start != TABLE_START:
+        raise InputError(
+            f"--csv {path}: exists and is no earlier table of predictions; name another file"
+        )

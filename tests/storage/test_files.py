@@ -156,3 +156,10 @@ def test_check_new_file_names_the_option(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="--out"):
         check_new_file(tmp_path / name, "--out")
+
+
+def test_check_new_file_takes_no_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"--out .*pipe"):
+        check_new_file(pipe, "--out")

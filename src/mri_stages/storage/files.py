@@ -55,6 +55,9 @@ def check_new_file(path: Path, option: str) -> None:
     """Raise InputError, which names the option, if no file can be written at `path`."""
     if path.is_dir():
         raise InputError(f"{option} {path}: is a folder, expected a file")
+    # A rename would put a file in the place of a device, such as /dev/null, or of a pipe.
+    if path.exists() and not path.is_file():
+        raise InputError(f"{option} {path}: is a device or a pipe, expected a file")
     check_parents(path, option)
 
 

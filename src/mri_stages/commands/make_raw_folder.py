@@ -41,11 +41,13 @@ def make_raw_folder(source: Path, out: Path, options: ImportOptions) -> None:
     if options.test_share is not None:
         print(f"split: --test-share {options.test_share} ({count_rows(indices)})")
 
-    note_counts = write_raw_folder(out, image_set, subjects, indices, source, options)
+    survey = write_raw_folder(out, image_set, subjects, indices, source, options)
 
-    for note, count in note_counts.items():
-        print(f"note: {count} images {note}")
     classes = image_set.classes
+    for note, count in survey.notes.items():
+        print(f"note: {count} images {note}")
+    for warning in survey.kinds.list_warnings(classes):
+        print(make_printable(f"warning: {warning}"))
     result = f"{count_rows(indices)} images of {len(classes)} classes: {', '.join(classes)}"
     print(make_printable(f"wrote {out}: {result}"))
     for warning in list_import_warnings(out):

@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from mri_stages.console import show_progress
 from mri_stages.errors import InputError
+from mri_stages.ingest.file_kinds import COLOUR, GREY, Kind, KindCounts, Property
 from mri_stages.ingest.fitting import fit_image
 from mri_stages.ingest.image_set import Faults, ImageError, ImageFile, ImageSet
 from mri_stages.ingest.import_options import ImportOptions, PixelOptions, write_import_options
@@ -30,6 +31,44 @@ N_CHANNELS = 3  # of the images in a raw folder; grey ones store a single channe
 MAX_LISTED_SIZES = 5  # in an error message
 
 Subjects = SubjectIds | None  # the subject of each file of a set, if known
+
+
+class ImageSurvey:
+    """Counts what is to be said of the images of a set, and what is wrong with them."""
+
+    def __init__(self, source: Path, n_files: int) -> None:
+        self.source = source
+        self.n_files = n_files
+        self.notes = Counter[str]()
+        self.kinds = KindCounts()
+        self.sizes = Counter[str]()
+        self.faults = Faults()
+
+    def add_size(self, image: NDArray[np.uint8]) -> None:
+        self.sizes[format_size(image)] += 1
+
+    @property
+    def has_one_size(self) -> bool:
+        return len(self.sizes) == 1
+
+    def raise_faults(self) -> None:
+        """Raise InputError if images are wrong, or of several sizes."""
+        problems = self.faults.describe()
+        if len(self.sizes) > 1:
+            counts = [
+                f"{count} of {size}" for size, count in self.sizes.most_common(MAX_LISTED_SIZES)
+            ]
+            problems.append(
+                f"{len(self.sizes)} sizes: {', '.join(counts)} pixels; bring them to one by "
+                "--resize HEIGHT WIDTH, see --fit"
+            )
+        if problems:
+            raise InputError(f"{self.source}: of {self.n_files} images, {'; '.join(problems)}")
+
+
+def format_size(image: NDArray[np.uint8]) -> str:
+    _, height, width = image.shape
+    return f"{height} x {width}"
 
 
 def choose_test_files(
@@ -124,8 +163,8 @@ def write_raw_folder(
     indices: SplitIntegers,
     source: Path,
     options: ImportOptions,
-) -> Counter[str]:
-    """Write a raw folder of the files with these indices by split; return notes and their counts.
+) -> ImageSurvey:
+    """Write a raw folder of the files with these indices by split; return what is said of them.
 
     Raise InputError, which names `source` and writes nothing, if some images are wrong or their
     sizes differ.
@@ -144,13 +183,13 @@ def write_raw_folder(
 
     with write_atomically(folder) as partial:
         partial.mkdir()
-        notes = write_images(partial, split_files, source, options)
+        survey = write_images(partial, split_files, source, options)
         save_labels(partial, image_set.classes, split_labels, split_subjects)
         write_file_table(partial / "files.csv", image_set, subjects, indices)
         if subject_table is not None:
             write_csv(partial / "subjects.csv", subject_table.header, subject_table.rows)
         write_import_options(partial, options, image_set.file_counts)
-    return notes
+    return survey
 
 
 def write_file_table(
@@ -176,24 +215,24 @@ def write_images(
     split_files: Mapping[str, Sequence[ImageFile]],
     source: Path,
     options: PixelOptions,
-) -> Counter[str]:
+) -> ImageSurvey:
     """Write the images of train and test as uint8 (N, 3, H, W); grey ones store one channel.
 
-    Return the notes on images that were converted, with their counts.
+    Return how they were converted, and of which kind they are.
     """
     files = [*split_files["train"], *split_files["test"]]
     path = folder / "pixels.npy"
     try:
-        notes = write_pixels(path, files, 1, source, options)
+        survey = write_pixels(path, files, 1, source, options)
     except FormatError:
-        notes = write_pixels(path, files, N_CHANNELS, source, options)
+        survey = write_pixels(path, files, N_CHANNELS, source, options)
 
     pixels = np.load(path, mmap_mode="r+")  # torch warns of arrays that it cannot write to
     train_pixels, test_pixels = np.split(pixels, [len(split_files["train"])])
     save_tensor(folder / "train_data.pt", expand_channels(train_pixels))
     save_tensor(folder / "test_data.pt", expand_channels(test_pixels))
     path.unlink()
-    return notes
+    return survey
 
 
 def write_pixels(
@@ -202,8 +241,8 @@ def write_pixels(
     n_channels: int,
     source: Path,
     options: PixelOptions,
-) -> Counter[str]:
-    """Write the first `n_channels` of all images as one array; return the notes and their counts.
+) -> ImageSurvey:
+    """Write the first `n_channels` of all images as one array; return what is said of them.
 
     Raise FormatError if the further channels are not equal to the first, and InputError if some
     images are wrong, or their sizes differ.
@@ -213,7 +252,7 @@ def write_pixels(
     first_row, first_image = next(images)
     shape = (len(files), *first_image.shape)
     write_rows(path, shape, chain([(first_row, first_image)], images))
-    return survey.notes
+    return survey
 
 
 def write_rows(
@@ -236,37 +275,12 @@ def expand_channels(pixels: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(pixels).expand(-1, N_CHANNELS, -1, -1)
 
 
-class ImageSurvey:
-    """Counts what is wrong with the images of a set, so that one error can name all of it."""
-
-    def __init__(self, source: Path, n_files: int) -> None:
-        self.source = source
-        self.n_files = n_files
-        self.notes = Counter[str]()
-        self.sizes = Counter[str]()
-        self.faults = Faults()
-
-    def add_size(self, image: NDArray[np.uint8]) -> None:
-        _, height, width = image.shape
-        self.sizes[f"{height} x {width}"] += 1
-
-    @property
-    def has_one_size(self) -> bool:
-        return len(self.sizes) == 1
-
-    def raise_faults(self) -> None:
-        """Raise InputError if images are wrong, or of several sizes."""
-        problems = self.faults.describe()
-        if len(self.sizes) > 1:
-            counts = [
-                f"{count} of {size}" for size, count in self.sizes.most_common(MAX_LISTED_SIZES)
-            ]
-            problems.append(
-                f"{len(self.sizes)} sizes: {', '.join(counts)} pixels; bring them to one by "
-                "--resize HEIGHT WIDTH, see --fit"
-            )
-        if problems:
-            raise InputError(f"{self.source}: of {self.n_files} images, {'; '.join(problems)}")
+def name_colour(image: NDArray[np.uint8]) -> str:
+    """Return whether an image (3, H, W) is grey or in colour."""
+    red, green, blue = image
+    # One channel at a time: where the channels lie last, NumPy is far slower on all at once.
+    is_grey = np.array_equal(red, green) and np.array_equal(red, blue)
+    return GREY if is_grey else COLOUR
 
 
 def iterate_images(
@@ -281,15 +295,19 @@ def iterate_images(
     with show_progress(len(files), "images", "image") as advance:
         for row in sorted(range(len(files)), key=lambda row: files[row].name):
             file = files[row]
+            kind: Kind = {}
             try:
-                image = file.picture.read(survey.notes)
+                image = file.picture.read(survey.notes, kind)
             except ImageError as error:
                 survey.faults.add(file.name, error)
             else:
+                kind[Property.SIZE] = format_size(image)
                 image = fit_image(image, options, survey.notes)
+                kind[Property.COLOUR] = name_colour(image)
                 survey.add_size(image)
+                survey.kinds.add(file.label, kind)
                 if survey.has_one_size:
-                    if (image[n_channels:] != image[0]).any():
+                    if n_channels == 1 and kind[Property.COLOUR] == COLOUR:
                         raise FormatError
                     yield row, image[:n_channels]
             advance(1)

@@ -5,7 +5,8 @@ rescaling, then a window or VOI LUT, then MONOCHROME1 is inverted. Padding stays
 (PS3.3, C.7.5.1.1.2) and is black. Colour is taken as it is.
 
 Of the person, PatientID is read and no other element. It tells subjects apart in memory, and no
-function here puts it into a message.
+function here puts it into a message. Modality and Manufacturer may go with the class, which is a
+warning (file_kinds.py).
 """
 
 import math
@@ -30,6 +31,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from mri_stages.errors import InputError
 from mri_stages.ingest.bounded_bytes import MAX_FILE_BYTES, read_bounded
+from mri_stages.ingest.file_kinds import Kind, Property
 from mri_stages.ingest.grey_levels import (
     WHITE,
     Window,
@@ -42,6 +44,7 @@ from mri_stages.ingest.import_options import PixelOptions
 
 MAX_PIXELS = 2**26  # of one image, 8192 x 8192; its values take 512 MiB as float64
 PART_BYTES = 2**24  # that are inflated at once
+MAX_TEXT_BYTES = 64  # of an element that a warning may name; the standard has no longer ones
 N_CHANNELS = 3
 
 StoredValues = NDArray[np.integer[Any]]  # (H, W), or (H, W, 3) in colour
@@ -49,7 +52,7 @@ StoredValues = NDArray[np.integer[Any]]  # (H, W), or (H, W, 3) in colour
 PIXEL_ELEMENTS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 READ_ELEMENTS = [
     *PIXEL_ELEMENTS,
-    *("SOPClassUID", "PatientID"),
+    *("SOPClassUID", "PatientID", "Modality", "Manufacturer"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PlanarConfiguration"),
     *("PhotometricInterpretation", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("PixelPaddingValue", "PixelPaddingRangeLimit"),
@@ -85,9 +88,12 @@ class DicomPicture:
     window: str = ""
     """The window of the file as text; empty where an option decides, or in colour."""
 
-    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
-        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted."""
-        return read_dicom(self.path, self.options, notes)
+    def read(self, notes: Counter[str], kind: Kind | None = None) -> NDArray[np.uint8]:
+        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted.
+
+        Put into `kind` how they are stored, and what made them.
+        """
+        return read_dicom(self.path, self.options, notes, kind)
 
 
 def read_header(path: FilePath, options: PixelOptions) -> Header:
@@ -99,12 +105,19 @@ def read_header(path: FilePath, options: PixelOptions) -> Header:
         return Header(patient_id, name_window(dataset, options))
 
 
-def read_dicom(path: FilePath, options: PixelOptions, notes: Counter[str]) -> NDArray[np.uint8]:
-    """Return the image of a DICOM file as RGB (3, H, W); count in `notes` how it was converted."""
+def read_dicom(
+    path: FilePath, options: PixelOptions, notes: Counter[str], kind: Kind | None = None
+) -> NDArray[np.uint8]:
+    """Return the image of a DICOM file as RGB (3, H, W); count in `notes` how it was converted.
+
+    Put into `kind` how it is stored, and what made it.
+    """
     with raise_image_errors(path):
         dataset = read_dataset(path)
         check_dataset(dataset, path, options)
         stored = decode_pixels(dataset, path)
+        if kind is not None:
+            kind.update(describe_kind(dataset))
 
         if has_colour(dataset):
             notes[COLOUR_NOTE] += 1
@@ -116,6 +129,34 @@ def read_dicom(path: FilePath, options: PixelOptions, notes: Counter[str]) -> ND
             grey = WHITE - grey
         grey = blacken_padding(grey, find_padding(stored, dataset), notes)
         return np.broadcast_to(grey, (N_CHANNELS, *grey.shape))
+
+
+def describe_kind(dataset: Dataset) -> Kind:
+    """Return how a DICOM file stores its image, and what made it, as far as the file says."""
+    kind = {
+        Property.FORMAT: "DICOM",
+        Property.BIT_DEPTH: f"{dataset.get('BitsStored') or dataset.BitsAllocated} bits",
+    }
+    for name, element in (
+        (Property.MODALITY, "Modality"),
+        (Property.MANUFACTURER, "Manufacturer"),
+    ):
+        text = read_plain_text(dataset, element)
+        if text:
+            kind[name] = text
+    return kind
+
+
+def read_plain_text(dataset: Dataset, element: str) -> str:
+    """Return the text of an element in capitals, empty where there is none.
+
+    Its bytes are taken as they are: pydicom may refuse damaged ones, and the pixels are still good.
+    """
+    stored = dataset.get_item(element) if element in dataset else None
+    value = stored.value if stored is not None else None
+    if not isinstance(value, bytes):
+        return ""
+    return value[:MAX_TEXT_BYTES].decode("latin-1").strip(" \0").upper()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile as OpenedFile
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
+from mri_stages.console import format_count
 from mri_stages.errors import InputError
 from mri_stages.ingest.bounded_bytes import read_bounded
+from mri_stages.ingest.file_kinds import Kind, Property
 from mri_stages.ingest.image_set import FilePath, ImageError, note_dark_image
 
 Image.init()
@@ -39,6 +42,7 @@ WHITE_IS_ZERO = 0  # of PHOTOMETRIC_INTERPRETATION
 MAX_16_BIT_LEVEL = 65535
 LEVELS_PER_8_BIT_LEVEL = 257  # 65535 / 255
 MAX_12_BIT_LEVEL = 4095  # of many scanners
+BLACK_AND_WHITE = "1"  # a mode of Pillow
 COLOUR_NOTE = "keep the upper 8 of 16 bits"
 GREY_NOTE = "are scaled from 16 to 8 bits: grey level k becomes k/257"
 FEW_LEVELS_NOTE = (
@@ -53,22 +57,36 @@ class PillowPicture:
 
     path: FilePath
 
-    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
-        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted."""
-        return read_image(self.path, notes)
+    def read(self, notes: Counter[str], kind: Kind | None = None) -> NDArray[np.uint8]:
+        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted.
+
+        Put into `kind` how they are stored.
+        """
+        return read_image(self.path, notes, kind)
 
 
-def read_image(path: FilePath, notes: Counter[str] | None = None) -> NDArray[np.uint8]:
+class DecodedImage(NamedTuple):
+    """The image of a file, and how the file stores it."""
+
+    image: Image.Image  # RGB
+    note: str  # on a conversion; empty where there was none
+    kind: Kind
+
+
+def read_image(
+    path: FilePath, notes: Counter[str] | None = None, kind: Kind | None = None
+) -> NDArray[np.uint8]:
     """Return the image at `path` as RGB (3, H, W) uint8, turned as its EXIF entry says.
 
-    A grey level k of 16 bits becomes k/257. `notes` counts such conversions by their note. Raise
-    ImageError for anything but one opaque image of whole numbers.
+    A grey level k of 16 bits becomes k/257. `notes` counts such conversions by their note. `kind`
+    gets how the file stores the image. Raise ImageError for anything but one opaque image of whole
+    numbers.
     """
     try:
         data = read_bounded(path)
         with warnings.catch_warnings(action="ignore", category=EXPECTED_WARNING):
-            image, note = decode_image(data, path)
-        pixels = np.asarray(image).transpose(2, 0, 1)
+            decoded = decode_image(data, path)
+        pixels = np.asarray(decoded.image).transpose(2, 0, 1)
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -77,18 +95,17 @@ def read_image(path: FilePath, notes: Counter[str] | None = None) -> NDArray[np.
         raise ImageError(path, "unreadable", error) from None
 
     if notes is not None:
-        if note:
-            notes[note] += 1
+        if decoded.note:
+            notes[decoded.note] += 1
         else:
             note_dark_image(pixels, notes)
+    if kind is not None:
+        kind.update(decoded.kind)
     return pixels
 
 
-def decode_image(data: bytes, path: FilePath) -> tuple[Image.Image, str]:
-    """Return the bytes of an image file as an RGB image, and a note on a conversion or "".
-
-    `path` is only for the messages.
-    """
+def decode_image(data: bytes, path: FilePath) -> DecodedImage:
+    """Return the bytes of an image file as an image; `path` is only for the messages."""
     # Verifying compares checksums, which loading skips; a verified image cannot be loaded.
     Image.open(BytesIO(data), formats=FORMATS).verify()
     image = Image.open(BytesIO(data), formats=FORMATS)
@@ -106,7 +123,11 @@ def decode_image(data: bytes, path: FilePath) -> tuple[Image.Image, str]:
         note = COLOUR_NOTE
     else:
         note = ""
-    return upright.convert("RGB"), note
+    n_bits = 1 if image.mode == BLACK_AND_WHITE else 8
+    if note:
+        n_bits = 16
+    kind = {Property.FORMAT: str(image.format), Property.BIT_DEPTH: format_count(n_bits, "bit")}
+    return DecodedImage(upright.convert("RGB"), note, kind)
 
 
 def has_16_bit_tiles(image: OpenedFile) -> bool:

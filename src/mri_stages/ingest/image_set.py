@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.file_kinds import Kind
 from mri_stages.storage.file_counts import FileCounts
 
 FilePath = Path | ZipMember
@@ -68,10 +69,11 @@ class Faults:
 class Picture(Protocol):
     """One image that is read when it is needed: a file, a slice of a volume, a row of an array."""
 
-    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
+    def read(self, notes: Counter[str], kind: Kind | None = None) -> NDArray[np.uint8]:
         """Return the pixels as RGB (3, H, W); count in `notes` how they were converted.
 
-        Raise ImageError for anything but one whole image.
+        Put into `kind` what is known of how they are stored, except their size. Raise ImageError
+        for anything but one whole image.
         """
 
 
@@ -87,7 +89,7 @@ class FaultyPicture:
 
     error: ImageError
 
-    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
+    def read(self, notes: Counter[str], kind: Kind | None = None) -> NDArray[np.uint8]:
         """Raise the error, so that it is counted with those of other files."""
         raise self.error
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.bounded_bytes import read_part
+from mri_stages.ingest.file_kinds import Kind
 from mri_stages.ingest.image_set import ImageFile, ImageSet, note_dark_image
 from mri_stages.ingest.import_options import ImportOptions
 from mri_stages.ingest.layout_notes import list_counts
@@ -97,8 +98,11 @@ class NpzPicture:
     array: ImageArray
     row: int
 
-    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
-        """Return the pixels as RGB (3, H, W), as they are; count in `notes` a dark image."""
+    def read(self, notes: Counter[str], kind: Kind | None = None) -> NDArray[np.uint8]:
+        """Return the pixels as RGB (3, H, W), as they are; count in `notes` a dark image.
+
+        All rows are stored alike, so nothing is put into `kind`.
+        """
         pixels = self.array.read_row(self.row)
         note_dark_image(pixels, notes)
         return pixels

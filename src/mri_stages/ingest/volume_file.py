@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.ingest.bounded_bytes import read_part
+from mri_stages.ingest.file_kinds import Kind, Property
 from mri_stages.ingest.grey_levels import Window, apply_window, stretch_levels
 from mri_stages.ingest.image_set import FilePath, ImageError
 from mri_stages.ingest.import_options import Axis, PixelOptions
@@ -89,9 +90,18 @@ class VolumeSlice:
     """Whether the file does not say how its axes lie in the patient."""
     has_other_order: bool
     """Whether its header (Analyze) names another order of axes than the one that is taken."""
+    number_type: str
+    """Of the stored voxels, such as int16."""
 
-    def read(self, notes: Counter[str]) -> NDArray[np.uint8]:
-        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted."""
+    def read(self, notes: Counter[str], kind: Kind | None = None) -> NDArray[np.uint8]:
+        """Return the pixels as RGB (3, H, W); count in `notes` how they were converted.
+
+        Put into `kind` how the volume is stored.
+        """
+        if kind is not None:
+            is_pair = self.path.name.lower().endswith(".hdr")
+            kind[Property.FORMAT] = ".hdr with .img" if is_pair else ".nii"
+            kind[Property.BIT_DEPTH] = self.number_type
         volume = convert_volume(self.path, self.options)
         notes[describe_levels(self.options)] += 1
         if self.index in volume.incomplete_slices:
@@ -130,7 +140,14 @@ def list_slices(path: FilePath, options: PixelOptions) -> list[VolumeSlice]:
         raise ImageError(path, "of too few slices", reason)
     check_slice(math.prod(geometry.shape) // n_slices, path)
     return [
-        VolumeSlice(path, index, options, geometry.is_assumed, geometry.has_other_order)
+        VolumeSlice(
+            path,
+            index,
+            options,
+            geometry.is_assumed,
+            geometry.has_other_order,
+            geometry.dtype.name,
+        )
         for index in options.slice_range
     ]
 

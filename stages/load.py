@@ -8,6 +8,7 @@ from mri_stages import paths
 from mri_stages.config.environment import run_stage
 from mri_stages.config.loading import read_params
 from mri_stages.evaluation.copies import find_equal_rows, list_notes, list_warnings
+from mri_stages.ingest.checks import list_colour_warnings
 from mri_stages.ingest.details import read_details, write_details
 from mri_stages.ingest.flatten import write_smallest_format
 from mri_stages.ingest.raw_folder import Raw, read_raw
@@ -43,7 +44,12 @@ def main() -> None:
         write_json(folder / paths.INFO.name, info)
     with write_atomically(paths.DETAILS) as folder:
         write_details(folder, details)
-    print_copies(load_all_rows(read_info()), read_info().image_shape)
+
+    image_shape = read_info().image_shape
+    rows = load_all_rows(read_info())
+    print_copies(rows, image_shape)
+    for warning in list_colour_warnings(rows, image_shape, raw.classes):
+        print(f"warning: {warning}")
 
 
 def count_classes(raw: Raw) -> dict[str, list[int]]:

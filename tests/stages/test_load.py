@@ -143,6 +143,44 @@ def test_load_without_copies_says_nothing(raw: Path, capsys: pytest.CaptureFixtu
     assert "copies" not in capsys.readouterr().out
 
 
+def colour_rows(raw: Path, classes: list[str]) -> None:
+    """Colour all rows of these classes, in train and test."""
+    names = json.loads((raw / "classes.json").read_text())
+    for split in N_ROWS:
+        images = torch.load(raw / f"{split}_data.pt")
+        labels = torch.load(raw / f"{split}_labels.pt")
+        for name in classes:
+            images[labels == names.index(name), 1, 9, 9] = 0.5  # which no grey row has
+        torch.save(images, raw / f"{split}_data.pt")
+
+
+def test_load_names_a_class_in_colour(raw: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    colour_rows(raw, ["Sane"])
+    load.main()
+    (warning,) = [line for line in capsys.readouterr().out.splitlines() if "colour" in line]
+    assert warning.startswith("warning:")
+    assert "grey in 13 of 13 images of Ill" in warning
+    assert "colour in 13 of 13 images of Sane" in warning
+
+
+def test_load_of_colours_in_all_classes_warns_of_none(
+    raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    colour_rows(raw, ["Ill", "Sane", "Unsure"])
+    load.main()
+    assert "colour" not in capsys.readouterr().out
+
+
+def test_load_of_one_row_in_colour_warns_of_none(
+    raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = torch.load(raw / "train_data.pt")
+    images[7, 1, 9, 9] = 0.5
+    torch.save(images, raw / "train_data.pt")
+    load.main()
+    assert "colour" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("split", N_ROWS)
 def test_load_names_the_missing_file_of_ids(raw: Path, split: str) -> None:
     (raw / f"{split}_subjects.pt").unlink()

@@ -4,6 +4,7 @@ What is certainly wrong raises InputError here. What is only likely wrong is a w
 the stage `scale`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from mri_stages.errors import InputError
+from mri_stages.ingest.file_kinds import COLOUR, GREY, KindCounts, Property
+from mri_stages.storage.arrays import Shape, iterate_chunks, view_as_images
+from mri_stages.storage.dataset import AllRows
 
 # The largest ratio of the typical ranges of train and test. Data of one kind reached 1.5; shares
 # are 255 times as narrow as grey levels.
 MAX_RANGE_RATIO = 100
 MAX_SAMPLED_ROWS = 50  # of each set, to estimate its typical range
 MAX_CHANNELS_LAST = 4  # a last axis of up to 4 values may be channels
+N_COLOURS = 3  # channels of an image in colour
 MAX_USUAL_CHANNELS = 4  # more are as likely the slices of a volume
 SORTED_SHARE = 1 / 5  # of the changes of class in random order; fewer mean that rows are sorted
 
@@ -147,6 +152,32 @@ def explain_label_start(path: Path, lowest: int) -> InputError:
         f"{path}: labels start at {lowest}; subtract {lowest} (expected 0 to K - 1 for K classes), "
         "or name one class more in classes.json"
     )
+
+
+def list_colour_warnings(rows: AllRows, image_shape: Shape, classes: Sequence[str]) -> list[str]:
+    """Return a warning if one class is grey and another one in colour, or nearly so.
+
+    Rows whose channels are stored once are all grey, and cost no time.
+    """
+    n_channels, height, width = image_shape
+    n_values = rows.parts[0].shape[1]
+    if n_channels != N_COLOURS or n_values != n_channels * height * width:
+        return []
+
+    colour_masks = []
+    for part in rows.parts:
+        images = view_as_images(part, image_shape)
+        for chunk in iterate_chunks(len(part), part[0].nbytes, "colours"):
+            is_other = images[chunk, 1:] != images[chunk, :1]
+            colour_masks.append(is_other.any(axis=(1, 2, 3)))
+    colour_mask = np.concatenate(colour_masks)
+
+    counts = KindCounts()
+    for label in range(len(classes)):
+        for value, mask in ((GREY, ~colour_mask), (COLOUR, colour_mask)):
+            n_images = int(np.count_nonzero(mask & (rows.labels == label)))
+            counts.add(label, {Property.COLOUR: value}, n_images)
+    return counts.list_warnings(classes)
 
 
 def check_finite(path: Path, values: NDArray[np.float32], first_row: int) -> None:

@@ -1,10 +1,12 @@
 """What DVC's status says of small projects, change by change."""
 
 import asyncio
-import os
+import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -17,8 +19,10 @@ from mri_stages.orchestration.dvc_changes import (
     read_graph_and_changes,
     read_graph_and_changes_of_repo,
 )
-from mri_stages.orchestration.plan import plan_stages
-from tests.helpers.dvc_projects import DVC, shell_stage, write_project
+from mri_stages.orchestration.graph import StageGraph
+from mri_stages.orchestration.model_results import ResultState, find_result_states
+from mri_stages.orchestration.plan import arrange_plan
+from tests.helpers.dvc_projects import DVC, read_until, shell_stage, write_project
 
 # DVC's own code uses it.
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
@@ -83,10 +87,14 @@ def test_changes_by_the_bytes_of_a_file(project: None) -> None:
 
 
 class LockOfAnother:
-    """DVC's lock, which another process gives back when it has written dvc.lock."""
+    """DVC's lock, which another process gives back when it has written dvc.lock.
 
-    def __init__(self, new_text: str) -> None:
+    later_text: what it writes once it has the lock again.
+    """
+
+    def __init__(self, new_text: str, later_text: str | None = None) -> None:
         self.new_text = new_text
+        self.later_text = later_text
         self.is_locked = False
 
     def __enter__(self) -> None:
@@ -95,6 +103,8 @@ class LockOfAnother:
 
     def __exit__(self, *error: object) -> None:
         self.is_locked = False
+        if self.later_text is not None:
+            LOCK_FILE.write_text(self.later_text)
 
 
 def test_changes_after_another_process_has_ended(project: None) -> None:
@@ -104,41 +114,76 @@ def test_changes_after_another_process_has_ended(project: None) -> None:
     LOCK_FILE.unlink()
     with Repo() as repo:
         repo.lock = LockOfAnother(new_text)
-        graph, changes = read_graph_and_changes_of_repo(repo, [])
+        answer = read_graph_and_changes_of_repo(repo, [])
+    assert answer is not None
+    graph, changes = answer
     assert set(graph.deps) == {"first", "last"}
     assert changes == {}
 
 
+def test_changes_are_asked_again_when_a_stage_has_ended_meanwhile(project: None) -> None:
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        repo.lock = LockOfAnother(LOCK_FILE.read_text(), later_text="")
+        assert read_graph_and_changes_of_repo(repo, []) is None
+
+
 @pytest.fixture
 def running_project(workspace: Path) -> Iterator[None]:
-    """Make a project whose first stage runs; it ends after the test."""
-    os.mkfifo("started")
-    os.mkfifo("end")
-    first = shell_stage("echo > started && cat end > out", "out")
+    """Make a project whose first stage runs until the test has ended."""
+    first = shell_stage("echo started && cat > out", "out") | {"meta": {"model": "a"}}
     last = shell_stage("cat out source > last", "last", "out", "source")
-    write_project(
-        first=first, last=last, other=shell_stage("cat source > other", "other", "source")
-    )
+    other = shell_stage("cat source > other", "other", "source")
+    write_project(first={"foreach": ["a"], "do": first}, last=last, other=other)
     Path("source").write_text("1")
-    process = subprocess.Popen([*DVC, "repro", "--quiet", "first"])
-    Path("started").read_text()  # waits for the stage
-    yield
-    Path("end").write_text("1")
-    assert process.wait() == 0
+    command = [*DVC, "repro", "first@a"]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
+        try:
+            read_until(process, "started")
+            yield
+        finally:
+            process.communicate("1")
+
+
+def read_now() -> tuple[StageGraph, dict[str, list[Change]]]:
+    """Return graph and changes; fail where DVC's files are in use."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        answer = read_graph_and_changes_of_repo(repo, [])
+    assert answer is not None
+    return answer
 
 
 def test_changes_while_a_stage_runs(running_project: None) -> None:
-    graph, changes = asyncio.run(read_graph_and_changes([]))
-    assert changes["first"] == [Change(ChangeKind.RUNNING)]
+    graph, changes = read_now()
+    assert changes["first@a"] == [Change(ChangeKind.RUNNING)]
     assert changes["other"] == [Change(ChangeKind.NEW)]
-    assert "first" in graph.deps["last"]
-
-
-def test_plan_while_a_stage_runs(running_project: None) -> None:
-    plan = asyncio.run(plan_stages([]))
-    assert plan["first"].is_running
+    assert "first@a" in graph.deps["last"]
+    plan = arrange_plan(graph, changes)
+    assert plan["first@a"].is_running
     assert not plan["last"].is_running
-    assert list(plan["last"].earlier_stages) == ["first"]
+    assert list(plan["last"].earlier_stages) == ["first@a"]
+
+
+def test_result_state_while_a_stage_runs(running_project: None) -> None:
+    read_now()  # Else the next line would wait.
+    states = asyncio.run(find_result_states(["a"]))
+    assert states == {"a": ResultState.RUNNING}
+
+
+def test_changes_after_a_stage_was_killed(running_project: None) -> None:
+    """DVC keeps the outs of a killed process among those that are written."""
+    rwlock = Path(".dvc/tmp/rwlock")
+    locks = json.loads(rwlock.read_text())
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=PIPE)
+    writer = {"pid": int(ended.stdout), "cmd": "dvc repro other"}
+    locks["write"][str(Path("other").absolute())] = writer
+    rwlock.write_text(json.dumps(locks))
+    _, changes = read_now()
+    assert changes["first@a"] == [Change(ChangeKind.RUNNING)]
+    assert changes["other"] == [Change(ChangeKind.NEW)]
 
 
 def test_changes_of_a_dep_name_its_maker(project: None) -> None:

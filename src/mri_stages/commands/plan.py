@@ -88,7 +88,7 @@ def describe_sums(
     unknown_stages = [
         stage
         for stage, planned in plan.items()
-        if stage not in durations and not planned.is_restored
+        if stage not in durations and not planned.is_restored and not planned.is_running
     ]
     if unknown_stages:
         yield f"no known time: {list_some(unknown_stages)}"

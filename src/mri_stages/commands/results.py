@@ -106,9 +106,11 @@ def print_looks() -> None:
 def print_due_stages() -> None:
     """Print a warning that names the stages whose results are old, if there are such stages."""
     due_stages = asyncio.run(list_due_stages())
-    if due_stages:
+    if due_stages.running:
+        print(f"note: runs now: {list_some(due_stages.running)}")
+    if due_stages.waiting:
         print(
-            f"warning: not up to date: {list_some(due_stages)}; "
+            f"warning: not up to date: {list_some(due_stages.waiting)}; "
             "mri-stages plan says why, mri-stages repro renews them"
         )
 

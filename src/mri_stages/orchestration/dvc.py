@@ -432,10 +432,10 @@ def build_graph(repo: "Repo") -> StageGraph:
 
 
 def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
-    with repo.lock:
+    with repo.lock:  # Nobody writes a dvc.lock now. It is not held while deps are hashed.
         stages = {stage.addressing: stage for stage in repo.index.stages}
-        # A name that dvc.yaml no longer has is no hit; DVC says so when it is to run.
-        return {name for name in names if name in stages and _is_hit(repo, stages[name])}
+    # A name that dvc.yaml no longer has is no hit; DVC says so when it is to run.
+    return {name for name in names if name in stages and _is_hit(repo, stages[name])}
 
 
 def _is_hit(repo: "Repo", stage: Any) -> bool:

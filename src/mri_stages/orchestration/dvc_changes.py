@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mri_stages import paths
 from mri_stages.config.param_changes import ABSENT, compare_params
-from mri_stages.orchestration.dvc import ask_repo_patiently, build_graph
+from mri_stages.orchestration.dvc import LOCK_FILE, ask_repo_patiently, build_graph
 from mri_stages.orchestration.graph import StageGraph
 
 if TYPE_CHECKING:
@@ -72,20 +72,35 @@ async def read_graph_and_changes(names: Sequence[str]) -> tuple[StageGraph, Chan
 
     DVC reads the project once for both, which takes more than a second.
     """
-    return await ask_repo_patiently(
-        lambda repo: read_graph_and_changes_of_repo(repo, names), "dvc.lock"
-    )
+    while True:
+        answer = await ask_repo_patiently(
+            lambda repo: read_graph_and_changes_of_repo(repo, names), "dvc.lock"
+        )
+        if answer is not None:
+            return answer
 
 
 def read_graph_and_changes_of_repo(
     repo: "Repo", names: Sequence[str]
-) -> tuple[StageGraph, Changes]:
-    """Return the same of a project that DVC has opened, and not read yet."""
-    # dvc.lock is read with the graph. A process that writes it meanwhile, as a stage ends, would
-    # leave its new outs beside the old entry.
-    with repo.lock:
+) -> tuple[StageGraph, Changes] | None:
+    """Return the same of a project that DVC has opened, and not read yet.
+
+    None where a stage ended meanwhile: its new outs would be compared with its old entry.
+    DVC's lock is not held while files are hashed, since a plain `dvc repro` gives up its stage if
+    it waits for the lock for three seconds.
+    """
+    with repo.lock:  # Nobody writes a dvc.lock now.
+        lock_texts = _read_lock_files(repo)
         graph = build_graph(repo).select(names)
-        return graph, _list_changes(repo, graph.deps)
+    changes = _list_changes(repo, graph.deps)
+    return (graph, changes) if _read_lock_files(repo) == lock_texts else None
+
+
+def _read_lock_files(repo: "Repo") -> list[bytes]:
+    """Return the content of each dvc.lock of the project."""
+    folders = sorted({Path(stage.path).parent for stage in repo.index.stages})
+    files = [folder / LOCK_FILE.name for folder in folders]
+    return [file.read_bytes() if file.exists() else b"" for file in files]
 
 
 def _list_changes(repo: "Repo", names: Iterable[str]) -> Changes:
@@ -99,17 +114,8 @@ def _list_changes(repo: "Repo", names: Iterable[str]) -> Changes:
 
 
 def _list_changes_of_stage(repo: "Repo", stage: Any) -> list[Change]:
-    from dvc.lock import LockError
-
-    try:
-        has_changed = bool(stage.status())
-        written_paths = set()
-    except LockError:
-        # A stage that runs writes these, for hours maybe. Nobody waits for it.
-        has_changed = True
-        written_paths = _list_paths_in_writing(repo)
-    if not has_changed:
-        return []
+    # The status of the stage itself would wait for whoever writes these, for hours maybe.
+    written_paths = _list_paths_in_writing(repo)
     if any(_is_in_writing(out, written_paths) for out in stage.outs):
         return [Change(ChangeKind.RUNNING)]
     if not any(entry.hash_info for entry in (*stage.deps, *stage.outs)):
@@ -131,13 +137,17 @@ def _list_changes_of_stage(repo: "Repo", stage: Any) -> list[Change]:
 
 
 def _list_paths_in_writing(repo: "Repo") -> set[str]:
-    """Return the absolute paths that stages of other processes write now."""
+    """Return the absolute paths that stages of other processes write now.
+
+    A killed process leaves its paths there.
+    """
+    import psutil
     from dvc.fs import localfs
     from dvc.rwlock import _edit_rwlock
 
     hardlink = repo.config["core"].get("hardlink_lock", False)
     with _edit_rwlock(repo.tmp_dir, localfs, hardlink) as locks:
-        return set(locks["write"])
+        return {path for path, writer in locks["write"].items() if psutil.pid_exists(writer["pid"])}
 
 
 def _is_in_writing(entry: Any, written_paths: Collection[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mri_stages.orchestration.durations import Duration
 from mri_stages.orchestration.dvc import find_run_cache_hits
@@ -48,11 +49,20 @@ async def plan_stages(names: Sequence[str]) -> dict[str, PlannedStage]:
     return plan
 
 
-async def list_due_stages() -> list[str]:
-    """Return the stages of dvc.yaml that are not up to date, and those that depend on them."""
+class DueStages(NamedTuple):
+    """The stages of dvc.yaml that are not up to date, and those that depend on them."""
+
+    running: list[str]
+    """Those that another process runs now."""
+    waiting: list[str]
+
+
+async def list_due_stages() -> DueStages:
     graph, changes = await read_graph_and_changes([])
     due_stages = graph.collect_descendants(changes)
-    return [stage for stage in graph.deps if stage in due_stages]
+    running = [stage for stage in graph.deps if is_running(changes.get(stage, []))]
+    waiting = [stage for stage in graph.deps if stage in due_stages and stage not in running]
+    return DueStages(running, waiting)
 
 
 def arrange_plan(
@@ -78,10 +88,13 @@ def arrange_plan(
 def sum_seconds_by_host(
     plan: Mapping[str, PlannedStage], durations: Mapping[str, Duration]
 ) -> dict[str, tuple[float, float]]:
-    """Return the seconds of the stages that ran last on each host: at least, and at most."""
+    """Return the seconds of the stages that ran last on each host: at least, and at most.
+
+    Those that run now are left out.
+    """
     sums: dict[str, tuple[float, float]] = {}
     for stage, planned in plan.items():
-        if stage not in durations or planned.is_restored:
+        if stage not in durations or planned.is_restored or planned.is_running:
             continue
         seconds, host = durations[stage]
         least, most = sums.get(host, (0.0, 0.0))

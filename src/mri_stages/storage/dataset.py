@@ -67,7 +67,7 @@ def load_scaled(split: str, info: Info) -> LabelledImages:
     if has_no_rows(path):
         raise InputError(
             f"{path}: no rows, as for `data.scaled: on_the_fly`, expected those of {split}; set "
-            "data.scaled in params.yaml to saved and run 'dvc repro scale'"
+            "data.scaled in params.yaml to saved and run 'mri-stages repro scale'"
         )
     return load_labelled_images(split, info, path)
 

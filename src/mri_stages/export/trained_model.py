@@ -119,7 +119,7 @@ def load_model_of_params(name: str) -> TrainedModel:
         )
     device = set_up_device(params.models[name].threads)
     scaled_network = load_scaled_network(name, params, info).to(device)
-    network = PredictingNetwork(scaled_network, has_equal_channels(info))
+    network = PredictingNetwork(scaled_network, stores_equal_channels_once(info))
 
     @torch.inference_mode()
     def compute_batch(images: NDArray[np.float32]) -> Outputs:
@@ -171,8 +171,8 @@ def has_equal_values_in_channels(images: torch.Tensor) -> bool:
     return torch.equal(images, images[:, :1].expand_as(images))
 
 
-def has_equal_channels(info: Info) -> bool:
-    """Return whether data/flat stores equal channels once."""
+def stores_equal_channels_once(info: Info) -> bool:
+    """Return whether data/flat has one channel for the equal ones of all rows."""
     return read_json(paths.INFO, StoredFormat).stored.channels < info.image_shape[0]
 
 

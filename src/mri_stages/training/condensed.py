@@ -99,7 +99,7 @@ def explain_why_not_condensed(network: nn.Module) -> str | None:
 
 
 def explain_why_not_reduced(network: nn.Module) -> str | None:
-    """Return why a network's logits are not known to stay with fewer channels; None if they are."""
+    """Return why reading one of equal channels may change the logits; None if it does not."""
     if type(network) is not nn.Sequential:
         return f"{type(network).__name__} is not a plain nn.Sequential"
     for layer in network:

@@ -90,6 +90,11 @@ def test_remove_of_a_model_that_is_named_changes_nothing(workspace: Path) -> Non
     assert {path: path.read_bytes() for path in list_files(workspace)} == files
 
 
+def test_remove_takes_names_behind_an_option() -> None:
+    arguments = models.parse_arguments(["remove", "conv", "--use", "small", "conv_hot"])
+    assert (arguments.name, arguments.use) == (["conv", "conv_hot"], "small")
+
+
 def test_add_writes_the_model(workspace: Path) -> None:
     models.main(["add", "mine", "resnet", "lr=1e-3", "batch_size=4", "epochs=3"])
     assert read_params().models["mine"].arch == "resnet"
@@ -97,8 +102,17 @@ def test_add_writes_the_model(workspace: Path) -> None:
     assert "mine" not in read_params().cross_validation.models
 
 
-def test_add_to_the_cross_validation(workspace: Path) -> None:
-    models.main(["add", "mine", "resnet", "lr=1e-3", "batch_size=4", "--cross-validate"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "mine resnet lr=1e-3 batch_size=4 --cross-validate",
+        "mine resnet --cross-validate lr=1e-3 batch_size=4",
+        "--cross-validate mine resnet lr=1e-3 batch_size=4",
+    ],
+)
+def test_add_to_the_cross_validation(workspace: Path, arguments: str) -> None:
+    models.main(["add", *arguments.split()])
+    assert read_params().models["mine"].batch_size == 4
     assert read_params().cross_validation.models["mine"] == "resnet"
 
 

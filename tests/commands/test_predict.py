@@ -161,6 +161,10 @@ def test_predict_of_a_wrong_argument_names_it(run: Run, arguments: list[str], na
         run(*arguments)
 
 
+def test_predict_takes_files_behind_an_option(run: Run) -> None:
+    assert len(run("small", TEST_TENSOR, "--fit", "stretch", TEST_TENSOR)) == 2 * N_TEST
+
+
 def test_predict_of_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"1\.png: no such file"):
         check_files([str(tmp_path), str(tmp_path / "1.png")])

@@ -187,6 +187,11 @@ def test_repro_lists_the_architectures() -> None:
     assert {"simple_nn3", "simple_nn2", "conv_nn2", "resnet"} <= {*re.findall(r"\w+", lines[0])}
 
 
+def test_repro_takes_names_behind_an_option(chain: None) -> None:
+    lines = run_repro("first", "--skip-slow", "1h", "other")
+    assert sorted(list_started(lines)) == ["first", "other"]
+
+
 def test_repro_of_a_wrong_argument() -> None:
     assert len(run_repro("--wrong", status=2)) == 1
 

@@ -73,7 +73,11 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
         help="write the keys that params.yaml lacks, so that results stay as they are",
         description="Write the keys that params.yaml lacks. Results stay as they are.",
     )
-    return parser.parse_args(argv)
+    if not argv or argv[0] not in actions.choices:
+        return parser.parse_args(argv)
+    # A parser above others ends a list of arguments at an option, so that of the action reads them.
+    action_parser = actions.choices[argv[0]]
+    return action_parser.parse_intermixed_args(argv[1:], Namespace(action=argv[0]))
 
 
 def add(arguments: Namespace) -> None:

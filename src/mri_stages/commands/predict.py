@@ -38,7 +38,7 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
         "--subjects", type=Path, help="CSV of columns file, subject: also print their means"
     )
     add_pixel_arguments(parser)
-    return parser.parse_args(argv)
+    return parser.parse_intermixed_args(argv)  # an option may stand between two files
 
 
 def check_files(names: Iterable[str]) -> None:

@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> None:
         help="leave out stages that took longer last time, such as 60s, 5m or 2h, and what depends "
         "on them; a result in the run cache is restored",
     )
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)  # an option may stand between two names
     has_limit = arguments.skip_slow < math.inf
     slow_stages = skip_slow_stages(arguments.skip_slow) if has_limit else {}
 

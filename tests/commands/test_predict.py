@@ -170,6 +170,12 @@ def test_predict_of_a_missing_file_says_so(tmp_path: Path) -> None:
         check_files([str(tmp_path), str(tmp_path / "1.png")])
 
 
+def test_predict_of_an_npz_file_names_the_commands_that_take_it(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", test_images=np.zeros((1, 36, 40), np.uint8))
+    with pytest.raises(InputError, match=r"set\.npz: .*\.pt.*mri-stages import"):
+        check_files([str(tmp_path / "set.npz")])
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_predict_of_training_pixels_does_not_warn(
     run: Run, capsys: pytest.CaptureFixture[str], model: str

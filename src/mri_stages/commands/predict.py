@@ -9,6 +9,7 @@ from mri_stages.errors import InputError
 from mri_stages.ingest.import_options import add_pixel_arguments
 from mri_stages.storage.files import check_new_file
 
+NPZ_SUFFIX = ".npz"
 TABLE_START = b"file,predicted,"  # of the first line of a table of predictions
 
 
@@ -42,10 +43,20 @@ def parse_arguments(argv: Sequence[str]) -> Namespace:
 
 
 def check_files(names: Iterable[str]) -> None:
-    """Raise InputError that names a file which is not there, before the model is loaded."""
+    """Raise InputError that names a file which is not there, or is an .npz.
+
+    It is called before the model is loaded, which takes seconds.
+    """
     for name in names:
-        if not Path(name).exists():
+        path = Path(name)
+        if not path.exists():
             raise InputError(f"{name}: no such file, expected an image, a volume, a folder or .pt")
+        if path.is_file() and path.suffix.lower() == NPZ_SUFFIX:
+            raise InputError(
+                f"{name}: an .npz file, expected an image, a DICOM file, a volume, a folder or zip "
+                "of them, or a .pt tensor; 'mri-stages import' makes a raw folder of an .npz with "
+                "labels, which 'mri-stages external' scores"
+            )
 
 
 def check_table(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from PIL import Image
 
 from mri_stages import paths
 from mri_stages.commands import predict
-from mri_stages.commands.predict import check_files
+from mri_stages.commands.predict import check_files, parse_arguments
 from mri_stages.commands.predict_files import format_prediction, list_scale_warnings
 from mri_stages.errors import InputError
 from mri_stages.export.outputs import Outputs
@@ -137,8 +138,11 @@ def test_predict_of_a_file_without_a_subject_fails(
     files = save_test_images(trained_project, tmp_path / "images")[:3]
     table = tmp_path / "ids.csv"
     table.write_text(f"file,subject\n{files[0]},a\n")
-    with pytest.raises(InputError, match=r"ids\.csv.*2 of 3"):
+    with pytest.raises(InputError, match=r"ids\.csv.*2 of 3") as caught:
         run("small", *files, "--subjects", table)
+    assert str(files[1]) in str(caught.value)
+    # Every option that the line names is one of predict.
+    parse_arguments(["small", "1.png", *re.findall(r"--\S+", str(caught.value)), str(table)])
 
 
 def test_predict_resizes_on_request(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from mri_stages import paths
 from mri_stages.commands import compare
 from mri_stages.commands.compare import MAX_SHOWN_PARAMS
+from mri_stages.config.schema import RESERVED_NAMES
 from mri_stages.errors import ArgumentError, InputError
 from tests.helpers.locked_projects import (
     DAMAGED_LOCKS,
@@ -242,6 +243,33 @@ def test_comparison_of_an_unknown_model_is_refused(project: Params) -> None:
 def test_comparison_with_itself_is_refused(project: Params) -> None:
     with pytest.raises(ArgumentError, match="HEAD"):
         compare.main(["HEAD", "HEAD"])
+
+
+def test_comparison_leaves_models_out_that_neither_params_have(
+    project: Params, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Git still has their metrics. A model of one of the two params.yaml is compared."""
+    for name in ("net", "same"):
+        del project["models"][name]
+        project["cross_validation"]["models"] = {"new": "small_cnn"}
+        project["models"]["new"] = {"arch": "small_cnn", "lr": 0.1}
+        write_params(project)
+        commit()
+    lines = run(capsys, "HEAD~1", "HEAD")
+    assert "same" in lines
+    (removed_line,) = [line for line in lines if "net" in line.split()]
+    assert removed_line.startswith("Left out")
+    with pytest.raises(InputError, match="^net: "):
+        compare.main(["HEAD~1", "HEAD", "net"])
+
+
+@pytest.mark.parametrize("name", RESERVED_NAMES)
+def test_comparison_has_the_rows_that_are_no_model(
+    project: Params, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """No params.yaml has them."""
+    paths.new_subject_metrics(name).write_text(json.dumps(METRICS))
+    assert name in run(capsys, "HEAD", "workspace")
 
 
 @pytest.mark.parametrize("text", ["<<<<<<< HEAD", "[1]"])

@@ -16,6 +16,7 @@ from typing import Any
 
 from mri_stages import paths
 from mri_stages.config.param_changes import ChangedParam, compare_params, format_param
+from mri_stages.config.schema import RESERVED_NAMES
 from mri_stages.console import OneLineParser, align_columns, list_some
 from mri_stages.errors import ArgumentError, InputError
 from mri_stages.orchestration.dvc_lock import Judgement, Provenance
@@ -136,14 +137,26 @@ def check_models(names: Sequence[str], a: Revision, b: Revision) -> None:
 
 
 def list_names(a: Revision, b: Revision) -> list[str]:
-    """Return the models of params.yaml, and then the other rows with metrics."""
-    names: dict[str, None] = {}
-    for revision in (a, b):
-        models = revision.params[paths.PARAMS.name].get("models")
-        names |= dict.fromkeys(models if isinstance(models, dict) else ())
-    for revision in (a, b):
-        names |= dict.fromkeys(path.stem for path in revision.metrics)
-    return list(names)
+    """Return the models of either params.yaml, and then the baselines and the like with metrics."""
+    scored_names = list_scored_names(a, b)
+    other_rows = [name for name in scored_names if name in RESERVED_NAMES]
+    return [*dict.fromkeys([*list_models(a), *list_models(b), *other_rows])]
+
+
+def list_removed_models(a: Revision, b: Revision) -> list[str]:
+    """Return the models with metrics that neither params.yaml has: nobody removed their files."""
+    names = list_names(a, b)
+    return [name for name in list_scored_names(a, b) if name not in names]
+
+
+def list_models(revision: Revision) -> list[str]:
+    models = revision.params[paths.PARAMS.name].get("models")
+    return list(models) if isinstance(models, dict) else []
+
+
+def list_scored_names(a: Revision, b: Revision) -> list[str]:
+    """Return the names that have a file of metrics in one revision or both."""
+    return [*dict.fromkeys(path.stem for path in (*a.metrics, *b.metrics))]
 
 
 def describe_revisions(a: Revision, b: Revision) -> Iterator[str]:
@@ -218,6 +231,10 @@ def describe_results(a: Revision, b: Revision, models: Sequence[str]) -> Iterato
     if equal_names:
         yield ""
         yield wrap(f"The same in both: {', '.join(equal_names)}")
+    removed_models = [] if models else list_removed_models(a, b)
+    if removed_models:
+        yield ""
+        yield wrap(f"Left out, in neither params.yaml: {list_some(removed_models)}")
     notes = list(describe_notes(a, b, shown))
     if notes:
         yield ""

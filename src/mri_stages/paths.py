@@ -58,6 +58,23 @@ STUDY_SUMMARY = STUDIES / "summary.csv"
 CLAIMS = STUDIES / "claims.json"
 STUDY_REPORT = STUDIES / "report.html"
 
+# What stages write, besides the sample. No raw folder may be here.
+STAGE_PLACES = (
+    FLAT,
+    DETAILS,
+    SCALED,
+    ASSIGNMENT,
+    FOLDS,
+    INNER,
+    COMBINED,
+    SCALER,
+    NEIGHBOURS,
+    MODELS,
+    METRICS,
+    PLOTS,
+    STUDIES,
+)
+
 
 # Files of a split, train or test.
 

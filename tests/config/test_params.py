@@ -1,5 +1,6 @@
 """params.yaml is read as it is written, or refused with one line that names the key."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from mri_stages.config.loading import parse_yaml, read_params
 from mri_stages.config.schema import Augment, Export, Group, Model, Params, Recipe, Train
 from mri_stages.errors import InputError
+from tests.helpers.dvc_yaml import read_all_definitions
 from tests.helpers.params import ONE_MODEL, REMOVED, write_params
 from tests.helpers.stages import call_stage
 
@@ -169,6 +171,35 @@ def test_read_params_of_a_wrong_value_names_its_key(
     tmp_path: Path, changes: Changes, start: str
 ) -> None:
     assert read_error(tmp_path, changes).startswith(start)
+
+
+def list_outs() -> list[str]:
+    """Return a place for each out of dvc.yaml, except the sample."""
+    outs = []
+    for stage in read_all_definitions().values():
+        for kind in ("outs", "metrics", "plots"):
+            for entry in stage.get(kind, []):
+                path = entry if isinstance(entry, str) else next(iter(entry))
+                outs.append(re.sub(r"\$\{.*?\}", "m", path))
+    outs.remove("data/sample")
+    return outs
+
+
+@pytest.mark.parametrize("raw", list_outs())
+def test_read_params_of_an_out_as_raw_folder_names_the_key(tmp_path: Path, raw: str) -> None:
+    assert read_error(tmp_path, {"data.raw": raw}).startswith(f"data.raw: '{raw}' ")
+
+
+@pytest.mark.parametrize("raw", [".", "..", "/", "data", "./data/flat/", "data/flat/x", "models"])
+def test_read_params_of_a_raw_folder_around_or_in_an_out(tmp_path: Path, raw: str) -> None:
+    for spelling in (raw, str(Path.cwd() / raw)):
+        assert read_error(tmp_path, {"data.raw": spelling}).startswith("data.raw: ")
+
+
+@pytest.mark.parametrize("raw", ["data/sample", "data/raw", "data/flat_2", "../data", "tensors"])
+def test_read_params_of_a_raw_folder_apart_from_outs(tmp_path: Path, raw: str) -> None:
+    for spelling in (raw, str(Path.cwd() / raw)):
+        assert read_changed(tmp_path, {"data.raw": spelling}).data.raw == spelling
 
 
 @pytest.mark.parametrize("name", ["a", "A-b_1", "a" * 100])

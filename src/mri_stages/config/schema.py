@@ -1,6 +1,7 @@
 """Schema of params.yaml: its keys and their limits."""
 
 import json
+import os
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,6 +15,8 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+
+from mri_stages import paths
 
 # Rows of the same table as the models, in its order.
 BASELINES = ("majority", "nearest_neighbour", "brightness", "linear", "kernel", "covariates")
@@ -39,6 +42,30 @@ def check_architecture(arch: str) -> str:
             f"{arch!r} is not a file in src/mri_stages/models, expected one of {known}"
         )
     return arch
+
+
+def check_raw_folder(raw: str) -> str:
+    """Return the folder; ValueError if it overlaps with what stages write.
+
+    It is as seen from the current folder, the project's root. DVC refuses such a folder too, and
+    does not name the key.
+    """
+    folder = Path(os.path.realpath(raw))
+    for place in paths.STAGE_PLACES:
+        full_place = Path(os.path.realpath(place))
+        if folder == full_place:
+            relation = "is"
+        elif folder.is_relative_to(full_place):
+            relation = "lies in"
+        elif full_place.is_relative_to(folder):
+            relation = "holds"
+        else:
+            continue
+        raise ValueError(
+            f"{raw!r} {relation} {place}, which stages write, expected a folder of the raw tensors "
+            "alone, such as data/raw"
+        )
+    return raw
 
 
 def check_distinct(values: list[Any]) -> list[Any]:
@@ -90,7 +117,7 @@ ScaledRows = Literal["saved", "on_the_fly"]
 
 
 class Data(Group):
-    raw: Annotated[str, Field(min_length=1)]
+    raw: Annotated[str, Field(min_length=1), AfterValidator(check_raw_folder)]
     """the folder of the raw tensors"""
     title: Annotated[str, Field(min_length=1, max_length=80)]
     """names the data in pictures and reports"""

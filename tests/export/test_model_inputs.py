@@ -170,6 +170,18 @@ def test_read_inputs_of_a_tensor_of_another_shape_fails(tmp_path: Path) -> None:
         read(tmp_path / "a.pt", make_model())
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 5), (2, 4, 5)])
+def test_read_inputs_of_a_tensor_without_rows_names_its_own_shape(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    torch.save(torch.rand(shape), tmp_path / "a.pt")
+    with pytest.raises(InputError) as caught:
+        read(tmp_path / "a.pt", make_model())
+    assert f"{shape}, expected (N, 3, 4, 5)" in str(caught.value)
+    is_one_image = shape == (3, 4, 5)
+    assert ("x[None]" in str(caught.value)) == is_one_image
+
+
 def test_reading_notes_name_a_scan_of_12_bits(tmp_path: Path) -> None:
     levels = np.arange(20, dtype=np.uint16).reshape(4, 5)
     Image.fromarray(levels * 200).save(tmp_path / "scan.png")

@@ -20,6 +20,7 @@ from mri_stages.ingest.image_file import FEW_LEVELS_NOTE
 from mri_stages.ingest.image_set import FilePath
 from mri_stages.ingest.import_options import PixelOptions, collect_options
 from mri_stages.ingest.raw_folder import read_images, to_float_images
+from mri_stages.ingest.tensor_file import read_tensor
 from mri_stages.storage.arrays import Shape, to_pixels
 
 TENSOR_SUFFIX = ".pt"
@@ -156,9 +157,12 @@ def read_tensor_rows(path: Path, image_shape: Shape) -> Iterator[InputImage]:
     """Yield the images of a .pt tensor (N, C, H, W)."""
     images = read_images(path, notes=[])
     if images.shape[1:] != image_shape:
+        saved_shape = tuple(read_tensor(path).shape)  # `read_images` may have added channels
+        hint = "; save one image x as x[None]" if saved_shape == image_shape else ""
+        expected_shape = ", ".join(["N", *map(str, image_shape)])
         raise InputError(
-            f"{path}: a tensor of shape {tuple(images.shape)}, expected {('N', *image_shape)} as "
-            "in training"
+            f"{path}: a tensor of shape {saved_shape}, expected ({expected_shape}) as in "
+            f"training{hint}"
         )
     for row in range(len(images)):
         pixels = to_float_images(images[row : row + 1], path, row)

@@ -1,9 +1,21 @@
 """What `mri-stages plan` prints."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mri_stages.commands import plan
 from mri_stages.commands.plan import describe_plan, describe_sums
+from mri_stages.errors import InputError
 from mri_stages.orchestration.durations import Duration
 from mri_stages.orchestration.dvc_changes import Change, ChangeKind
 from mri_stages.orchestration.plan import PlannedStage
+from tests.helpers.dvc_projects import DVC, run_repro, shell_stage, write_project
+
+# DVC's own code uses it.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")
 
 PLAN = {
     "load": PlannedStage([Change(ChangeKind.FILE, "data/raw", "differs")], [], is_restored=True),
@@ -42,3 +54,28 @@ def test_sums_name_each_machine_and_what_is_unknown() -> None:
     assert [line for line in lines if "worker" in line and "61 s" in line]
     assert not [line for line in lines if "head" in line]
     assert lines[-1] == "no known time: compare"
+
+
+@pytest.fixture
+def loading(workspace: Path) -> Path:
+    """Make a project that reads a raw folder; return the folder, which is not there."""
+    write_project(load=shell_stage("echo > flat", "flat", "data/raw"))
+    return workspace / "data/raw"
+
+
+def test_plan_of_a_missing_raw_folder_says_what_repro_says(loading: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.raw") as caught:
+        plan.main([])
+    (line,) = run_repro(status=1)
+    assert line == f"error: {caught.value}"
+
+
+def test_plan_of_a_raw_folder_that_dvc_restores(
+    loading: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loading.mkdir(parents=True)
+    (loading / "train_data.pt").write_text("1")
+    subprocess.run([*DVC, "add", "--quiet", "data/raw"], check=True)
+    shutil.rmtree(loading)
+    plan.main([])
+    assert "load: " in capsys.readouterr().out

@@ -11,7 +11,9 @@ from mri_stages.config.loading import read_params
 from mri_stages.console import OneLineParser, format_count, list_some
 from mri_stages.orchestration.durations import Duration, format_seconds, read_last_durations
 from mri_stages.orchestration.dvc_changes import Change, ChangeKind
+from mri_stages.orchestration.graph import LOAD
 from mri_stages.orchestration.plan import PlannedStage, plan_stages, sum_seconds_by_host
+from mri_stages.orchestration.raw_folder import check_raw_folder
 
 
 def main(argv: Sequence[str]) -> None:
@@ -21,9 +23,11 @@ def main(argv: Sequence[str]) -> None:
     names = parser.parse_args(argv).name
 
     # What `repro` refuses before it starts a stage.
-    read_params()
+    params = read_params()
     check_environment()
     plan = asyncio.run(plan_stages(names))
+    if LOAD in plan and not plan[LOAD].earlier_stages:
+        check_raw_folder(params)
     if not plan:
         print("all of it is up to date")
         return

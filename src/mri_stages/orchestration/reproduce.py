@@ -24,6 +24,7 @@ from mri_stages.orchestration.outcome import (
     format_table,
     list_outdated_stages,
 )
+from mri_stages.orchestration.raw_folder import check_raw_folder
 from mri_stages.storage.files import remove_path
 
 show_line = partial(print, flush=True)
@@ -44,6 +45,8 @@ async def reproduce(
     await remove_former_export(whole_graph)
     graph = whole_graph.select(names)
     changed = await dvc.list_changed_stages(graph.deps)
+    if LOAD in changed and not graph.deps[LOAD]:
+        check_raw_folder(params)
     refused = refuse_stages(params, graph, changed)
     runner = LocalRunner(Slots(list_slots()), slow_stages)
     if not os.environ.get("DASK_SCHEDULER_ADDRESS"):

@@ -259,7 +259,7 @@ def test_comparison_leaves_models_out_that_neither_params_have(
     assert "same" in lines
     (removed_line,) = [line for line in lines if "net" in line.split()]
     assert removed_line.startswith("Left out")
-    with pytest.raises(InputError, match="^net: "):
+    with pytest.raises(InputError, match=r"^net: "):
         compare.main(["HEAD~1", "HEAD", "net"])
 
 

@@ -28,7 +28,7 @@ studies: $(SETUP) ## measure what seeds, learning rates and batch sizes do: stud
 	mri-stages repro $(addprefix $(STUDIES):,leakage leakage_permuted seed learning_rate batch_size)
 	dvc repro $(STUDIES)
 
-benchmark: run ## compare with the notebook's recipe on the CPU, eight to fourteen minutes
+benchmark: run ## compare with the notebook's recipe on the CPU, nine to fifteen minutes
 	python -m benchmarks.cpu
 
 benchmark-gpu: $(SETUP) ## compare with the notebook's loop on a GPU

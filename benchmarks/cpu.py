@@ -1,4 +1,4 @@
-"""Measure ours against the notebook's recipe on this machine: `make benchmark`, 8 to 14 minutes.
+"""Measure ours against the notebook's recipe on this machine: `make benchmark`, 9 to 15 minutes.
 
 Full-size rows of phantoms, both recipes in turn in the same run, medians of three rounds and their
 ratios. Nothing is extrapolated. Writes benchmarks/results/cpu.json.
@@ -27,6 +27,7 @@ from benchmarks.timing import CpuResult, DvcTiming, Timing
 from benchmarks.trainings import (
     measure_evaluation,
     measure_growth_with_size,
+    measure_predictions,
     measure_steps,
     measure_training_memory,
     measure_training_overhead,
@@ -55,6 +56,7 @@ def measure_all(folder: Path) -> CpuResult:
     stored_bytes = measure_stored_bytes(workspace, sum(n_rows.values()))
 
     step_ms = measure_steps(workspace)
+    prediction_ms = measure_predictions(workspace)
     training_overhead = measure_training_overhead(workspace)
     evaluation = measure_evaluation(workspace)
 
@@ -70,6 +72,7 @@ def measure_all(folder: Path) -> CpuResult:
         preparation=preparation,
         stored_bytes=stored_bytes,
         step_ms=step_ms,
+        prediction_ms=prediction_ms,
         train_conv_nn4=training_overhead,
         evaluate_conv_nn2=evaluation,
         growth_with_rows=growth_with_rows,
@@ -144,12 +147,17 @@ def list_table(result: CpuResult) -> dict[str, Timing]:
     """Return the lines of the table: a label with its unit, and the timing."""
     stored_mb = Timing(plain=result.stored_bytes.plain / 1e6, ours=result.stored_bytes.ours / 1e6)
     steps = {f"{model}, ms per step": timing for model, timing in result.step_ms.items()}
+    predictions = {
+        f"{model}, ms per 100 predicted rows": timing
+        for model, timing in result.prediction_ms.items()
+    }
     return {
         "preparation, s": result.preparation.work_seconds,
         "preparation with starts and imports, s": result.preparation.seconds,
         "preparation, own memory, MB": result.preparation.own_mb,
         "outs of load and scale in the cache, MB": stored_mb,
         **steps,
+        **predictions,
     }
 
 

@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -50,15 +50,26 @@ def measure_step(folder: Path, model: str, recipe: str, n_steps: int) -> float:
     return read_last_number(process)
 
 
+def measure_prediction(folder: Path, model: str, recipe: str) -> float:
+    """Return the milliseconds per 100 predicted rows that `benchmarks.predictions` prints."""
+    process = start_python(folder, "-m", "benchmarks.predictions", model, recipe)
+    return read_last_number(process)
+
+
 def measure_steps_in_turn(
     folder: Path, model: str, recipes: Iterable[str], n_steps: int
 ) -> dict[str, float]:
     """Return the milliseconds per step by recipe: medians over rounds of all in turn."""
+    return measure_in_turn(recipes, lambda recipe: measure_step(folder, model, recipe, n_steps))
+
+
+def measure_in_turn(recipes: Iterable[str], measure: Callable[[str], float]) -> dict[str, float]:
+    """Return what `measure` returns by recipe: medians over rounds of all in turn."""
     rounds: dict[str, list[float]] = {recipe: [] for recipe in recipes}
     for _ in range(N_ROUNDS):
-        for recipe, times in rounds.items():
-            times.append(measure_step(folder, model, recipe, n_steps))
-    return {recipe: statistics.median(times) for recipe, times in rounds.items()}
+        for recipe, figures in rounds.items():
+            figures.append(measure(recipe))
+    return {recipe: statistics.median(figures) for recipe, figures in rounds.items()}
 
 
 def measure_cpu_seconds(*command: str) -> float:

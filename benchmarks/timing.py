@@ -78,6 +78,7 @@ class CpuResult(Record):
     preparation: Preparation
     stored_bytes: Timing
     step_ms: dict[str, Timing]  # by model
+    prediction_ms: dict[str, Timing]  # per 100 rows, by model
     train_conv_nn4: ProcessCost
     evaluate_conv_nn2: ProcessCost
     growth_with_rows: list[RowsTiming]

@@ -1,9 +1,17 @@
-"""Measure training steps of both recipes, and what a stage costs beside its steps."""
+"""Measure steps and predictions of both recipes, and what a stage costs beside its steps."""
 
+from functools import partial
 from pathlib import Path
 
 from benchmarks.preparation import load_and_scale
-from benchmarks.processes import ProcessCost, measure_module, measure_step, measure_steps_in_turn
+from benchmarks.processes import (
+    ProcessCost,
+    measure_in_turn,
+    measure_module,
+    measure_prediction,
+    measure_step,
+    measure_steps_in_turn,
+)
 from benchmarks.timing import SizeTiming, Timing
 from benchmarks.workspace import FULL_SIZE, HALF_SIZE, make_workspace
 from mri_stages.models import make_network
@@ -13,6 +21,7 @@ from mri_stages.storage.weights import save_weights
 
 # The measured steps of each model: about one to three seconds of work.
 N_STEPS = {"simple_nn1": 6, "simple_nn2": 40, "conv_nn1": 3, "conv_nn2": 25}
+RECIPES = ("plain", "ours")
 DIVERGING_MODEL = "conv_nn4"  # ours ends in its first epoch, the notebook's recipe trains on
 WIDEST_MODELS = ("simple_nn1", "conv_nn1")
 
@@ -23,8 +32,15 @@ def measure_steps(folder: Path) -> dict[str, Timing]:
 
 
 def measure_model_steps(folder: Path, model: str) -> Timing:
-    step_ms = measure_steps_in_turn(folder, model, ("plain", "ours"), N_STEPS[model])
-    return Timing(**step_ms)
+    return Timing(**measure_steps_in_turn(folder, model, RECIPES, N_STEPS[model]))
+
+
+def measure_predictions(folder: Path) -> dict[str, Timing]:
+    """Return the milliseconds per 100 predicted rows by model: medians of rounds of both."""
+    return {
+        model: Timing(**measure_in_turn(RECIPES, partial(measure_prediction, folder, model)))
+        for model in N_STEPS
+    }
 
 
 def measure_training_overhead(folder: Path) -> ProcessCost:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mri_stages.console import format_count, make_printable, print_errors
-from mri_stages.errors import InputError
 from mri_stages.export.model_inputs import (
     InputImage,
     ReadingNotes,
@@ -19,13 +18,12 @@ from mri_stages.export.model_inputs import (
 )
 from mri_stages.export.outputs import Outputs
 from mri_stages.export.trained_model import TrainedModel, load_model
-from mri_stages.ingest.csv_table import check_columns, read_table
-from mri_stages.ingest.file_tree import normalise_text
 from mri_stages.ingest.subject_ids import read_subject_table
 from mri_stages.orchestration.trained_weights import list_weights_warnings
-from mri_stages.storage.files import is_missing, write_csv
+from mri_stages.storage.files import write_csv
 
-SUBJECT_COLUMNS = ("file", "subject")
+# For images without a subject; `predict` has not the options of an import.
+SUBJECT_ADVICE = "add rows with these names as file, or predict without these files"
 
 # After scaling, the pixels of all training rows have mean 0 and deviation 1. Single images lie
 # around that, and an image on another scale, such as 0 to 255 in place of 0 to 1, far outside.
@@ -49,8 +47,7 @@ def predict_files(arguments: Namespace) -> None:
 
     subjects = []
     if arguments.subjects:
-        check_subject_rows(names, arguments.subjects)
-        subjects = read_subject_table(names, arguments.subjects)
+        subjects = read_subject_table(names, arguments.subjects, SUBJECT_ADVICE)
     if arguments.csv:
         write_table(arguments.csv, names, outputs.probabilities, model.classes)
     print_images(names, outputs.probabilities, model.classes)
@@ -68,24 +65,6 @@ def predict_images(model: TrainedModel, images: Iterator[InputImage]) -> tuple[l
 
     outputs = model.compute_outputs(iterate_named_pixels())
     return names, outputs
-
-
-def check_subject_rows(names: Sequence[str], path: Path) -> None:
-    """Raise InputError unless the table at `path` has a subject for each image.
-
-    `read_subject_table` checks that too, but its error names options of `mri-stages import`.
-    """
-    table = read_table(path, str(path), SUBJECT_COLUMNS)
-    check_columns(table, SUBJECT_COLUMNS)
-    rows = zip(table.list_cells("file"), table.list_cells("subject"), strict=True)
-    known_names = {row_name for row_name, subject in rows if not is_missing(subject)}
-    missing_names = [name for name in names if normalise_text(name) not in known_names]
-    if missing_names:
-        raise InputError(
-            f"--subjects {path}: no subject for {len(missing_names)} of "
-            f"{format_count(len(names), 'image')}, such as {missing_names[0]}, expected one for "
-            "each; add rows with these names as file, or predict without these files"
-        )
 
 
 def print_images(

@@ -21,6 +21,8 @@ TEST_NAME = r"(?P<slice>[1-9]\d{0,5})(?: \((?P<subject>[1-9]\d{0,5})\))?\.\w+"
 WHOLE_NUMBER = r"0|[1-9]\d{0,17}"  # which int64 can hold
 # Names such as '999999 (999999).jpg' would give more positions than memory holds.
 MAX_POSITIONS_PER_FILE = 2
+# For an import with images without a subject.
+IMPORT_ADVICE = "leave these out by --exclude, or see --subject-pattern and --subjects"
 
 
 class NoSubjectsError(Exception):
@@ -105,10 +107,10 @@ def match_subjects(names: Sequence[str], pattern: str) -> list[str]:
     return require_all_subjects(names, ids, source)
 
 
-def read_subject_table(names: Sequence[str], table: Path) -> list[str]:
+def read_subject_table(names: Sequence[str], table: Path, advice: str = IMPORT_ADVICE) -> list[str]:
     """Return the subject of each name in `table`, a CSV of columns file, subject; or InputError.
 
-    A name is a path in the set, with slashes.
+    A name is a path in the set, with slashes. advice: what helps where a name has no subject.
     """
     columns = ("file", "subject")
     rows = read_table(table, str(table), columns)
@@ -120,17 +122,21 @@ def read_subject_table(names: Sequence[str], table: Path) -> list[str]:
         raise InputError(f"{table}: {n_ambiguous} files have two subjects, expected one")
     known_ids = {file: subject for file, subject in pairs if not is_missing(subject)}
     ids = [known_ids.get(normalise_text(name)) for name in names]
-    return require_all_subjects(names, ids, str(table))
+    return require_all_subjects(names, ids, str(table), advice)
 
 
-def require_all_subjects(names: Sequence[str], ids: Sequence[str | None], source: str) -> list[str]:
-    """Return the ids; InputError that names `source` if one is None or empty."""
+def require_all_subjects(
+    names: Sequence[str],
+    ids: Sequence[str | None],
+    source: str,
+    advice: str = IMPORT_ADVICE,
+) -> list[str]:
+    """Return the ids; InputError that names `source`, with an advice, if one is None or empty."""
     missing = [name for name, subject in zip(names, ids, strict=True) if not subject]
     if missing:
         raise InputError(
             f"{source}: no subject for {len(missing)} of {len(names)} files, such as {missing[0]}, "
-            "expected one for each; leave these out by --exclude, or see --subject-pattern and "
-            "--subjects"
+            f"expected one for each; {advice}"
         )
     return [subject for subject in ids if subject]
 

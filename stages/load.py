@@ -45,10 +45,10 @@ def main() -> None:
     with write_atomically(paths.DETAILS) as folder:
         write_details(folder, details)
 
-    image_shape = read_info().image_shape
-    rows = load_all_rows(read_info())
-    print_copies(rows, image_shape)
-    for warning in list_colour_warnings(rows, image_shape, raw.classes):
+    stored_info = read_info()
+    rows = load_all_rows(stored_info)
+    print_copies(rows, stored_info.image_shape)
+    for warning in list_colour_warnings(rows, stored_info.image_shape, raw.classes):
         print(f"warning: {warning}")
 
 

@@ -68,5 +68,5 @@ def check_table(path: Path) -> None:
         start = file.read(len(TABLE_START))
     if start and start != TABLE_START:
         raise InputError(
-            f"--csv {path}: exists and is no earlier table of predictions; name another file"
+            f"--csv {path}: exists, and is not an earlier table of predictions; name another file"
         )

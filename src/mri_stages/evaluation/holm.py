@@ -48,7 +48,7 @@ def correct_by_holm(p_values: Sequence[PValue]) -> list[PValue]:
     """Return the p values corrected for their number (Holm, Scand. J. Statist. 6 (1979) 65).
 
     A corrected one is the largest of its own and the smaller ones, each times its factor. It is a
-    bound where that largest one is, but for 1, which every p is at most.
+    bound where that largest one is. 1 never is one: every p is at most 1.
     """
     order = sorted(range(len(p_values)), key=lambda index: p_values[index].value)
     corrected = list(p_values)

@@ -434,7 +434,7 @@ def build_graph(repo: "Repo") -> StageGraph:
 def _list_hits(repo: "Repo", names: Sequence[str]) -> set[str]:
     with repo.lock:  # Nobody writes a dvc.lock now. It is not held while deps are hashed.
         stages = {stage.addressing: stage for stage in repo.index.stages}
-    # A name that dvc.yaml no longer has is no hit; DVC says so when it is to run.
+    # A name that dvc.yaml no longer has is left out; DVC says so when it is to run.
     return {name for name in names if name in stages and _is_hit(repo, stages[name])}
 
 
